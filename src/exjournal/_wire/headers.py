@@ -1,0 +1,200 @@
+"""Header blocks: find fields without listing them, unfold, decode, cut as bytes, and write values that need encoding.
+
+Every function takes (data, start, end) and works in place, so that blocks inside parts inside messages need no copies.
+"""
+
+import binascii
+import re
+from collections.abc import Iterator
+from encodings.aliases import aliases
+from os.path import commonprefix
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from exjournal._wire.lines import BLANKS, FORBIDDEN
+
+if TYPE_CHECKING:
+    from exjournal._wire.octets import Octets
+
+# Octets. Exchange accepts header blocks of up to 256 KB; this is twice that, and no hostile block costs more than its scan.
+HEADER_LIMIT: Final = 512 << 10
+# Octets in a line without its CRLF (RFC 5322 section 2.1.1).
+LINE_LIMIT: Final = 998
+
+Span = tuple[int, int]
+
+
+# Lower-case name of a field to the span of its first value, folds included.
+Fields = dict[bytes, Span]
+
+
+class FieldPattern(NamedTuple):
+    """Compiled once for a set of names: one pass over a block finds all of them and the blank line that ends it."""
+
+    inside: re.Pattern[bytes]
+    first: re.Pattern[bytes]
+
+
+def field_pattern(*names: str) -> FieldPattern:
+    """Names are regular expressions without groups, matched without letter case; blanks before the colon are tolerated."""
+    # Alternatives that begin alike are tried as one.
+    by_initial: dict[str, list[str]] = {}
+    for name in names:
+        by_initial.setdefault(name[0].lower(), []).append(name.lower())
+    groups = [(commonprefix(group), group) for group in by_initial.values()]
+    wanted = "|".join(
+        [f"{prefix}(?:{'|'.join([name.removeprefix(prefix) for name in group])})" for prefix, group in groups]
+    ).encode("ascii")
+    # A value runs to the line end that no blank follows (RFC 5322 section 2.2.3).
+    field = rb"(%b)[ \t]*:([^\n]*+(?:\n[ \t][^\n]*+)*+)" % wanted
+    # Most lines are told from their first octet: that halves the time of a pass.
+    initials = "".join(by_initial).encode("ascii")
+    return FieldPattern(
+        re.compile(rb"\n(?=[\r\n%b%b])(?:(\r?\n)|(?i:%b))" % (initials, initials.upper(), field)),
+        re.compile(field, re.IGNORECASE),
+    )
+
+
+def scan(data: "Octets", start: int, end: int, pattern: FieldPattern, /) -> tuple[Fields, int, bool]:
+    """Find the wanted fields of the block at `start`: the fields, where the body begins, whether a blank line ended the block.
+
+    Linear, and never past the blank line or `HEADER_LIMIT`.
+    """
+    fields: Fields = {}
+    limit = min(end, start + HEADER_LIMIT)
+    begin = start
+    if start and data[start - 1] == 10:
+        begin -= 1  # the line end before the block: the first line is then found like any other
+    else:
+        blank = _BLANK_LINE.match(data, start, limit)
+        if blank is not None:
+            return fields, blank.end(), True
+        first = pattern.first.match(data, start, limit)
+        if first is not None:
+            fields[first[1].lower()] = first.span(2)
+    for found in pattern.inside.finditer(data, begin, limit):
+        name = found[2]
+        if name is None:
+            return fields, found.end(), True
+        fields.setdefault(name.lower(), found.span(3))
+    return fields, limit, False
+
+
+_BLANK_LINE = re.compile(rb"\r?\n")
+
+
+def first_line_is_field(data: "Octets", start: int, end: int, /) -> bool:
+    """Whether a header field stands at `start`: printable characters without a blank, then a colon."""
+    return _FIELD_LINE.match(data, start, end) is not None
+
+
+_FIELD_LINE = re.compile(rb"[!-9;-~]+[ \t]*:")
+_FOLD = re.compile(rb"\r?\n(?=[ \t])")
+_FIELD = re.compile(rb"(?:\A|(?<=\n))([!-9;-~]++)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)")
+
+
+def fields(block: bytes, /) -> Iterator[tuple[bytes, bytes]]:
+    """Every field of a block as (name, value with its folds), in order; lines that are no field are passed over."""
+    for found in _FIELD.finditer(block):
+        yield found[1], found[2].removesuffix(b"\r")
+
+
+def unfold(value: bytes, /) -> bytes:
+    """The value on one line (RFC 5322 section 2.2.3), without outer blanks."""
+    value = value.strip()
+    return _FOLD.sub(b"", value) if b"\n" in value else value
+
+
+def decode(value: bytes, /) -> str:
+    """Header octets as text: UTF-8 (RFC 6532), else latin-1, so that no octet is lost."""
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
+_ONE_LINE = str.maketrans("\r\n\0", "   ")
+_WORD_FORM: Final = r"=\?[^?*\s]{1,40}(?:\*[^?\s]{0,40})?\?[bBqQ]\?[^?\s]*\?="
+_WORDS = re.compile(rf"{_WORD_FORM}(?:[ \t]+{_WORD_FORM})*")
+_WORD = re.compile(r"=\?([^?*\s]+)[^?]*\?([bBqQ])\?([^?\s]*)\?=")
+
+
+def decode_words(text: str, /) -> str:
+    """Text with its encoded words decoded (RFC 2047); words that do not decode to one line of text stay as written."""
+    return _WORDS.sub(_decoded_words, text) if "=?" in text else text
+
+
+def _decoded_words(words: re.Match[str]) -> str:
+    # Senders cut characters between words, so neighbours in one charset are joined as octets first.
+    runs: list[tuple[str, bytes]] = []
+    for word in _WORD.finditer(words[0]):
+        charset = known_charset(word[1])
+        if charset is None:
+            return words[0]
+        payload = word[3].encode("utf-8")
+        try:
+            octets = (
+                binascii.a2b_qp(payload, header=True)
+                if word[2] in "qQ"
+                else binascii.a2b_base64(payload + b"=" * (-len(payload) % 4))
+            )
+        except binascii.Error:
+            return words[0]
+        if runs and runs[-1][0] == charset:
+            octets = runs.pop()[1] + octets
+        runs.append((charset, octets))
+    try:
+        text = "".join([octets.decode(charset) for charset, octets in runs])
+    except UnicodeError:
+        return words[0]
+    return words[0] if FORBIDDEN.search(text) else text
+
+
+def one_line(value: bytes, /) -> str:
+    """A header value as one line of text: unfolded, decoded, without outer blanks; a stray CR or NUL becomes a blank."""
+    return decode_words(decode(unfold(value)).translate(_ONE_LINE)).strip(BLANKS)
+
+
+# Charsets of Python that are no charsets of mail: escapes that warn, forms that are quadratic, platform names, transforms.
+_NOT_FOR_MAIL: Final = frozenset(
+    "base64_codec bz2_codec hex_codec idna mbcs oem punycode quopri_codec raw_unicode_escape rot_13 undefined "
+    "unicode_escape uu_codec zlib_codec".split()
+)
+# Names that mail uses and Python does not know, and codecs that stand in no table of aliases; a label that is used for
+# its superset as well is read as the superset.
+_MAIL_CHARSETS: Final = {
+    "euc_kr": "cp949",
+    "gb2312": "gb18030",
+    "iso_8859_8_e": "iso8859_8",
+    "iso_8859_8_i": "iso8859_8",
+    "windows_874": "cp874",
+    **{name: name for name in ("cp874", "koi8_t", "koi8_u", "utf_8_sig")},
+}
+
+
+def known_charset(name: str, /) -> str | None:
+    """Python's name of a declared charset, or None where there is none fit for mail.
+
+    Only tables are asked: a look-up of a name that Python does not know searches the disk each time.
+    """
+    key = "".join([character if character.isalnum() else "_" for character in name.lower()])
+    codec = aliases.get(key) or (key if key in _CODECS else None)
+    codec = _MAIL_CHARSETS.get(codec or key, codec)
+    return None if codec in _NOT_FOR_MAIL else codec
+
+
+_CODECS: Final = frozenset(aliases.values())
+
+
+def encode_words(text: str, /) -> bytes:
+    """Text as encoded words (RFC 2047, base64 of UTF-8), folded so that no line is longer than 76 octets."""
+    octets = text.encode("utf-8")
+    words = []
+    start = 0
+    while start < len(octets):
+        # 45 octets make 60 of base64, with its frame a word of 72; a character is never cut.
+        cut = min(start + 45, len(octets))
+        while cut < len(octets) and octets[cut] & 0xC0 == 0x80:
+            cut -= 1
+        words.append(b"=?utf-8?b?" + binascii.b2a_base64(octets[start:cut], newline=False) + b"?=")
+        start = cut
+    return b"\r\n ".join(words)

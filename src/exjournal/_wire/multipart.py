@@ -1,0 +1,274 @@
+"""Multipart bodies (RFC 2046 section 5.1): part headers, the boundary, the spans of the parts, transfer decoding."""
+
+import binascii
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from exjournal._wire.headers import HEADER_LIMIT, decode, fields, first_line_is_field, known_charset, unfold
+from exjournal.errors import DefectCode
+
+if TYPE_CHECKING:
+    from exjournal._wire.headers import Span
+    from exjournal._wire.octets import Octets
+
+# Parts in one report. It has two or three, and gateways may append some; above this the message is refused.
+PART_LIMIT: Final = 250
+# After so many look-alikes one compiled pattern for this boundary is cheaper than a step of the interpreter for each.
+_LOOK_ALIKES: Final = 100
+# Octets. A part header block that is longer than this is not worth keeping.
+HEADER_KEPT: Final = 512
+
+
+# What nearly every report declares, worth a pattern of its own.
+_USUAL_MULTIPART = re.compile(rb'\s*multipart/mixed;\s*boundary="([!#-\[\]-~]{1,70})"\s*')
+
+
+class PartInfo(NamedTuple):
+    """What a part header block declares; names in lower case."""
+
+    media_type: str
+    family: str  # "text", "html", "message", "multipart", "tnef" or "other"
+    encoding: str
+    charset: str
+    boundary: bytes
+    is_declared: bool  # an absent type is text/plain (RFC 2045 section 5.2)
+
+
+def _family(media_type: str) -> str:
+    if media_type.startswith("multipart/"):
+        return "multipart"
+    if media_type.startswith("text/"):
+        return "html" if media_type == "text/html" else "text"
+    return _FAMILIES.get(media_type, "other")
+
+
+_FAMILIES: Final = {
+    "message/rfc822": "message",
+    "message/global": "message",  # RFC 6532 section 3.7
+    "application/ms-tnef": "tnef",
+    "application/vnd.ms-tnef": "tnef",
+}
+
+
+_TOKEN = re.compile(r'[ \t]*([^\s;"/]+/[^\s;"]+|[^\s;"/]*)')
+_PARAMETER = re.compile(r';\s*([^\s=;"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*+)(?:"|\Z)|([^\s;"]*))')
+_ESCAPED = re.compile(r"\\(.)")
+# Octets of a Content-Type value that are looked at: a boundary has at most 70 characters, a charset 40.
+_VALUE_LIMIT: Final = 4096
+
+
+def part_info(block: bytes, /) -> PartInfo:
+    """Read a part header block; the blocks of reports are few and short, so the answers are kept."""
+    return kept_info(block) if len(block) <= HEADER_KEPT else _info(block)
+
+
+def _info(block: bytes, /) -> PartInfo:
+    content_type = encoding = b""
+    for name, value in fields(block):
+        lowered = name.lower()
+        if lowered == b"content-type" and not content_type:
+            content_type = value
+        elif lowered == b"content-transfer-encoding" and not encoding:
+            encoding = value
+    return declared(content_type, encoding)
+
+
+# For blocks of at most `HEADER_KEPT` octets, with or without the line end of the delimiter line before them.
+kept_info = lru_cache(maxsize=256)(_info)
+
+
+def declared(content_type: bytes, encoding: bytes = b"", /) -> PartInfo:
+    """Read the values of Content-Type and Content-Transfer-Encoding; what is absent is empty, and an absent type text/plain."""
+    usual = _USUAL_MULTIPART.fullmatch(content_type)
+    if usual is not None:
+        return PartInfo("multipart/mixed", "multipart", "", "", usual[1], True)
+    text = decode(unfold(content_type[:_VALUE_LIMIT]))
+    token = _TOKEN.match(text)
+    media_type = (token[1].lower() if token is not None else "") or "text/plain"
+    parameters: dict[str, str] = {}
+    for found in _PARAMETER.finditer(text):
+        value = found[3] if found[2] is None else _ESCAPED.sub(r"\1", found[2])
+        parameters.setdefault(found[1].lower(), value)
+    boundary = parameters.get("boundary") or _continued(parameters, "boundary")
+    charset = parameters.get("charset") or _continued(parameters, "charset")
+    return PartInfo(
+        media_type,
+        _family(media_type),
+        decode(unfold(encoding[:_VALUE_LIMIT])).partition(";")[0].strip().lower(),
+        charset.lower(),
+        # Trailing blanks cannot be part of a boundary (RFC 2046 section 5.1.1).
+        boundary.rstrip().encode("utf-8", "surrogateescape"),
+        bool(text),
+    )
+
+
+def _continued(parameters: dict[str, str], name: str) -> str:
+    """The value of a parameter given in pieces or with a charset (RFC 2231 sections 3 and 4)."""
+    if not any(key.startswith(name + "*") for key in parameters):
+        return ""
+    import urllib.parse
+
+    if f"{name}*" in parameters:
+        return urllib.parse.unquote(parameters[f"{name}*"].rpartition("'")[2])
+    pieces = []
+    for number in range(len(parameters)):
+        if f"{name}*{number}" in parameters:
+            pieces.append(parameters[f"{name}*{number}"])
+        elif f"{name}*{number}*" in parameters:
+            pieces.append(urllib.parse.unquote(parameters[f"{name}*{number}*"].rpartition("'")[2]))
+        else:
+            break
+    return "".join(pieces)
+
+
+class Leaf(NamedTuple):
+    """A part that holds no parts: what its header declares and where its content lies."""
+
+    info: PartInfo
+    start: int
+    end: int
+
+
+_HEADER_END = re.compile(rb"\n\r?\n")
+
+
+def leaf_at(data: "Octets", start: int, end: int, /) -> Leaf:
+    """The part between two delimiter lines: its header block, which may be empty, and its content."""
+    # The line end of the delimiter line stands before `start`. Nearly every block is short and ends in CRLF.
+    found = data.find(b"\n\r\n", start - 1, start + HEADER_KEPT)
+    if 0 <= found < end - 2:
+        block = data[start - 1 : found + 1]
+        if b"\n\n" not in block:
+            return Leaf(kept_info(block), found + 3, end)
+    # A block that is longer than the limit is content.
+    blank = _HEADER_END.search(data, start - 1, min(end, start + HEADER_LIMIT))
+    if blank is not None:
+        return Leaf(part_info(data[start : blank.start() + 1]), blank.end(), end)
+    # No blank line: all of it is header where it begins like one, all of it content where not.
+    is_header = end - start < HEADER_LIMIT and first_line_is_field(data, start, end)
+    body = end if is_header else start
+    return Leaf(part_info(data[start:body]), body, end)
+
+
+class TooManyParts(Exception):
+    """More delimiters than `PART_LIMIT`; the argument is the offset of the first one beyond."""
+
+
+class Body(NamedTuple):
+    """The spans of a multipart body: its parts, whether the close delimiter is there, and what lies outside them."""
+
+    parts: "list[Span]"
+    closed: bool
+    # Where the first delimiter line begins, and where the epilogue does.
+    preamble_end: int
+    epilogue: int
+
+
+# A delimiter line: where the line end before it stands, where the line after it begins, whether it closes the body, whether
+# it ends in CRLF.
+_Delimiter = tuple[int, int, bool, bool]
+
+
+def body_spans(data: "Octets", start: int, end: int, boundary: bytes, /) -> Body | None:
+    """The parts between the delimiter lines of `boundary`, or None where there is no such line (RFC 2046 section 5.1.1).
+
+    The line end before a delimiter belongs to it; that of the first one may be the end of the header block.
+    """
+    delimiters = _delimiters(data, start - 1, end, boundary)
+    if not delimiters:
+        return None
+    parts: list[Span] = []
+    preamble_end, content, closed, wide = delimiters.pop(0)
+    for hit, after, closed, crlf in delimiters:  # noqa: B007
+        # In a CRLF message the CR before the delimiter's LF is the delimiter's; in an LF one it is the part's own.
+        if (wide or crlf) and data[hit - 1] == 13 and hit > content:
+            hit -= 1  # noqa: PLW2901
+        parts.append((content, hit if hit > content else content))
+        content = after
+        wide = crlf
+    if not closed:
+        parts.append((content, end))
+        content = end
+    return Body(parts, closed, preamble_end, content)
+
+
+def _delimiters(data: "Octets", position: int, end: int, boundary: bytes) -> list[_Delimiter]:
+    """The delimiter lines up to the close delimiter.
+
+    A hit counts only at a line start and with nothing but blanks, and the two dashes of a close delimiter, behind it.
+    """
+    needle = b"\n--" + boundary
+    length = len(needle)
+    found: list[_Delimiter] = []
+    look_alikes = 0
+    while (hit := data.find(needle, position, end)) >= 0:
+        position = hit + length
+        if data[position : position + 2] == b"\r\n":
+            found.append((hit, position + 2, False, True))
+        elif (tail := _DELIMITER_TAIL.match(data, position, end)) is not None:
+            closes = tail[1] is not None
+            found.append((hit, tail.end(), closes, tail[2] == b"\r\n"))
+            if closes:
+                break
+        else:
+            look_alikes += 1
+            if look_alikes == _LOOK_ALIKES:
+                return found + _delimiters_among_look_alikes(data, position, end, boundary, PART_LIMIT - len(found))
+        if len(found) > PART_LIMIT:
+            raise TooManyParts(hit + 1)
+    return found
+
+
+_DELIMITER_TAIL = re.compile(rb"(--)?[ \t]*+(\r?\n|\r?\Z)")
+
+
+def _delimiters_among_look_alikes(
+    data: "Octets", position: int, end: int, boundary: bytes, limit: int
+) -> list[_Delimiter]:
+    """The same by one pattern for this boundary: dearer to make, and cheaper than a step of the interpreter for each hit."""
+    found: list[_Delimiter] = []
+    # The line end stays outside the match: the next delimiter may begin with it.
+    pattern = re.compile(rb"\n--%b(--)?[ \t]*+(\r?)(?=\n|\Z)" % re.escape(boundary))
+    for hit in pattern.finditer(data, position, end):
+        closes = hit[1] is not None
+        found.append((hit.start(), min(hit.end() + 1, end), closes, bool(hit[2]) and hit.end() < end))
+        if closes:
+            break
+        if len(found) > limit:
+            raise TooManyParts(hit.start() + 1)
+    return found
+
+
+def transfer_decoded(data: "Octets", start: int, end: int, encoding: str, /) -> tuple[bytes, bool]:
+    """The content behind base64 or quoted-printable, and whether it was whole (RFC 2045 section 6)."""
+    raw = data[start:end]
+    if encoding == "quoted-printable":
+        return binascii.a2b_qp(raw), True
+    try:
+        return binascii.a2b_base64(raw, strict_mode=False), True
+    except binascii.Error:
+        # A padding that is cut off or out of place: what the alphabet's own octets say.
+        body = raw.translate(None, _NOT_BASE64)
+        return binascii.a2b_base64(body[: len(body) - (len(body) % 4 == 1)] + b"=" * (-len(body) % 4)), False
+
+
+_NOT_BASE64: Final = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"))
+
+
+def text_decoded(raw: bytes, charset: str, /) -> tuple[str, DefectCode | None]:
+    """Octets as text: in the declared charset, else UTF-8, else latin-1, so that nothing is replaced and nothing raises."""
+    if charset in _ASCII_SUPERSETS and raw.isascii():
+        return raw.decode("ascii"), None
+    codec = "us-ascii" if not charset else known_charset(charset)
+    problem = DefectCode.CHARSET_UNKNOWN if codec is None else DefectCode.CHARSET_MISMATCH
+    for candidate in (codec, "utf-8"):
+        try:
+            if candidate is not None:
+                return raw.decode(candidate), problem if candidate != codec else None
+        except UnicodeError:
+            pass
+    return raw.decode("latin-1"), problem
+
+
+_ASCII_SUPERSETS: Final = frozenset(("", "us-ascii", "ascii", "utf-8", "iso-8859-1", "windows-1252"))

@@ -1,0 +1,140 @@
+"""The parts of a report that hold no parts themselves, in order, through whatever gateways wrapped round them."""
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from exjournal._wire.multipart import (
+    HEADER_KEPT,
+    PART_LIMIT,
+    Body,
+    Leaf,
+    PartInfo,
+    TooManyParts,
+    body_spans,
+    kept_info,
+    leaf_at,
+    part_info,
+)
+from exjournal.errors import Defect, DefectCode, ParseError
+
+if TYPE_CHECKING:
+    from exjournal._wire.octets import Octets
+
+# Multiparts inside multiparts: gateways wrap once or twice; deeper ones stay closed, as a part of their own.
+NESTING_LIMIT: Final = 5
+# Octets of a body in which a delimiter line is looked for that no boundary parameter names.
+_GUESS_LIMIT: Final = 1 << 16
+_FIRST_DELIMITER = re.compile(rb"(?<=\n)--([^\r\n]{1,70}?)[ \t]*\r?\n(?=content-)", re.IGNORECASE)
+
+
+def leaves_of(
+    data: "Octets", header: int, start: int, end: int, info: PartInfo, defects: list[Defect], /
+) -> list[Leaf]:
+    """The leaves of the body from `start` to `end`, whose header block at `header` declares the content type `info`.
+
+    Raises ParseError where there are more than `PART_LIMIT`.
+    """
+    if info.boundary and (usual := _usual_leaves(data, start, end, info.boundary)) is not None:
+        return usual
+    return _any_leaves(data, header, start, end, info, defects)
+
+
+def _usual_leaves(data: "Octets", start: int, end: int, boundary: bytes) -> list[Leaf] | None:
+    """The two parts of a body as Exchange writes it, or None: `_any_leaves` gives the same answer, more slowly.
+
+    There is nothing before the first delimiter, nothing after the last, one kind of line end, and short part headers.
+    """
+    needle = b"\n--" + boundary
+    first = start - 1 + len(needle)
+    if data[start - 1 : first] != needle:
+        return None
+    line_end = data[first : first + 2]
+    if line_end != b"\r\n":
+        line_end = line_end[:1]
+        if line_end != b"\n":
+            return None
+    closing = needle + b"--" + line_end
+    last = end - len(closing)
+    if data[last:end] != closing:
+        return None
+    first += len(line_end)
+    hit = data.find(needle, first, end)
+    second = hit + len(needle)
+    if data[second : second + len(line_end)] != line_end or data.find(needle, second, end) != last:
+        return None
+    second += len(line_end)
+    blank = b"\n" + line_end
+    text_head = data.find(blank, first, first + HEADER_KEPT)
+    message_head = data.find(blank, second, second + HEADER_KEPT)
+    if not 0 < text_head < hit - 2 or not 0 < message_head < last - 2:
+        return None
+    text_block = data[first - 1 : text_head + 1]
+    message_block = data[second - 1 : message_head + 1]
+    other_blank = b"\n\n" if line_end == b"\r\n" else b"\n\r\n"
+    if other_blank in text_block or other_blank in message_block:
+        return None
+    text_info, message_info = kept_info(text_block), kept_info(message_block)
+    if text_info.family != "text" or message_info.family != "message":
+        return None
+    if line_end == b"\r\n":
+        hit -= data[hit - 1] == 13
+        last -= data[last - 1] == 13
+    return [Leaf(text_info, text_head + len(blank), hit), Leaf(message_info, message_head + len(blank), last)]
+
+
+def _any_leaves(
+    data: "Octets", header: int, start: int, end: int, info: PartInfo, defects: list[Defect]
+) -> list[Leaf]:
+    try:
+        body = body_spans(data, start, end, info.boundary) if info.boundary else None
+        if body is None and (info.family == "multipart" or not info.is_declared):
+            body = _guessed(data, start, end, info, defects)
+        if body is None:
+            defects.append(Defect(DefectCode.NOT_MULTIPART, "", start))
+            return [Leaf(part_info(data[header:start]), start, end)]
+        if not body.closed or body.preamble_end > start or body.epilogue < end:
+            _look_around(data, start, end, body, defects)
+        leaves: list[Leaf] = []
+        _collect(data, body, 1, leaves, defects)
+    except TooManyParts as beyond:
+        raise ParseError(DefectCode.TOO_MANY_PARTS, f"more than {PART_LIMIT}", beyond.args[0]) from None
+    return leaves
+
+
+def _collect(data: "Octets", body: Body, depth: int, leaves: list[Leaf], defects: list[Defect]) -> None:
+    for start, end in body.parts:
+        leaf = leaf_at(data, start, end)
+        inner: Body | None = None
+        if leaf.info.family == "multipart":
+            if depth == NESTING_LIMIT:
+                defects.append(Defect(DefectCode.NESTING_LIMIT, f"more than {NESTING_LIMIT} levels", leaf.start))
+            elif leaf.info.boundary:
+                inner = body_spans(data, leaf.start, end, leaf.info.boundary)
+        if inner is None:
+            leaves.append(leaf)
+            if len(leaves) > PART_LIMIT:
+                raise TooManyParts(leaf.start)
+        else:
+            if leaf.info.media_type != "multipart/alternative":
+                defects.append(Defect(DefectCode.NESTED_MULTIPART, "", start))
+            _collect(data, inner, depth + 1, leaves, defects)
+
+
+def _guessed(data: "Octets", start: int, end: int, info: PartInfo, defects: list[Defect]) -> Body | None:
+    """The body by its first delimiter line, where the boundary parameter is lost or names another one."""
+    guess = _FIRST_DELIMITER.search(data, max(start - 1, 0), min(end, start + _GUESS_LIMIT))
+    if guess is None:
+        return None
+    code = DefectCode.BOUNDARY_MISMATCH if info.boundary else DefectCode.BOUNDARY_MISSING
+    defects.append(Defect(code, "taken from the first delimiter line", guess.start()))
+    return body_spans(data, start, end, guess[1])
+
+
+def _look_around(data: "Octets", start: int, end: int, body: Body, defects: list[Defect]) -> None:
+    """Tell of text outside the parts and of an end that is not there."""
+    if (text := data[start : body.preamble_end].lstrip()) != b"":
+        defects.append(Defect(DefectCode.PREAMBLE, "text before the first part", body.preamble_end - len(text)))
+    if not body.closed:
+        defects.append(Defect(DefectCode.PERHAPS_TRUNCATED, "no close delimiter: perhaps truncated", end))
+    elif (text := data[body.epilogue : end].lstrip()) != b"":
+        defects.append(Defect(DefectCode.EPILOGUE, "text after the last part", end - len(text)))

@@ -1,0 +1,277 @@
+"""The report text of Exchange 2007 and later, both ways (MS-XJRNL 2.1.1).
+
+One field a line, CRLF, one blank after the colon, never folded, in this order:
+
+    Sender, [On-Behalf-Of], Subject, Message-Id, [Label], [Mailbox], [SentUtc], [ReceivedUtc], recipient lines
+    recipient line: (To | Cc | Bcc | Recipient) ": " address [", " (Expanded | Forwarded) ": " address]
+
+The reader takes any order and letter case, LF as well, and accounts for every non-empty line: it becomes a field, or it stands
+verbatim in `unparsed`.
+"""
+
+import re
+from itertools import repeat
+from typing import Final
+
+from exjournal._wire import names
+from exjournal._wire.lines import BLANKS, line_problem
+from exjournal.addresses import ADDRESS_LIMIT, address_problem
+from exjournal.errors import DefectCode
+from exjournal.models import LABEL_LIMIT, JournalReport, Recipient, Role, UncheckedRecipient
+
+_ROLES: Final = {str(role): role for role in Role}
+_ROLES_ANY_CASE: Final = {str(role).lower(): role for role in Role}
+
+# Label in lower case to the attribute of JournalReport.
+_FIELDS: Final = {
+    names.SENDER.lower(): "sender",
+    names.ON_BEHALF_OF.lower(): "on_behalf_of",
+    names.SUBJECT.lower(): "subject",
+    names.MESSAGE_ID.lower(): "message_id",
+    names.LABEL.lower(): "label",
+    names.MAILBOX.lower(): "mailbox",
+    names.SENT_UTC.lower(): "sent_utc",
+    names.RECEIVED_UTC.lower(): "received_utc",
+}
+_ADDRESS_FIELDS: Final = frozenset(("sender", "on_behalf_of"))
+
+_EXPANDED = ", Expanded: "
+# An address that is surely valid as it stands: whatever could be quoted, redirected or forbidden is looked at closely.
+_PLAIN_ADDRESS = re.compile('[^ \\t,<>"\\r\\0\\ud800-\\udfff]{1,%d}' % ADDRESS_LIMIT)  # noqa: UP031
+# The white paper's grammar leaves the comma out, its examples have it.
+_REDIRECT = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\Z)|[, \t]+(expanded|forwarded)[ \t]*:', re.IGNORECASE)
+_IN_BRACKETS = re.compile(r"([^<>]*)<([^<>]*)>")
+_TYPE_PREFIX = re.compile("smtp:", re.IGNORECASE)
+_LABEL = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,60}")
+# Characters of a recipient line that can still be valid: an address, two redirects, their labels, a display name.
+_RECIPIENT_LINE_LIMIT: Final = 5 * ADDRESS_LIMIT
+
+
+class ReportText:
+    """What was read off a report text: values by attribute, recipients, lines not understood, oddities.
+
+    An oddity is a code with the numbers of its first and last line: neighbours with one code are one oddity.
+    """
+
+    __slots__ = ("oddities", "recipients", "unparsed", "values")
+
+    def __init__(self, values: dict[str, str], recipients: list[Recipient]) -> None:
+        self.values = values
+        self.recipients = recipients
+        self.unparsed: list[str] = []
+        self.oddities: list[tuple[DefectCode, int, int]] = []
+
+    def note(self, code: DefectCode, number: int) -> None:
+        first = number
+        if self.oddities and self.oddities[-1][0] is code and self.oddities[-1][2] >= number - 1:
+            first = self.oddities.pop()[1]
+        self.oddities.append((code, first, number))
+
+    def set_aside(self, line: str, code: DefectCode, number: int) -> None:
+        self.unparsed.append(line)
+        self.note(code, number)
+
+
+def read_report_text(text: str, /) -> ReportText:
+    """Read a decoded report text; total and linear, whatever the text."""
+    return _read_usual(text) or _read_any(text.replace("\r\n", "\n"))
+
+
+# A report text as Exchange writes it: three fields, then recipient lines, every address without quotes or blanks.
+_USUAL_HEAD = re.compile(
+    r'Sender: ([^ \t,<>"\r\n]{1,%d})(\r?\n)Subject: ([^\r\n]*)\2Message-Id: ([^\r\n]*)\2' % ADDRESS_LIMIT
+)
+
+
+def _read_usual(text: str) -> ReportText | None:
+    """Read a text that holds nothing but what Exchange writes, or None: `_read_any` gives the same answer, more slowly.
+
+    A list of ten thousand members is read here, so what could be asked of each line is asked of all addresses at once.
+    """
+    head = _USUAL_HEAD.match(text)
+    if head is None or "\0" in text or not text.isascii():
+        return None
+    sender, line_end, subject, message_id = head.groups()
+    # With its blanks out of the way, a redirect's mark is one character that no address holds.
+    tail = text[head.end() :].removesuffix(line_end).replace(_EXPANDED, "\0")
+    label, _, rest = tail.partition(": ")
+    addresses = rest.split(f"{line_end}{label}: ")
+    roles = [_ROLES.get(label)] * len(addresses)
+    together = "".join(addresses)
+    if "\n" in together:  # lines of several kinds
+        pieces = [line.partition(": ") for line in tail.split(line_end)]
+        roles = [_ROLES.get(piece[0]) for piece in pieces]
+        addresses = [piece[2] for piece in pieces]
+        together = "".join(addresses)
+    if " " in together or "\t" in together or "\r" in together or "\n" in together or '"' in together:
+        return None
+    if "," in together or "<" in together or ">" in together:
+        return None
+    if None in roles or "" in addresses or (len(together) > ADDRESS_LIMIT and max(map(len, addresses)) > ADDRESS_LIMIT):
+        return None
+    redirected = "\0" in together
+    # Made at once and filled field by field: calling the class for each takes twice as long.
+    recipients = list(map(object.__new__, repeat(UncheckedRecipient, len(addresses))))
+    real = Recipient
+    for recipient, address, role in zip(recipients, addresses, roles, strict=False):
+        redirect = None
+        if redirected and "\0" in address:
+            address, _, redirect = address.partition("\0")  # noqa: PLW2901
+            if not address or not redirect or "\0" in redirect:
+                return None
+        recipient.address = address
+        recipient.role = role
+        recipient.expanded_from = redirect
+        recipient.forwarded_from = None
+        recipient.display_name = ""
+        recipient.__class__ = real
+    return ReportText(
+        {"sender": sender, "subject": subject.strip(BLANKS), "message_id": message_id.strip(BLANKS)}, recipients
+    )
+
+
+def _read_any(text: str) -> ReportText:
+    """Read a text line by line."""
+    result = ReportText({}, [])
+    lines = text.split("\n")
+    if "\n " in text or "\n\t" in text:
+        lines = _unfolded(lines, result)
+    for number, line in enumerate(lines):
+        label, colon, value = line.partition(":")
+        name = label.strip(BLANKS).lower()
+        if colon and (role := _ROLES_ANY_CASE.get(name)) is not None:
+            _read_recipient(line, role, value.strip(BLANKS), number, result)
+        elif colon and (attribute := _FIELDS.get(name)) is not None:
+            _read_field(line, attribute, value.strip(BLANKS), number, result)
+        elif colon and _LABEL.fullmatch(name) is not None:
+            result.set_aside(line, DefectCode.UNKNOWN_FIELD, number)
+        elif line.strip(BLANKS + "\r"):
+            result.set_aside(line, DefectCode.UNKNOWN_LINE, number)
+    return result
+
+
+def _unfolded(lines: list[str], result: ReportText) -> list[str]:
+    """Join lines that a gateway folded; an indented line that cannot be a continuation stays a line of its own."""
+    joined: list[str] = []
+    pieces: dict[int, list[str]] = {}
+    last = 0
+    for number, line in enumerate(lines):
+        if number and line[:1] in (" ", "\t") and _continues(pieces.get(last, [lines[last]]), line):
+            pieces.setdefault(last, [lines[last]]).append(line)
+            joined.append("")
+            result.note(DefectCode.FOLDED_LINE, number)
+        else:
+            joined.append(line)
+            if line.strip(BLANKS):
+                last = number
+    for number, folded in pieces.items():
+        # A fold after the colon stands where one blank should; elsewhere the blank is the line's own.
+        joined[number] = "".join([folded[0], *[" " + piece.strip(BLANKS) for piece in folded[1:]]])
+    return joined
+
+
+def _continues(pieces: list[str], line: str) -> bool:
+    """Whether an indented line belongs to the field before it: a subject, a value not begun, a redirect not ended."""
+    label, colon, value = pieces[0].partition(":")
+    if not colon:
+        return False
+    name = label.strip(BLANKS).lower()
+    if name == "subject":
+        return True
+    if name in _ROLES_ANY_CASE:
+        before = pieces[-1].rstrip(BLANKS)
+        return before.endswith((",", ":")) or _REDIRECT.match(" " + line.strip(BLANKS)) is not None
+    return name in _FIELDS and len(pieces) == 1 and not value.strip(BLANKS)
+
+
+def _read_field(line: str, attribute: str, value: str, number: int, result: ReportText) -> None:
+    if attribute in result.values:
+        result.set_aside(line, DefectCode.REPEATED_FIELD, number)
+        return
+    name, bracketed = "", False
+    if attribute in _ADDRESS_FIELDS:
+        name, value, bracketed = ("", "", False) if value == "<>" else _bare_address(value)
+        problem = address_problem(value) if value else None
+    else:
+        problem = line_problem(value)
+        if attribute == "label" and len(value) > LABEL_LIMIT:
+            problem = "is too long"
+    if problem is not None:
+        result.set_aside(line, DefectCode.INVALID_VALUE, number)
+        return
+    if bracketed:
+        result.note(DefectCode.ADDRESS_IN_BRACKETS, number)
+        if name:
+            result.unparsed.append(line)  # the display name has no place in the model
+    result.values[attribute] = value
+
+
+def _read_recipient(line: str, role: Role, value: str, number: int, result: ReportText) -> None:
+    """A recipient line with quotes, redirects, display forms or anything else out of the ordinary."""
+    if len(value) > _RECIPIENT_LINE_LIMIT:
+        result.set_aside(line, DefectCode.INVALID_VALUE, number)
+        return
+    if _PLAIN_ADDRESS.fullmatch(value) is not None:
+        recipient = UncheckedRecipient(value, role, None, None, "")
+        recipient.__class__ = Recipient
+        result.recipients.append(recipient)
+        return
+    redirects: dict[str, str] = {}
+    pieces = [(found.start(), found.end(), found[1].lower()) for found in _REDIRECT.finditer(value) if found[1]]
+    end = len(value)
+    for start, after, kind in reversed(pieces):
+        redirects[kind] = value[after:end]
+        end = start
+    display_name, address, odd = _bare_address(value[:end].strip(BLANKS))
+    bracketed = [odd]
+    lost = ""
+    for kind, redirect in redirects.items():
+        name, redirects[kind], odd = _bare_address(redirect.strip(BLANKS))
+        bracketed.append(odd)
+        lost += name
+    if len(redirects) < len(pieces) or any(address_problem(one) for one in (address, *redirects.values())):
+        result.set_aside(line, DefectCode.INVALID_VALUE, number)
+        return
+    if any(bracketed):
+        result.note(DefectCode.ADDRESS_IN_BRACKETS, number)
+        if lost:
+            result.unparsed.append(line)  # the display name of a redirect has no place in the model
+    expanded, forwarded = redirects.get("expanded"), redirects.get("forwarded")
+    result.recipients.append(
+        Recipient(address, role, expanded_from=expanded, forwarded_from=forwarded, display_name=display_name)
+    )
+
+
+def _bare_address(value: str) -> tuple[str, str, bool]:
+    """The display name and the bare address of a display form, and whether it was one."""
+    if value.endswith(">") and address_problem(value) is not None:
+        found = _IN_BRACKETS.fullmatch(value)
+        if found is not None and line_problem(value) is None:
+            return found[1].strip(BLANKS).strip('"').strip(BLANKS), _TYPE_PREFIX.sub("", found[2].strip(BLANKS), 1), True
+    return "", value, False
+
+
+def write_report_text(report: JournalReport, /) -> str:
+    """The report text of a report, each line ended by CRLF."""
+    lines = [f"{names.SENDER}: {report.sender or '<>'}"]
+    if report.on_behalf_of is not None:
+        lines.append(f"{names.ON_BEHALF_OF}: {report.on_behalf_of}")
+    lines.append(f"{names.SUBJECT}: {report.subject}")
+    lines.append(f"{names.MESSAGE_ID}: {report.message_id}")
+    for label, value in (
+        (names.LABEL, report.label),
+        (names.MAILBOX, report.mailbox),
+        (names.SENT_UTC, report.sent_utc),
+        (names.RECEIVED_UTC, report.received_utc),
+    ):
+        if value is not None:
+            lines.append(f"{label}: {value}")
+    for recipient in report.recipients:
+        line = f"{recipient.role}: {recipient.address}"
+        if recipient.expanded_from is not None:
+            line += f", {names.EXPANDED}: {recipient.expanded_from}"
+        if recipient.forwarded_from is not None:
+            line += f", {names.FORWARDED}: {recipient.forwarded_from}"
+        lines.append(line)
+    lines.append("")
+    return "\r\n".join(lines)

@@ -1,0 +1,77 @@
+"""Addresses: what one may look like, and when two are the same.
+
+An address is kept as it was written. Two functions compare, each named for its use: `address_key` for the identity of an
+address as written (evidence, digests, merging), `mailbox_key` and `same_mailbox` for what rules, groups and loops mean by
+the same mailbox. Nothing else in the library compares addresses.
+"""
+
+import re
+from typing import Final
+
+from exjournal._wire.lines import line_problem
+
+# Characters. Exchange's own limit for a proxy address (Exchange limits: "SMTP address, 571 characters").
+ADDRESS_LIMIT: Final = 571
+
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
+_OUTSIDE_QUOTES = re.compile('[<>,"]|[ \t](?:expanded|forwarded)[ \t]*:', re.IGNORECASE)
+_ESCAPED = re.compile(r"\\(.)")
+
+
+def address_problem(address: str, /) -> str | None:
+    """Why `address` cannot be a sender or recipient, or None.
+
+    Every address that a recipient line can carry and give back is allowed (MS-XJRNL 2.1.1): RFC 5321 mailboxes with quoted
+    local parts and address literals, RFC 6531 ones, names without a domain, and what gateways encapsulate. Refused are
+    display forms and lists, which are more than one address or not only an address.
+    """
+    if not address:
+        return "is empty"
+    if len(address) > ADDRESS_LIMIT:
+        return f"has {len(address)} characters, more than {ADDRESS_LIMIT}"
+    problem = line_problem(address)
+    if problem is not None:
+        return problem
+    found = _OUTSIDE_QUOTES.search(address)
+    if found is not None and (found := _OUTSIDE_QUOTES.search(_QUOTED.sub("_", address))) is not None:
+        return _REASONS.get(found[0], "holds what reads as a redirect")
+    return None
+
+
+_REASONS: Final = {
+    ",": "holds a comma outside quotes: one address only",
+    "<": "holds angle brackets: the bare address only",
+    ">": "holds angle brackets: the bare address only",
+    '"': "holds a quote that is not closed",
+}
+
+
+def address_key(address: str, /) -> str:
+    """The identity of an address as written: local part exact, domain without letter case (RFC 5321 section 2.4)."""
+    local, at, domain = address.rpartition("@")
+    return local + at + domain.lower() if at else address
+
+
+def mailbox_key(address: str, /) -> str:
+    """A key that is equal for spellings of one mailbox: no letter case, no needless quotes, domains as A-labels.
+
+    RFC 5321 leaves the local part's case to its host; Exchange, as nearly all hosts, ignores it.
+    """
+    local, at, domain = address.rpartition("@")
+    if not at:
+        return address.casefold()
+    if len(local) > 1 and local[0] == local[-1] == '"':
+        local = _ESCAPED.sub(r"\1", local[1:-1])
+    domain = domain.rstrip(".")
+    if not domain.isascii():
+        # IDNA 2003 is what the standard library has; a domain it refuses keeps its own spelling.
+        try:
+            domain = domain.encode("idna").decode("ascii")
+        except UnicodeError:
+            pass
+    return f"{local.casefold()}@{domain.casefold()}"
+
+
+def same_mailbox(one: str, other: str, /) -> bool:
+    """Whether two addresses are spellings of one mailbox."""
+    return one == other or mailbox_key(one) == mailbox_key(other)

@@ -1,0 +1,365 @@
+"""The values that go in and come out: envelopes, recipients, what a report says, and what was read from one.
+
+Facts and evidence stay apart: `JournalReport` holds what a report says and no octet of a message; `ParsedReport` holds it
+beside views of the caller's bytes. Values validate themselves; two that are equal hash equal.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, make_dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from exjournal._wire import headers as _headers
+from exjournal._wire.lines import line_problem
+from exjournal.addresses import address_problem
+from exjournal.errors import Defect, InvalidValue
+
+if TYPE_CHECKING:
+    from email.message import EmailMessage
+
+Value = TypeVar("Value")
+
+# Characters of a managed-folder label (MS-XJRNL 2.1.1).
+LABEL_LIMIT: Final = 255
+
+
+class Role(StrEnum):
+    """What a recipient line says of a recipient; RECIPIENT claims nothing of To, Cc or Bcc (MS-XJRNL 2.1.1)."""
+
+    TO = "To"
+    CC = "Cc"
+    BCC = "Bcc"
+    RECIPIENT = "Recipient"
+
+
+class ReportFormat(StrEnum):
+    """The formats of journal reports. This version reads and writes ENVELOPE, and recognises ENVELOPE_2003."""
+
+    ENVELOPE = "envelope"
+    ENVELOPE_2003 = "envelope-2003"
+    BCC = "bcc"
+    MESSAGE_ONLY = "message-only"
+
+
+class PartKind(StrEnum):
+    """What a part of a report is."""
+
+    TEXT = "text"
+    ORIGINAL = "original"
+    DECRYPTED = "decrypted"
+    OTHER = "other"
+
+
+def _require_line(name: str, value: object) -> None:
+    problem = line_problem(_text(name, value))
+    if problem is not None:
+        raise InvalidValue(name, problem)
+
+
+def _require_address(name: str, value: object) -> None:
+    problem = address_problem(_text(name, value))
+    if problem is not None:
+        raise InvalidValue(name, problem)
+
+
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise InvalidValue(name, f"is a {type(value).__name__}, not a string")
+    return value
+
+
+def _recipients(value: "Iterable[str | Recipient]") -> "tuple[Recipient, ...]":
+    # One string is a collection of one-letter strings.
+    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+        raise InvalidValue("recipients", f"is a {type(value).__name__}, not a collection of addresses")
+    return tuple([item if isinstance(item, Recipient) else Recipient(item) for item in value])
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """One recipient: the address mail went to, its role, and the address it was redirected from, if any.
+
+    `expanded_from` is the distribution list whose expansion gave the address, `forwarded_from` the mailbox that forwards to it
+    (MS-XJRNL 2.1.1). Addresses have 1 to 571 characters and keep their spelling. Raises InvalidValue.
+    """
+
+    address: str
+    role: Role = Role.RECIPIENT
+    expanded_from: str | None = field(default=None, kw_only=True)
+    forwarded_from: str | None = field(default=None, kw_only=True)
+    display_name: str = field(default="", kw_only=True)
+
+    def __post_init__(self) -> None:
+        _require_address("address", self.address)
+        try:
+            object.__setattr__(self, "role", Role(self.role))
+        except ValueError:
+            raise InvalidValue("role", "is none of To, Cc, Bcc, Recipient") from None
+        if self.expanded_from is not None:
+            _require_address("expanded_from", self.expanded_from)
+        if self.forwarded_from is not None:
+            _require_address("forwarded_from", self.forwarded_from)
+        _require_line("display_name", self.display_name)
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """The SMTP envelope of a message: MAIL FROM and every RCPT TO.
+
+    `sender` is "" for the null sender. `authenticated`: a client logged in to submit it, so that its To, Cc and Bcc are
+    believed. `trusted_path`: it comes from one of our own servers, so that its markers are believed. Raises InvalidValue.
+    """
+
+    sender: str
+    recipients: tuple[Recipient, ...]
+    authenticated: bool = field(default=False, kw_only=True)
+    trusted_path: bool = field(default=False, kw_only=True)
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            sender: str,
+            recipients: Iterable[str | Recipient],
+            *,
+            authenticated: bool = False,
+            trusted_path: bool = False,
+        ) -> None: ...
+
+    def __post_init__(self) -> None:
+        if self.sender != "":
+            _require_address("sender", self.sender)
+        object.__setattr__(self, "recipients", _recipients(self.recipients))
+        if not self.recipients:
+            raise InvalidValue("recipients", "is empty")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalReport:
+    """What a journal report says: small, hashable, picklable, without an octet of the message (MS-XJRNL 2.1.1).
+
+    `sender` is "" for the null sender; `message_id` keeps its angle brackets and is "" where there is none;
+    `envelope_sender` is MAIL FROM, or None where it is not known. `label`, `mailbox`, `sent_utc` and `received_utc` belong to
+    managed folders and are text as written. Every value stands on one line, without outer blanks. Raises InvalidValue.
+    """
+
+    sender: str
+    recipients: tuple[Recipient, ...]
+    subject: str = ""
+    message_id: str = ""
+    on_behalf_of: str | None = None
+    envelope_sender: str | None = None
+    label: str | None = None
+    mailbox: str | None = None
+    sent_utc: str | None = None
+    received_utc: str | None = None
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            *,
+            sender: str,
+            recipients: Iterable[str | Recipient],
+            subject: str = "",
+            message_id: str = "",
+            on_behalf_of: str | None = None,
+            envelope_sender: str | None = None,
+            label: str | None = None,
+            mailbox: str | None = None,
+            sent_utc: str | None = None,
+            received_utc: str | None = None,
+        ) -> None: ...
+
+    def __post_init__(self) -> None:
+        if self.sender != "":
+            _require_address("sender", self.sender)
+        object.__setattr__(self, "recipients", _recipients(self.recipients))
+        _require_line("subject", self.subject)
+        _require_line("message_id", self.message_id)
+        if self.on_behalf_of is not None:
+            _require_address("on_behalf_of", self.on_behalf_of)
+        if self.envelope_sender:
+            _require_address("envelope_sender", self.envelope_sender)
+        for name in ("label", "mailbox", "sent_utc", "received_utc"):
+            value = getattr(self, name)
+            if value is not None:
+                _require_line(name, value)
+                if not value:
+                    raise InvalidValue(name, "is empty: None where there is none")
+        if self.label is not None and len(self.label) > LABEL_LIMIT:
+            raise InvalidValue("label", f"has {len(self.label)} characters, more than {LABEL_LIMIT}")
+
+
+class Headers:
+    """The fields of a header block in order: an iterable of (name, value), with look-up that ignores letter case.
+
+    Values are unfolded and otherwise as written: encoded words are not decoded; octets are read as UTF-8, else latin-1.
+    Nothing is listed before it is asked for.
+    """
+
+    __slots__ = ("_block",)
+
+    def __init__(self, block: bytes, /) -> None:
+        self._block = block
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        for name, value in _headers.fields(self._block):
+            yield name.decode("ascii"), _headers.decode(_headers.unfold(value))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and any(found.lower() == name.lower() for found, _ in self)
+
+    def __bytes__(self) -> bytes:
+        return self._block
+
+    def __repr__(self) -> str:
+        return f"<Headers of {len(self._block)} octets>"
+
+    def get(self, name: str, /) -> str | None:
+        """The first value of a field, or None."""
+        return next(iter(self.get_all(name)), None)
+
+    def get_all(self, name: str, /) -> tuple[str, ...]:
+        """Every value of a field, in order."""
+        return tuple([value for found, value in self if found.lower() == name.lower()])
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Part:
+    """One part of a report.
+
+    `content` is the part's content behind its transfer encoding; `offset` and `size` say where it lies, as it was written, in
+    the caller's bytes. Where `encoding` is "", "7bit", "8bit" or "binary" the content is a view of exactly those bytes.
+    """
+
+    kind: PartKind
+    media_type: str
+    encoding: str
+    content: memoryview
+    offset: int
+    size: int
+
+    def __repr__(self) -> str:
+        return f"<Part {self.kind}: {self.size} octets at {self.offset}>"
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class ParsedReport:
+    """A report that was read: what it says, its parts, and everything about it that was odd.
+
+    `marker` names what convinced the reader: the marker's header name, or "caller" where `format=` did. `report_id` is the
+    report's own Message-ID with its angle brackets, "" where there is none. `unparsed` holds the lines of the report text that
+    are no field. `original` is a view of the caller's bytes, None where the report has no such part, empty where the
+    part is; a view keeps the whole buffer alive, `original_bytes()` copies.
+    """
+
+    report: JournalReport
+    format: ReportFormat
+    marker: str
+    report_id: str
+    outer_block: bytes
+    parts: tuple[Part, ...]
+    defects: tuple[Defect, ...]
+    unparsed: tuple[str, ...]
+    original: memoryview | None
+    decrypted: memoryview | None
+
+    def __repr__(self) -> str:
+        return f"<ParsedReport {self.format}: {len(self.report.recipients)} recipients, {len(self.defects)} defects>"
+
+    @property
+    def headers(self) -> Headers:
+        """The report's own header block, the outer one."""
+        return Headers(self.outer_block)
+
+    def original_bytes(self) -> bytes | None:
+        """A copy of the original, or None where the report has none."""
+        return None if self.original is None else bytes(self.original)
+
+    def original_message(self) -> "EmailMessage | None":
+        """The original as the standard library's object, or None; read it there, and keep the bytes as the evidence."""
+        if self.original is None:
+            return None
+        from email import message_from_bytes
+        from email.policy import default
+
+        return message_from_bytes(bytes(self.original), policy=default)
+
+    def to_dict(self, *, content: bool = False) -> dict[str, object]:
+        """The report as data fit for JSON, in a stable form that `docs/api.md` describes.
+
+        No content of any part is in it unless `content` asks for it; it then stands in each part as base64.
+        """
+        report = self.report
+        result: dict[str, object] = {
+            "format": str(self.format),
+            "marker": self.marker,
+            "report_id": self.report_id,
+            "sender": report.sender,
+            "on_behalf_of": report.on_behalf_of,
+            "envelope_sender": report.envelope_sender,
+            "subject": report.subject,
+            "message_id": report.message_id,
+            "label": report.label,
+            "mailbox": report.mailbox,
+            "sent_utc": report.sent_utc,
+            "received_utc": report.received_utc,
+            "recipients": [_recipient_dict(recipient) for recipient in report.recipients],
+            "original": None,
+            "decrypted": None,
+            "parts": [_part_dict(part, content) for part in self.parts],
+            "defects": [
+                {"code": str(defect.code), "detail": defect.detail, "offset": defect.offset} for defect in self.defects
+            ],
+            "unparsed": list(self.unparsed),
+        }
+        for part in self.parts:
+            if part.kind in (PartKind.ORIGINAL, PartKind.DECRYPTED):
+                result[part.kind] = {"offset": part.offset, "size": len(part.content)}
+        return result
+
+
+def _recipient_dict(recipient: Recipient) -> dict[str, object]:
+    result: dict[str, object] = {"role": str(recipient.role), "address": recipient.address}
+    for name in ("expanded_from", "forwarded_from", "display_name"):
+        value = getattr(recipient, name)
+        if value:
+            result[name] = value
+    return result
+
+
+def _part_dict(part: Part, content: bool) -> dict[str, object]:
+    result: dict[str, object] = {
+        "kind": str(part.kind),
+        "media_type": part.media_type,
+        "encoding": part.encoding,
+        "offset": part.offset,
+        "size": part.size,
+    }
+    if content:
+        import base64
+
+        result["content"] = base64.b64encode(part.content).decode("ascii")
+    return result
+
+
+def unchecked(cls: type[Value], /) -> Callable[..., Value]:
+    """A class of the same layout without checks: fill it by position, then set `__class__` to the real one.
+
+    A frozen dataclass stores each field through `object.__setattr__`, at four times the time of a plain assignment, and a
+    report with 10 000 recipients is read ten thousand times as often as it is built. Callers prove what the public constructor
+    checks.
+    """
+    names = cls.__dataclass_fields__  # type: ignore[attr-defined]
+    return make_dataclass(cls.__name__, list(names), slots=True, eq=False, repr=False)
+
+
+# The reader of recipient lines fills this one attribute by attribute, which no type of a frozen class allows.
+UncheckedRecipient: Any = unchecked(Recipient)
+UncheckedReport = unchecked(JournalReport)
+UncheckedPart = unchecked(Part)
+UncheckedParsedReport = unchecked(ParsedReport)
