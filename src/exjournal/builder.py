@@ -1,0 +1,299 @@
+"""Writing: from a message and its envelope to what a report says, and from that to the bytes of a report.
+
+`report_for` gathers the facts, `build_report` writes them round the original. The writer joins byte strings: the original goes
+in untouched, whatever it holds. With the date given, the output depends on the arguments alone.
+"""
+
+import binascii
+import hashlib
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from exjournal._wire import names
+from exjournal._wire.headers import LINE_LIMIT, encode_words, field_pattern, fields, scan
+from exjournal._wire.message import Facts, facts, skip_from_line
+from exjournal._wire.octets import in_place
+from exjournal._wire.report_text import write_report_text
+from exjournal.addresses import mailbox_key, same_mailbox
+from exjournal.errors import BuildError
+from exjournal.models import Envelope, JournalReport, Recipient, ReportFormat, Role
+
+if TYPE_CHECKING:
+    from exjournal._wire.octets import Data
+
+_DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+# A domain as it stands in an address: A-labels, or an address literal (RFC 5321 section 4.1.2 and 4.1.3).
+_LABEL: Final = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*|\[[A-Za-z0-9.:-]+\]")
+_DOMAIN_LIMIT: Final = 255
+# A msg-id whose brackets enclose visible ASCII (RFC 5322 section 3.6.4), short enough for one line.
+_REPORT_ID = re.compile(r"<[!-;=?-~]{1,900}>")
+_VISIBLE_ASCII = re.compile(r"[!-~]+")
+
+# The fields of the original that stand in the outer block too, in the order of the reports seen.
+_COPIED: Final = (("Subject", b"subject"), ("CC", b"cc"), ("To", b"to"), ("From", b"from"))
+_LIST_FIELDS: Final = (b"precedence", b"x-mailing-list")
+_LIST_PREFIX: Final = b"list-"
+_HEADER = field_pattern("content-type")
+_LINE_ENDS = re.compile(rb"\r?\n")
+_BARE = re.compile(rb"[\r\0]")
+
+
+def report_for(message: "Data", envelope: Envelope, /) -> JournalReport:
+    """What a report on `message` says, delivered under `envelope`.
+
+    The sender is the message's From, or its Sender field where that names another mailbox, and MAIL FROM only where the message
+    names nobody; MAIL FROM itself is kept as `envelope_sender` (MS-XJRNL 2.1.1). From an authenticated client, recipients take
+    their role from the message's own To and Cc, those in neither are Bcc, and a redirected recipient takes the role of the
+    address it was redirected from; a role other than RECIPIENT in the envelope is kept. From anybody else every role is
+    RECIPIENT, and there is no On-Behalf-Of.
+    """
+    octets = in_place(message, "a message")
+    told = facts(octets, 0, len(octets))
+    author = next(iter(told.authors), "")
+    delegate = told.sender if not same_mailbox(told.sender, author) else ""
+    return JournalReport(
+        sender=delegate or author or envelope.sender,
+        on_behalf_of=author if author and delegate and envelope.authenticated else None,
+        recipients=_with_roles(envelope, told),
+        subject=told.subject,
+        message_id=told.message_id,
+        envelope_sender=envelope.sender,
+    )
+
+
+def _with_roles(envelope: Envelope, told: Facts) -> Iterator[Recipient]:
+    roles = dict.fromkeys(map(mailbox_key, told.cc), Role.CC) | dict.fromkeys(map(mailbox_key, told.to), Role.TO)
+    for recipient in envelope.recipients:
+        role = Role.RECIPIENT
+        if envelope.authenticated:
+            role = recipient.role
+            if role is Role.RECIPIENT:
+                addressed = recipient.expanded_from or recipient.forwarded_from or recipient.address
+                role = roles.get(mailbox_key(addressed), Role.BCC)
+        yield Recipient(
+            recipient.address,
+            role,
+            expanded_from=recipient.expanded_from,
+            forwarded_from=recipient.forwarded_from,
+            display_name=recipient.display_name,
+        )
+
+
+def build_report(
+    report: JournalReport,
+    original: "Data | None",
+    /,
+    *,
+    domain: str | None = None,
+    format: ReportFormat = ReportFormat.ENVELOPE,
+    decrypted: "Data | None" = None,
+    date: datetime | None = None,
+    report_id: str | None = None,
+    internal: bool = False,
+) -> bytes:
+    """The bytes of a journal report (MS-XJRNL 2.1), with the original in it byte for byte.
+
+    `original` is None for a report without that part. `domain` is that of the system sender, an organisation's default domain;
+    it is never taken from the message. `date` has a time zone; without it the report is made now. `report_id` keeps its angle
+    brackets; without it the id follows from the report and a digest of the original, so that a retry has the same one.
+    `internal` writes the marker and the property of a report that stays in an organisation's transport. `decrypted` is the
+    readable copy of a rights-protected original.
+
+    Hand the result to a mail server only with an explicit SMTP envelope: its To, Cc and From are the original's.
+
+    Raises BuildError, whose `.field` names the argument.
+    """
+    if ReportFormat(format) is not ReportFormat.ENVELOPE:
+        raise BuildError("format", f"this version writes {ReportFormat.ENVELOPE} only")
+    if not report.recipients:
+        raise BuildError("recipients", "a report names at least one recipient")
+    if domain is None:
+        raise BuildError("domain", "is required: the domain of the system sender")
+    if len(domain) > _DOMAIN_LIMIT or _DOMAIN.fullmatch(domain) is None:
+        raise BuildError("domain", "is no domain name in ASCII letters (an internationalised one goes in as its A-label)")
+    if report_id is not None and _REPORT_ID.fullmatch(report_id) is None:
+        raise BuildError("report_id", "is no Message-ID in angle brackets")
+    if decrypted is not None and original is None:
+        raise BuildError("decrypted", "is a copy of an original, and there is none")
+    written = _date(datetime.now(UTC) if date is None else date)
+    messages = [
+        in_place(message, what)[:]
+        for what, message in (("original", original), ("decrypted", decrypted))
+        if message is not None
+    ]
+    if report_id is None:
+        report_id = _derived_id(report, messages, domain, internal)
+    text_part = _text_part(write_report_text(report))
+    boundary = _boundary(report_id, text_part, *messages)
+    encodings = [_encoding(message) for message in messages]
+    pieces = [
+        b'Content-Type: multipart/mixed;\r\n\tboundary="%b"\r\n' % boundary,
+        _outer_fields(report, messages, encodings, domain, written, report_id, internal),
+        b"\r\n--%b\r\n" % boundary,
+        text_part,
+    ]
+    for message, encoding in zip(messages, encodings, strict=True):
+        pieces.append(b"\r\n--%b\r\nContent-Type: message/rfc822\r\n" % boundary)
+        if encoding != b"7bit":
+            pieces.append(b"Content-Transfer-Encoding: %b\r\n" % encoding)
+        pieces.append(b"\r\n")
+        pieces.append(message)
+    pieces.append(b"\r\n--%b--\r\n" % boundary)
+    return b"".join(pieces)
+
+
+def _derived_id(report: JournalReport, messages: list[bytes], domain: str, internal: bool) -> str:
+    """A report id that two different reports never share: from every argument but the date, each with its length before it."""
+    digest = hashlib.sha256()
+    said = [write_report_text(report), repr(report.envelope_sender), domain, str(internal), str(len(messages))]
+    for octets in (*(item.encode("utf-8") for item in said), *messages):
+        digest.update(b"%d:" % len(octets))
+        digest.update(octets)
+    return f"<{_guid(digest.hexdigest())}@{names.REPORT_ID_DOMAIN}>"
+
+
+def _guid(digits: str) -> str:
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:32]}"
+
+
+def _boundary(report_id: str, *contents: bytes) -> bytes:
+    """`_<guid>_`, derived from the report id and stepped until it occurs in no part (RFC 2046 section 5.1.1)."""
+    step = 0
+    while True:
+        seed = hashlib.sha256(f"{step} {report_id}".encode()).hexdigest()
+        boundary = f"_{_guid(seed)}_".encode()
+        if not any(boundary in content for content in contents):
+            return boundary
+        step += 1
+
+
+def _encoding(message: bytes) -> bytes:
+    """What a message needs of its transport (RFC 2045 section 6.2).
+
+    Line lengths and bare line ends are left unlooked at: that would cost ten times the rest of the writing.
+    """
+    if b"\0" in message:
+        return b"binary"
+    return b"7bit" if message.isascii() else b"8bit"
+
+
+def _text_part(text: str) -> bytes:
+    """The header and the content of the report text part: 7bit where possible, else the shorter encoding."""
+    longest = max(map(len, text.split("\r\n")))
+    if text.isascii() and longest <= LINE_LIMIT:
+        return b'Content-Type: text/plain; charset="us-ascii"\r\nContent-Transfer-Encoding: 7bit\r\n\r\n' + text.encode("ascii")
+    octets = text.encode("utf-8")
+    quoted = binascii.b2a_qp(octets)
+    coded = binascii.b2a_base64(octets, newline=False)
+    lines = [coded[start : start + 76] for start in range(0, len(coded), 76)]
+    coded = b"\r\n".join([*lines, b""])
+    name, content = (b"quoted-printable", quoted) if len(quoted) <= len(coded) else (b"base64", coded)
+    charset = b"us-ascii" if text.isascii() else b"utf-8"
+    return b'Content-Type: text/plain; charset="%b"\r\nContent-Transfer-Encoding: %b\r\n\r\n%b' % (charset, name, content)
+
+
+def _outer_fields(
+    report: JournalReport,
+    messages: list[bytes],
+    encodings: list[bytes],
+    domain: str,
+    date: str,
+    report_id: str,
+    internal: bool,
+) -> bytes:
+    """The outer header block behind Content-Type, in the order of the reports seen."""
+    copied, lists = _copied_fields(messages[0]) if messages else ({}, [])
+    copied.setdefault("Subject", _own_subject(report.subject))
+    copied.setdefault("From", _own_from(report.sender, domain))
+    system_sender = f"<{names.SYSTEM_SENDER}@{domain}>"
+    lines = [b"%b:%b\r\n" % (name.encode(), copied[name]) for name, _ in _COPIED if name in copied]
+    lines.append(b"MIME-Version: 1.0\r\n")
+    for encoding in (b"binary", b"8bit"):
+        if encoding in encodings:
+            # A multipart declares what its neediest part does (RFC 2045 section 6.4).
+            lines.append(b"Content-Transfer-Encoding: %b\r\n" % encoding)
+            break
+    lines.append(f"Sender:\r\n\t{system_sender}\r\n".encode())
+    lines.append(f"Message-ID: {report_id}\r\n".encode())
+    lines.append(f"Date: {date}\r\n".encode())
+    lines.append(f"{names.MARKER_IN_TRANSPORT if internal else names.MARKER}:\r\n".encode())
+    if _VISIBLE_ASCII.fullmatch(report.message_id) and len(report.message_id) < LINE_LIMIT:
+        lines.append(f"{names.PARENT_MESSAGE_ID}:\r\n\t{report.message_id}\r\n".encode())
+    lines.append(b"Auto-Submitted: auto-generated\r\n")
+    lines.append(f"{names.GENERATED_SOURCE}: Journal Agent\r\n".encode())
+    if internal:
+        lines.append(f"{names.TRANSPORT_PROPERTIES}: MustDeliver=True;\r\n".encode())
+    if report.envelope_sender is not None:
+        lines.append(b"%b: %b\r\n" % (names.ENVELOPE_SENDER.encode(), _own_envelope_sender(report.envelope_sender)))
+    return b"".join(lines + lists)
+
+
+def _copied_fields(original: bytes) -> tuple[dict[str, bytes], list[bytes]]:
+    """The original's fields that a report repeats, cut as bytes: the first of each name, and all of a mailing list."""
+    start = skip_from_line(original, 0, len(original))
+    block = original[start : scan(original, start, len(original), _HEADER)[1]]
+    copied: dict[str, bytes] = {}
+    lists: list[bytes] = []
+    is_list_mail = False  # bulk mail has a Precedence as well
+    wanted = {lowered: name for name, lowered in _COPIED}
+    for name, value in fields(block):
+        lowered = name.lower()
+        if lowered in wanted:
+            if wanted[lowered] not in copied and (cut := _cut(value)) is not None:
+                copied[wanted[lowered]] = cut
+        elif (lowered.startswith(_LIST_PREFIX) or lowered in _LIST_FIELDS) and (cut := _cut(value)) is not None:
+            lists.append(b"%b:%b\r\n" % (name, cut))
+            is_list_mail |= lowered != b"precedence" or cut.strip().lower() == b"list"
+    return copied, lists if is_list_mail else []
+
+
+def _cut(value: bytes) -> bytes | None:
+    """A value with its folds as they were; None where there is nothing in it, or a line that is too long to be sent.
+
+    Line ends become CRLF, each followed by the blank of its fold; a stray CR or NUL becomes a blank. A fold with nothing on it
+    goes: where a server cuts trailing blanks it would end the header block.
+    """
+    first, *folds = [_BARE.sub(b" ", line) for line in _LINE_ENDS.split(value)]
+    lines = [first, *(line for line in folds if line.strip())]
+    # The field's name stands on the first line as well.
+    return None if max(map(len, lines)) > LINE_LIMIT - 80 or not value.strip() else b"\r\n".join(lines)
+
+
+def _own_subject(subject: str) -> bytes:
+    """A subject where the original has none to copy."""
+    if subject.isascii() and subject.isprintable() and "=?" not in subject and len(subject) <= LINE_LIMIT - 80:
+        return b" " + subject.encode("ascii")
+    return b" " + encode_words(subject)
+
+
+def _own_from(sender: str, domain: str) -> bytes:
+    """An author where the original has none to copy; the system sender where the report's cannot stand in a header."""
+    if _VISIBLE_ASCII.fullmatch(sender):
+        return f" <{sender}>".encode()
+    return f" <{names.SYSTEM_SENDER}@{domain}>".encode()
+
+
+def _own_envelope_sender(sender: str) -> bytes:
+    """MAIL FROM in angle brackets, or as encoded words where it is more than visible ASCII."""
+    if not sender or _VISIBLE_ASCII.fullmatch(sender):
+        return f"<{sender}>".encode()
+    return encode_words(sender)
+
+
+def _date(date: datetime) -> str:
+    """A date in UTC (RFC 5322 section 3.3), without the locale that strftime would ask."""
+    if date.utcoffset() is None:
+        raise BuildError("date", "has no time zone")
+    try:
+        utc = date.astimezone(UTC)
+    except OverflowError:
+        raise BuildError("date", "is no year of UTC") from None
+    return (
+        f"{_DAYS[utc.weekday()]}, {utc.day:02} {_MONTHS[utc.month - 1]} {utc.year:04} "
+        f"{utc.hour:02}:{utc.minute:02}:{utc.second:02} +0000"
+    )

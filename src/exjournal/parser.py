@@ -1,0 +1,401 @@
+"""Reading: from the bytes of a report to what it says and the parts it holds.
+
+The reader walks the outer header block once, finds the delimiter lines with `bytes.find`, reads the small report text, and
+hands out the original as a view. No step looks at the lines of the original. For any bytes it returns a `ParsedReport` in
+which every non-empty line of the report text is accounted for, or raises `ParseError`; nothing else escapes.
+"""
+
+import re
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
+
+from exjournal._wire import names
+from exjournal._wire.headers import (
+    HEADER_LIMIT,
+    decode,
+    decode_words,
+    field_pattern,
+    one_line,
+    scan,
+    unfold,
+)
+from exjournal._wire.message import message_id_of, skip_from_line
+from exjournal._wire.multipart import Leaf, PartInfo, declared, text_decoded, transfer_decoded
+from exjournal._wire.octets import in_place
+from exjournal._wire.parts import leaves_of
+from exjournal._wire.report_text import ReportText, read_report_text
+from exjournal.addresses import address_problem
+from exjournal.errors import Defect, DefectCode, ParseError
+from exjournal.models import (
+    JournalReport,
+    ParsedReport,
+    Part,
+    PartKind,
+    ReportFormat,
+    UncheckedParsedReport,
+    UncheckedPart,
+    UncheckedReport,
+)
+
+if TYPE_CHECKING:
+    from exjournal._wire.headers import Fields
+    from exjournal._wire.octets import Data, Octets
+
+# Octets of a report text: room for a quarter of a million recipient lines.
+REPORT_TEXT_LIMIT: Final = 16 << 20
+
+_MARKERS: Final = {marker.lower().encode(): marker for marker in (names.MARKER, names.MARKER_IN_TRANSPORT)}
+_MARKERS_2003: Final = {
+    marker.lower().encode(): marker for marker in (names.MARKER_2003, names.MARKER_2003_RIGHT)
+}
+_MARKER_PATTERNS: Final = (names.MARKER, names.MARKER_IN_TRANSPORT, names.MARKER_2003, names.MARKER_2003_RIGHT)
+_ENVELOPE_SENDER: Final = names.ENVELOPE_SENDER.lower().encode()
+_EMBEDDED_REPORT: Final = names.EMBEDDED_REPORT.lower().encode()
+_OUTER = field_pattern(
+    "content-type",
+    "message-id",
+    *_MARKER_PATTERNS,
+    names.EMBEDDED_REPORT,
+    names.ENVELOPE_SENDER,
+)
+# A report is multipart/mixed: markers are looked for, at twice the time, only in what could be one.
+_INNER = field_pattern("subject", "message-id", "content-type")
+_INNER_MARKERS = field_pattern(*_MARKER_PATTERNS)
+
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+_ODD_BEGINNINGS: Final = (b"\xef", b"\r", b"\n", b"F")
+_BLANK_LINES = re.compile(rb"[\r\n]*")
+_PLAIN_ENCODINGS: Final = frozenset(("", "7bit", "8bit", "binary"))
+_DECODED_ENCODINGS: Final = frozenset(("base64", "quoted-printable"))
+# Looking a member up on its enumeration calls a function on Python 3.11; a report needs ten of them.
+_ENVELOPE: Final = ReportFormat.ENVELOPE
+_TEXT: Final = PartKind.TEXT
+_ORIGINAL: Final = PartKind.ORIGINAL
+_DECRYPTED: Final = PartKind.DECRYPTED
+_OTHER: Final = PartKind.OTHER
+
+Defects = list[Defect]
+
+
+def detect_format(data: "Data", /) -> ReportFormat | None:
+    """The format that the outer headers name, or None where they name none.
+
+    Only markers count (MS-XJRNL 2.1): BCC and message-only copies have none and are never detected; `multipart/report` is
+    none whatever else it says. Linear, at most 512 KiB are looked at.
+    """
+    octets = in_place(data, "a report")
+    outer, _, _ = scan(octets, _begin(octets, []), len(octets), _OUTER)
+    info = declared(_value(octets, outer, b"content-type"))
+    return None if info.media_type == "multipart/report" else _marked(octets, outer)[0]
+
+
+def parse_report(data: "Data", /, *, format: ReportFormat | None = None, strict: bool = False) -> ParsedReport:
+    """Read a journal report (MS-XJRNL 2.1).
+
+    bytes and mmap are read in place, bytearray and memoryview are copied once. `format` is for reports that lost their
+    marker: the grammar of the report text must then be there in full. `strict` turns the first defect into the error.
+    Limits: a header block of 512 KiB, 250 parts, a report text of 16 MiB.
+
+    Raises ParseError, with the code of what is missing or unreadable. Anything else is a bug.
+    """
+    result = _read(in_place(data, "a report"), None if format is None else ReportFormat(format))
+    if strict and result.defects:
+        first = result.defects[0]
+        raise ParseError(first.code, first.detail, first.offset)
+    return result
+
+
+def _read(octets: "Octets", wanted: ReportFormat | None) -> ParsedReport:
+    defects: Defects = []
+    end = len(octets)
+    start = _begin(octets, defects)
+    if start == end:
+        raise ParseError(DefectCode.EMPTY)
+    outer, body, complete = scan(octets, start, end, _OUTER)
+    if not complete and body < end:
+        raise ParseError(DefectCode.HEADER_TOO_LARGE, f"more than {HEADER_LIMIT} octets", body)
+    info = declared(_value(octets, outer, b"content-type"))
+    marker = _require_report(octets, outer, info, wanted)
+    leaves = leaves_of(octets, start, body, end, info, defects)
+    text = _find_text(octets, leaves, marker, defects) or _no_text(leaves, marker, body)
+    parts, original, decrypted = _parts(octets, leaves, text, defects)
+    if original is None:
+        if not any(leaf.info.family == "tnef" for leaf in leaves):
+            defects.append(Defect(DefectCode.ORIGINAL_MISSING, "", end))
+    else:
+        _compare(octets, original, text.read.values, defects)
+    result = UncheckedParsedReport(
+        _facts(octets, outer, text, defects),
+        _ENVELOPE,
+        marker or "caller",
+        _report_id(octets, outer, defects),
+        octets[start:body],
+        tuple(parts),
+        tuple(defects),
+        tuple(text.read.unparsed),
+        None if original is None else original.content,
+        None if decrypted is None else decrypted.content,
+    )
+    result.__class__ = ParsedReport
+    return result
+
+
+def _begin(octets: "Octets", defects: Defects) -> int:
+    """Where the outer header block begins, behind what mailbox files and text editors put before it."""
+    if octets[:1] not in _ODD_BEGINNINGS:
+        return 0
+    start = 0
+    if octets[:3] == _BYTE_ORDER_MARK:
+        defects.append(Defect(DefectCode.LEADING_BOM, "", 0))
+        start = 3
+    if octets[start : start + 1] in (b"\r", b"\n"):
+        defects.append(Defect(DefectCode.LEADING_BLANK_LINES, "", start))
+        blank = _BLANK_LINES.match(octets, start)
+        start = blank.end() if blank is not None else start
+    behind = skip_from_line(octets, start, len(octets))
+    if behind != start:
+        defects.append(Defect(DefectCode.LEADING_FROM_LINE, "", start))
+    return behind
+
+
+def _value(octets: "Octets", outer: "Fields", name: bytes) -> bytes:
+    span = outer.get(name)
+    return b"" if span is None else octets[span[0] : span[1]]
+
+
+def _marked(octets: "Octets", outer: "Fields") -> tuple[ReportFormat | None, str]:
+    """The format that a marker names, and the marker."""
+    for name, marker in _MARKERS.items():
+        if name in outer:  # by presence: the value is empty, or anything
+            return _ENVELOPE, marker
+    for name, marker in _MARKERS_2003.items():
+        if unfold(_value(octets, outer, name)).lower() == names.MARKER_2003_VALUE:
+            return ReportFormat.ENVELOPE_2003, marker
+    return None, ""
+
+
+def _require_report(octets: "Octets", outer: "Fields", info: PartInfo, wanted: ReportFormat | None) -> str:
+    """The marker of the report, "" where only the caller says that it is one; ParseError for what is no report."""
+    if info.media_type == "multipart/report":
+        detail = "a delivery, disposition or feedback report"
+        raise ParseError(DefectCode.MULTIPART_REPORT, detail, outer[b"content-type"][0])
+    marked, marker = _marked(octets, outer)
+    chosen = wanted or marked
+    if chosen is None:
+        if _EMBEDDED_REPORT in outer:
+            raise ParseError(DefectCode.EMBEDDED_REPORT, "a bounce", outer[_EMBEDDED_REPORT][0])
+        raise ParseError(DefectCode.NOT_A_REPORT, "no marker: keep the message as it is")
+    if chosen is not _ENVELOPE:
+        raise ParseError(DefectCode.UNSUPPORTED_FORMAT, str(chosen))
+    return marker if marked is chosen else ""
+
+
+class _Text(NamedTuple):
+    """The report text: which part it is, its octets behind the transfer encoding, and what was read off it."""
+
+    leaf: Leaf
+    octets: bytes
+    read: ReportText
+
+
+def _find_text(octets: "Octets", leaves: list[Leaf], marker: str, defects: Defects) -> _Text | None:
+    """The first text part with a sender and recipients; under a marker the first with anything of a report."""
+    fallback: tuple[_Text, Defects] | None = None
+    for leaf in leaves:
+        if leaf.info.family != "text" or leaf.end - leaf.start > REPORT_TEXT_LIMIT:
+            continue
+        oddities: Defects = []
+        text = _read_text(octets, leaf, oddities)
+        values = text.read.values
+        if text.read.recipients and "sender" in values:
+            defects += oddities
+            return text
+        if fallback is None and marker and (text.read.recipients or "sender" in values or "message_id" in values):
+            fallback = (text, oddities)
+    if fallback is not None:
+        defects += fallback[1]
+        return fallback[0]
+    return None
+
+
+def _no_text(leaves: list[Leaf], marker: str, body: int) -> NoReturn:
+    for leaf in leaves:
+        if leaf.end - leaf.start > REPORT_TEXT_LIMIT and leaf.info.family == "text":
+            raise ParseError(DefectCode.REPORT_TEXT_TOO_LARGE, f"more than {REPORT_TEXT_LIMIT} octets", leaf.start)
+    missing = "a sender, a recipient or a Message-Id line" if marker else "a sender line and a recipient line"
+    raise ParseError(DefectCode.REPORT_TEXT_MISSING, f"no text part holds {missing}", body)
+
+
+def _read_text(octets: "Octets", leaf: Leaf, oddities: Defects) -> _Text:
+    raw = _content(octets, leaf, oddities)
+    text, problem = text_decoded(raw, leaf.info.charset)
+    if problem is not None:
+        oddities.append(Defect(problem, "", leaf.start))
+    if text[:1] == "\ufeff":
+        oddities.append(Defect(DefectCode.LEADING_BOM, "in the report text", leaf.start))
+        text = text[1:]
+    read = read_report_text(text)
+    if read.oddities:
+        # Lines can be found again in the caller's bytes where the octets are those and a line end is a line end.
+        starts = [leaf.start]
+        if leaf.info.encoding in _PLAIN_ENCODINGS and raw.count(b"\n") == text.count("\n"):
+            for line in raw.split(b"\n")[:-1]:
+                starts.append(starts[-1] + len(line) + 1)
+        for code, first, last in read.oddities:
+            detail = f"line {first + 1}" if first == last else f"lines {first + 1} to {last + 1}"
+            oddities.append(Defect(code, detail, starts[first] if len(starts) > first else leaf.start))
+    return _Text(leaf, raw, read)
+
+
+def _content(octets: "Octets", leaf: Leaf, defects: Defects) -> bytes:
+    """The octets of a part behind its transfer encoding."""
+    encoding = leaf.info.encoding
+    if encoding in _PLAIN_ENCODINGS:
+        return octets[leaf.start : leaf.end]
+    if encoding not in _DECODED_ENCODINGS:
+        defects.append(Defect(DefectCode.TRANSFER_ENCODING_UNKNOWN, "", leaf.start))
+        return octets[leaf.start : leaf.end]
+    content, whole = transfer_decoded(octets, leaf.start, leaf.end, encoding)
+    if not whole:
+        defects.append(Defect(DefectCode.TRANSFER_ENCODING_DAMAGED, encoding, leaf.start))
+    return content
+
+
+def _parts(
+    octets: "Octets", leaves: list[Leaf], text: _Text, defects: Defects
+) -> tuple[list[Part], Part | None, Part | None]:
+    """Every part with its kind; the first message is the original, a second one its decrypted copy."""
+    view = memoryview(octets)
+    parts: list[Part] = []
+    original: Part | None = None
+    decrypted: Part | None = None
+    for leaf in leaves:
+        info, start, end = leaf
+        kind = _OTHER
+        content = view[start:end]
+        if leaf is text.leaf:
+            kind = _TEXT
+            if info.encoding in _DECODED_ENCODINGS:
+                content = memoryview(text.octets)
+        elif info.family == "message" and decrypted is None:
+            kind = _ORIGINAL if original is None else _DECRYPTED
+            if info.encoding not in _PLAIN_ENCODINGS:
+                if info.encoding in _DECODED_ENCODINGS:
+                    # Against RFC 2046 section 5.2.1, but met.
+                    defects.append(Defect(DefectCode.ORIGINAL_ENCODED, info.encoding, start))
+                content = memoryview(_content(octets, leaf, defects))
+        elif info.family == "tnef":
+            defects.append(Defect(DefectCode.ORIGINAL_TNEF, "", start))
+        elif info.family == "html":
+            defects.append(Defect(DefectCode.HTML_TWIN, "", start))
+        else:
+            defects.append(Defect(DefectCode.EXTRA_PART, f"part {len(parts) + 1}", start))
+        part = UncheckedPart(kind, info.media_type, info.encoding, content, start, end - start)
+        part.__class__ = Part
+        parts.append(part)
+        if kind is _ORIGINAL:
+            original = part
+        elif kind is _DECRYPTED:
+            decrypted = part
+    return parts, original, decrypted
+
+
+def _compare(octets: "Octets", original: Part, values: dict[str, str], defects: Defects) -> None:
+    """Look at the header block of the original: is there one, is it a report's, does it agree with the report text?"""
+    offset = original.offset
+    if original.encoding in _DECODED_ENCODINGS:
+        octets, begin, end = bytes(original.content), 0, len(original.content)
+        shift = 0  # offsets inside an encoded part mean nothing: its beginning stands for them
+    else:
+        begin, end, shift = offset, offset + original.size, 1
+    if begin == end:
+        defects.append(Defect(DefectCode.ORIGINAL_EMPTY, "", offset))
+        return
+    first = _FIRST_FIELD.match(octets, begin, end)
+    if first is None:
+        defects.append(Defect(DefectCode.ORIGINAL_WITHOUT_HEADERS, "", offset))
+        return
+    start = first.start(1)
+    inner, body, complete = scan(octets, start, end, _INNER)
+    if not complete and body < end:
+        defects.append(Defect(DefectCode.ORIGINAL_HEADER_TOO_LARGE, f"more than {HEADER_LIMIT} octets", offset))
+    if (
+        b"multipart/mixed" in _value(octets, inner, b"content-type").lower()
+        and _marked(octets, scan(octets, start, end, _INNER_MARKERS)[0])[0] is not None
+    ):
+        defects.append(Defect(DefectCode.NESTED_REPORT, "the original is a report itself", offset))
+    for name, field, code in _COMPARED:
+        reported = values.get(name)
+        if reported is None:
+            continue
+        span = inner.get(field, (start, start))
+        value = octets[span[0] : span[1]].strip()
+        # Nearly all are equal as they stand; only what is not is decoded with care.
+        if value.decode("latin-1") != reported and not _agree(value, reported):
+            defects.append(Defect(code, "", span[0] if shift else offset))
+
+
+# Octets of a value that are decoded for a comparison; a longer one agrees only as it stands.
+_COMPARED_LIMIT: Final = 64 << 10
+# The first field of a message, behind a line that a mailbox file left before it.
+_FIRST_FIELD = re.compile(rb"(?:From [^\n]*\n)?([!-9;-~]++[ \t]*+:)")
+_COMPARED: Final = (
+    ("message_id", b"message-id", DefectCode.MESSAGE_ID_MISMATCH),
+    ("subject", b"subject", DefectCode.SUBJECT_MISMATCH),
+)
+
+
+def _agree(value: bytes, reported: str) -> bool:
+    """Whether a report names a field's value, decoded or as it was written; folds differ in their blanks."""
+    if len(value) > _COMPARED_LIMIT:
+        return False
+    words = reported.split()
+    return words == one_line(value).split() or words == decode(unfold(value)).split()
+
+
+_REQUIRED: Final = {
+    "sender": DefectCode.SENDER_MISSING,
+    "subject": DefectCode.SUBJECT_MISSING,
+    "message_id": DefectCode.MESSAGE_ID_MISSING,
+}
+
+
+def _facts(octets: "Octets", outer: "Fields", text: _Text, defects: Defects) -> JournalReport:
+    values = text.read.values
+    recipients = text.read.recipients
+    if not recipients or not values.keys() >= _REQUIRED.keys():
+        defects += [Defect(code, "", text.leaf.start) for name, code in _REQUIRED.items() if name not in values]
+        if not recipients:
+            defects.append(Defect(DefectCode.RECIPIENTS_MISSING, "", text.leaf.start))
+    get = values.get
+    report = UncheckedReport(
+        get("sender", ""),
+        tuple(recipients),
+        get("subject", ""),
+        get("message_id", ""),
+        get("on_behalf_of") or None,
+        _envelope_sender(octets, outer, defects) if _ENVELOPE_SENDER in outer else None,
+        get("label") or None,
+        get("mailbox") or None,
+        get("sent_utc") or None,
+        get("received_utc") or None,
+    )
+    report.__class__ = JournalReport
+    return report
+
+
+def _envelope_sender(octets: "Octets", outer: "Fields", defects: Defects) -> str | None:
+    """MAIL FROM as the writer put it: in angle brackets, or as encoded words where it is more than visible ASCII."""
+    start, end = outer[_ENVELOPE_SENDER]
+    value = decode(unfold(octets[start:end]))
+    address = value[1:-1] if value[:1] == "<" and value[-1:] == ">" else decode_words(value)
+    if value != "<>" and address_problem(address) is not None:
+        defects.append(Defect(DefectCode.ENVELOPE_SENDER_INVALID, "", start))
+        return None
+    return address
+
+
+def _report_id(octets: "Octets", outer: "Fields", defects: Defects) -> str:
+    found = message_id_of(_value(octets, outer, b"message-id"))
+    if not found:
+        defects.append(Defect(DefectCode.REPORT_ID_MISSING, "", 0))
+    return found
