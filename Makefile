@@ -1,0 +1,50 @@
+# `make demo` and `make test` need Python 3.11 or later and make, nothing else: they set up what they need, in this folder only.
+
+PYTHON ?= $(shell for python in python3 python3.15 python3.14 python3.13 python3.12 python3.11 python; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+VENV := .venv
+# Interpreters that pyenv and uv keep off the PATH are tested as well.
+MORE_PYTHONS := for bin in "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.*/bin "$$HOME"/.local/share/uv/python/*/bin; do \
+	if [ -d "$$bin" ]; then PATH="$$PATH:$$bin"; fi; done; export PATH;
+TOX := $(MORE_PYTHONS) $(VENV)/bin/python -m tox run
+
+.PHONY: help demo test check lint types dist bench fuzz clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo   build a report round a sample message and read it back"
+	@echo "make test   run the whole suite on every Python from 3.11 up that is here"
+	@echo "make check  lint, types and the built distributions"
+	@echo "make bench  measure, and print the table of docs/performance.md"
+	@echo "make fuzz   run the fuzz harnesses for a minute each"
+
+demo: python
+	@PYTHONPATH=src $(PYTHON) examples/demo.py
+
+test: $(VENV)/tox
+	@$(TOX) -m test
+
+check: lint types dist
+
+lint types dist: $(VENV)/tox
+	@$(TOX) -e $@
+
+bench: $(VENV)/tox
+	@$(TOX) -q -e bench
+
+fuzz: $(VENV)/tox
+	@$(TOX) -q -e fuzz
+
+.PHONY: python
+python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed (make PYTHON=/path/to/python …)" >&2; exit 1; }
+
+# Made whole or not at all: a stamp stands for an environment that is complete.
+$(VENV)/tox: Makefile | python
+	@rm -rf $(VENV)
+	@$(PYTHON) -m venv $(VENV) || { echo "this Python has no venv module (on Debian and Ubuntu: install python3-venv)" >&2; exit 1; }
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check "tox>=4.24"
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .tox .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
