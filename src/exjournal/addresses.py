@@ -6,6 +6,7 @@ the same mailbox. Nothing else in the library compares addresses.
 """
 
 import re
+from contextlib import suppress
 from typing import Final
 
 from exjournal._wire.lines import line_problem
@@ -65,10 +66,8 @@ def mailbox_key(address: str, /) -> str:
     domain = domain.rstrip(".")
     if not domain.isascii():
         # IDNA 2003 is what the standard library has; a domain it refuses keeps its own spelling.
-        try:
+        with suppress(UnicodeError):
             domain = domain.encode("idna").decode("ascii")
-        except UnicodeError:
-            pass
     return f"{local.casefold()}@{domain.casefold()}"
 
 

@@ -115,7 +115,9 @@ def build_report(
     if domain is None:
         raise BuildError("domain", "is required: the domain of the system sender")
     if len(domain) > _DOMAIN_LIMIT or _DOMAIN.fullmatch(domain) is None:
-        raise BuildError("domain", "is no domain name in ASCII letters (an internationalised one goes in as its A-label)")
+        raise BuildError(
+            "domain", "is no domain name in ASCII letters (an internationalised one goes in as its A-label)"
+        )
     if report_id is not None and _REPORT_ID.fullmatch(report_id) is None:
         raise BuildError("report_id", "is no Message-ID in angle brackets")
     if decrypted is not None and original is None:
@@ -127,13 +129,13 @@ def build_report(
         if message is not None
     ]
     if report_id is None:
-        report_id = _derived_id(report, messages, domain, internal)
+        report_id = _derived_id(report, messages, domain, internal=internal)
     text_part = _text_part(write_report_text(report))
     boundary = _boundary(report_id, text_part, *messages)
     encodings = [_encoding(message) for message in messages]
     pieces = [
         b'Content-Type: multipart/mixed;\r\n\tboundary="%b"\r\n' % boundary,
-        _outer_fields(report, messages, encodings, domain, written, report_id, internal),
+        _outer_fields(report, messages, encodings, domain, written, report_id, internal=internal),
         b"\r\n--%b\r\n" % boundary,
         text_part,
     ]
@@ -147,7 +149,7 @@ def build_report(
     return b"".join(pieces)
 
 
-def _derived_id(report: JournalReport, messages: list[bytes], domain: str, internal: bool) -> str:
+def _derived_id(report: JournalReport, messages: list[bytes], domain: str, *, internal: bool) -> str:
     """A report id that two different reports never share: from every argument but the date, each with its length before it."""
     digest = hashlib.sha256()
     said = [write_report_text(report), repr(report.envelope_sender), domain, str(internal), str(len(messages))]
@@ -186,7 +188,9 @@ def _text_part(text: str) -> bytes:
     """The header and the content of the report text part: 7bit where possible, else the shorter encoding."""
     longest = max(map(len, text.split("\r\n")))
     if text.isascii() and longest <= LINE_LIMIT:
-        return b'Content-Type: text/plain; charset="us-ascii"\r\nContent-Transfer-Encoding: 7bit\r\n\r\n' + text.encode("ascii")
+        return b'Content-Type: text/plain; charset="us-ascii"\r\nContent-Transfer-Encoding: 7bit\r\n\r\n' + text.encode(
+            "ascii"
+        )
     octets = text.encode("utf-8")
     quoted = binascii.b2a_qp(octets)
     coded = binascii.b2a_base64(octets, newline=False)
@@ -194,7 +198,11 @@ def _text_part(text: str) -> bytes:
     coded = b"\r\n".join([*lines, b""])
     name, content = (b"quoted-printable", quoted) if len(quoted) <= len(coded) else (b"base64", coded)
     charset = b"us-ascii" if text.isascii() else b"utf-8"
-    return b'Content-Type: text/plain; charset="%b"\r\nContent-Transfer-Encoding: %b\r\n\r\n%b' % (charset, name, content)
+    return b'Content-Type: text/plain; charset="%b"\r\nContent-Transfer-Encoding: %b\r\n\r\n%b' % (
+        charset,
+        name,
+        content,
+    )
 
 
 def _outer_fields(
@@ -204,6 +212,7 @@ def _outer_fields(
     domain: str,
     date: str,
     report_id: str,
+    *,
     internal: bool,
 ) -> bytes:
     """The outer header block behind Content-Type, in the order of the reports seen."""

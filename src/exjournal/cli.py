@@ -365,7 +365,9 @@ def _view(name: str, found: ParsedReport) -> str:
             line += f"  sha256 {hashlib.sha256(part.content).hexdigest()}"
         lines.append(line)
     lines.append(f"  {'oddities':<13}{len(found.defects) or 'none'}")
-    lines += [f"    {_shown(f'{defect.code} {defect.detail}'.strip())} (offset {defect.offset})" for defect in found.defects]
+    lines += [
+        f"    {_shown(f'{defect.code} {defect.detail}'.strip())} (offset {defect.offset})" for defect in found.defects
+    ]
     if found.unparsed:
         lines.append(f"  {'not read':<13}{len(found.unparsed)} lines of the report text")
         lines += [f"    {_shown(unread)}" for unread in found.unparsed]
@@ -383,8 +385,8 @@ def _tree(recipients: Sequence[Recipient]) -> list[str]:
         ]
         branches.setdefault(", ".join(through), []).append(recipient)
     lines = [_leaf("    ", recipient) for recipient in branches.pop("", [])]
-    for through, members in branches.items():
-        lines.append(f"    {_shown(through)}")
+    for through_list, members in branches.items():
+        lines.append(f"    {_shown(through_list)}")
         lines += [_leaf("      ", member) for member in members]
     return lines
 

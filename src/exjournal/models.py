@@ -311,7 +311,7 @@ class ParsedReport:
             "recipients": [_recipient_dict(recipient) for recipient in report.recipients],
             "original": None,
             "decrypted": None,
-            "parts": [_part_dict(part, content) for part in self.parts],
+            "parts": [_part_dict(part, content=content) for part in self.parts],
             "defects": [
                 {"code": str(defect.code), "detail": defect.detail, "offset": defect.offset} for defect in self.defects
             ],
@@ -332,7 +332,7 @@ def _recipient_dict(recipient: Recipient) -> dict[str, object]:
     return result
 
 
-def _part_dict(part: Part, content: bool) -> dict[str, object]:
+def _part_dict(part: Part, *, content: bool) -> dict[str, object]:
     result: dict[str, object] = {
         "kind": str(part.kind),
         "media_type": part.media_type,

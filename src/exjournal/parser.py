@@ -44,9 +44,7 @@ if TYPE_CHECKING:
 REPORT_TEXT_LIMIT: Final = 16 << 20
 
 _MARKERS: Final = {marker.lower().encode(): marker for marker in (names.MARKER, names.MARKER_IN_TRANSPORT)}
-_MARKERS_2003: Final = {
-    marker.lower().encode(): marker for marker in (names.MARKER_2003, names.MARKER_2003_RIGHT)
-}
+_MARKERS_2003: Final = {marker.lower().encode(): marker for marker in (names.MARKER_2003, names.MARKER_2003_RIGHT)}
 _MARKER_PATTERNS: Final = (names.MARKER, names.MARKER_IN_TRANSPORT, names.MARKER_2003, names.MARKER_2003_RIGHT)
 _ENVELOPE_SENDER: Final = names.ENVELOPE_SENDER.lower().encode()
 _EMBEDDED_REPORT: Final = names.EMBEDDED_REPORT.lower().encode()
@@ -285,7 +283,7 @@ def _parts(
                 content = memoryview(_content(octets, leaf, defects))
         elif info.family == "tnef":
             defects.append(Defect(DefectCode.ORIGINAL_TNEF, "", start))
-        elif info.family == "html":
+        elif info.family == "html" and original is None:
             defects.append(Defect(DefectCode.HTML_TWIN, "", start))
         else:
             defects.append(Defect(DefectCode.EXTRA_PART, f"part {len(parts) + 1}", start))
@@ -300,7 +298,7 @@ def _parts(
 
 
 def _compare(octets: "Octets", original: Part, values: dict[str, str], defects: Defects) -> None:
-    """Look at the header block of the original: is there one, is it a report's, does it agree with the report text?"""
+    """Look at the header block of the original: that there is one, whose it is, and that it agrees with the report text."""
     offset = original.offset
     if original.encoding in _DECODED_ENCODINGS:
         octets, begin, end = bytes(original.content), 0, len(original.content)
@@ -329,11 +327,14 @@ def _compare(octets: "Octets", original: Part, values: dict[str, str], defects: 
             continue
         span = inner.get(field, (start, start))
         value = octets[span[0] : span[1]].strip()
+        if name == "message_id" and (own := _MESSAGE_ID.match(value)) is not None:
+            value = own[0]  # gateways put comments behind it
         # Nearly all are equal as they stand; only what is not is decoded with care.
         if value.decode("latin-1") != reported and not _agree(value, reported):
             defects.append(Defect(code, "", span[0] if shift else offset))
 
 
+_MESSAGE_ID = re.compile(rb"<[^<>]*>")
 # Octets of a value that are decoded for a comparison; a longer one agrees only as it stands.
 _COMPARED_LIMIT: Final = 64 << 10
 # The first field of a message, behind a line that a mailbox file left before it.

@@ -7,7 +7,6 @@ import binascii
 import re
 from collections.abc import Iterator
 from encodings.aliases import aliases
-from os.path import commonprefix
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exjournal._wire.lines import BLANKS, FORBIDDEN
@@ -40,7 +39,7 @@ def field_pattern(*names: str) -> FieldPattern:
     by_initial: dict[str, list[str]] = {}
     for name in names:
         by_initial.setdefault(name[0].lower(), []).append(name.lower())
-    groups = [(commonprefix(group), group) for group in by_initial.values()]
+    groups = [(_common_prefix(group), group) for group in by_initial.values()]
     wanted = "|".join(
         [f"{prefix}(?:{'|'.join([name.removeprefix(prefix) for name in group])})" for prefix, group in groups]
     ).encode("ascii")
@@ -52,6 +51,13 @@ def field_pattern(*names: str) -> FieldPattern:
         re.compile(rb"\n(?=[\r\n%b%b])(?:(\r?\n)|(?i:%b))" % (initials, initials.upper(), field)),
         re.compile(field, re.IGNORECASE),
     )
+
+
+def _common_prefix(names: list[str]) -> str:
+    size = 0
+    while all(len(name) > size and name[size] == names[0][size] for name in names):
+        size += 1
+    return names[0][:size]
 
 
 def scan(data: "Octets", start: int, end: int, pattern: FieldPattern, /) -> tuple[Fields, int, bool]:
@@ -156,8 +162,22 @@ def one_line(value: bytes, /) -> str:
 
 # Charsets of Python that are no charsets of mail: escapes that warn, forms that are quadratic, platform names, transforms.
 _NOT_FOR_MAIL: Final = frozenset(
-    "base64_codec bz2_codec hex_codec idna mbcs oem punycode quopri_codec raw_unicode_escape rot_13 undefined "
-    "unicode_escape uu_codec zlib_codec".split()
+    (
+        "base64_codec",
+        "bz2_codec",
+        "hex_codec",
+        "idna",
+        "mbcs",
+        "oem",
+        "punycode",
+        "quopri_codec",
+        "raw_unicode_escape",
+        "rot_13",
+        "undefined",
+        "unicode_escape",
+        "uu_codec",
+        "zlib_codec",
+    )
 )
 # Names that mail uses and Python does not know, and codecs that stand in no table of aliases; a label that is used for
 # its superset as well is read as the superset.

@@ -64,14 +64,14 @@ def part_info(block: bytes, /) -> PartInfo:
 
 
 def _info(block: bytes, /) -> PartInfo:
-    content_type = encoding = b""
+    values: dict[bytes, bytes] = {}
     for name, value in fields(block):
-        lowered = name.lower()
-        if lowered == b"content-type" and not content_type:
-            content_type = value
-        elif lowered == b"content-transfer-encoding" and not encoding:
-            encoding = value
-    return declared(content_type, encoding)
+        values.setdefault(name.lower(), value)
+    content_type = values.get(b"content-type", b"")
+    info = declared(content_type, values.get(b"content-transfer-encoding", b""))
+    if info.family == "other" and b"winmail.dat" in (content_type + values.get(b"content-disposition", b"")).lower():
+        return info._replace(family="tnef")  # Outlook's name for it, whatever the type
+    return info
 
 
 # For blocks of at most `HEADER_KEPT` octets, with or without the line end of the delimiter line before them.
@@ -82,10 +82,12 @@ def declared(content_type: bytes, encoding: bytes = b"", /) -> PartInfo:
     """Read the values of Content-Type and Content-Transfer-Encoding; what is absent is empty, and an absent type text/plain."""
     usual = _USUAL_MULTIPART.fullmatch(content_type)
     if usual is not None:
-        return PartInfo("multipart/mixed", "multipart", "", "", usual[1], True)
+        return PartInfo("multipart/mixed", "multipart", "", "", usual[1], is_declared=True)
     text = decode(unfold(content_type[:_VALUE_LIMIT]))
     token = _TOKEN.match(text)
-    media_type = (token[1].lower() if token is not None else "") or "text/plain"
+    media_type = token[1].lower() if token is not None else ""
+    if "/" not in media_type:
+        media_type = "text/plain"  # RFC 2045 section 5.2
     parameters: dict[str, str] = {}
     for found in _PARAMETER.finditer(text):
         value = found[3] if found[2] is None else _ESCAPED.sub(r"\1", found[2])
@@ -184,7 +186,7 @@ def body_spans(data: "Octets", start: int, end: int, boundary: bytes, /) -> Body
         # In a CRLF message the CR before the delimiter's LF is the delimiter's; in an LF one it is the part's own.
         if (wide or crlf) and data[hit - 1] == 13 and hit > content:
             hit -= 1  # noqa: PLW2901
-        parts.append((content, hit if hit > content else content))
+        parts.append((content, max(content, hit)))
         content = after
         wide = crlf
     if not closed:
@@ -246,13 +248,15 @@ def transfer_decoded(data: "Octets", start: int, end: int, encoding: str, /) -> 
     if encoding == "quoted-printable":
         return binascii.a2b_qp(raw), True
     try:
-        return binascii.a2b_base64(raw, strict_mode=False), True
+        return binascii.a2b_base64(raw.translate(None, b"\r\n \t"), strict_mode=True), True
     except binascii.Error:
-        # A padding that is cut off or out of place: what the alphabet's own octets say.
-        body = raw.translate(None, _NOT_BASE64)
-        return binascii.a2b_base64(body[: len(body) - (len(body) % 4 == 1)] + b"=" * (-len(body) % 4)), False
+        pass
+    # Cut short, or with something behind it: all that stands before the padding or a blank line, by the alphabet's octets.
+    body = _BASE64_END.split(raw.lstrip(), maxsplit=1)[0].translate(None, _NOT_BASE64)
+    return binascii.a2b_base64(body[: len(body) - (len(body) % 4 == 1)] + b"=" * (-len(body) % 4)), False
 
 
+_BASE64_END = re.compile(rb"=|\n[ \t]*+\r?\n")
 _NOT_BASE64: Final = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"))
 
 
@@ -261,6 +265,9 @@ def text_decoded(raw: bytes, charset: str, /) -> tuple[str, DefectCode | None]:
     if charset in _ASCII_SUPERSETS and raw.isascii():
         return raw.decode("ascii"), None
     codec = "us-ascii" if not charset else known_charset(charset)
+    if codec in _WIDE and raw.isascii() and b"\0" not in raw:
+        # A label that lies: two octets of ASCII would make one ideograph.
+        return raw.decode("ascii"), DefectCode.CHARSET_MISMATCH
     problem = DefectCode.CHARSET_UNKNOWN if codec is None else DefectCode.CHARSET_MISMATCH
     for candidate in (codec, "utf-8"):
         try:
@@ -272,3 +279,4 @@ def text_decoded(raw: bytes, charset: str, /) -> tuple[str, DefectCode | None]:
 
 
 _ASCII_SUPERSETS: Final = frozenset(("", "us-ascii", "ascii", "utf-8", "iso-8859-1", "windows-1252"))
+_WIDE: Final = frozenset(("utf_16", "utf_16_be", "utf_16_le", "utf_32", "utf_32_be", "utf_32_le"))

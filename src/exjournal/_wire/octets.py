@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def in_place(data: "Data", what: str, /) -> "Octets":
-    """bytes and mmap as they are, bytearray and memoryview as one copy; TypeError names what anything else was for."""
+    """Give bytes and mmap as they are, bytearray and memoryview as one copy; TypeError names what anything else was for."""
     if isinstance(data, bytes):
         return data
     if isinstance(data, (bytearray, memoryview)):

@@ -82,12 +82,10 @@ def _usual_leaves(data: "Octets", start: int, end: int, boundary: bytes) -> list
     return [Leaf(text_info, text_head + len(blank), hit), Leaf(message_info, message_head + len(blank), last)]
 
 
-def _any_leaves(
-    data: "Octets", header: int, start: int, end: int, info: PartInfo, defects: list[Defect]
-) -> list[Leaf]:
+def _any_leaves(data: "Octets", header: int, start: int, end: int, info: PartInfo, defects: list[Defect]) -> list[Leaf]:
     try:
         body = body_spans(data, start, end, info.boundary) if info.boundary else None
-        if body is None and (info.family == "multipart" or not info.is_declared):
+        if body is None:
             body = _guessed(data, start, end, info, defects)
         if body is None:
             defects.append(Defect(DefectCode.NOT_MULTIPART, "", start))
@@ -108,8 +106,9 @@ def _collect(data: "Octets", body: Body, depth: int, leaves: list[Leaf], defects
         if leaf.info.family == "multipart":
             if depth == NESTING_LIMIT:
                 defects.append(Defect(DefectCode.NESTING_LIMIT, f"more than {NESTING_LIMIT} levels", leaf.start))
-            elif leaf.info.boundary:
-                inner = body_spans(data, leaf.start, end, leaf.info.boundary)
+            else:
+                inner = body_spans(data, leaf.start, end, leaf.info.boundary) if leaf.info.boundary else None
+                inner = inner or _guessed(data, leaf.start, end, leaf.info, defects)
         if inner is None:
             leaves.append(leaf)
             if len(leaves) > PART_LIMIT:

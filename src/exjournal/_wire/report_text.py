@@ -37,7 +37,7 @@ _ADDRESS_FIELDS: Final = frozenset(("sender", "on_behalf_of"))
 
 _EXPANDED = ", Expanded: "
 # An address that is surely valid as it stands: whatever could be quoted, redirected or forbidden is looked at closely.
-_PLAIN_ADDRESS = re.compile('[^ \\t,<>"\\r\\0\\ud800-\\udfff]{1,%d}' % ADDRESS_LIMIT)  # noqa: UP031
+_PLAIN_ADDRESS = re.compile('[^ \\t,<>"\\r\\0\\ud800-\\udfff]{1,%d}' % ADDRESS_LIMIT)
 # The white paper's grammar leaves the comma out, its examples have it.
 _REDIRECT = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\Z)|[, \t]+(expanded|forwarded)[ \t]*:', re.IGNORECASE)
 _IN_BRACKETS = re.compile(r"([^<>]*)<([^<>]*)>")
@@ -133,55 +133,84 @@ def _read_usual(text: str) -> ReportText | None:
 def _read_any(text: str) -> ReportText:
     """Read a text line by line."""
     result = ReportText({}, [])
-    lines = text.split("\n")
+    lines = list(enumerate(text.split("\n")))
     if "\n " in text or "\n\t" in text:
         lines = _unfolded(lines, result)
-    for number, line in enumerate(lines):
+    foreign = 0
+    for index, (number, line) in enumerate(lines):
         label, colon, value = line.partition(":")
         name = label.strip(BLANKS).lower()
-        if colon and (role := _ROLES_ANY_CASE.get(name)) is not None:
+        if not line.strip(BLANKS + "\r"):
+            if result.recipients:
+                foreign = _foreign_until(lines, index + 1, result.values)
+        elif index < foreign:
+            result.set_aside(line, DefectCode.UNKNOWN_LINE, number)
+        elif colon and (role := _ROLES_ANY_CASE.get(name)) is not None:
             _read_recipient(line, role, value.strip(BLANKS), number, result)
         elif colon and (attribute := _FIELDS.get(name)) is not None:
             _read_field(line, attribute, value.strip(BLANKS), number, result)
         elif colon and _LABEL.fullmatch(name) is not None:
             result.set_aside(line, DefectCode.UNKNOWN_FIELD, number)
-        elif line.strip(BLANKS + "\r"):
+        else:
             result.set_aside(line, DefectCode.UNKNOWN_LINE, number)
     return result
 
 
-def _unfolded(lines: list[str], result: ReportText) -> list[str]:
+def _foreign_until(lines: list[tuple[int, str]], start: int, values: dict[str, str]) -> int:
+    """Where a paragraph behind the recipient lines ends, if it is not all of it report: a message that follows has a To too."""
+    is_report = True
+    for index in range(start, len(lines)):
+        label, colon, _ = lines[index][1].partition(":")
+        name = label.strip(BLANKS).lower()
+        if not colon and not name.strip("\r"):
+            return start if is_report else index
+        is_report &= bool(colon) and (name in _ROLES_ANY_CASE or _FIELDS.get(name, "sender") not in values)
+    return start if is_report else len(lines)
+
+
+def _unfolded(lines: list[tuple[int, str]], result: ReportText) -> list[tuple[int, str]]:
     """Join lines that a gateway folded; an indented line that cannot be a continuation stays a line of its own."""
-    joined: list[str] = []
-    pieces: dict[int, list[str]] = {}
-    last = 0
-    for number, line in enumerate(lines):
-        if number and line[:1] in (" ", "\t") and _continues(pieces.get(last, [lines[last]]), line):
-            pieces.setdefault(last, [lines[last]]).append(line)
-            joined.append("")
+    joined: list[tuple[int, str]] = []
+    pieces: list[str] = []
+
+    def close() -> None:
+        # A fold after the colon stands where one blank should; elsewhere the blank is the line's own.
+        if len(pieces) > 1:
+            joined[-1] = (joined[-1][0], " ".join([pieces[0], *[piece.strip(BLANKS) for piece in pieces[1:]]]))
+
+    for number, line in lines:
+        if line[:1] in _INDENTS and pieces and _continues(pieces, line):
+            pieces.append(line)
             result.note(DefectCode.FOLDED_LINE, number)
         else:
-            joined.append(line)
-            if line.strip(BLANKS):
-                last = number
-    for number, folded in pieces.items():
-        # A fold after the colon stands where one blank should; elsewhere the blank is the line's own.
-        joined[number] = "".join([folded[0], *[" " + piece.strip(BLANKS) for piece in folded[1:]]])
+            close()
+            joined.append((number, line))
+            pieces = [line]
+    close()
     return joined
+
+
+_INDENTS: Final = (" ", "\t")
 
 
 def _continues(pieces: list[str], line: str) -> bool:
     """Whether an indented line belongs to the field before it: a subject, a value not begun, a redirect not ended."""
     label, colon, value = pieces[0].partition(":")
-    if not colon:
-        return False
-    name = label.strip(BLANKS).lower()
+    if not colon or label[:1] in _INDENTS:
+        return False  # a text that is indented throughout is not folded
+    name = label.lower().rstrip(BLANKS)
     if name == "subject":
         return True
-    if name in _ROLES_ANY_CASE:
-        before = pieces[-1].rstrip(BLANKS)
-        return before.endswith((",", ":")) or _REDIRECT.match(" " + line.strip(BLANKS)) is not None
-    return name in _FIELDS and len(pieces) == 1 and not value.strip(BLANKS)
+    if name in _ROLES_ANY_CASE and _REDIRECT.match(" " + line.strip(BLANKS)) is not None:
+        return True
+    begun = value.strip(BLANKS) if len(pieces) == 1 else pieces[-1].strip(BLANKS)
+    open_ended = not begun or (name in _ROLES_ANY_CASE and begun.endswith((",", ":")))
+    following = line.partition(":")[0].strip(BLANKS).lower()
+    return (
+        open_ended
+        and (name in _ROLES_ANY_CASE or name in _FIELDS)
+        and not (following in _ROLES_ANY_CASE or following in _FIELDS)
+    )
 
 
 def _read_field(line: str, attribute: str, value: str, number: int, result: ReportText) -> None:
@@ -247,7 +276,11 @@ def _bare_address(value: str) -> tuple[str, str, bool]:
     if value.endswith(">") and address_problem(value) is not None:
         found = _IN_BRACKETS.fullmatch(value)
         if found is not None and line_problem(value) is None:
-            return found[1].strip(BLANKS).strip('"').strip(BLANKS), _TYPE_PREFIX.sub("", found[2].strip(BLANKS), 1), True
+            return (
+                found[1].strip(BLANKS).strip('"').strip(BLANKS),
+                _TYPE_PREFIX.sub("", found[2].strip(BLANKS), 1),
+                True,
+            )
     return "", value, False
 
 

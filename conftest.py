@@ -1,0 +1,85 @@
+"""Runs every example of the README and of docs/: Python blocks as doctests, console blocks as commands.
+
+Each page has a folder of its own with `message.eml`, the sample message of examples/, and `report.eml`, a report round it.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from doctest import ELLIPSIS, NORMALIZE_WHITESPACE, OutputChecker
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from sybil import Example, Sybil
+from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
+
+from exjournal import Envelope, Recipient, build_report, report_for
+
+ROOT = Path(__file__).parent
+
+# What a reader types on a machine of their own: tried by the continuous integration, not from within the suite.
+OUTSIDE = ("pip ", "make ", "git ", "python -m venv")
+
+# Shared machines stall; what grows too fast is found by the law of linear work, not by a clock.
+settings.register_profile("exjournal", deadline=None)
+settings.load_profile("exjournal")
+
+
+def run_console(example: Example) -> str | None:
+    """Run the lines behind `$ `, and compare what they print with the lines that follow; `...` stands for anything."""
+    problems = []
+    for block in ("\n" + example.parsed).split("\n$ ")[1:]:
+        command, _, expected = block.partition("\n")
+        if command.startswith(OUTSIDE):
+            continue
+        done = subprocess.run(
+            ["sh", "-c", command],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
+        )
+        printed = done.stdout + done.stderr
+        if not OutputChecker().check_output(expected.rstrip("\n") + "\n" * bool(expected.strip()), printed, ELLIPSIS):
+            problems.append(f"$ {command}\nexpected:\n{expected}\nprinted (exit {done.returncode}):\n{printed}")
+    return "\n".join(problems) or None
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A folder with the two files that the examples of a page work on."""
+    folder = tmp_path_factory.mktemp("page")
+    shutil.copy(ROOT / "examples" / "message.eml", folder)
+    message = (folder / "message.eml").read_bytes()
+    envelope = Envelope(
+        "ann@example.com",
+        [
+            "bob@example.com",
+            "carol@example.net",
+            "hidden@example.org",
+            Recipient("dave@example.com", expanded_from="staff@example.com"),
+        ],
+        authenticated=True,
+    )
+    report = build_report(
+        report_for(message, envelope), message, domain="example.com", date=datetime(2026, 10, 1, 7, 0, 5, tzinfo=UTC)
+    )
+    (folder / "report.eml").write_bytes(report)
+    before = Path.cwd()
+    os.chdir(folder)
+    yield
+    os.chdir(before)
+
+
+pytest_collect_file = Sybil(
+    parsers=[
+        PythonCodeBlockParser(doctest_optionflags=ELLIPSIS | NORMALIZE_WHITESPACE),
+        CodeBlockParser(language="console", evaluator=run_console),
+    ],
+    patterns=["README.md", "docs/*.md"],
+    fixtures=["page"],
+).pytest()

@@ -1,0 +1,162 @@
+"""The import ladder: which module may import which, and from where, read off the source itself."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "exjournal"
+
+# Each rung knows only those before it. A new edge is a decision: it goes here and into docs/decisions.md.
+ALLOWED: dict[str, set[str]] = {
+    "_wire": set(),
+    "errors": set(),
+    "_wire.names": set(),
+    "_wire.octets": set(),
+    "_wire.lines": set(),
+    "addresses": {"_wire.lines"},
+    "_wire.headers": {"_wire.lines", "_wire.octets"},
+    "_wire.message": {"_wire.headers", "_wire.octets", "addresses"},
+    "_wire.multipart": {"_wire.headers", "_wire.octets", "errors"},
+    "_wire.parts": {"_wire.multipart", "_wire.octets", "errors"},
+    "models": {"_wire.headers", "_wire.lines", "addresses", "errors"},
+    "report_text": {"_wire.lines", "_wire.names", "addresses", "errors", "models"},
+    "builder": {
+        "_wire.headers",
+        "_wire.message",
+        "_wire.names",
+        "_wire.octets",
+        "addresses",
+        "errors",
+        "models",
+        "report_text",
+    },
+    "parser": {
+        "_wire.headers",
+        "_wire.message",
+        "_wire.multipart",
+        "_wire.names",
+        "_wire.octets",
+        "_wire.parts",
+        "addresses",
+        "errors",
+        "models",
+        "report_text",
+    },
+    "": {"addresses", "builder", "errors", "models", "parser"},
+    "cli": {""},
+    "__main__": {"cli"},
+}
+
+# Heavy for a program that only wants to read a report: imported where they are used, if at all.
+LATE = {"argparse", "email", "logging", "mmap", "pathlib", "sqlite3", "urllib"}
+# Outside effects have their rooms.
+FILES_AND_PROCESS = {"io", "os", "pathlib", "shutil", "subprocess", "sys", "tempfile"}
+
+
+def modules() -> dict[str, Path]:
+    """Every module of the package by its name below `exjournal`, "" for the package itself."""
+    return {
+        ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix("__init__").removesuffix("."): path
+        for path in sorted(SOURCE.rglob("*.py"))
+    }
+
+
+def imports(path: Path, *, at_module_level: bool = False) -> Iterator[str]:
+    """The modules that a file imports, as they are named; optionally only those that are loaded with it."""
+    tree = ast.parse(path.read_text("utf-8"))
+    late: set[ast.AST] = set()
+    if at_module_level:
+        for node in ast.walk(tree):
+            is_typing = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+            if is_typing or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                late |= set(ast.walk(node))
+    for node in ast.walk(tree):
+        if node in late:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports name their module in full"
+            assert node.module is not None
+            names = modules()
+            for name in node.names:
+                below = f"{node.module}.{name.name}"
+                yield below if below.removeprefix("exjournal.") in names and below != node.module else node.module
+
+
+def inner(path: Path) -> set[str]:
+    """The modules of the package that a file imports."""
+    return {
+        name.removeprefix("exjournal").removeprefix(".")
+        for name in imports(path)
+        if name == "exjournal" or name.startswith("exjournal.")
+    }
+
+
+def test_every_module_has_its_rung() -> None:
+    """The table names exactly the modules that are there."""
+    assert set(modules()) == set(ALLOWED)
+
+
+@pytest.mark.parametrize("name", ALLOWED)
+def test_a_module_imports_what_its_rung_may_know(name: str) -> None:
+    """The table states the edges exactly: none is missing, none is left over."""
+    assert inner(modules()[name]) == ALLOWED[name]
+
+
+def test_the_ladder_has_no_way_back() -> None:
+    """Each rung knows only rungs above it in the table."""
+    known: set[str] = set()
+    for name, allowed in ALLOWED.items():
+        assert allowed <= known, name
+        known.add(name)
+
+
+def test_reader_and_writer_do_not_know_each_other() -> None:
+    """`builder` and `parser` share values and mechanism, and never import each other."""
+    assert "parser" not in ALLOWED["builder"]
+    assert "builder" not in ALLOWED["parser"]
+
+
+@pytest.mark.parametrize("name", ALLOWED)
+def test_nothing_beyond_the_standard_library(name: str) -> None:
+    """At run time there are no dependencies."""
+    outside = {one.partition(".")[0] for one in imports(modules()[name])} - {"exjournal"}
+    assert outside <= sys.stdlib_module_names
+
+
+@pytest.mark.parametrize("name", set(ALLOWED) - {"cli", "__main__"})
+def test_heavy_modules_are_imported_where_they_are_used(name: str) -> None:
+    """Loading the library loads none of the heavy modules."""
+    loaded = {one.partition(".")[0] for one in imports(modules()[name], at_module_level=True)}
+    assert not loaded & LATE
+
+
+@pytest.mark.parametrize("name", set(ALLOWED) - {"cli", "__main__"})
+def test_only_the_command_touches_files_and_the_process(name: str) -> None:
+    """The library is pure: it opens no file, asks no environment and prints nothing."""
+    loaded = {one.partition(".")[0] for one in imports(modules()[name])}
+    assert not loaded & (FILES_AND_PROCESS | {"logging", "random", "secrets", "socket", "time", "uuid"})
+    calls = {
+        node.func.id
+        for node in ast.walk(ast.parse(modules()[name].read_text("utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
+    assert not calls & {"print", "open", "input", "exec", "eval"}
+
+
+def test_there_is_one_clock() -> None:
+    """The current time is asked for in one place, the default of `date`."""
+    asked = [path.name for path in modules().values() if "datetime.now" in path.read_text("utf-8")]
+    assert asked == ["builder.py"]
+
+
+def test_the_package_module_is_a_table_of_contents() -> None:
+    """`__init__` holds imports and `__all__`, nothing else."""
+    body = ast.parse(modules()[""].read_text("utf-8")).body
+    assert isinstance(body[0], ast.Expr)
+    assert all(isinstance(node, ast.ImportFrom) for node in body[1:-1])
+    assert isinstance(body[-1], ast.Assign)
