@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from exjournal._wire import names
 from exjournal._wire.headers import LINE_LIMIT, encode_words, field_pattern, fields, scan
 from exjournal._wire.message import Facts, facts, skip_from_line
-from exjournal._wire.octets import in_place
+from exjournal._wire.octets import find, in_place
 from exjournal._wire.report_text import write_report_text
 from exjournal.addresses import mailbox_key, same_mailbox
 from exjournal.errors import BuildError
@@ -36,9 +36,8 @@ _VISIBLE_ASCII = re.compile(r"[!-~]+")
 
 # The fields of the original that stand in the outer block too, in the order of the reports seen.
 _COPIED: Final = (("Subject", b"subject"), ("CC", b"cc"), ("To", b"to"), ("From", b"from"))
-_LIST_FIELDS: Final = (b"precedence", b"x-mailing-list")
-_LIST_PREFIX: Final = b"list-"
-_HEADER = field_pattern("content-type")
+_COPIED_ONLY: Final = frozenset(field for _, field in _COPIED)
+_HEADER = field_pattern("subject", "cc", "to", "from", "list-[a-z-]+", "precedence", "x-mailing-list")
 _LINE_ENDS = re.compile(rb"\r?\n")
 _BARE = re.compile(rb"[\r\0]")
 
@@ -169,7 +168,7 @@ def _boundary(report_id: str, *contents: bytes) -> bytes:
     while True:
         seed = hashlib.sha256(f"{step} {report_id}".encode()).hexdigest()
         boundary = f"_{_guid(seed)}_".encode()
-        if not any(boundary in content for content in contents):
+        if all(find(content, boundary, 0, len(content)) < 0 for content in contents):
             return boundary
         step += 1
 
@@ -186,16 +185,14 @@ def _encoding(message: bytes) -> bytes:
 
 def _text_part(text: str) -> bytes:
     """The header and the content of the report text part: 7bit where possible, else the shorter encoding."""
-    longest = max(map(len, text.split("\r\n")))
-    if text.isascii() and longest <= LINE_LIMIT:
+    if text.isascii() and (len(text) <= LINE_LIMIT or max(map(len, text.split("\r\n"))) <= LINE_LIMIT):
         return b'Content-Type: text/plain; charset="us-ascii"\r\nContent-Transfer-Encoding: 7bit\r\n\r\n' + text.encode(
             "ascii"
         )
     octets = text.encode("utf-8")
     quoted = binascii.b2a_qp(octets)
     coded = binascii.b2a_base64(octets, newline=False)
-    lines = [coded[start : start + 76] for start in range(0, len(coded), 76)]
-    coded = b"\r\n".join([*lines, b""])
+    coded = b"\r\n".join([*(coded[start : start + 76] for start in range(0, len(coded), 76)), b""])
     name, content = (b"quoted-printable", quoted) if len(quoted) <= len(coded) else (b"base64", coded)
     charset = b"us-ascii" if text.isascii() else b"utf-8"
     return b'Content-Type: text/plain; charset="%b"\r\nContent-Transfer-Encoding: %b\r\n\r\n%b' % (
@@ -216,49 +213,51 @@ def _outer_fields(
     internal: bool,
 ) -> bytes:
     """The outer header block behind Content-Type, in the order of the reports seen."""
-    copied, lists = _copied_fields(messages[0]) if messages else ({}, [])
-    copied.setdefault("Subject", _own_subject(report.subject))
-    copied.setdefault("From", _own_from(report.sender, domain))
-    system_sender = f"<{names.SYSTEM_SENDER}@{domain}>"
-    lines = [b"%b:%b\r\n" % (name.encode(), copied[name]) for name, _ in _COPIED if name in copied]
-    lines.append(b"MIME-Version: 1.0\r\n")
+    copied, lists = _copied_fields(messages[0]) if messages else ({}, b"")
+    lines = [b"Subject:", copied.get("Subject") or _own_subject(report.subject)]
+    for name in ("CC", "To"):
+        if name in copied:
+            lines += [b"\r\n", name.encode(), b":", copied[name]]
+    lines += [b"\r\nFrom:", copied.get("From") or _own_from(report.sender, domain), b"\r\nMIME-Version: 1.0\r\n"]
+    # A multipart declares what its neediest part does (RFC 2045 section 6.4).
     for encoding in (b"binary", b"8bit"):
         if encoding in encodings:
-            # A multipart declares what its neediest part does (RFC 2045 section 6.4).
             lines.append(b"Content-Transfer-Encoding: %b\r\n" % encoding)
             break
-    lines.append(f"Sender:\r\n\t{system_sender}\r\n".encode())
-    lines.append(f"Message-ID: {report_id}\r\n".encode())
-    lines.append(f"Date: {date}\r\n".encode())
-    lines.append(f"{names.MARKER_IN_TRANSPORT if internal else names.MARKER}:\r\n".encode())
-    if _VISIBLE_ASCII.fullmatch(report.message_id) and len(report.message_id) < LINE_LIMIT:
-        lines.append(f"{names.PARENT_MESSAGE_ID}:\r\n\t{report.message_id}\r\n".encode())
-    lines.append(b"Auto-Submitted: auto-generated\r\n")
-    lines.append(f"{names.GENERATED_SOURCE}: Journal Agent\r\n".encode())
-    if internal:
-        lines.append(f"{names.TRANSPORT_PROPERTIES}: MustDeliver=True;\r\n".encode())
+    parent = report.message_id
+    has_parent = len(parent) < LINE_LIMIT and _VISIBLE_ASCII.fullmatch(parent) is not None
+    lines.append(
+        (
+            f"Sender:\r\n\t<{names.SYSTEM_SENDER}@{domain}>\r\n"
+            f"Message-ID: {report_id}\r\n"
+            f"Date: {date}\r\n"
+            f"{names.MARKER_IN_TRANSPORT if internal else names.MARKER}:\r\n"
+            + (f"{names.PARENT_MESSAGE_ID}:\r\n\t{parent}\r\n" if has_parent else "")
+            + f"Auto-Submitted: auto-generated\r\n{names.GENERATED_SOURCE}: Journal Agent\r\n"
+            + (f"{names.TRANSPORT_PROPERTIES}: MustDeliver=True;\r\n" if internal else "")
+        ).encode("ascii")
+    )
     if report.envelope_sender is not None:
-        lines.append(b"%b: %b\r\n" % (names.ENVELOPE_SENDER.encode(), _own_envelope_sender(report.envelope_sender)))
-    return b"".join(lines + lists)
+        lines += [names.ENVELOPE_SENDER.encode(), b": ", _own_envelope_sender(report.envelope_sender), b"\r\n"]
+    lines.append(lists)
+    return b"".join(lines)
 
 
-def _copied_fields(original: bytes) -> tuple[dict[str, bytes], list[bytes]]:
+def _copied_fields(original: bytes) -> tuple[dict[str, bytes], bytes]:
     """The original's fields that a report repeats, cut as bytes: the first of each name, and all of a mailing list."""
     start = skip_from_line(original, 0, len(original))
-    block = original[start : scan(original, start, len(original), _HEADER)[1]]
-    copied: dict[str, bytes] = {}
+    found, body, _ = scan(original, start, len(original), _HEADER)
+    copied = {name: cut for name, field in _COPIED if (cut := _cut(found.get(field, b""))) is not None}
+    if found.keys() <= _COPIED_ONLY:
+        return copied, b""
+    is_list_mail = found.get(b"precedence", b"").strip().lower() == b"list"  # bulk mail has a Precedence as well
     lists: list[bytes] = []
-    is_list_mail = False  # bulk mail has a Precedence as well
-    wanted = {lowered: name for name, lowered in _COPIED}
-    for name, value in fields(block):
+    for name, value in fields(original[start:body]):
         lowered = name.lower()
-        if lowered in wanted:
-            if wanted[lowered] not in copied and (cut := _cut(value)) is not None:
-                copied[wanted[lowered]] = cut
-        elif (lowered.startswith(_LIST_PREFIX) or lowered in _LIST_FIELDS) and (cut := _cut(value)) is not None:
+        if (lowered.startswith(b"list-") or lowered in (b"precedence", b"x-mailing-list")) and (cut := _cut(value)):
             lists.append(b"%b:%b\r\n" % (name, cut))
-            is_list_mail |= lowered != b"precedence" or cut.strip().lower() == b"list"
-    return copied, lists if is_list_mail else []
+            is_list_mail |= lowered != b"precedence"
+    return copied, b"".join(lists) if is_list_mail else b""
 
 
 def _cut(value: bytes) -> bytes | None:
@@ -267,6 +266,9 @@ def _cut(value: bytes) -> bytes | None:
     Line ends become CRLF, each followed by the blank of its fold; a stray CR or NUL becomes a blank. A fold with nothing on it
     goes: where a server cuts trailing blanks it would end the header block.
     """
+    value = value.removesuffix(b"\r")
+    if b"\n" not in value and b"\r" not in value and b"\0" not in value and len(value) <= LINE_LIMIT - 80:
+        return value if value.strip() else None
     first, *folds = [_BARE.sub(b" ", line) for line in _LINE_ENDS.split(value)]
     lines = [first, *(line for line in folds if line.strip())]
     # The field's name stands on the first line as well.

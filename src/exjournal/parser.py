@@ -17,11 +17,12 @@ from exjournal._wire.headers import (
     one_line,
     scan,
     unfold,
+    value_offset,
 )
 from exjournal._wire.message import message_id_of, skip_from_line
 from exjournal._wire.multipart import Leaf, PartInfo, declared, text_decoded, transfer_decoded
 from exjournal._wire.octets import in_place
-from exjournal._wire.parts import leaves_of
+from exjournal._wire.parts import any_leaves, usual_leaves
 from exjournal._wire.report_text import ReportText, read_report_text
 from exjournal.addresses import address_problem
 from exjournal.errors import Defect, DefectCode, ParseError
@@ -82,8 +83,8 @@ def detect_format(data: "Data", /) -> ReportFormat | None:
     """
     octets = in_place(data, "a report")
     outer, _, _ = scan(octets, _begin(octets, []), len(octets), _OUTER)
-    info = declared(_value(octets, outer, b"content-type"))
-    return None if info.media_type == "multipart/report" else _marked(octets, outer)[0]
+    info = declared(outer.get(b"content-type", b""))
+    return None if info.media_type == "multipart/report" else _marked(outer)[0]
 
 
 def parse_report(data: "Data", /, *, format: ReportFormat | None = None, strict: bool = False) -> ParsedReport:
@@ -95,7 +96,8 @@ def parse_report(data: "Data", /, *, format: ReportFormat | None = None, strict:
 
     Raises ParseError, with the code of what is missing or unreadable. Anything else is a bug.
     """
-    result = _read(in_place(data, "a report"), None if format is None else ReportFormat(format))
+    octets = data if isinstance(data, bytes) else in_place(data, "a report")
+    result = _read(octets, None if format is None else ReportFormat(format))
     if strict and result.defects:
         first = result.defects[0]
         raise ParseError(first.code, first.detail, first.offset)
@@ -105,15 +107,15 @@ def parse_report(data: "Data", /, *, format: ReportFormat | None = None, strict:
 def _read(octets: "Octets", wanted: ReportFormat | None) -> ParsedReport:
     defects: Defects = []
     end = len(octets)
-    start = _begin(octets, defects)
+    start = _begin(octets, defects) if octets[:1] in _ODD_BEGINNINGS else 0
     if start == end:
         raise ParseError(DefectCode.EMPTY)
     outer, body, complete = scan(octets, start, end, _OUTER)
     if not complete and body < end:
         raise ParseError(DefectCode.HEADER_TOO_LARGE, f"more than {HEADER_LIMIT} octets", body)
-    info = declared(_value(octets, outer, b"content-type"))
-    marker = _require_report(octets, outer, info, wanted)
-    leaves = leaves_of(octets, start, body, end, info, defects)
+    info = declared(outer.get(b"content-type", b""))
+    marker = _require_report(octets, start, body, outer, info, wanted)
+    leaves = usual_leaves(octets, body, end, info) or any_leaves(octets, start, body, end, info, defects)
     text = _find_text(octets, leaves, marker, defects) or _no_text(leaves, marker, body)
     parts, original, decrypted = _parts(octets, leaves, text, defects)
     if original is None:
@@ -121,11 +123,17 @@ def _read(octets: "Octets", wanted: ReportFormat | None) -> ParsedReport:
             defects.append(Defect(DefectCode.ORIGINAL_MISSING, "", end))
     else:
         _compare(octets, original, text.read.values, defects)
+    envelope_sender = None
+    if _ENVELOPE_SENDER in outer:
+        envelope_sender = _envelope_sender(octets, start, body, outer[_ENVELOPE_SENDER], defects)
+    report_id = message_id_of(outer.get(b"message-id", b""))
+    if not report_id:
+        defects.append(Defect(DefectCode.REPORT_ID_MISSING, "", start))
     result = UncheckedParsedReport(
-        _facts(octets, outer, text, defects),
+        _facts(text, envelope_sender, defects),
         _ENVELOPE,
         marker or "caller",
-        _report_id(octets, outer, defects),
+        report_id,
         octets[start:body],
         tuple(parts),
         tuple(defects),
@@ -139,8 +147,6 @@ def _read(octets: "Octets", wanted: ReportFormat | None) -> ParsedReport:
 
 def _begin(octets: "Octets", defects: Defects) -> int:
     """Where the outer header block begins, behind what mailbox files and text editors put before it."""
-    if octets[:1] not in _ODD_BEGINNINGS:
-        return 0
     start = 0
     if octets[:3] == _BYTE_ORDER_MARK:
         defects.append(Defect(DefectCode.LEADING_BOM, "", 0))
@@ -155,32 +161,31 @@ def _begin(octets: "Octets", defects: Defects) -> int:
     return behind
 
 
-def _value(octets: "Octets", outer: "Fields", name: bytes) -> bytes:
-    span = outer.get(name)
-    return b"" if span is None else octets[span[0] : span[1]]
-
-
-def _marked(octets: "Octets", outer: "Fields") -> tuple[ReportFormat | None, str]:
+def _marked(fields: "Fields") -> tuple[ReportFormat | None, str]:
     """The format that a marker names, and the marker."""
     for name, marker in _MARKERS.items():
-        if name in outer:  # by presence: the value is empty, or anything
+        if name in fields:  # by presence: the value is empty, or anything
             return _ENVELOPE, marker
     for name, marker in _MARKERS_2003.items():
-        if unfold(_value(octets, outer, name)).lower() == names.MARKER_2003_VALUE:
+        if unfold(fields.get(name, b"")).lower() == names.MARKER_2003_VALUE:
             return ReportFormat.ENVELOPE_2003, marker
     return None, ""
 
 
-def _require_report(octets: "Octets", outer: "Fields", info: PartInfo, wanted: ReportFormat | None) -> str:
+def _require_report(
+    octets: "Octets", start: int, body: int, outer: "Fields", info: PartInfo, wanted: ReportFormat | None
+) -> str:
     """The marker of the report, "" where only the caller says that it is one; ParseError for what is no report."""
     if info.media_type == "multipart/report":
         detail = "a delivery, disposition or feedback report"
-        raise ParseError(DefectCode.MULTIPART_REPORT, detail, outer[b"content-type"][0])
-    marked, marker = _marked(octets, outer)
+        raise ParseError(DefectCode.MULTIPART_REPORT, detail, value_offset(octets, start, body, b"content-type"))
+    marked, marker = _marked(outer)
     chosen = wanted or marked
     if chosen is None:
         if _EMBEDDED_REPORT in outer:
-            raise ParseError(DefectCode.EMBEDDED_REPORT, "a bounce", outer[_EMBEDDED_REPORT][0])
+            raise ParseError(
+                DefectCode.EMBEDDED_REPORT, "a bounce", value_offset(octets, start, body, _EMBEDDED_REPORT)
+            )
         raise ParseError(DefectCode.NOT_A_REPORT, "no marker: keep the message as it is")
     if chosen is not _ENVELOPE:
         raise ParseError(DefectCode.UNSUPPORTED_FORMAT, str(chosen))
@@ -224,8 +229,9 @@ def _no_text(leaves: list[Leaf], marker: str, body: int) -> NoReturn:
 
 
 def _read_text(octets: "Octets", leaf: Leaf, oddities: Defects) -> _Text:
-    raw = _content(octets, leaf, oddities)
-    text, problem = text_decoded(raw, leaf.info.charset)
+    info, start, end = leaf
+    raw = octets[start:end] if info.encoding in _PLAIN_ENCODINGS else _content(octets, leaf, oddities)
+    text, problem = text_decoded(raw, info.charset)
     if problem is not None:
         oddities.append(Defect(problem, "", leaf.start))
     if text[:1] == "\ufeff":
@@ -247,8 +253,6 @@ def _read_text(octets: "Octets", leaf: Leaf, oddities: Defects) -> _Text:
 def _content(octets: "Octets", leaf: Leaf, defects: Defects) -> bytes:
     """The octets of a part behind its transfer encoding."""
     encoding = leaf.info.encoding
-    if encoding in _PLAIN_ENCODINGS:
-        return octets[leaf.start : leaf.end]
     if encoding not in _DECODED_ENCODINGS:
         defects.append(Defect(DefectCode.TRANSFER_ENCODING_UNKNOWN, "", leaf.start))
         return octets[leaf.start : leaf.end]
@@ -302,9 +306,9 @@ def _compare(octets: "Octets", original: Part, values: dict[str, str], defects: 
     offset = original.offset
     if original.encoding in _DECODED_ENCODINGS:
         octets, begin, end = bytes(original.content), 0, len(original.content)
-        shift = 0  # offsets inside an encoded part mean nothing: its beginning stands for them
+        is_plain = False  # offsets inside an encoded part mean nothing: its beginning stands for them
     else:
-        begin, end, shift = offset, offset + original.size, 1
+        begin, end, is_plain = offset, offset + original.size, True
     if begin == end:
         defects.append(Defect(DefectCode.ORIGINAL_EMPTY, "", offset))
         return
@@ -317,21 +321,18 @@ def _compare(octets: "Octets", original: Part, values: dict[str, str], defects: 
     if not complete and body < end:
         defects.append(Defect(DefectCode.ORIGINAL_HEADER_TOO_LARGE, f"more than {HEADER_LIMIT} octets", offset))
     if (
-        b"multipart/mixed" in _value(octets, inner, b"content-type").lower()
-        and _marked(octets, scan(octets, start, end, _INNER_MARKERS)[0])[0] is not None
+        b"multipart/mixed" in inner.get(b"content-type", b"").lower()
+        and _marked(scan(octets, start, end, _INNER_MARKERS)[0])[0] is not None
     ):
         defects.append(Defect(DefectCode.NESTED_REPORT, "the original is a report itself", offset))
     for name, field, code in _COMPARED:
         reported = values.get(name)
         if reported is None:
             continue
-        span = inner.get(field, (start, start))
-        value = octets[span[0] : span[1]].strip()
-        if name == "message_id" and (own := _MESSAGE_ID.match(value)) is not None:
-            value = own[0]  # gateways put comments behind it
+        value = inner.get(field, b"").strip()
         # Nearly all are equal as they stand; only what is not is decoded with care.
-        if value.decode("latin-1") != reported and not _agree(value, reported):
-            defects.append(Defect(code, "", span[0] if shift else offset))
+        if value.decode("latin-1") != reported and not _agree(name, value, reported):
+            defects.append(Defect(code, "", value_offset(octets, start, body, field) if is_plain else offset))
 
 
 _MESSAGE_ID = re.compile(rb"<[^<>]*>")
@@ -345,10 +346,12 @@ _COMPARED: Final = (
 )
 
 
-def _agree(value: bytes, reported: str) -> bool:
+def _agree(name: str, value: bytes, reported: str) -> bool:
     """Whether a report names a field's value, decoded or as it was written; folds differ in their blanks."""
     if len(value) > _COMPARED_LIMIT:
         return False
+    if name == "message_id" and (found := _MESSAGE_ID.match(value)) is not None:
+        value = found[0]  # gateways put comments behind it
     words = reported.split()
     return words == one_line(value).split() or words == decode(unfold(value)).split()
 
@@ -360,7 +363,7 @@ _REQUIRED: Final = {
 }
 
 
-def _facts(octets: "Octets", outer: "Fields", text: _Text, defects: Defects) -> JournalReport:
+def _facts(text: _Text, envelope_sender: str | None, defects: Defects) -> JournalReport:
     values = text.read.values
     recipients = text.read.recipients
     if not recipients or not values.keys() >= _REQUIRED.keys():
@@ -374,7 +377,7 @@ def _facts(octets: "Octets", outer: "Fields", text: _Text, defects: Defects) -> 
         get("subject", ""),
         get("message_id", ""),
         get("on_behalf_of") or None,
-        _envelope_sender(octets, outer, defects) if _ENVELOPE_SENDER in outer else None,
+        envelope_sender,
         get("label") or None,
         get("mailbox") or None,
         get("sent_utc") or None,
@@ -384,19 +387,12 @@ def _facts(octets: "Octets", outer: "Fields", text: _Text, defects: Defects) -> 
     return report
 
 
-def _envelope_sender(octets: "Octets", outer: "Fields", defects: Defects) -> str | None:
+def _envelope_sender(octets: "Octets", start: int, body: int, value: bytes, defects: Defects) -> str | None:
     """MAIL FROM as the writer put it: in angle brackets, or as encoded words where it is more than visible ASCII."""
-    start, end = outer[_ENVELOPE_SENDER]
-    value = decode(unfold(octets[start:end]))
-    address = value[1:-1] if value[:1] == "<" and value[-1:] == ">" else decode_words(value)
-    if value != "<>" and address_problem(address) is not None:
-        defects.append(Defect(DefectCode.ENVELOPE_SENDER_INVALID, "", start))
+    text = decode(unfold(value))
+    address = text[1:-1] if text[:1] == "<" and text[-1:] == ">" else decode_words(text)
+    if text != "<>" and address_problem(address) is not None:
+        offset = value_offset(octets, start, body, _ENVELOPE_SENDER)
+        defects.append(Defect(DefectCode.ENVELOPE_SENDER_INVALID, "", offset))
         return None
     return address
-
-
-def _report_id(octets: "Octets", outer: "Fields", defects: Defects) -> str:
-    found = message_id_of(_value(octets, outer, b"message-id"))
-    if not found:
-        defects.append(Defect(DefectCode.REPORT_ID_MISSING, "", 0))
-    return found

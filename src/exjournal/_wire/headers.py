@@ -22,8 +22,8 @@ LINE_LIMIT: Final = 998
 Span = tuple[int, int]
 
 
-# Lower-case name of a field to the span of its first value, folds included.
-Fields = dict[bytes, Span]
+# Lower-case name of a field to its first value, folds included.
+Fields = dict[bytes, bytes]
 
 
 class FieldPattern(NamedTuple):
@@ -76,13 +76,19 @@ def scan(data: "Octets", start: int, end: int, pattern: FieldPattern, /) -> tupl
             return fields, blank.end(), True
         first = pattern.first.match(data, start, limit)
         if first is not None:
-            fields[first[1].lower()] = first.span(2)
+            fields[first[1].lower()] = first[2]
     for found in pattern.inside.finditer(data, begin, limit):
-        name = found[2]
-        if name is None:
+        ended, name, value = found.groups()
+        if ended:
             return fields, found.end(), True
-        fields.setdefault(name.lower(), found.span(3))
+        fields.setdefault(name.lower(), value)
     return fields, limit, False
+
+
+def value_offset(data: "Octets", start: int, end: int, name: bytes, /) -> int:
+    """Where the first value of a field begins, or `start` where there is none; for telling, not for reading."""
+    found = re.compile(rb"(?:(?<=\n)|\A)%b[ \t]*:" % re.escape(name), re.IGNORECASE).search(data, start, end)
+    return start if found is None else found.end()
 
 
 _BLANK_LINE = re.compile(rb"\r?\n")

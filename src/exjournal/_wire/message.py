@@ -3,7 +3,7 @@
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from exjournal._wire.headers import Fields, decode, field_pattern, one_line, scan, unfold
+from exjournal._wire.headers import decode, field_pattern, one_line, scan, unfold
 from exjournal.addresses import address_problem
 
 if TYPE_CHECKING:
@@ -27,18 +27,13 @@ def facts(data: "Octets", start: int, end: int, /) -> Facts:
     """Read the header block of a message; whatever is absent is empty."""
     found, _, _ = scan(data, skip_from_line(data, start, end), end, _PATTERN)
     return Facts(
-        addresses_of(_value(data, found, b"from")),
-        next(iter(addresses_of(_value(data, found, b"sender"))), ""),
-        addresses_of(_value(data, found, b"to")),
-        addresses_of(_value(data, found, b"cc")),
-        one_line(_value(data, found, b"subject")),
-        message_id_of(_value(data, found, b"message-id")),
+        addresses_of(found.get(b"from", b"")),
+        next(iter(addresses_of(found.get(b"sender", b""))), ""),
+        addresses_of(found.get(b"to", b"")),
+        addresses_of(found.get(b"cc", b"")),
+        one_line(found.get(b"subject", b"")),
+        message_id_of(found.get(b"message-id", b"")),
     )
-
-
-def _value(data: "Octets", found: Fields, name: bytes) -> bytes:
-    span = found.get(name)
-    return b"" if span is None else data[span[0] : span[1]]
 
 
 def message_id_of(value: bytes, /) -> str:

@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exjournal._wire.headers import HEADER_LIMIT, decode, fields, first_line_is_field, known_charset, unfold
+from exjournal._wire.octets import find
 from exjournal.errors import DefectCode
 
 if TYPE_CHECKING:
@@ -204,7 +205,7 @@ def _delimiters(data: "Octets", position: int, end: int, boundary: bytes) -> lis
     length = len(needle)
     found: list[_Delimiter] = []
     look_alikes = 0
-    while (hit := data.find(needle, position, end)) >= 0:
+    while (hit := find(data, needle, position, end)) >= 0:
         position = hit + length
         if data[position : position + 2] == b"\r\n":
             found.append((hit, position + 2, False, True))

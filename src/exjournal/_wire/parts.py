@@ -15,6 +15,7 @@ from exjournal._wire.multipart import (
     leaf_at,
     part_info,
 )
+from exjournal._wire.octets import find
 from exjournal.errors import Defect, DefectCode, ParseError
 
 if TYPE_CHECKING:
@@ -27,27 +28,19 @@ _GUESS_LIMIT: Final = 1 << 16
 _FIRST_DELIMITER = re.compile(rb"(?<=\n)--([^\r\n]{1,70}?)[ \t]*\r?\n(?=content-)", re.IGNORECASE)
 
 
-def leaves_of(
-    data: "Octets", header: int, start: int, end: int, info: PartInfo, defects: list[Defect], /
-) -> list[Leaf]:
-    """The leaves of the body from `start` to `end`, whose header block at `header` declares the content type `info`.
-
-    Raises ParseError where there are more than `PART_LIMIT`.
-    """
-    if info.boundary and (usual := _usual_leaves(data, start, end, info.boundary)) is not None:
-        return usual
-    return _any_leaves(data, header, start, end, info, defects)
-
-
-def _usual_leaves(data: "Octets", start: int, end: int, boundary: bytes) -> list[Leaf] | None:
-    """The two parts of a body as Exchange writes it, or None: `_any_leaves` gives the same answer, more slowly.
+def usual_leaves(data: "Octets", start: int, end: int, info: PartInfo, /) -> list[Leaf] | None:
+    """The two parts of a body as Exchange writes it, or None: `any_leaves` gives the same answer, more slowly.
 
     There is nothing before the first delimiter, nothing after the last, one kind of line end, and short part headers.
     """
-    needle = b"\n--" + boundary
-    first = start - 1 + len(needle)
-    if data[start - 1 : first] != needle:
+    if not info.boundary:
         return None
+    needle = b"\n--" + info.boundary
+    # The delimiter stands on the first line, or behind the one empty line that some writers leave.
+    opening = data.find(needle, start - 1, start + 1 + len(needle))
+    if opening < 0 or data[start:opening].strip():
+        return None
+    first = opening + len(needle)
     line_end = data[first : first + 2]
     if line_end != b"\r\n":
         line_end = line_end[:1]
@@ -60,7 +53,7 @@ def _usual_leaves(data: "Octets", start: int, end: int, boundary: bytes) -> list
     first += len(line_end)
     hit = data.find(needle, first, end)
     second = hit + len(needle)
-    if data[second : second + len(line_end)] != line_end or data.find(needle, second, end) != last:
+    if data[second : second + len(line_end)] != line_end or find(data, needle, second, end) != last:
         return None
     second += len(line_end)
     blank = b"\n" + line_end
@@ -82,7 +75,13 @@ def _usual_leaves(data: "Octets", start: int, end: int, boundary: bytes) -> list
     return [Leaf(text_info, text_head + len(blank), hit), Leaf(message_info, message_head + len(blank), last)]
 
 
-def _any_leaves(data: "Octets", header: int, start: int, end: int, info: PartInfo, defects: list[Defect]) -> list[Leaf]:
+def any_leaves(
+    data: "Octets", header: int, start: int, end: int, info: PartInfo, defects: list[Defect], /
+) -> list[Leaf]:
+    """The leaves of the body from `start` to `end`, whose header block at `header` declares the content type `info`.
+
+    Raises ParseError where there are more than `PART_LIMIT`.
+    """
     try:
         body = body_spans(data, start, end, info.boundary) if info.boundary else None
         if body is None:

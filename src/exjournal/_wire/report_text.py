@@ -35,7 +35,8 @@ _FIELDS: Final = {
 }
 _ADDRESS_FIELDS: Final = frozenset(("sender", "on_behalf_of"))
 
-_EXPANDED = ", Expanded: "
+_EXPANDED: Final = f", {names.EXPANDED}: "
+_FORWARDED: Final = f", {names.FORWARDED}: "
 # An address that is surely valid as it stands: whatever could be quoted, redirected or forbidden is looked at closely.
 _PLAIN_ADDRESS = re.compile('[^ \\t,<>"\\r\\0\\ud800-\\udfff]{1,%d}' % ADDRESS_LIMIT)
 # The white paper's grammar leaves the comma out, its examples have it.
@@ -96,18 +97,22 @@ def _read_usual(text: str) -> ReportText | None:
     tail = text[head.end() :].removesuffix(line_end).replace(_EXPANDED, "\0")
     label, _, rest = tail.partition(": ")
     addresses = rest.split(f"{line_end}{label}: ")
-    roles = [_ROLES.get(label)] * len(addresses)
     together = "".join(addresses)
-    if "\n" in together:  # lines of several kinds
-        pieces = [line.partition(": ") for line in tail.split(line_end)]
-        roles = [_ROLES.get(piece[0]) for piece in pieces]
-        addresses = [piece[2] for piece in pieces]
-        together = "".join(addresses)
-    if " " in together or "\t" in together or "\r" in together or "\n" in together or '"' in together:
+    try:
+        if "\n" in together:  # lines of several kinds
+            labels, _, values = zip(*map(str.partition, tail.split(line_end), repeat(": ")), strict=True)
+            roles = list(map(_ROLES.__getitem__, labels))
+            addresses = list(values)
+            together = "".join(addresses)
+        else:
+            roles = [_ROLES[label]] * len(addresses)
+    except KeyError:
         return None
-    if "," in together or "<" in together or ">" in together:
+    if " " in together or "<" in together or ">" in together or '"' in together or "," in together:
         return None
-    if None in roles or "" in addresses or (len(together) > ADDRESS_LIMIT and max(map(len, addresses)) > ADDRESS_LIMIT):
+    if "\n" in together or "\r" in together or "\t" in together or not all(addresses):
+        return None
+    if len(together) > ADDRESS_LIMIT and max(map(len, addresses)) > ADDRESS_LIMIT:
         return None
     redirected = "\0" in together
     # Made at once and filled field by field: calling the class for each takes twice as long.
@@ -291,20 +296,22 @@ def write_report_text(report: JournalReport, /) -> str:
         lines.append(f"{names.ON_BEHALF_OF}: {report.on_behalf_of}")
     lines.append(f"{names.SUBJECT}: {report.subject}")
     lines.append(f"{names.MESSAGE_ID}: {report.message_id}")
-    for label, value in (
-        (names.LABEL, report.label),
-        (names.MAILBOX, report.mailbox),
-        (names.SENT_UTC, report.sent_utc),
-        (names.RECEIVED_UTC, report.received_utc),
-    ):
-        if value is not None:
-            lines.append(f"{label}: {value}")
+    lines += [
+        f"{label}: {value}"
+        for label, value in (
+            (names.LABEL, report.label),
+            (names.MAILBOX, report.mailbox),
+            (names.SENT_UTC, report.sent_utc),
+            (names.RECEIVED_UTC, report.received_utc),
+        )
+        if value is not None
+    ]
     for recipient in report.recipients:
-        line = f"{recipient.role}: {recipient.address}"
+        line = recipient.role + ": " + recipient.address
         if recipient.expanded_from is not None:
-            line += f", {names.EXPANDED}: {recipient.expanded_from}"
+            line += _EXPANDED + recipient.expanded_from
         if recipient.forwarded_from is not None:
-            line += f", {names.FORWARDED}: {recipient.forwarded_from}"
+            line += _FORWARDED + recipient.forwarded_from
         lines.append(line)
     lines.append("")
     return "\r\n".join(lines)
