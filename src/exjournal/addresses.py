@@ -15,7 +15,7 @@ from exjournal._wire.lines import line_problem
 ADDRESS_LIMIT: Final = 571
 
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
-_OUTSIDE_QUOTES = re.compile('[<>,"]|[ \t](?:expanded|forwarded)[ \t]*:', re.IGNORECASE)
+_OUTSIDE_QUOTES = re.compile(r'[<>,"]|(?:\A|[ \t])(?:expanded|forwarded)[ \t]*+:', re.IGNORECASE)
 _ESCAPED = re.compile(r"\\(.)")
 
 

@@ -36,7 +36,11 @@ _VISIBLE_ASCII = re.compile(r"[!-~]+")
 
 # The fields of the original that stand in the outer block too, in the order of the reports seen.
 _COPIED: Final = (("Subject", b"subject"), ("CC", b"cc"), ("To", b"to"), ("From", b"from"))
-_COPIED_ONLY: Final = frozenset(field for _, field in _COPIED)
+_WANTED: Final = {field: name for name, field in _COPIED}
+# Octets of one copied field, and of all of a mailing list: the outer header block stays within what servers accept.
+COPIED_LIMIT: Final = 32 << 10
+# Octets: the name of a copied field and its colon take no more of a line.
+_NAME_LIMIT: Final = 79
 _HEADER = field_pattern("subject", "cc", "to", "from", "list-[a-z-]+", "precedence", "x-mailing-list")
 _LINE_ENDS = re.compile(rb"\r?\n")
 _BARE = re.compile(rb"[\r\0]")
@@ -107,7 +111,7 @@ def build_report(
 
     Raises BuildError, whose `.field` names the argument.
     """
-    if ReportFormat(format) is not ReportFormat.ENVELOPE:
+    if format != ReportFormat.ENVELOPE:
         raise BuildError("format", f"this version writes {ReportFormat.ENVELOPE} only")
     if not report.recipients:
         raise BuildError("recipients", "a report names at least one recipient")
@@ -247,37 +251,52 @@ def _copied_fields(original: bytes) -> tuple[dict[str, bytes], bytes]:
     """The original's fields that a report repeats, cut as bytes: the first of each name, and all of a mailing list."""
     start = skip_from_line(original, 0, len(original))
     found, body, _ = scan(original, start, len(original), _HEADER)
-    copied = {name: cut for name, field in _COPIED if (cut := _cut(found.get(field, b""))) is not None}
-    if found.keys() <= _COPIED_ONLY:
-        return copied, b""
+    copied = {name: cut for name, field in _COPIED if field in found and (cut := _cut(found[field])) is not None}
+    if len(copied) == len(found):
+        return copied, b""  # nothing to look for but the first of each
     is_list_mail = found.get(b"precedence", b"").strip().lower() == b"list"  # bulk mail has a Precedence as well
     lists: list[bytes] = []
     for name, value in fields(original[start:body]):
         lowered = name.lower()
-        if (lowered.startswith(b"list-") or lowered in (b"precedence", b"x-mailing-list")) and (cut := _cut(value)):
+        if lowered in _WANTED:
+            if _WANTED[lowered] not in copied and (cut := _cut(value)) is not None:
+                copied[_WANTED[lowered]] = cut
+        elif (
+            len(name) <= _NAME_LIMIT
+            and (lowered.startswith(b"list-") or lowered in (b"precedence", b"x-mailing-list"))
+            and (cut := _cut(value))
+        ):
             lists.append(b"%b:%b\r\n" % (name, cut))
             is_list_mail |= lowered != b"precedence"
-    return copied, b"".join(lists) if is_list_mail else b""
+    listed = b"".join(lists)
+    return copied, listed if is_list_mail and len(listed) <= COPIED_LIMIT else b""
 
 
 def _cut(value: bytes) -> bytes | None:
-    """A value with its folds as they were; None where there is nothing in it, or a line that is too long to be sent.
+    """A value with its folds as they were; None where there is nothing in it, or too much, or a line too long to be sent.
 
     Line ends become CRLF, each followed by the blank of its fold; a stray CR or NUL becomes a blank. A fold with nothing on it
     goes: where a server cuts trailing blanks it would end the header block.
     """
     value = value.removesuffix(b"\r")
-    if b"\n" not in value and b"\r" not in value and b"\0" not in value and len(value) <= LINE_LIMIT - 80:
+    if len(value) > COPIED_LIMIT:
+        return None
+    if b"\n" not in value and b"\r" not in value and b"\0" not in value and len(value) <= LINE_LIMIT - _NAME_LIMIT - 1:
         return value if value.strip() else None
     first, *folds = [_BARE.sub(b" ", line) for line in _LINE_ENDS.split(value)]
     lines = [first, *(line for line in folds if line.strip())]
     # The field's name stands on the first line as well.
-    return None if max(map(len, lines)) > LINE_LIMIT - 80 or not value.strip() else b"\r\n".join(lines)
+    return None if max(map(len, lines)) > LINE_LIMIT - _NAME_LIMIT - 1 or not value.strip() else b"\r\n".join(lines)
 
 
 def _own_subject(subject: str) -> bytes:
     """A subject where the original has none to copy."""
-    if subject.isascii() and subject.isprintable() and "=?" not in subject and len(subject) <= LINE_LIMIT - 80:
+    if (
+        subject.isascii()
+        and subject.isprintable()
+        and "=?" not in subject
+        and len(subject) <= LINE_LIMIT - _NAME_LIMIT - 1
+    ):
         return b" " + subject.encode("ascii")
     return b" " + encode_words(subject)
 

@@ -6,6 +6,7 @@ others: an item failed), 2 wrong usage or an unreadable file. One bad file is na
 
 import argparse
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -17,7 +18,7 @@ from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from exjournal import (
     BuildError,
@@ -29,7 +30,9 @@ from exjournal import (
     Recipient,
     ReportFormat,
     Role,
+    address_key,
     build_report,
+    mailbox_key,
     parse_report,
     report_for,
 )
@@ -48,34 +51,59 @@ recipients off the header (sendmail -t, smtplib's send_message, a pickup folder)
 its list of Bcc recipients, to the people the original was addressed to."""
 
 
-# A local part may hold an equals sign, a domain may not.
-_MEMBER_OF = re.compile(r"([^@]*@[^=]*|[^=]*)=(.+)")
+# A local part may hold an equals sign, and in quotes anything; a domain may not.
+_MEMBER_OF = re.compile(r'((?:"(?:[^"\\]|\\.)*"|[^"@])*@[^=]*|[^=]*)=(.+)')
 
 
 def main(arguments: Sequence[str] | None = None, /) -> int:
     """Run the command and return its exit status."""
-    parser = _parser()
-    options = parser.parse_args(arguments)
     for stream in (sys.stdout, sys.stderr):
         # A name or subject that the terminal's charset lacks is shown escaped; it never ends the run.
         with contextlib.suppress(AttributeError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    run: Callable[[argparse.Namespace], int] = options.run
     try:
-        status = run(options)
-        sys.stdout.flush()
+        try:
+            options = _parser().parse_args(arguments)
+            run: Callable[[argparse.Namespace], int] = options.run
+            return run(options)
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read the output has had enough; what is still buffered has nowhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         return PIPE_CLOSED
+    except OSError as error:
+        # Files tell of their own errors: this one is of standard output.
+        _discard_output()
+        return _unreadable("standard output", error)
     except KeyboardInterrupt:
         return INTERRUPTED
-    return status
+
+
+def _discard_output() -> None:
+    """Let the interpreter's last flush succeed: what is still buffered has nowhere to go."""
+    with contextlib.suppress(AttributeError, OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+class _Version(argparse.Action):
+    """The version, looked up only when it is asked for: a copy that is not installed has none."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        print(f"exjournal {version('exjournal')}")
+        parser.exit()
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaints are fit for a terminal: a shell may have put the names of files among the options."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(_shown(message))
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="exjournal", description="Read and write Microsoft Exchange journal reports.")
-    parser.add_argument("--version", action="version", version=f"exjournal {version('exjournal')}")
+    parser = _Parser(prog="exjournal", description="Read and write Microsoft Exchange journal reports.")
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
     _add_build(verbs)
     parse = _add_reader(verbs, "parse", _parse, "show what reports say and hold")
@@ -91,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_reader(
-    verbs: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    verbs: "argparse._SubParsersAction[_Parser]",
     name: str,
     run: Callable[[argparse.Namespace], int],
     summary: str,
@@ -107,7 +135,7 @@ def _add_reader(
     return parser
 
 
-def _add_build(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def _add_build(verbs: "argparse._SubParsersAction[_Parser]") -> None:
     parser = verbs.add_parser(
         "build",
         help="write a report round a message",
@@ -143,24 +171,27 @@ def _add_build(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
 
 
 def _build(options: argparse.Namespace) -> int:
+    if options.message == options.decrypted == "-":
+        return _usage("decrypted: standard input is the message already")
     try:
-        envelope = Envelope(
-            "" if options.sender in (None, "<>") else options.sender,
-            _recipients(options),
-            # Only a client that logged in can have said what is To, Cc and Bcc.
-            authenticated=bool(options.to or options.cc or options.bcc),
-        )
+        recipients = _recipients(options)
+        # Only a client that logged in can have said what is To, Cc and Bcc.
+        trusted = bool(options.to or options.cc or options.bcc)
+        envelope = Envelope("" if options.sender in (None, "<>") else options.sender, recipients, authenticated=trusted)
         date = None if options.date is None else datetime.fromisoformat(options.date)
     except InvalidValue as error:
         return _usage(str(error))
     except ValueError:
-        return _usage("--date: is no ISO 8601 date")
-    try:
-        original = _read(options.message)
-        decrypted = None if options.decrypted is None else _read(options.decrypted)
-    except OSError as error:
-        return _unreadable(error)
-    report = report_for(original, envelope)
+        return _usage("date: is no ISO 8601 date")
+    contents = []
+    for name in (options.message, options.decrypted):
+        try:
+            contents.append(None if name is None else _read(name))
+        except OSError as error:
+            return _unreadable(name, error)
+    original, decrypted = contents
+    # The roles are the caller's own, not those that the message claims.
+    report = replace(report_for(original or b"", envelope), recipients=tuple(recipients))
     if options.sender is None:
         report = replace(report, envelope_sender=None)
     try:
@@ -176,41 +207,47 @@ def _build(options: argparse.Namespace) -> int:
     except BuildError as error:
         return _usage(str(error))
     if options.out == "-":
-        sys.stdout.buffer.write(data)
+        _put(data)
         return FINE
     return _write(Path(options.out), data, force=options.force)
 
 
 def _recipients(options: argparse.Namespace) -> list[Recipient]:
-    """The recipients of the command line, each once; a list that was expanded gives its members its role and its place."""
-    roles: dict[str, Role] = {}
+    """The recipients of the command line; lists that were expanded give way to their members, who take the list's role."""
+    given: dict[str, Recipient] = {}
     for role in Role:
         for address in getattr(options, role.lower()):
-            roles.setdefault(address, role)
-    lists: dict[str, str] = {}
+            given.setdefault(address_key(address), Recipient(address, role))
+    pairs: list[tuple[str, str]] = []
     for pair in options.expanded:
         found = _MEMBER_OF.fullmatch(pair)
         if found is None:
-            raise InvalidValue("--expanded", "is not of the form MEMBER=LIST")
-        lists[found[1]] = found[2]
-    recipients = [
-        Recipient(address, role, expanded_from=lists.get(address))
-        for address, role in roles.items()
-        if address not in lists.values() or address in lists
+            raise InvalidValue("expanded", "is not of the form MEMBER=LIST")
+        if found.groups() not in pairs:
+            pairs.append((found[1], found[2]))
+    # Which list a mailbox was reached through first, and the role that each mailbox was given.
+    through = {mailbox_key(member): mailbox_key(name) for member, name in reversed(pairs)}
+    roles = {mailbox_key(recipient.address): recipient.role for recipient in reversed(given.values())}
+    members = []
+    for member, name in pairs:
+        key: str | None = mailbox_key(member)
+        seen: set[str] = set()
+        while key is not None and key not in roles and key not in seen:
+            seen.add(key)
+            key = through.get(key)
+        members.append(Recipient(member, roles.get(key or "", Role.RECIPIENT), expanded_from=name))
+    gone = {mailbox_key(name) for member, name in pairs if mailbox_key(member) != mailbox_key(name)}
+    reached = gone | through.keys()
+    return [one for one in given.values() if mailbox_key(one.address) not in reached] + [
+        one for one in members if mailbox_key(one.address) not in gone
     ]
-    recipients += [
-        Recipient(member, roles.get(name, Role.RECIPIENT), expanded_from=name)
-        for member, name in lists.items()
-        if member not in roles
-    ]
-    return recipients
 
 
 def _parse(options: argparse.Namespace) -> int:
     status = FINE
     for name, found in _reports(options):
         if isinstance(found, ParsedReport):
-            print(_json(name, found) if options.json else _view(name, found))
+            _put_line(_json(name, found) if options.json else _view(name, found))
         else:
             status = max(status, _told(name, found))
     return status
@@ -230,15 +267,24 @@ def _unwrap(options: argparse.Namespace) -> int:
             _say(f"{name}: the report holds no original")
             status = max(status, FOUND)
             continue
-        if any(defect.code is DefectCode.PERHAPS_TRUNCATED for defect in found.defects):
+        truncated = any(defect.code is DefectCode.PERHAPS_TRUNCATED for defect in found.defects)
+        if truncated:
             _say(f"{name}: the original is perhaps truncated")
         if options.out == "-":
-            sys.stdout.buffer.write(found.original)
+            _put(found.original)
             continue
         target = folder / f"{'stdin' if name == '-' else Path(name).stem}.original.eml"
-        # Two inputs of one name must not end as one file, whatever was said of overwriting.
-        status = max(status, _write(target, found.original, force=options.force and target not in written))
+        if target in written:
+            # Two inputs of one name must not end as one file, whatever was said of overwriting.
+            _say(f"{name}: {target} is for another file of this run")
+            status = max(status, FOUND)
+            continue
         written.add(target)
+        if truncated and options.force and target.exists():
+            _say(f"{target}: is there already, and a perhaps truncated original does not replace it")
+            status = max(status, FOUND)
+            continue
+        status = max(status, _write(target, found.original, force=options.force))
     return status
 
 
@@ -259,7 +305,7 @@ def _check(options: argparse.Namespace) -> int:
             line = f"{_shown(name)}: report, {found.format}, {found.marker}: {told or 'no defects'}"
         if isinstance(found, ParseError) or found.defects:
             status = max(status, FOUND)
-        print(json.dumps(result) if options.json else line)
+        _put_line(json.dumps(result) if options.json else line)
     return status
 
 
@@ -274,42 +320,71 @@ def _reports(options: argparse.Namespace) -> Iterator[tuple[str, ParsedReport | 
 
 
 def _read(name: str) -> bytes:
-    return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    if name != "-":
+        return Path(name).read_bytes()
+    if sys.stdin is None:
+        raise OSError(errno.EBADF, "there is no standard input")
+    return sys.stdin.buffer.read()
+
+
+def _put(data: bytes | memoryview) -> None:
+    """Write to standard output, whole: a stream without a buffer may take a part, and say so by its result alone."""
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, "there is none")
+    rest = memoryview(data)
+    while rest:
+        rest = rest[sys.stdout.buffer.write(rest) or 0 :]
+
+
+def _put_line(line: str) -> None:
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, "there is none")
+    print(line)
 
 
 def _write(path: Path, data: bytes | memoryview, *, force: bool) -> int:
     """Write a file whole or not at all; one that is there stays, unless `force`."""
-    part = path.with_name(f".{path.name}.part")
+    # A name of a length of its own: the file's may be as long as names can be.
+    part = path.parent / f".exjournal-{os.getpid()}.part"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        return _unreadable(str(path), error)
+    try:
+        if path.exists() and not path.is_file():
+            _say(f"{path}: is there already, and no file")
+            return FOUND
         if not force:
             path.touch(exist_ok=False)  # one step, so that of two writers one is refused
-        try:
-            part.write_bytes(data)
-            part.replace(path)
-        except OSError:
-            part.unlink(missing_ok=True)
-            if not force:
-                path.unlink(missing_ok=True)
-            raise
     except FileExistsError:
         _say(f"{path}: is there already (--force overwrites it)")
         return FOUND
     except OSError as error:
-        return _unreadable(error)
+        return _unreadable(str(path), error)
+    try:
+        part.write_bytes(data)
+        part.replace(path)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+            if not force:
+                path.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            return _unreadable(str(path), error)
+        raise
     return FINE
 
 
 def _told(name: str, error: ParseError | OSError) -> int:
     """Name a file that could not be used, with the reason, and return the exit status that it makes."""
     if isinstance(error, OSError):
-        return _unreadable(error)
+        return _unreadable(name, error)
     _say(f"{name}: {error}")
     return FOUND
 
 
-def _unreadable(error: OSError) -> int:
-    _say(f"{error.filename or '-'}: {error.strerror or error}")
+def _unreadable(name: str, error: OSError) -> int:
+    _say(f"{name}: {error.strerror or error}")
     return UNREADABLE
 
 

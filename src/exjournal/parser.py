@@ -25,7 +25,7 @@ from exjournal._wire.octets import in_place
 from exjournal._wire.parts import any_leaves, usual_leaves
 from exjournal._wire.report_text import ReportText, read_report_text
 from exjournal.addresses import address_problem
-from exjournal.errors import Defect, DefectCode, ParseError
+from exjournal.errors import Defect, DefectCode, InvalidValue, ParseError
 from exjournal.models import (
     JournalReport,
     ParsedReport,
@@ -94,9 +94,12 @@ def parse_report(data: "Data", /, *, format: ReportFormat | None = None, strict:
     marker: the grammar of the report text must then be there in full. `strict` turns the first defect into the error.
     Limits: a header block of 512 KiB, 250 parts, a report text of 16 MiB.
 
-    Raises ParseError, with the code of what is missing or unreadable. Anything else is a bug.
+    Raises ParseError, with the code of what is missing or unreadable, and InvalidValue for a format that is none. Anything
+    else is a bug.
     """
     octets = data if isinstance(data, bytes) else in_place(data, "a report")
+    if format is not None and format not in ReportFormat.__members__.values():
+        raise InvalidValue("format", "is no report format")
     result = _read(octets, None if format is None else ReportFormat(format))
     if strict and result.defects:
         first = result.defects[0]
@@ -231,12 +234,14 @@ def _no_text(leaves: list[Leaf], marker: str, body: int) -> NoReturn:
 def _read_text(octets: "Octets", leaf: Leaf, oddities: Defects) -> _Text:
     info, start, end = leaf
     raw = octets[start:end] if info.encoding in _PLAIN_ENCODINGS else _content(octets, leaf, oddities)
-    text, problem = text_decoded(raw, info.charset)
+    if raw[:3] == _BYTE_ORDER_MARK:
+        oddities.append(Defect(DefectCode.LEADING_BOM, "in the report text", start))
+        text, problem = text_decoded(raw[3:], "utf-8")  # whatever the label says
+    else:
+        text, problem = text_decoded(raw, info.charset)
     if problem is not None:
-        oddities.append(Defect(problem, "", leaf.start))
-    if text[:1] == "\ufeff":
-        oddities.append(Defect(DefectCode.LEADING_BOM, "in the report text", leaf.start))
-        text = text[1:]
+        oddities.append(Defect(problem, "", start))
+    text = text.removeprefix("\ufeff")  # UTF-16 that names its byte order and begins with a mark even so
     read = read_report_text(text)
     if read.oddities:
         # Lines can be found again in the caller's bytes where the octets are those and a line end is a line end.
@@ -339,7 +344,7 @@ _MESSAGE_ID = re.compile(rb"<[^<>]*>")
 # Octets of a value that are decoded for a comparison; a longer one agrees only as it stands.
 _COMPARED_LIMIT: Final = 64 << 10
 # The first field of a message, behind a line that a mailbox file left before it.
-_FIRST_FIELD = re.compile(rb"(?:From [^\n]*\n)?([!-9;-~]++[ \t]*+:)")
+_FIRST_FIELD = re.compile(rb"(?:From (?![ \t]*:)[^\n]*+\n)?([!-9;-~]++[ \t]*+:)")
 _COMPARED: Final = (
     ("message_id", b"message-id", DefectCode.MESSAGE_ID_MISMATCH),
     ("subject", b"subject", DefectCode.SUBJECT_MISMATCH),
@@ -376,12 +381,12 @@ def _facts(text: _Text, envelope_sender: str | None, defects: Defects) -> Journa
         tuple(recipients),
         get("subject", ""),
         get("message_id", ""),
-        get("on_behalf_of") or None,
+        get("on_behalf_of"),
         envelope_sender,
-        get("label") or None,
-        get("mailbox") or None,
-        get("sent_utc") or None,
-        get("received_utc") or None,
+        get("label"),
+        get("mailbox"),
+        get("sent_utc"),
+        get("received_utc"),
     )
     report.__class__ = JournalReport
     return report

@@ -46,10 +46,12 @@ def message_id_of(value: bytes, /) -> str:
 
 def skip_from_line(data: "Octets", start: int, end: int, /) -> int:
     """Where the header block begins: behind a `From ` line that a mailbox file left before it (RFC 4155)."""
-    if data[start : start + 5] == b"From ":
-        line_end = data.find(b"\n", start, end)
-        return end if line_end < 0 else line_end + 1
-    return start
+    found = _FROM_LINE.match(data, start, end)
+    return start if found is None else found.end()
+
+
+# No line of a mailbox file is a From field with blanks before its colon, as old mail has it.
+_FROM_LINE = re.compile(rb"From (?![ \t]*:)[^\n]*+(?:\n|\Z)")
 
 
 # RFC 5322 section 3.4, as senders write it: quoted strings, comments, angle brackets, delimiters, words with address

@@ -3,6 +3,7 @@
 import binascii
 import re
 from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exjournal._wire.headers import HEADER_LIMIT, decode, fields, first_line_is_field, known_charset, unfold
@@ -57,6 +58,8 @@ _PARAMETER = re.compile(r';\s*([^\s=;"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*+)(?:"|\Z)|(
 _ESCAPED = re.compile(r"\\(.)")
 # Octets of a Content-Type value that are looked at: a boundary has at most 70 characters, a charset 40.
 _VALUE_LIMIT: Final = 4096
+# Parameters that are looked at: charset, boundary, a name, and what RFC 2231 makes of a boundary in pieces.
+_PARAMETER_LIMIT: Final = 32
 
 
 def part_info(block: bytes, /) -> PartInfo:
@@ -90,9 +93,9 @@ def declared(content_type: bytes, encoding: bytes = b"", /) -> PartInfo:
     if "/" not in media_type:
         media_type = "text/plain"  # RFC 2045 section 5.2
     parameters: dict[str, str] = {}
-    for found in _PARAMETER.finditer(text):
-        value = found[3] if found[2] is None else _ESCAPED.sub(r"\1", found[2])
-        parameters.setdefault(found[1].lower(), value)
+    for found in islice(_PARAMETER.finditer(text), _PARAMETER_LIMIT):
+        value = found[3] if found[2] is None else found[2]
+        parameters.setdefault(found[1].lower(), _ESCAPED.sub(r"\1", value) if "\\" in value else value)
     boundary = parameters.get("boundary") or _continued(parameters, "boundary")
     charset = parameters.get("charset") or _continued(parameters, "charset")
     return PartInfo(
@@ -207,7 +210,7 @@ def _delimiters(data: "Octets", position: int, end: int, boundary: bytes) -> lis
     look_alikes = 0
     while (hit := find(data, needle, position, end)) >= 0:
         position = hit + length
-        if data[position : position + 2] == b"\r\n":
+        if data[position : position + 2] == b"\r\n" and position + 2 <= end:
             found.append((hit, position + 2, False, True))
         elif (tail := _DELIMITER_TAIL.match(data, position, end)) is not None:
             closes = tail[1] is not None
@@ -273,7 +276,10 @@ def text_decoded(raw: bytes, charset: str, /) -> tuple[str, DefectCode | None]:
     for candidate in (codec, "utf-8"):
         try:
             if candidate is not None:
-                return raw.decode(candidate), problem if candidate != codec else None
+                text = raw.decode(candidate)
+                if candidate == "utf_7":
+                    text.encode("utf-8")  # the one codec that can give lone surrogates
+                return text, problem if candidate != codec else None
         except UnicodeError:
             pass
     return raw.decode("latin-1"), problem

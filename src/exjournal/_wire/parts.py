@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 NESTING_LIMIT: Final = 5
 # Octets of a body in which a delimiter line is looked for that no boundary parameter names.
 _GUESS_LIMIT: Final = 1 << 16
-_FIRST_DELIMITER = re.compile(rb"(?<=\n)--([^\r\n]{1,70}?)[ \t]*\r?\n(?=content-)", re.IGNORECASE)
+_FIRST_DELIMITER = re.compile(rb"\n--([^\r\n]{1,70}?)[ \t]*\r?\n(?=(?i:content-))")
 
 
 def usual_leaves(data: "Octets", start: int, end: int, info: PartInfo, /) -> list[Leaf] | None:
@@ -120,11 +120,11 @@ def _collect(data: "Octets", body: Body, depth: int, leaves: list[Leaf], defects
 
 def _guessed(data: "Octets", start: int, end: int, info: PartInfo, defects: list[Defect]) -> Body | None:
     """The body by its first delimiter line, where the boundary parameter is lost or names another one."""
-    guess = _FIRST_DELIMITER.search(data, max(start - 1, 0), min(end, start + _GUESS_LIMIT))
+    guess = _FIRST_DELIMITER.search(data, start - 1, min(end, start + _GUESS_LIMIT))
     if guess is None:
         return None
     code = DefectCode.BOUNDARY_MISMATCH if info.boundary else DefectCode.BOUNDARY_MISSING
-    defects.append(Defect(code, "taken from the first delimiter line", guess.start()))
+    defects.append(Defect(code, "taken from the first delimiter line", guess.start() + 1))
     return body_spans(data, start, end, guess[1])
 
 

@@ -1,0 +1,240 @@
+"""Everything public, used as a caller would: mypy checks it in strict mode, and test_public_api.py runs it."""
+
+import mmap
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from typing import assert_type
+
+from exjournal import (
+    BuildError,
+    Defect,
+    DefectCode,
+    Envelope,
+    Headers,
+    InvalidValue,
+    JournalError,
+    JournalReport,
+    ParsedReport,
+    ParseError,
+    Part,
+    PartKind,
+    Recipient,
+    ReportFormat,
+    Role,
+    address_key,
+    build_report,
+    detect_format,
+    mailbox_key,
+    parse_report,
+    report_for,
+    same_mailbox,
+)
+
+MESSAGE = (
+    b"From: ann@example.com\r\nTo: bob@example.net\r\nSubject: Lunch\r\nMessage-ID: <1@example.com>\r\n\r\nAt one?\r\n"
+)
+DATE = datetime(2026, 10, 1, 7, 0, 5, tzinfo=UTC)
+
+
+def writes() -> bytes:
+    """Envelopes and reports take strings, Recipients or both, from any collection."""
+    member = Recipient("dave@example.com", Role.TO, expanded_from="staff@example.com", display_name="Dave")
+    addresses: list[str] = ["bob@example.net"]
+    lazy: Iterator[Recipient] = iter([member, Recipient("erin@example.org", forwarded_from="carol@example.net")])
+    assert_type(Envelope("ann@example.com", addresses).recipients, tuple[Recipient, ...])
+    envelope = Envelope("ann@example.com", [*addresses, *lazy], authenticated=True, trusted_path=False)
+    assert_type(envelope.sender, str)
+    assert_type(envelope.authenticated, bool)
+    assert_type(envelope.trusted_path, bool)
+    report = report_for(MESSAGE, envelope)
+    assert_type(report, JournalReport)
+    for same_message in (bytearray(MESSAGE), memoryview(MESSAGE)):
+        assert report_for(same_message, envelope) == report
+    data = build_report(
+        report,
+        MESSAGE,
+        domain="example.com",
+        format=ReportFormat.ENVELOPE,
+        decrypted=bytearray(MESSAGE),
+        date=DATE,
+        report_id="<2@example.com>",
+        internal=False,
+    )
+    assert_type(data, bytes)
+    return data
+
+
+def says_by_hand() -> bytes:
+    """A report can be written from facts alone, without the original."""
+    report = JournalReport(
+        sender="ann@example.com",
+        recipients=("bob@example.net", Recipient("carol@example.net", Role.BCC)),
+        subject="Lunch",
+        message_id="<1@example.com>",
+        on_behalf_of="erin@example.com",
+        envelope_sender="",
+        label="Projects",
+        mailbox="ann@example.com",
+        sent_utc="10/1/2026 7:00:05 AM",
+        received_utc="10/1/2026 7:00:09 AM",
+    )
+    assert {report: "hashable"}[report] == "hashable"
+    return build_report(report, None, domain="example.com")
+
+
+def reads(data: bytes) -> None:
+    """What was read has one type for each thing, and None where something may be missing."""
+    assert_type(detect_format(data), ReportFormat | None)
+    parsed = parse_report(data, format=None, strict=True)
+    assert_type(parsed, ParsedReport)
+    assert_type(parsed.report, JournalReport)
+    assert_type(parsed.format, ReportFormat)
+    assert_type(parsed.marker, str)
+    assert_type(parsed.report_id, str)
+    assert_type(parsed.outer_block, bytes)
+    assert_type(parsed.parts, tuple[Part, ...])
+    assert_type(parsed.defects, tuple[Defect, ...])
+    assert_type(parsed.unparsed, tuple[str, ...])
+    assert_type(parsed.original, memoryview | None)
+    assert_type(parsed.decrypted, memoryview | None)
+    assert_type(parsed.original_bytes(), bytes | None)
+    assert_type(parsed.original_message(), EmailMessage | None)
+    assert_type(parsed.to_dict(), dict[str, object])
+    assert_type(parsed.to_dict(content=True), dict[str, object])
+    if parsed.original is not None:
+        assert parsed.original == MESSAGE
+
+
+def reads_what_it_says(report: JournalReport) -> None:
+    """A report holds text; None stands for what it does not say."""
+    assert_type(report.sender, str)
+    assert_type(report.recipients, tuple[Recipient, ...])
+    assert_type(report.subject, str)
+    assert_type(report.message_id, str)
+    assert_type(report.on_behalf_of, str | None)
+    assert_type(report.envelope_sender, str | None)
+    assert_type(report.label, str | None)
+    assert_type(report.mailbox, str | None)
+    assert_type(report.sent_utc, str | None)
+    assert_type(report.received_utc, str | None)
+    for recipient in report.recipients:
+        assert_type(recipient.address, str)
+        assert_type(recipient.role, Role)
+        assert_type(recipient.expanded_from, str | None)
+        assert_type(recipient.forwarded_from, str | None)
+        assert_type(recipient.display_name, str)
+
+
+def reads_parts(parts: Iterable[Part]) -> None:
+    """Parts have a kind and a place in the caller's bytes."""
+    for part in parts:
+        assert_type(part.kind, PartKind)
+        assert_type(part.media_type, str)
+        assert_type(part.encoding, str)
+        assert_type(part.content, memoryview)
+        assert_type(part.offset, int)
+        assert_type(part.size, int)
+
+
+def reads_headers(parsed: ParsedReport) -> None:
+    """Header fields are looked up like in a mapping and walked like a list."""
+    headers = parsed.headers
+    assert_type(headers, Headers)
+    assert_type(headers.get("subject"), str | None)
+    assert_type(headers.get_all("received"), tuple[str, ...])
+    pairs: list[tuple[str, str]] = list(headers)
+    assert len(headers) == len(pairs)
+    assert "SUBJECT" in headers
+    assert bytes(Headers(bytes(headers))) == parsed.outer_block
+
+
+def reads_in_place(data: bytes) -> None:
+    """A mapped file is read like bytes."""
+    mapped = mmap.mmap(-1, len(data))
+    mapped[:] = data
+    assert detect_format(mapped) is ReportFormat.ENVELOPE
+    assert parse_report(mapped).report == parse_report(memoryview(data)).report
+    assert build_report(JournalReport(sender="", recipients=["bob@example.net"]), mapped, domain="example.com")
+
+
+def compares_addresses() -> None:
+    """Keys are text, the comparison is a truth."""
+    assert_type(address_key("Ann@EXAMPLE.com"), str)
+    assert_type(mailbox_key("Ann@EXAMPLE.com"), str)
+    assert_type(same_mailbox("Ann@EXAMPLE.com", "ann@example.com"), bool)
+
+
+def names() -> list[str]:
+    """Members of the vocabularies are strings."""
+    return [*Role, *ReportFormat, *PartKind, *DefectCode]
+
+
+def code_of(error: JournalError) -> str:
+    """Errors are told apart by their class, and each says what it is about."""
+    match error:
+        case ParseError():
+            assert_type(error.code, DefectCode)
+            assert_type(error.detail, str)
+            assert_type(error.offset, int)
+            return error.code
+        case BuildError() | InvalidValue():
+            assert_type(error.field, str)
+            assert_type(error.reason, str)
+            return error.field
+        case _:
+            return ""
+
+
+def refusals() -> list[str]:
+    """Every error of the library has one base."""
+    report = JournalReport(sender="", recipients=["bob@example.net"])
+    attempts: list[Callable[[], object]] = [
+        lambda: parse_report(MESSAGE),
+        lambda: build_report(report, MESSAGE),
+        lambda: Recipient(""),
+    ]
+    found = []
+    for attempt in attempts:
+        try:
+            attempt()
+        except JournalError as error:
+            assert_type(error, JournalError)
+            found.append(code_of(error))
+    return found
+
+
+def oddities(data: bytes) -> list[tuple[DefectCode, str, int]]:
+    """Defects carry a code, a detail and an offset, and can be made by hand to compare with."""
+    assert Defect(DefectCode.PREAMBLE) == Defect(DefectCode.PREAMBLE, "", 0)
+    return [(defect.code, defect.detail, defect.offset) for defect in parse_report(data).defects]
+
+
+def refused_by_the_checker(report: JournalReport, part: Part) -> None:
+    """What mypy must not let pass; never run."""
+    parse_report("text")  # type: ignore[arg-type]
+    parse_report(data=MESSAGE)  # type: ignore[call-arg]
+    detect_format(None)  # type: ignore[arg-type]
+    build_report(report, MESSAGE, "example.com")  # type: ignore[call-arg]
+    report_for(MESSAGE, ["bob@example.net"])  # type: ignore[arg-type]
+    Recipient("bob@example.net", Role.TO, "staff@example.com")  # type: ignore[call-arg]
+    Envelope("ann@example.com", [b"bob@example.net"])  # type: ignore[list-item]
+    JournalReport("ann@example.com", [])  # type: ignore[call-arg]
+    report.subject = "another"  # type: ignore[misc]
+    part.offset += 1  # type: ignore[misc]
+
+
+def main() -> None:
+    """Run all of it."""
+    data = writes()
+    parsed = parse_report(data)
+    reads(data)
+    reads_what_it_says(parsed.report)
+    reads_parts(parsed.parts)
+    reads_headers(parsed)
+    reads_in_place(data)
+    compares_addresses()
+    assert "envelope" in names()
+    assert refusals() == ["not-a-report", "domain", "address"]
+    assert oddities(data) == []
+    assert parse_report(says_by_hand()).original is None
