@@ -1,0 +1,383 @@
+"""The documentation: complete where it promises to be, true where it names a file or a figure, and careful about sending."""
+
+import argparse
+import ast
+import doctest
+import importlib
+import inspect
+import json
+import re
+from datetime import UTC, datetime
+from enum import Enum
+from pathlib import Path
+
+import pytest
+
+import exjournal
+from exjournal import DefectCode, JournalReport, Recipient, build_report, parse_report
+from exjournal.cli import _parser
+
+ROOT = Path(__file__).parent.parent
+CORPUS = ROOT / "tests" / "corpus"
+DOCS = sorted((ROOT / "docs").glob("*.md"))
+PAGES = [ROOT / "README.md", *DOCS]
+LINKED = [*PAGES, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"]
+EXAMPLES = sorted(path for path in (ROOT / "examples").rglob("*") if path.is_file())
+
+# Codes whose files would take a megabyte and more.
+WITHOUT_WITNESS = frozenset(
+    (
+        DefectCode.HEADER_TOO_LARGE,
+        DefectCode.REPORT_TEXT_TOO_LARGE,
+        DefectCode.TOO_MANY_PARTS,
+        DefectCode.ORIGINAL_HEADER_TOO_LARGE,
+    )
+)
+
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+HEADING = re.compile(r"^(#+) (.*)$", re.MULTILINE)
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+WITNESS = re.compile(r"\.\./tests/corpus/([a-z0-9-]+)\.eml")
+CODED = re.compile(r"`([^`]+)`")
+
+every_page = pytest.mark.parametrize("path", PAGES, ids=[path.name for path in PAGES])
+every_linked_page = pytest.mark.parametrize("path", LINKED, ids=[path.name for path in LINKED])
+
+
+def page(name: str) -> str:
+    """The text of a page of docs/."""
+    return (ROOT / "docs" / name).read_text(encoding="utf-8")
+
+
+def fences(text: str) -> list[tuple[str, str]]:
+    """Language and content of each code block."""
+    return [(found[1], found[2]) for found in FENCE.finditer(text)]
+
+
+def prose(text: str) -> str:
+    """A page without its code blocks."""
+    return FENCE.sub("", text)
+
+
+def section(text: str, heading: str) -> str:
+    """What stands below a heading, up to the next one of its level or above."""
+    headings = list(HEADING.finditer(prose(text)))
+    [(number, found)] = [(number, found) for number, found in enumerate(headings) if found[2] == heading]
+    ends = [later.start() for later in headings[number + 1 :] if len(later[1]) <= len(found[1])]
+    return prose(text)[found.end() : ends[0] if ends else None]
+
+
+def rows(text: str) -> list[list[str]]:
+    """The cells of every table row, heads and rules left out."""
+    lines = prose(text).splitlines()
+    result = []
+    for number, line in enumerate(lines):
+        following = lines[number + 1] if number + 1 < len(lines) else ""
+        if line.startswith("|") and not line.startswith("|---") and not following.startswith("|---"):
+            result.append([cell.strip() for cell in line.strip().strip("|").split("|")])
+    return result
+
+
+def anchors(text: str) -> set[str]:
+    """The names by which headings are linked to."""
+    return {re.sub(r"[^\w -]", "", found[2]).lower().replace(" ", "-") for found in HEADING.finditer(prose(text))}
+
+
+def expected_codes(name: str) -> tuple[set[str], bool]:
+    """The codes that a corpus file shows, and whether it is refused."""
+    expected = json.loads((CORPUS / f"{name}.json").read_text(encoding="utf-8"))
+    is_refused = "refused" in expected
+    return ({expected["refused"]} if is_refused else set(expected.get("defects", []))), is_refused
+
+
+class TestDefects:
+    """docs/defects.md explains every code, and shows each by a file that has it."""
+
+    def test_every_code_once(self) -> None:
+        """Each code stands once in the first column of the tables, and nothing else stands there."""
+        assert sorted(row[0] for row in rows(page("defects.md"))) == sorted(f"`{code}`" for code in DefectCode)
+
+    def test_rows_are_complete(self) -> None:
+        """Each row says what the code means and what to do."""
+        for row in rows(page("defects.md")):
+            assert len(row) == 5, row
+            assert row[2].endswith(".")
+            assert row[3].endswith(".")
+
+    def test_witnesses(self) -> None:
+        """The witness of a code is a corpus file that shows it, as a refusal or as a defect just as the row says."""
+        for code, kind, _, _, witness in rows(page("defects.md")):
+            names = WITNESS.findall(witness)
+            assert len(names) == (code.strip("`") not in WITHOUT_WITNESS), code
+            for name in names:
+                codes, is_refused = expected_codes(name)
+                assert code.strip("`") in codes
+                assert kind == ("refusal" if is_refused else "defect")
+
+    def test_refusals(self) -> None:
+        """The codes below the heading of refusals, and no others, are refusals."""
+        refusals = {row[0] for row in rows(section(page("defects.md"), "Refusals"))}
+        assert refusals == {row[0] for row in rows(page("defects.md")) if row[1] == "refusal"}
+
+
+class TestFormat:
+    """docs/format.md sorts what is met into supported, tolerated and refused, each with its witness."""
+
+    def test_supported(self) -> None:
+        """The witnesses of what is supported are read without a defect."""
+        table = rows(section(page("format.md"), "What is read: supported"))
+        for row in table:
+            names = WITNESS.findall(row[-1])
+            assert names, row
+            assert [expected_codes(name) for name in names] == [(set(), False)] * len(names), row
+
+    @pytest.mark.parametrize(
+        ("heading", "is_refused"), [("What is read: tolerated", False), ("What is read: refused", True)]
+    )
+    def test_coded(self, heading: str, *, is_refused: bool) -> None:
+        """Each row has its codes, and each witness shows one of them; all codes of the kind are there."""
+        seen = set()
+        for row in rows(section(page("format.md"), heading)):
+            assert len(row) == 4
+            codes = set(CODED.findall(row[2]))
+            seen |= codes
+            for name in WITNESS.findall(row[3]):
+                shown, refused = expected_codes(name)
+                assert refused is is_refused, name
+                assert codes & shown, name
+            assert WITNESS.search(row[3]) is not None or codes <= WITHOUT_WITNESS, row
+        kind = "refusal" if is_refused else "defect"
+        assert seen == {row[0].strip("`") for row in rows(page("defects.md")) if row[1] == kind}
+
+    def test_limits(self) -> None:
+        """The limits named are constants of the library, with the values named."""
+        table = rows(section(page("format.md"), "Limits"))
+        assert len(table) >= 7
+        for name, value, *_ in table:
+            module, _, constant = name.strip("`").rpartition(".")
+            number, _, unit = value.partition(" ")
+            factor = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20}[unit]
+            assert getattr(importlib.import_module(module), constant) == int(number) * factor, name
+
+
+class TestApi:
+    """docs/api.md has every public name, with its signature, and every key of the JSON form."""
+
+    @pytest.mark.parametrize("name", exjournal.__all__)
+    def test_every_name(self, name: str) -> None:
+        """A public name has a heading of its own."""
+        assert [found[2] for found in HEADING.finditer(prose(page("api.md")))].count(name) == 1
+
+    def test_signatures(self) -> None:
+        """Each signature shown is the one that Python knows, but for its annotations; every function shows its own."""
+        shown = set()
+        for language, block in fences(page("api.md")):
+            if language == "text":
+                name, parameters = re.match(r"(\w+)\((.*)\)(?: -> [^\n]+)?\n\Z", block).groups()  # type: ignore[union-attr]
+                assert parameters == signature(getattr(exjournal, name))
+                shown.add(name)
+        functions = {name for name in exjournal.__all__ if inspect.isfunction(getattr(exjournal, name))}
+        assert functions | {"Envelope", "Recipient", "JournalReport", "Headers"} == shown
+
+    def test_keys(self) -> None:
+        """The table of `to_dict` has every key of a report with everything in it, and no other."""
+        report = JournalReport(
+            sender="ann@example.com",
+            recipients=[
+                Recipient("bob@example.com", expanded_from="list@example.com", forwarded_from="carol@example.com")
+            ],
+        )
+        data = build_report(
+            report, b"Subject: a\r\n\r\n", domain="example.com", decrypted=b"x", date=datetime(2026, 1, 1, tzinfo=UTC)
+        ).replace(b"Recipient: bob@example.com", b"Recipient: Bob <bob@example.com>")
+        found = paths(parse_report(data).to_dict(content=True))
+        assert sorted(row[0].strip("`") for row in rows(section(page("api.md"), "to_dict"))) == sorted(found)
+
+
+def signature(function: object) -> str:
+    """The parameters of a function or class as the documentation writes them."""
+    parameters = inspect.signature(function).parameters.values()  # type: ignore[arg-type]
+    bare = [
+        one.replace(annotation=inspect.Parameter.empty, default=_Shown(one.default))
+        if isinstance(one.default, Enum)
+        else one.replace(annotation=inspect.Parameter.empty)
+        for one in parameters
+    ]
+    return str(inspect.Signature(bare))[1:-1]
+
+
+class _Shown:
+    """A default that shows as it is written in code."""
+
+    def __init__(self, member: Enum) -> None:
+        self.member = member
+
+    def __repr__(self) -> str:
+        return f"{type(self.member).__name__}.{self.member.name}"
+
+
+def paths(value: object, prefix: str = "") -> set[str]:
+    """The keys of nested objects: `a`, `a.b`, `a[].b`."""
+    found = set()
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            found |= {f"{prefix}{key}"} | paths(inner, f"{prefix}{key}.")
+    elif isinstance(value, list):
+        for inner in value:
+            found |= paths(inner, f"{prefix.removesuffix('.')}[].")
+    return found
+
+
+def verbs(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """The parser of each verb."""
+    [action] = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    return dict(action.choices)
+
+
+def option_strings(parser: argparse.ArgumentParser) -> set[str]:
+    """Every option of a parser but its help."""
+    return {option for action in parser._actions for option in action.option_strings} - {"-h", "--help"}
+
+
+class TestCommand:
+    """docs/command.md has every verb and every option."""
+
+    def test_options_of_the_command(self) -> None:
+        """The options of the command itself stand on its page."""
+        assert all(f"`{option}`" in page("command.md") for option in (*option_strings(_parser()), "-h", "--help"))
+
+    @pytest.mark.parametrize("verb", verbs(_parser()))
+    def test_options_of_a_verb(self, verb: str) -> None:
+        """The table of a verb names its options, each once, and none that is not there."""
+        table = rows(section(page("command.md"), verb))
+        named = [found.split()[0] for row in table for found in CODED.findall(row[0]) if found.startswith("--")]
+        assert sorted(named) == sorted(option_strings(verbs(_parser())[verb]))
+
+    def test_every_verb_has_an_example(self) -> None:
+        """Each verb is run in an example of its section."""
+        run = "\n".join(block for language, block in fences(page("command.md")) if language == "console")
+        assert all(f"$ exjournal {verb} " in run for verb in verbs(_parser()))
+
+
+class TestPages:
+    """Whatever a page points at is there, and whatever it shows is run."""
+
+    @every_linked_page
+    def test_links(self, path: Path) -> None:
+        """Every relative link leads to a file, and to a heading where it names one."""
+        for target in LINK.findall(prose(path.read_text(encoding="utf-8"))):
+            if re.match(r"[a-z]+:", target):
+                continue
+            name, _, anchor = target.partition("#")
+            linked = (path.parent / name).resolve() if name else path
+            assert linked.exists(), target
+            if anchor:
+                assert anchor in anchors(linked.read_text(encoding="utf-8")), target
+
+    @every_page
+    def test_witnesses(self, path: Path) -> None:
+        """Every corpus file that a page names is there, with its expectation."""
+        for name in WITNESS.findall(path.read_text(encoding="utf-8")):
+            assert (CORPUS / f"{name}.eml").is_file()
+            assert (CORPUS / f"{name}.json").is_file()
+
+    @every_page
+    def test_examples_are_run(self, path: Path) -> None:
+        """A code block is Python with prompts or a console session, both of which the suite runs, or plain text."""
+        for language, block in fences(path.read_text(encoding="utf-8")):
+            if language == "python":
+                assert block.startswith(">>> ")
+            elif language == "console":
+                assert block.startswith("$ ")
+            else:
+                assert language == "text"
+
+    def test_every_page_is_linked(self) -> None:
+        """The README leads to each page of docs/."""
+        targets = LINK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+        assert {f"docs/{path.name}" for path in DOCS} <= set(targets)
+
+
+def python_code(path: Path) -> list[str]:
+    """The Python code of a page's examples or of an example file."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".py":
+        return [text]
+    parser = doctest.DocTestParser()
+    blocks = [block for language, block in fences(text) if language == "python"]
+    return [example.source for block in blocks for example in parser.get_examples(block)]
+
+
+def shell_code(path: Path) -> list[str]:
+    """The shell lines of a page's examples, or the lines of an example file that is no Python and no message."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".md":
+        blocks = [block for language, block in fences(text) if language == "console"]
+        return [line for block in blocks for line in block.splitlines() if line.startswith("$ ")]
+    return [] if path.suffix in {".py", ".eml"} else text.splitlines()
+
+
+def sends_by_header(code: str) -> list[str]:
+    """Calls that would read recipients off a header, or leave sender or recipients out."""
+    found = []
+    for node in ast.walk(ast.parse(code)):
+        name = getattr(node, "attr", None) or getattr(node, "id", None)
+        if name == "send_message":
+            found.append("send_message")
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", None) == "sendmail":
+            given = {keyword.arg for keyword in node.keywords}
+            given |= set(("from_addr", "to_addrs")[: len(node.args)])
+            if not {"from_addr", "to_addrs"} <= given or any(isinstance(one, ast.Starred) for one in node.args):
+                found.append("sendmail without sender and recipients")
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and SENDMAIL_T.search(node.value):
+            found.append("sendmail -t")
+    return found
+
+
+SENDMAIL_T = re.compile(r"\bsendmail\b[^|;&]* -[a-zA-Z]*t\b")
+WARNING = re.compile(r"\b(?:never|would send)\b", re.IGNORECASE)
+MAILING = [*PAGES, *[path for path in EXAMPLES if path.suffix != ".eml"]]
+
+
+class TestSending:
+    """A report goes out with an explicit envelope only, wherever the documentation sends one."""
+
+    @pytest.mark.parametrize(
+        ("code", "count"),
+        [
+            ("server.sendmail('a@x.example', ['b@x.example'], data)", 0),
+            ("server.sendmail(to_addrs=['b@x.example'], from_addr='', msg=data)", 0),
+            ("server.sendmail(*arguments)", 1),
+            ("server.sendmail(data)", 1),
+            ("server.send_message(message)", 1),
+            ("await aiosmtplib.send_message(message)", 1),
+            ("send = server.send_message", 1),
+            ("run('/usr/sbin/sendmail -oi -t')", 1),
+            ("run('/usr/sbin/sendmail -i -f a@x.example b@x.example')", 0),
+        ],
+    )
+    def test_the_check_itself(self, code: str, count: int) -> None:
+        """The check finds what it is meant to find."""
+        wrapped = f"async def main():\n    {code}"
+        assert len(sends_by_header(wrapped)) == count
+
+    @pytest.mark.parametrize("path", MAILING, ids=[path.name for path in MAILING])
+    def test_python(self, path: Path) -> None:
+        """No Python example sends by the header."""
+        assert [found for code in python_code(path) for found in sends_by_header(code)] == []
+
+    @pytest.mark.parametrize("path", MAILING, ids=[path.name for path in MAILING])
+    def test_shell(self, path: Path) -> None:
+        """No shell example sends by the header."""
+        assert [line for line in shell_code(path) if SENDMAIL_T.search(line) or "send_message" in line] == []
+
+    @every_page
+    def test_prose(self, path: Path) -> None:
+        """A sentence that names a way of sending by the header warns against it."""
+        for line in prose(path.read_text(encoding="utf-8")).splitlines():
+            if "send_message" in line or "sendmail -t" in line:
+                assert WARNING.search(line), line
+
+    def test_there_is_something_to_check(self) -> None:
+        """The documentation sends reports, and more than one page does."""
+        assert sum(".sendmail(" in code for path in PAGES for code in python_code(path)) >= 3
