@@ -1,0 +1,159 @@
+"""Reports to measure with: as Exchange writes them, all different, none taken from anybody.
+
+They are put together here and not by the library's own writer, so that its reader is measured on what others send.
+"""
+
+import base64
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+# Octets. Below this a message is plain text, above it a multipart with attachments.
+_PLAIN_LIMIT = 16 << 10
+_ATTACHMENT = 8 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A report and what was put into it; the original begins at `begin`."""
+
+    data: bytes
+    begin: int
+    original: bytes
+    boundary: bytes
+    text: str
+    recipients: tuple[str, ...]
+
+
+def sample(
+    number: int, size: int, *, outer: int = 12, inner: int = 12, recipients: int = 10, expanded_every: int = 10
+) -> Sample:
+    """Report `number` of `size` octets in all, or as few as its fields need.
+
+    `outer` and `inner` count header fields; every so many recipients one is there because a list was expanded.
+    """
+    rng = random.Random(number)
+    addresses = tuple([f"{_name(rng)}{number}.{index}@example.com" for index in range(recipients)])
+    subject = f"Figures of week {number}"
+    message_id = f"<{rng.randbytes(8).hex()}@example.com>"
+    boundary = f"_{_guid(rng)}_"
+    text = "".join(_text_lines(number, addresses, subject, message_id, expanded_every))
+    fields = _outer_fields(rng, addresses, subject, message_id, boundary)
+    traces = [f"Received: from mx{index}.example.net by mx.example.com; {_DATE}" for index in range((outer - 12) // 3)]
+    stamps = [
+        f"X-MS-Exchange-CrossTenant-{_name(rng)}-{index}: {_guid(rng)}" for index in range(outer - 12 - len(traces))
+    ]
+    head = _block([*traces, *fields, *stamps])
+    before = (
+        f'{head}\r\n--{boundary}\r\nContent-Type: text/plain; charset="us-ascii"\r\n'
+        f"Content-Transfer-Encoding: 7bit\r\n\r\n{text}\r\n--{boundary}\r\nContent-Type: message/rfc822\r\n\r\n"
+    ).encode("ascii")
+    after = f"\r\n--{boundary}--\r\n".encode("ascii")
+    original = message(rng, size - len(before) - len(after), addresses[0], subject, message_id, inner)
+    return Sample(before + original + after, len(before), original, boundary.encode("ascii"), text, addresses)
+
+
+def samples(count: int, size: int, **options: int) -> list[Sample]:
+    """So many different reports."""
+    return [sample(number, size, **options) for number in range(count)]
+
+
+def message(rng: random.Random, size: int, to: str, subject: str, message_id: str, inner: int) -> bytes:
+    """An ordinary message: plain text where it is small, attachments in lines of 76 where it is not."""
+    boundary = f"_004_{rng.randbytes(16).hex()}_"
+    plain = size < _PLAIN_LIMIT
+    fields = [
+        f"Received: from client.example.com by mail.example.com with ESMTPS; {_DATE}",
+        "From: Ann Example <ann@example.com>",
+        f"To: <{to}>",
+        f"Subject: {subject}",
+        f"Thread-Topic: {subject}",
+        f"Date: {_DATE}",
+        f"Message-ID: {message_id}",
+        "Accept-Language: en-GB",
+        "Content-Language: en-GB",
+        "X-Mailer: Example Mail 2.1",
+        "Content-Type: text/plain" if plain else f'Content-Type: multipart/mixed;\r\n\tboundary="{boundary}"',
+        "MIME-Version: 1.0",
+    ]
+    stamps = [
+        f"X-MS-Exchange-Organization-{_name(rng).title()}-{index}: {rng.getrandbits(40)} {_guid(rng)}"
+        for index in range(inner - len(fields))
+    ]
+    head = _block([*fields, *stamps]).encode("ascii")
+    if plain:
+        return head + _prose(size - len(head))
+    pieces = [head, f"--{boundary}\r\nContent-Type: text/plain\r\n\r\n".encode("ascii"), b""]
+    close = f"\r\n--{boundary}--\r\n".encode("ascii")
+    left = size - sum(map(len, pieces)) - len(close) - 2048
+    while left > 0:
+        length = min(left, _ATTACHMENT)
+        left -= length
+        pieces.append(
+            f"\r\n--{boundary}\r\nContent-Type: application/octet-stream; name=figures.bin\r\n"
+            f"Content-Disposition: attachment; filename=figures.bin\r\n"
+            f"Content-Transfer-Encoding: base64\r\n\r\n".encode("ascii")
+        )
+        # 57 octets make a line of 76 and its CRLF.
+        pieces.append(base64.encodebytes(rng.randbytes(length * 57 // 78)).replace(b"\n", b"\r\n"))
+    pieces.append(close)
+    pieces[2] = _prose(size - sum(map(len, pieces)))
+    return b"".join(pieces)
+
+
+_DATE = "Thu, 01 Jan 2026 08:00:00 +0000"
+_NAMES = ("ann", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy", "mallory", "olivia")
+
+
+def _name(rng: random.Random) -> str:
+    return rng.choice(_NAMES)
+
+
+def _guid(rng: random.Random) -> str:
+    digits = rng.randbytes(16).hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def _block(fields: list[str]) -> str:
+    return "\r\n".join([*fields, "", ""])
+
+
+def _outer_fields(
+    rng: random.Random, addresses: tuple[str, ...], subject: str, message_id: str, boundary: str
+) -> list[str]:
+    """The dozen fields of every report, in the order of the reports seen."""
+    return [
+        f'Content-Type: multipart/mixed;\r\n\tboundary="{boundary}"',
+        f"Subject: {subject}",
+        f"To: <{addresses[0]}>",
+        "From: Ann Example <ann@example.com>",
+        "MIME-Version: 1.0",
+        "Sender: <MicrosoftExchange329e71ec88ae4615bbc36ab6ce41109e@example.com>",
+        f"Message-ID: <{_guid(rng)}@journal.report.generator>",
+        f"Date: {_DATE}",
+        "X-MS-Journal-Report:",
+        f"X-MS-Exchange-Parent-Message-Id: {message_id}",
+        "Auto-Submitted: auto-generated",
+        "X-MS-Exchange-Generated-Message-Source: Journal Agent",
+    ]
+
+
+def _text_lines(
+    number: int, addresses: tuple[str, ...], subject: str, message_id: str, expanded_every: int
+) -> Iterator[str]:
+    """The report text: reports with `Recipient` lines only and reports without any are both ordinary."""
+    yield f"Sender: ann@example.com\r\nSubject: {subject}\r\nMessage-Id: {message_id}\r\n"
+    roles = ("Recipient",) if number % 2 else ("To", "Cc", "Bcc")
+    for index, address in enumerate(addresses, 1):
+        redirect = "" if index % expanded_every else ", Expanded: staff@example.com"
+        yield f"{roles[index % len(roles)]}: {address}{redirect}\r\n"
+
+
+_LINE = b"The figures of this week are attached, as they are every week.\r\n"
+
+
+def _prose(size: int) -> bytes:
+    """So many octets of text in lines, the last one ended; nothing where `size` is less than a line end."""
+    if size < len(b"\r\n"):
+        return b""
+    return (_LINE * (size // len(_LINE) + 1))[: size - 2] + b"\r\n"

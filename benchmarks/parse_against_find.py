@@ -1,0 +1,34 @@
+"""Reading, against the one search that every reader must make: for the end of the original."""
+
+from collections.abc import Iterator
+
+from contenders import ours, ours_copied
+from measure import MB, Claim, Effort, Row, at_most, in_turn, microseconds, octets
+from messages import Sample, samples
+
+
+def claims(effort: Effort) -> Iterator[Claim]:
+    """One table: a view, and a copy of the original."""
+    yield Claim("Reading costs little more than one `bytes.find` over the original", tuple(_rows(effort)))
+
+
+def _rows(effort: Effort) -> Iterator[Row]:
+    for size, count, bound in ((MB, 8, 1.6), (25 * MB, 2, 1.1)):
+        reports = samples(count, size)
+        times = in_turn({"exjournal": lambda report: ours(report.data), "find": find}, reports, effort)
+        case = f"{octets(size)}, view, to find"
+        yield at_most(case, times["exjournal"] / times["find"], bound, microseconds(**times))
+        both = {"exjournal": lambda report: ours_copied(report.data), "find_and_copy": find_and_copy}
+        times = in_turn(both, reports, effort)
+        case = f"{octets(size)}, `original_bytes()`, to find and copy"
+        yield at_most(case, times["exjournal"] / times["find_and_copy"], 1.6, microseconds(**times))
+
+
+def find(report: Sample) -> int:
+    """Where the delimiter line behind the original begins."""
+    return report.data.find(b"\n--" + report.boundary, report.begin)
+
+
+def find_and_copy(report: Sample) -> bytes:
+    """The original, cut out where its delimiter line is found."""
+    return report.data[report.begin : find(report) - 1]
