@@ -1009,6 +1009,15 @@ class TestUnwrap:
         assert outcome.told == ["r.eml: the original is perhaps truncated"]
         assert (outcome.data or Path("there/r.original.eml").read_bytes()) == ORIGINAL
 
+    def test_perhaps_truncated_replaces_nothing(self) -> None:
+        """A perhaps truncated original never takes the place of a file, whatever was said of overwriting."""
+        put("r.eml", built(ORIGINAL)[:-60])
+        put("there/r.original.eml", ORIGINAL)
+        outcome = run("unwrap", "r.eml", "--out", "there", "--force")
+        assert outcome.status == 1
+        assert "does not replace it" in outcome.err
+        assert Path("there/r.original.eml").read_bytes() == ORIGINAL
+
     @pytest.mark.parametrize("force", [[], ["--force"]], ids=["plain", "force"])
     @pytest.mark.parametrize("second", ["b/r.eml", "a/r.msg", "a/../a/r.eml"])
     def test_same_stem(self, second: str, force: list[str]) -> None:

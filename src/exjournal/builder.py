@@ -15,10 +15,10 @@ from exjournal._wire import names
 from exjournal._wire.headers import LINE_LIMIT, encode_words, field_pattern, fields, scan
 from exjournal._wire.message import Facts, facts, skip_from_line
 from exjournal._wire.octets import find, in_place
-from exjournal._wire.report_text import write_report_text
 from exjournal.addresses import mailbox_key, same_mailbox
 from exjournal.errors import BuildError
 from exjournal.models import Envelope, JournalReport, Recipient, ReportFormat, Role
+from exjournal.report_text import write_report_text
 
 if TYPE_CHECKING:
     from exjournal._wire.octets import Data

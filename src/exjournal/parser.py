@@ -23,7 +23,6 @@ from exjournal._wire.message import message_id_of, skip_from_line
 from exjournal._wire.multipart import Leaf, PartInfo, declared, text_decoded, transfer_decoded
 from exjournal._wire.octets import in_place
 from exjournal._wire.parts import any_leaves, usual_leaves
-from exjournal._wire.report_text import ReportText, read_report_text
 from exjournal.addresses import address_problem
 from exjournal.errors import Defect, DefectCode, InvalidValue, ParseError
 from exjournal.models import (
@@ -36,6 +35,7 @@ from exjournal.models import (
     UncheckedPart,
     UncheckedReport,
 )
+from exjournal.report_text import ReportText, read_report_text
 
 if TYPE_CHECKING:
     from exjournal._wire.headers import Fields
@@ -56,7 +56,7 @@ _OUTER = field_pattern(
     names.EMBEDDED_REPORT,
     names.ENVELOPE_SENDER,
 )
-# A report is multipart/mixed: markers are looked for, at twice the time, only in what could be one.
+# Markers are looked for, at twice the time, only in what could be a report: multipart/mixed, with a marker's words.
 _INNER = field_pattern("subject", "message-id", "content-type")
 _INNER_MARKERS = field_pattern(*_MARKER_PATTERNS)
 
@@ -327,6 +327,7 @@ def _compare(octets: "Octets", original: Part, values: dict[str, str], defects: 
         defects.append(Defect(DefectCode.ORIGINAL_HEADER_TOO_LARGE, f"more than {HEADER_LIMIT} octets", offset))
     if (
         b"multipart/mixed" in inner.get(b"content-type", b"").lower()
+        and (b"journal-report" in (block := octets[start:body].lower()) or names.MARKER_2003_VALUE in block)
         and _marked(scan(octets, start, end, _INNER_MARKERS)[0])[0] is not None
     ):
         defects.append(Defect(DefectCode.NESTED_REPORT, "the original is a report itself", offset))

@@ -50,16 +50,16 @@ def usual_leaves(data: "Octets", start: int, end: int, info: PartInfo, /) -> lis
     last = end - len(closing)
     if data[last:end] != closing:
         return None
-    first += len(line_end)
     hit = data.find(needle, first, end)
+    first += len(line_end)
     second = hit + len(needle)
     if data[second : second + len(line_end)] != line_end or find(data, needle, second, end) != last:
         return None
     second += len(line_end)
     blank = b"\n" + line_end
-    text_head = data.find(blank, first, first + HEADER_KEPT)
-    message_head = data.find(blank, second, second + HEADER_KEPT)
-    if not 0 < text_head < hit - 2 or not 0 < message_head < last - 2:
+    text_head = data.find(blank, first - 1, first + HEADER_KEPT)
+    message_head = data.find(blank, second - 1, second + HEADER_KEPT)
+    if not first <= text_head < hit - 2 or not second <= message_head < last - 2:
         return None
     text_block = data[first - 1 : text_head + 1]
     message_block = data[second - 1 : message_head + 1]

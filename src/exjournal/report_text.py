@@ -71,19 +71,21 @@ class ReportText:
         self.oddities: list[tuple[DefectCode, int, int]] = []
 
     def note(self, code: DefectCode, number: int) -> None:
+        """Add an oddity of a line."""
         first = number
         if self.oddities and self.oddities[-1][0] is code and self.oddities[-1][2] >= number - 1:
             first = self.oddities.pop()[1]
         self.oddities.append((code, first, number))
 
     def set_aside(self, line: str, code: DefectCode, number: int) -> None:
+        """Keep a line that is not understood, and say why."""
         self.unparsed.append(line)
         self.note(code, number)
 
 
 def read_report_text(text: str, /) -> ReportText:
     """Read a decoded report text; total and linear, whatever the text."""
-    return _read_usual(text) or _read_any(text.replace("\r\n", "\n"))
+    return _read_usual(text) or _read_any(text)
 
 
 # A report text as Exchange writes it: three fields, then recipient lines, every address without quotes or blanks.
@@ -154,17 +156,17 @@ def _read_usual(text: str) -> ReportText | None:
 def _read_any(text: str) -> ReportText:
     """Read a text line by line."""
     result = ReportText({}, [])
-    lines = list(enumerate(text.split("\n")))
+    lines = list(enumerate([line.rstrip("\r") for line in text.split("\n")]))
     if "\n " in text or "\n\t" in text:
         lines = _unfolded(lines, result)
-    foreign = 0
+    is_foreign = False
     for index, (number, line) in enumerate(lines):
         label, colon, value = line.partition(":")
         name = label.strip(BLANKS).lower()
-        if not line.strip(BLANKS + "\r"):
-            if result.recipients:
-                foreign = _foreign_until(lines, index + 1, result.values)
-        elif index < foreign:
+        if not line.strip(BLANKS):
+            if result.recipients and not is_foreign:
+                is_foreign = _is_foreign(lines, index + 1, result.values)
+        elif is_foreign:
             result.set_aside(line, DefectCode.UNKNOWN_LINE, number)
         elif colon and (role := _ROLES_ANY_CASE.get(name)) is not None:
             _read_recipient(line, role, value.strip(BLANKS), number, result)
@@ -177,16 +179,19 @@ def _read_any(text: str) -> ReportText:
     return result
 
 
-def _foreign_until(lines: list[tuple[int, str]], start: int, values: dict[str, str]) -> int:
-    """Where a paragraph behind the recipient lines ends, if it is not all of it report: a message that follows has a To too."""
-    is_report = True
+def _is_foreign(lines: list[tuple[int, str]], start: int, values: dict[str, str]) -> bool:
+    """Whether the paragraph at `start`, behind recipient lines, is not all of it report: a message has a To too.
+
+    What stands behind such a paragraph is foreign as well: it may be the body of that message.
+    """
     for index in range(start, len(lines)):
         label, colon, _ = lines[index][1].partition(":")
         name = label.strip(BLANKS).lower()
-        if not colon and not name.strip("\r"):
-            return start if is_report else index
-        is_report &= bool(colon) and (name in _ROLES_ANY_CASE or _FIELDS.get(name, "sender") not in values)
-    return start if is_report else len(lines)
+        if not colon and not name:
+            return False
+        if not colon or (name not in _ROLES_ANY_CASE and (name not in _FIELDS or _FIELDS[name] in values)):
+            return True
+    return False
 
 
 def _unfolded(lines: list[tuple[int, str]], result: ReportText) -> list[tuple[int, str]]:
