@@ -1,0 +1,587 @@
+"""What the property tests draw from: whatever the models allow, and bytes that only a hostile sender writes."""
+
+import dataclasses
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any, NamedTuple
+
+from hypothesis import strategies as st
+
+from exjournal import Envelope, JournalReport, Recipient, Role, build_report
+from exjournal.addresses import address_problem
+
+DATE = datetime(2024, 2, 29, 12, 30, 45, tzinfo=UTC)
+# An original that agrees with `a_report()`.
+ORIGINAL = (
+    b"From: alice@example.com\r\nTo: bob@example.net\r\nSubject: Hello\r\nMessage-ID: <1@example.com>\r\n\r\nHi.\r\n"
+)
+
+
+def a_report(**changes: Any) -> JournalReport:
+    """A report that agrees with `ORIGINAL`, with some of its fields changed."""
+    values: dict[str, Any] = {
+        "sender": "alice@example.com",
+        "recipients": ["bob@example.net"],
+        "subject": "Hello",
+        "message_id": "<1@example.com>",
+    }
+    return JournalReport(**(values | changes))
+
+
+def built(original: Any = ORIGINAL, **options: Any) -> bytes:
+    """The bytes of `a_report()` round an original; every option has a value that can be changed."""
+    report = options.pop("report", None) or a_report()
+    values: dict[str, Any] = {"domain": "example.com", "date": DATE, "report_id": "<r@example.com>"}
+    return build_report(report, original, **(values | options))
+
+
+def a_message(text: bytes, *more: bytes, header: bytes = b"Content-Type: text/plain") -> bytes:
+    """A report made by hand: its marker, its text in a part with the given header, and further parts as they are."""
+    parts = [header + b"\r\n\r\n" + text, *more]
+    body = b"".join([b"--edge\r\n" + part + b"\r\n" for part in parts])
+    outer = (
+        b"Content-Type: multipart/mixed; boundary=edge\r\nMessage-ID: <r@example.com>\r\nX-MS-Journal-Report:\r\n\r\n"
+    )
+    return outer + body + b"--edge--\r\n"
+
+
+# The text and the original of `a_message()` where a test is not about them.
+TEXT = b"Sender: alice@example.com\r\nSubject: Hello\r\nMessage-Id: <1@example.com>\r\nTo: bob@example.net\r\n"
+PART = b"Content-Type: message/rfc822\r\n\r\n" + ORIGINAL
+
+
+# Text that stands on one line
+
+# Line ends to Python, to Unicode or to older mail software, and none of them to a report.
+_ODD_CHARACTERS = (
+    "\x0b\x0c\x1b\x1c\x1d\x1e\x7f\x85\xa0\u200b\u2028\u2029\ufeff\ufffd\u00e9\u4e2d\U0001f4e7:,;<>\"'\\()@=?_ \t.-"
+)
+_LINE_CHARACTERS = st.one_of(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\r\n\0"),
+    st.sampled_from(_ODD_CHARACTERS),
+    st.characters(min_codepoint=33, max_codepoint=126),
+)
+
+
+def _outer_blanks_off(text: str) -> str:
+    return text.strip(" \t")
+
+
+def lines(min_size: int = 0, max_size: int = 60) -> st.SearchStrategy[str]:
+    """Text of one line, as a report's fields hold it."""
+    text = st.text(_LINE_CHARACTERS, min_size=min_size, max_size=max_size).map(_outer_blanks_off)
+    return text.filter(lambda value: len(value) >= min_size) if min_size else text
+
+
+_SUBJECTS = st.one_of(
+    lines(),
+    st.sampled_from(
+        [
+            "Re: Recipient: mallory@example.org, Expanded: list@example.org",
+            "=?utf-8?q?caf=C3=A9?= and =?utf-8?b?4piD?=",
+            "=?utf-8?b?not base64?= =?unknown-8bit?q?=ff?=",
+            "\ufeffSubject",
+            "one\x85two\x0bthree\x0cfour\u2028five",
+            "Sender: mallory@example.org",
+            "." * 1200,
+            "=" * 1000,
+            "\u00e9" * 999,
+            "long " * 300 + "end",
+        ]
+    ),
+)
+
+
+# Addresses
+
+_LOCAL = st.text(st.sampled_from("abcXYZ019!#$%&'*+-/=?^_`{|}~."), min_size=1, max_size=12)
+_QUOTED_TEXT = st.lists(
+    st.sampled_from([*" ,:;<>@()[]ab\u00e9\x85\x0b\t.", "\\\\", '\\"', ", Expanded: ", " forwarded:"]), max_size=12
+).map("".join)
+_DOMAINS = st.sampled_from(
+    [
+        "example.com",
+        "EXAMPLE.net",
+        "b\u00fccher.example",
+        "xn--bcher-kva.example",
+        "[IPv6:2001:db8::1]",
+        "[192.0.2.1]",
+        "x",
+    ]
+)
+_NASTY_ADDRESSES = st.sampled_from(
+    [
+        '", Expanded: list@example.com"@example.net',
+        '"a, Forwarded: b@c"@example.net',
+        '"\\"quoted\\" @ sign"@example.com',
+        '"<angle>"@example.com',
+        "IMCEAEX-_O=EXAMPLE_OU=FIRST+20GROUP_CN=RECIPIENTS_CN=ALICE@example.com",
+        "expanded:x@example.com",
+        "Forwarded:",
+        "Expanded : y",
+        ":",
+        "smtp:alice@example.com",
+        "two words",
+        "a expanded",
+        "@",
+        "(comment)alice@example.com",
+        "\x7f\x01@example.com",
+        "\ufeff@example.com",
+        "\x85\u2028",
+        "=?utf-8?q?a?=",
+        "a" * 571,
+        "\u00e9" * 571,
+        '"' + "x " * 200 + '"@example.com',
+    ]
+)
+
+
+def _joined(parts: tuple[str, str]) -> str:
+    return "@".join(parts)
+
+
+def _quoted(parts: tuple[str, str]) -> str:
+    return f'"{parts[0]}"@{parts[1]}'
+
+
+_PLAIN_ADDRESSES = st.tuples(_LOCAL, _DOMAINS).map(_joined)
+_ADDRESSES = st.one_of(
+    _PLAIN_ADDRESSES,
+    _NASTY_ADDRESSES,
+    st.tuples(_QUOTED_TEXT, _DOMAINS).map(_quoted),
+    lines(min_size=1, max_size=20),
+).filter(lambda value: address_problem(value) is None)
+
+
+# Functions, for a name in the place of a representation that would fill pages.
+@st.composite
+def addresses(draw: st.DrawFn) -> str:
+    """Addresses that the models take."""
+    return draw(_ADDRESSES)
+
+
+@st.composite
+def plain_addresses(draw: st.DrawFn) -> str:
+    """Addresses that need no quotes."""
+    return draw(_PLAIN_ADDRESSES)
+
+
+@st.composite
+def subjects(draw: st.DrawFn) -> str:
+    """Subjects that the models take."""
+    return draw(_SUBJECTS)
+
+
+# Values
+
+_SENDERS = st.just("") | addresses()
+_OPTIONAL_ADDRESSES = st.none() | addresses()
+_OPTIONAL_LINES = st.none() | lines(min_size=1, max_size=20)
+_MESSAGE_IDS = st.sampled_from(["", "<1@example.com>", "<" + "m" * 1100 + ">", "no brackets"]) | lines(max_size=20)
+_LABELS_OF_FOLDERS = _OPTIONAL_LINES | st.just("\u00e9" * 255)
+
+
+@st.composite
+def recipients(draw: st.DrawFn) -> Recipient:
+    """Recipients with any role and any redirects."""
+    return Recipient(
+        draw(addresses()),
+        draw(st.sampled_from(Role)),
+        expanded_from=draw(_OPTIONAL_ADDRESSES),
+        forwarded_from=draw(_OPTIONAL_ADDRESSES),
+        display_name=draw(st.just("") | lines(max_size=10)),
+    )
+
+
+@st.composite
+def reports(draw: st.DrawFn) -> JournalReport:
+    """Reports that can be built: with a recipient at least."""
+    return JournalReport(
+        sender=draw(_SENDERS),
+        recipients=draw(st.lists(recipients(), min_size=1, max_size=5)),
+        subject=draw(subjects()),
+        message_id=draw(_MESSAGE_IDS),
+        on_behalf_of=draw(_OPTIONAL_ADDRESSES),
+        envelope_sender=draw(st.none() | _SENDERS),
+        label=draw(_LABELS_OF_FOLDERS),
+        mailbox=draw(_OPTIONAL_LINES),
+        sent_utc=draw(_OPTIONAL_LINES),
+        received_utc=draw(_OPTIONAL_LINES),
+    )
+
+
+@st.composite
+def envelopes(draw: st.DrawFn) -> Envelope:
+    """Envelopes with and without trust."""
+    return Envelope(
+        draw(_SENDERS),
+        draw(st.lists(addresses() | recipients(), min_size=1, max_size=4)),
+        authenticated=draw(st.booleans()),
+        trusted_path=draw(st.booleans()),
+    )
+
+
+def carried(report: JournalReport) -> JournalReport:
+    """The report as far as the envelope format carries it: a recipient line has no place for a display name."""
+    recipients = [dataclasses.replace(recipient, display_name="") for recipient in report.recipients]
+    return dataclasses.replace(report, recipients=tuple(recipients))
+
+
+# Messages
+
+_HEADER_NAMES = st.sampled_from(
+    [
+        b"From",
+        b"Sender",
+        b"To",
+        b"Cc",
+        b"CC",
+        b"Subject",
+        b"Message-ID",
+        b"Content-Type",
+        b"List-Id",
+        b"List-Help",
+        b"Precedence",
+        b"X-Mailing-List",
+        b"X-MS-Journal-Report",
+        b"Received",
+        b"X",
+        b"not a field",
+        b"From ",
+    ]
+)
+_HEADER_VALUES = st.one_of(
+    st.sampled_from(
+        [
+            b"",
+            b" ",
+            b" alice@example.com",
+            b' "Doe, Jane" <jane@example.com>, Group: a@example.net (it), b@example.net;',
+            b" =?utf-8?q?caf=C3=A9?= <cafe@example.com>",
+            b" folded\r\n value\n\there",
+            b" blank fold\r\n \r\n\t\r\n end",
+            b" bare\rCR and NUL\0",
+            b" \xff\xfe\xe9",
+            b" <1@example.com>",
+            b" multipart/mixed; boundary=x",
+            b" list",
+            b" " + b"x" * 5000,
+            b' "never closed',
+            b" (never closed",
+            b" <never closed",
+        ]
+    ),
+    st.binary(max_size=30),
+)
+_LINE_ENDS = st.sampled_from([b"\r\n", b"\r\n", b"\n", b"\r", b"\r\r\n"])
+_WHOLE_REPORT = built()
+_LOOK_ALIKE = _WHOLE_REPORT[_WHOLE_REPORT.index(b'"_') + 1 : _WHOLE_REPORT.index(b'_"') + 1]
+
+
+@st.composite
+def message_like(draw: st.DrawFn) -> bytes:
+    """A header block and a body with any line ends, perhaps in a mixture."""
+    pieces = [draw(st.sampled_from([b"", b"", b"From someone Thu Feb 29 12:30:45 2024\n", b"\r\n", b"\xef\xbb\xbf"]))]
+    for name, value in draw(st.lists(st.tuples(_HEADER_NAMES, _HEADER_VALUES), max_size=8)):
+        pieces += [name, b":", value, draw(_LINE_ENDS)]
+    pieces += [draw(st.sampled_from([b"\r\n", b"\n", b""])), draw(st.binary(max_size=40))]
+    return b"".join(pieces)
+
+
+_ORIGINALS = st.one_of(
+    message_like(),
+    st.binary(max_size=80),
+    st.lists(
+        st.sampled_from(
+            [
+                b"\r",
+                b"\n",
+                b"\r\n",
+                b"\0",
+                b"\xff",
+                b"--",
+                b"text",
+                b"Subject: x",
+                b"--" + _LOOK_ALIKE,
+                b"\r\n--" + _LOOK_ALIKE + b"--\r\n",
+                b"From someone\n",
+                _WHOLE_REPORT,
+                _WHOLE_REPORT[:600],
+                ORIGINAL,
+            ]
+        ),
+        max_size=5,
+    ).map(b"".join),
+)
+
+
+@st.composite
+def originals(draw: st.DrawFn) -> bytes:
+    """What can be journaled, which is anything: messages, pieces of reports, noise, nothing."""
+    return draw(_ORIGINALS)
+
+
+# Building
+
+_OFFSETS = st.integers(-23 * 60, 23 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+# A year of distance from both ends of the calendar, where a time zone leads out of it.
+DATES = st.datetimes(datetime(2, 1, 1), datetime(9998, 12, 31), timezones=_OFFSETS)
+
+
+class Arguments(NamedTuple):
+    """The arguments of one `build_report`."""
+
+    report: JournalReport
+    original: bytes | None
+    options: dict[str, Any]
+
+    def build(self) -> bytes:
+        """The report."""
+        return build_report(self.report, self.original, **self.options)
+
+
+@st.composite
+def arguments(draw: st.DrawFn, report: JournalReport | None = None) -> Arguments:
+    """Arguments of `build_report` that it takes, with any report where none is given."""
+    original = None if draw(st.integers(0, 4)) == 0 else draw(originals())
+    return Arguments(
+        draw(reports()) if report is None else report,
+        original,
+        {
+            "domain": draw(st.sampled_from(["example.com", "localhost", "[IPv6:2001:db8::1]", "a" * 63 + ".example"])),
+            "date": draw(st.just(DATE) | DATES),
+            "report_id": draw(st.none() | st.from_regex(r"<[!-;=?-~]{1,30}>", fullmatch=True)),
+            "internal": draw(st.booleans()),
+            "decrypted": None if original is None else draw(st.none() | originals()),
+        },
+    )
+
+
+# Hostile bytes
+
+_OUTER_PIECES = st.sampled_from(
+    [
+        b"Content-Type: multipart/mixed; boundary=b",
+        b'Content-Type: multipart/mixed;\r\n\tboundary="b"',
+        b"Content-Type: multipart/mixed",
+        b"Content-Type: multipart/report; boundary=b",
+        b"Content-Type: message/rfc822",
+        b"Content-Type: text/plain",
+        b"Content-Type: multipart/mixed; boundary*0=b; boundary*1*=%20",
+        b"Content-Type: multipart/mixed; boundary*=utf-8''b",
+        b"Content-Transfer-Encoding: base64",
+        b"X-MS-Journal-Report:",
+        b"X-MS-Journal-Report:",
+        b"x-ms-exchange-organization-journal-report : yes",
+        b"Content-Identifer: ExJournalReport",
+        b"Content-Identifier: exjournalreport",
+        b"X-MS-Embedded-Report:",
+        b"X-ExJournal-Envelope-Sender: <alice@example.com>",
+        b"X-ExJournal-Envelope-Sender: <>",
+        b"X-ExJournal-Envelope-Sender: =?utf-8?b?w6k=?=",
+        b"X-ExJournal-Envelope-Sender: a,b",
+        b"Message-ID: <r@example.com>",
+        b"From someone",
+        b" folded",
+        b"no field",
+    ]
+)
+_BODY_PIECES = st.sampled_from(
+    [
+        b"--b\r\n",
+        b"--b\r\n",
+        b"--b\n",
+        b"--b \t\r\n",
+        b"--b--\r\n",
+        b"--b--",
+        b"--bb\r\n",
+        b"--c\r\n",
+        b"--c--",
+        b"\r\n",
+        b"\n",
+        b"Content-Type: text/plain; charset=utf-8\r\n\r\n",
+        b"Content-Type: text/plain; charset=utf-16\r\nContent-Transfer-Encoding: base64\r\n\r\n",
+        b"Content-Type: text/plain; charset=utf-7\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n",
+        b"Content-Type: text/plain; charset=nonsense\r\nContent-Transfer-Encoding: x-nonsense\r\n\r\n",
+        b"Content-Type: text/html\r\n\r\n",
+        b"Content-Type: multipart/mixed; boundary=c\r\n\r\n",
+        b"Content-Type: multipart/alternative; boundary=b\r\n\r\n",
+        b"Content-Type: message/rfc822\r\n\r\n",
+        b"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n",
+        b"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n",
+        b"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: x-nonsense\r\n\r\n",
+        b"Content-Type: application/ms-tnef\r\n\r\n",
+        b"Sender: alice@example.com\r\n",
+        b"Sender:=20alice@example.com\r\n",
+        b"Subject: =D8=00 +2AA-\xff\r\n",
+        b"Message-Id: <1@example.com>\r\n",
+        b"To: bob@example.net\r\n",
+        b"Bcc: carol@example.org, Expanded: list@example.com\r\n",
+        b" Forwarded: dave@example.org\r\n",
+        b"something else\r\n",
+        b"U2VuZGVyOiBhQGV4YW1wbGUuY29tDQpUbzogYkBleGFtcGxlLmNvbQ0K\r\n",
+        b"U2V=uZGV",
+        b"\0",
+        b"\xff",
+        ORIGINAL,
+    ]
+)
+
+
+@st.composite
+def hostile_reports(draw: st.DrawFn) -> bytes:
+    """Something like a report, put together from lines that reports have."""
+    outer = draw(st.lists(_OUTER_PIECES, max_size=6))
+    ends = [draw(_LINE_ENDS) if draw(st.integers(0, 9)) == 0 else b"\r\n" for _ in outer]
+    body = draw(st.lists(_BODY_PIECES, max_size=25))
+    beginning = draw(st.sampled_from([b"", b"", b"", b"\xef\xbb\xbf", b"\r\n\n", b"From someone\r\n", b"From someone"]))
+    if draw(st.booleans()):
+        outer, ends = [*outer, b"X-MS-Journal-Report:"], [*ends, b"\r\n"]
+    return b"".join([beginning, *[line + end for line, end in zip(outer, ends, strict=True)], b"\r\n", *body])
+
+
+@st.composite
+def damaged(draw: st.DrawFn, sources: st.SearchStrategy[bytes]) -> bytes:
+    """Bytes with slices deleted, inserted, doubled or moved, and octets changed."""
+    data = bytearray(draw(sources))
+    for _ in range(draw(st.integers(1, 5))):
+        first = draw(st.integers(0, len(data)))
+        last = min(len(data), first + draw(st.integers(0, 60)))
+        target = draw(st.integers(0, len(data)))
+        match draw(st.integers(0, 4)):
+            case 0:
+                del data[first:last]
+            case 1:
+                data[first:first] = draw(st.binary(max_size=8) | _BODY_PIECES | _OUTER_PIECES)
+            case 2:
+                data[target:target] = data[first:last]
+            case 3:
+                moved = data[first:last]
+                del data[first:last]
+                data[min(target, len(data)) : min(target, len(data))] = moved
+            case _ if first < len(data):
+                data[first] = draw(st.integers(0, 255) | st.sampled_from(b'\r\n \t:;-"\0'))
+    return bytes(data)
+
+
+@st.composite
+def any_bytes(draw: st.DrawFn) -> bytes:
+    """Bytes that a reader may meet: damaged reports, what looks like one, and noise."""
+    match draw(st.integers(0, 9)):
+        case 0 | 1 | 2:
+            return draw(hostile_reports())
+        case 3 | 4 | 5:
+            return draw(damaged(arguments().map(Arguments.build)))
+        case 6 | 7 | 8:
+            return draw(damaged(hostile_reports()))
+        case _:
+            return draw(st.binary(max_size=200))
+
+
+# Report texts
+
+_LABELS = st.sampled_from(
+    [
+        "Sender",
+        "sender ",
+        "On-Behalf-Of",
+        "Subject",
+        "SUBJECT",
+        "Message-Id",
+        "Message-ID",
+        "Label",
+        "Mailbox",
+        "SentUtc",
+        "ReceivedUtc",
+        "To",
+        "cc",
+        "BCC",
+        " Bcc",
+        "Recipient",
+        "Recipient\t",
+        "X-Unknown",
+        "To Cc",
+        "",
+        "\u00c9tiquette",
+    ]
+)
+_FORMS = st.sampled_from(
+    [
+        "{0}",
+        "<{0}>",
+        '"Display, Name" <{0}>',
+        "Display Name <smtp:{0}>",
+        "{0}, Expanded: {1}",
+        "{0} expanded :{1}",
+        "{0}, Forwarded: Name <{1}>, Expanded: <{0}>",
+        "{0}, Expanded: {1}, Expanded: {0}",
+        "{0}, {1}",
+        "{0},",
+        "{0}, Expanded:",
+        '"{0}',
+    ]
+)
+_VALUES = st.one_of(
+    st.builds(str.format, _FORMS, addresses(), addresses()),
+    addresses(),
+    lines(max_size=20),
+    st.sampled_from(["", "<>", "<1@example.com>", "x" * 300, "y" * 3000, "a\0b", "a\rb", "smtp:<>"]),
+)
+_BLANKS = st.sampled_from(["", " ", " ", " ", "\t", "  "])
+_REPORT_LINES = st.one_of(
+    st.builds("{}:{}{}{}".format, _LABELS, _BLANKS, _VALUES, _BLANKS),
+    st.builds("{}: {}".format, _LABELS, _VALUES),
+    st.builds("{}{}".format, st.sampled_from([" ", "\t", "   "]), st.builds("{}: {}".format, _LABELS, _VALUES)),
+    st.builds(" {}: {}".format, st.sampled_from(["Expanded", "forwarded "]), _VALUES),
+    st.builds("{}{}".format, st.sampled_from([" ", "\t"]), _VALUES),
+    st.text(max_size=20),
+    st.sampled_from(["", " ", "\t", "\r", " \r", "-- ", "This message was journaled."]),
+)
+
+
+@st.composite
+def report_texts(draw: st.DrawFn) -> str:
+    """Report texts of valid, mangled and garbage lines."""
+    if draw(st.integers(0, 9)) == 0:
+        return draw(st.text(max_size=60))
+    return draw(st.sampled_from(["\r\n", "\n"])).join(draw(st.lists(_REPORT_LINES, max_size=12)))
+
+
+# What the fast way of reading a report text looks at: nearly always usual, and sometimes odd by one thing.
+_ASCII_LINES = st.text(st.characters(min_codepoint=1, max_codepoint=126, exclude_characters="\n"), max_size=12)
+_SHORT = st.text(st.sampled_from("ab@.:-"), min_size=1, max_size=4)
+_NEARLY_PLAIN = st.one_of(
+    _SHORT,
+    _SHORT,
+    _SHORT,
+    st.sampled_from(
+        ["Expanded:", "Expanded:b", "forwarded:b", "a:", "smtp:a", "x" * 560, "x" * 571, "x" * 572, "\x0b", "\x01"]
+    ),
+)
+_NEARLY_USUAL_LINES = st.one_of(
+    st.builds("{}: {}".format, st.sampled_from(Role), _NEARLY_PLAIN),
+    st.builds("{}: {}, Expanded: {}".format, st.sampled_from(Role), _NEARLY_PLAIN, _NEARLY_PLAIN),
+)
+_ODD_LINES = st.one_of(
+    st.builds("{}: {}, Forwarded: {}".format, st.sampled_from(Role), _NEARLY_PLAIN, _NEARLY_PLAIN),
+    st.builds("{}:{}".format, st.sampled_from(Role), _NEARLY_PLAIN),
+    _REPORT_LINES,
+)
+
+
+@st.composite
+def nearly_usual_texts(draw: st.DrawFn) -> str:
+    """A report text as Exchange writes it, with at most some characters changed."""
+    recipient_lines = draw(st.lists(_NEARLY_USUAL_LINES, max_size=4))
+    if draw(st.integers(0, 3)) == 0:
+        recipient_lines.insert(draw(st.integers(0, len(recipient_lines))), draw(_ODD_LINES))
+    subject = draw(_ASCII_LINES)
+    text = f"Sender: {draw(_NEARLY_PLAIN)}\nSubject: {subject}\nMessage-Id: {draw(_ASCII_LINES)}\n"
+    text += "\n".join(recipient_lines) + draw(st.sampled_from(["", "\n", "\n", "\n\n"]))
+    if draw(st.integers(0, 3)) == 0:
+        where = draw(st.integers(0, len(text)))
+        text = (
+            text[:where]
+            + draw(st.sampled_from(list(' \t,:<>"\r\0\n\u00e9;aE')))
+            + text[where + draw(st.integers(0, 1)) :]
+        )
+    return text

@@ -1,0 +1,158 @@
+"""Addresses: which are refused, and when two are the same."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exjournal import address_key, mailbox_key, same_mailbox
+from exjournal.addresses import ADDRESS_LIMIT, address_problem
+from strategies import addresses, plain_addresses
+
+
+class TestAddressProblem:
+    """An address may be whatever a recipient line can carry and give back."""
+
+    @pytest.mark.parametrize(
+        "address",
+        [
+            "alice@example.com",
+            "a",
+            "@",
+            "x@[IPv6:2001:db8::1]",
+            '", Expanded: list@example.com"@example.net',
+            '"a\\"b@c\\\\"@example.com',
+            '"<>"@example.com',
+            "IMCEAEX-_O=EXAMPLE_OU=A+20B_CN=RECIPIENTS@example.com",
+            "/o=Example/cn=alice",
+            "user @ node",
+            "a expanded",
+            "a\x0bb\x0c\x85\u2028c",
+            "\ufeff",
+            "a" * ADDRESS_LIMIT,
+            "\u00e9" * ADDRESS_LIMIT,
+            "smtp:alice@example.com",
+        ],
+    )
+    def test_allowed(self, address: str) -> None:
+        """What can be written and read again is allowed, whatever it looks like."""
+        assert address_problem(address) is None
+
+    @pytest.mark.parametrize(
+        ("address", "reason"),
+        [
+            ("", "is empty"),
+            ("a" * (ADDRESS_LIMIT + 1), "has 572 characters, more than 571"),
+            ("a\rb", "holds CR at character 1"),
+            ("ab\nc", "holds LF at character 2"),
+            ("\0", "holds NUL at character 0"),
+            ("abc\udfff", "holds a lone surrogate at character 3"),
+            (" a", "begins or ends with a blank"),
+            ("a\t", "begins or ends with a blank"),
+            ("a@example.com,b@example.com", "holds a comma outside quotes: one address only"),
+            ("<a@example.com>", "holds angle brackets: the bare address only"),
+            ("a>", "holds angle brackets: the bare address only"),
+            ('"a@example.com', "holds a quote that is not closed"),
+            ('"a\\"@example.com', "holds a quote that is not closed"),
+            ("a expanded: b", "holds what reads as a redirect"),
+            ("a\tFORWARDED :b", "holds what reads as a redirect"),
+            ('"a" expanded\t:b', "holds what reads as a redirect"),
+            ("expanded:x", "holds what reads as a redirect"),
+            ("Forwarded :", "holds what reads as a redirect"),
+        ],
+    )
+    def test_refused(self, address: str, reason: str) -> None:
+        """What could not be told from something else is refused with the reason."""
+        assert address_problem(address) == reason
+
+    def test_length_counts_characters(self) -> None:
+        """The limit is one of characters: of two octets each as many are allowed."""
+        assert address_problem("\u00e9" * 571) is None
+        assert address_problem("\u00e9" * 572) is not None
+
+
+class TestAddressKey:
+    """The identity of an address as written."""
+
+    @pytest.mark.parametrize(
+        ("address", "key"),
+        [
+            ("Alice@Example.COM", "Alice@example.com"),
+            ('"A@B"@Example.com', '"A@B"@example.com'),
+            ("Postmaster", "Postmaster"),
+            ("", ""),
+            ("A@B\u00dcCHER.example", "A@b\u00fccher.example"),
+            ("@", "@"),
+        ],
+    )
+    def test_key(self, address: str, key: str) -> None:
+        """The local part stays exact, the domain loses its letter case."""
+        assert address_key(address) == key
+
+    @given(st.text())
+    def test_stable(self, address: str) -> None:
+        """The key of a key is the key."""
+        assert address_key(address_key(address)) == address_key(address)
+
+
+class TestMailboxKey:
+    """What rules and loops mean by the same mailbox."""
+
+    @pytest.mark.parametrize(
+        ("address", "key"),
+        [
+            ("Alice@Example.COM", "alice@example.com"),
+            ('"Alice"@example.com', "alice@example.com"),
+            ('"Al\\ice \\"x\\""@example.com', 'alice "x"@example.com'),
+            ('"@example.com', '"@example.com'),
+            ("alice@example.com.", "alice@example.com"),
+            ("alice@B\u00fccher.example", "alice@xn--bcher-kva.example"),
+            ("alice@[IPv6:2001:DB8::1]", "alice@[ipv6:2001:db8::1]"),
+            ("POSTMASTER", "postmaster"),
+            ("stra\u00dfe@example.com", "strasse@example.com"),
+            ("", ""),
+            # More octets than a label may have: no A-label, and so its own spelling.
+            ("alice@" + "\u00c9" * 64 + ".example", "alice@" + "\u00e9" * 64 + ".example"),
+            ("alice@\u00e9..example", "alice@\u00e9..example"),
+        ],
+    )
+    def test_key(self, address: str, key: str) -> None:
+        """Letter case, needless quotes and the form of the domain do not count."""
+        assert mailbox_key(address) == key
+
+    @given(st.text(st.characters()) | addresses())
+    def test_total(self, address: str) -> None:
+        """Any text has a key, and is the same mailbox as itself."""
+        assert isinstance(mailbox_key(address), str)
+        assert same_mailbox(address, address)
+
+    @given(plain_addresses())
+    def test_letter_case(self, address: str) -> None:
+        """An address and its upper-case spelling are one mailbox."""
+        assert same_mailbox(address, address.upper())
+
+    @given(addresses(), addresses())
+    def test_same_mailbox_is_equality_of_keys(self, one: str, other: str) -> None:
+        """Two addresses are the same mailbox where their keys are equal, in either order."""
+        assert same_mailbox(one, other) is same_mailbox(other, one) is (mailbox_key(one) == mailbox_key(other))
+
+    @given(addresses(), addresses())
+    def test_same_address_is_same_mailbox(self, one: str, other: str) -> None:
+        """Addresses that are the same as written are the same mailbox."""
+        if address_key(one) == address_key(other):
+            assert same_mailbox(one, other)
+
+    @pytest.mark.parametrize(
+        ("one", "other", "same"),
+        [
+            ("alice@example.com", "ALICE@EXAMPLE.COM", True),
+            ('"alice"@example.com', "alice@example.com", True),
+            ("alice@b\u00fccher.example", "alice@XN--BCHER-KVA.example.", True),
+            ("alice@example.com", "alice@example.net", False),
+            ("alice@example.com", "bob@example.com", False),
+            ("", "", True),
+            ("", "alice", False),
+        ],
+    )
+    def test_same_mailbox(self, one: str, other: str, same: bool) -> None:
+        """Spellings of one mailbox are the same, others are not."""
+        assert same_mailbox(one, other) is same

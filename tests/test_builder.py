@@ -1,0 +1,906 @@
+"""Writing: the facts of a message, and the exact bytes of a report."""
+
+import binascii
+import mmap
+import re
+from datetime import UTC, datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exjournal import (
+    BuildError,
+    Envelope,
+    JournalReport,
+    Recipient,
+    ReportFormat,
+    Role,
+    build_report,
+    parse_report,
+    report_for,
+)
+from strategies import DATE, ORIGINAL, Arguments, a_report, arguments, built, message_like
+
+GUID = rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+SYSTEM_SENDER = b"<MicrosoftExchange329e71ec88ae4615bbc36ab6ce41109e@example.com>"
+
+
+def boundary_of(data: bytes) -> bytes:
+    """The boundary of a built report, which has the form of those seen."""
+    found = re.match(rb'Content-Type: multipart/mixed;\r\n\tboundary="(_%b_)"\r\n' % GUID, data)
+    assert found is not None
+    return found[1]
+
+
+def outer_block(data: bytes) -> bytes:
+    """The outer header block, with the line end of its last field."""
+    return data[: data.index(b"\r\n\r\n") + 2]
+
+
+def outer_fields(data: bytes) -> list[tuple[bytes, bytes]]:
+    """The outer fields in order, each value as it stands behind its colon."""
+    lines = re.split(rb"\r\n(?![ \t])", outer_block(data)[:-2])
+    return [(name, value) for name, _, value in [line.partition(b":") for line in lines]]
+
+
+def outer(data: bytes, name: bytes) -> bytes | None:
+    """The value of the one outer field of that name."""
+    values = [value for found, value in outer_fields(data) if found == name]
+    assert len(values) <= 1
+    return values[0] if values else None
+
+
+def text_part(data: bytes) -> tuple[bytes, bytes]:
+    """The header block and the content of the report text part."""
+    part = data.split(b"\r\n--" + boundary_of(data))[1]
+    header, _, content = part.removeprefix(b"\r\n").partition(b"\r\n\r\n")
+    return header + b"\r\n", content
+
+
+class TestExactBytes:
+    """A report is written as the reports seen are (MS-XJRNL 2.1)."""
+
+    def test_plain(self) -> None:
+        """A message to two recipients, over an untrusted path."""
+        original = b"To: bob@example.net\r\nCC: carol@example.org\r\n" + ORIGINAL.replace(
+            b"To: bob@example.net\r\n", b""
+        )
+        data = built(original, report=a_report(recipients=["bob@example.net", "carol@example.org"]))
+        edge = boundary_of(data)
+        assert data == (
+            b"Content-Type: multipart/mixed;\r\n"
+            b'\tboundary="' + edge + b'"\r\n'
+            b"Subject: Hello\r\n"
+            b"CC: carol@example.org\r\n"
+            b"To: bob@example.net\r\n"
+            b"From: alice@example.com\r\n"
+            b"MIME-Version: 1.0\r\n"
+            b"Sender:\r\n\t" + SYSTEM_SENDER + b"\r\n"
+            b"Message-ID: <r@example.com>\r\n"
+            b"Date: Thu, 29 Feb 2024 12:30:45 +0000\r\n"
+            b"X-MS-Journal-Report:\r\n"
+            b"X-MS-Exchange-Parent-Message-Id:\r\n\t<1@example.com>\r\n"
+            b"Auto-Submitted: auto-generated\r\n"
+            b"X-MS-Exchange-Generated-Message-Source: Journal Agent\r\n"
+            b"\r\n"
+            b"--" + edge + b"\r\n"
+            b'Content-Type: text/plain; charset="us-ascii"\r\n'
+            b"Content-Transfer-Encoding: 7bit\r\n"
+            b"\r\n"
+            b"Sender: alice@example.com\r\n"
+            b"Subject: Hello\r\n"
+            b"Message-Id: <1@example.com>\r\n"
+            b"Recipient: bob@example.net\r\n"
+            b"Recipient: carol@example.org\r\n"
+            b"\r\n"
+            b"--" + edge + b"\r\n"
+            b"Content-Type: message/rfc822\r\n"
+            b"\r\n" + original + b"\r\n"
+            b"--" + edge + b"--\r\n"
+        )
+
+    def test_everything(self) -> None:
+        """A report inside the organisation's transport, with every field, of list mail that needs eight bits."""
+        report = JournalReport(
+            sender="delegate@example.com",
+            on_behalf_of="chief@example.com",
+            subject="caf\u00e9",
+            message_id="<2@example.com>",
+            label="Contracts",
+            mailbox="archive@example.com",
+            sent_utc="2/29/2024 12:30:45 PM",
+            received_utc="2/29/2024 12:30:46 PM",
+            envelope_sender="bounces@example.net",
+            recipients=[
+                Recipient("bob@example.net", Role.TO),
+                Recipient("carol@example.org", Role.CC, expanded_from="list@example.com"),
+                Recipient("dave@example.org", Role.BCC, forwarded_from="david@example.com"),
+                Recipient("erin@example.org", expanded_from="list@example.com", forwarded_from="e@example.com"),
+            ],
+        )
+        original = (
+            b"Received: from mx.example.net\r\n"
+            b"From: Chief <chief@example.com>\r\n"
+            b"List-Id: <list.example.com>\r\n"
+            b"To: bob@example.net,\r\n list@example.com\r\n"
+            b"Subject: =?utf-8?q?caf=C3=A9?=\r\n"
+            b"Precedence: list\r\n"
+            b"Message-ID: <2@example.com>\r\n"
+            b"\r\n"
+            b"caf\xe9\r\n"
+        )
+        data = built(original, report=report, internal=True, decrypted=b"clear\0")
+        edge = boundary_of(data)
+        assert data == (
+            b"Content-Type: multipart/mixed;\r\n"
+            b'\tboundary="' + edge + b'"\r\n'
+            b"Subject: =?utf-8?q?caf=C3=A9?=\r\n"
+            b"To: bob@example.net,\r\n list@example.com\r\n"
+            b"From: Chief <chief@example.com>\r\n"
+            b"MIME-Version: 1.0\r\n"
+            b"Content-Transfer-Encoding: binary\r\n"
+            b"Sender:\r\n\t" + SYSTEM_SENDER + b"\r\n"
+            b"Message-ID: <r@example.com>\r\n"
+            b"Date: Thu, 29 Feb 2024 12:30:45 +0000\r\n"
+            b"X-MS-Exchange-Organization-Journal-Report:\r\n"
+            b"X-MS-Exchange-Parent-Message-Id:\r\n\t<2@example.com>\r\n"
+            b"Auto-Submitted: auto-generated\r\n"
+            b"X-MS-Exchange-Generated-Message-Source: Journal Agent\r\n"
+            b"X-MS-Exchange-Organization-Transport-Properties: MustDeliver=True;\r\n"
+            b"X-ExJournal-Envelope-Sender: <bounces@example.net>\r\n"
+            b"List-Id: <list.example.com>\r\n"
+            b"Precedence: list\r\n"
+            b"\r\n"
+            b"--" + edge + b"\r\n"
+            b'Content-Type: text/plain; charset="utf-8"\r\n'
+            b"Content-Transfer-Encoding: quoted-printable\r\n"
+            b"\r\n"
+            b"Sender: delegate@example.com\r\n"
+            b"On-Behalf-Of: chief@example.com\r\n"
+            b"Subject: caf=C3=A9\r\n"
+            b"Message-Id: <2@example.com>\r\n"
+            b"Label: Contracts\r\n"
+            b"Mailbox: archive@example.com\r\n"
+            b"SentUtc: 2/29/2024 12:30:45 PM\r\n"
+            b"ReceivedUtc: 2/29/2024 12:30:46 PM\r\n"
+            b"To: bob@example.net\r\n"
+            b"Cc: carol@example.org, Expanded: list@example.com\r\n"
+            b"Bcc: dave@example.org, Forwarded: david@example.com\r\n"
+            b"Recipient: erin@example.org, Expanded: list@example.com, Forwarded: e@examp=\r\n"
+            b"le.com\r\n"
+            b"\r\n"
+            b"--" + edge + b"\r\n"
+            b"Content-Type: message/rfc822\r\n"
+            b"Content-Transfer-Encoding: 8bit\r\n"
+            b"\r\n" + original + b"\r\n"
+            b"--" + edge + b"\r\n"
+            b"Content-Type: message/rfc822\r\n"
+            b"Content-Transfer-Encoding: binary\r\n"
+            b"\r\n"
+            b"clear\0\r\n"
+            b"--" + edge + b"--\r\n"
+        )
+
+    def test_without_an_original(self) -> None:
+        """A report on a message that is not there: null sender, no subject, no Message-ID."""
+        data = built(None, report=JournalReport(sender="", recipients=["bob@example.net"], envelope_sender=""))
+        edge = boundary_of(data)
+        assert outer_fields(data)[1:] == [
+            (b"Subject", b" "),
+            (b"From", b" " + SYSTEM_SENDER),
+            (b"MIME-Version", b" 1.0"),
+            (b"Sender", b"\r\n\t" + SYSTEM_SENDER),
+            (b"Message-ID", b" <r@example.com>"),
+            (b"Date", b" Thu, 29 Feb 2024 12:30:45 +0000"),
+            (b"X-MS-Journal-Report", b""),
+            (b"Auto-Submitted", b" auto-generated"),
+            (b"X-MS-Exchange-Generated-Message-Source", b" Journal Agent"),
+            (b"X-ExJournal-Envelope-Sender", b" <>"),
+        ]
+        assert data[len(outer_block(data)) :] == (
+            b"\r\n"
+            b"--" + edge + b"\r\n"
+            b'Content-Type: text/plain; charset="us-ascii"\r\n'
+            b"Content-Transfer-Encoding: 7bit\r\n"
+            b"\r\n"
+            b"Sender: <>\r\n"
+            b"Subject: \r\n"
+            b"Message-Id: \r\n"
+            b"Recipient: bob@example.net\r\n"
+            b"\r\n"
+            b"--" + edge + b"--\r\n"
+        )
+
+
+class TestReportId:
+    """The report's own id follows from what the report says, unless it is given."""
+
+    def test_given(self) -> None:
+        """A given id is written as it is."""
+        assert outer(built(report_id="<any@example.org>"), b"Message-ID") == b" <any@example.org>"
+
+    def test_form(self) -> None:
+        """A derived id has the form of those seen."""
+        value = outer(built(report_id=None), b"Message-ID")
+        assert value is not None
+        assert re.fullmatch(rb" <%b@journal\.report\.generator>" % GUID, value)
+
+    def test_a_retry_has_the_same_one(self) -> None:
+        """The date changes the report and not its id."""
+        one, other = built(report_id=None), built(report_id=None, date=DATE + timedelta(days=1))
+        assert one != other
+        assert outer(one, b"Message-ID") == outer(other, b"Message-ID")
+
+    CHANGES: tuple[dict[str, Any], ...] = (
+        {"report": a_report(sender="x@example.com")},
+        {"report": a_report(sender="")},
+        {"report": a_report(recipients=["x@example.com"])},
+        {"report": a_report(recipients=["bob@example.net", "bob@example.net"])},
+        {"report": a_report(recipients=["bob@example.net", "carol@example.org"])},
+        {"report": a_report(recipients=["carol@example.org", "bob@example.net"])},
+        {"report": a_report(recipients=[Recipient("bob@example.net", Role.BCC)])},
+        {"report": a_report(recipients=[Recipient("bob@example.net", expanded_from="x@example.com")])},
+        {"report": a_report(recipients=[Recipient("bob@example.net", forwarded_from="x@example.com")])},
+        {"report": a_report(subject="x")},
+        {"report": a_report(message_id="<x@example.com>")},
+        {"report": a_report(on_behalf_of="x@example.com")},
+        {"report": a_report(envelope_sender="")},
+        {"report": a_report(envelope_sender="None")},
+        {"report": a_report(envelope_sender="x@example.com")},
+        {"report": a_report(label="x")},
+        {"report": a_report(mailbox="x")},
+        {"report": a_report(sent_utc="x")},
+        {"report": a_report(received_utc="x")},
+        {"original": None},
+        {"original": b""},
+        {"original": ORIGINAL + b"x"},
+        {"original": ORIGINAL, "decrypted": b""},
+        {"original": ORIGINAL[:-1], "decrypted": ORIGINAL[-1:]},
+        {"original": ORIGINAL, "decrypted": ORIGINAL},
+        {"domain": "example.org"},
+        {"internal": True},
+        {},
+    )
+
+    def test_everything_else_changes_it(self) -> None:
+        """Each argument but the date, and each field of the report, changes the id."""
+        ids = [outer(built(**({"report_id": None} | change)), b"Message-ID") for change in self.CHANGES]
+        assert len(set(ids)) == len(self.CHANGES)
+
+
+class TestBoundary:
+    """The boundary occurs in no part."""
+
+    def test_stepped(self) -> None:
+        """A message that holds the boundary it would get, and the next one, gets another."""
+        original, seen = ORIGINAL, []
+        for _ in range(4):
+            edge = boundary_of(built(original))
+            seen.append(edge)
+            original += b"\r\n--" + edge + b"--\r\n"
+        assert len(set(seen)) == 4
+        assert parse_report(built(original), strict=True).original == original
+
+    def test_stepped_for_the_decrypted_copy(self) -> None:
+        """The boundary occurs in no decrypted copy."""
+        copy = b"--" + boundary_of(built())
+        data = built(decrypted=copy)
+        assert boundary_of(data) != copy[2:]
+        assert parse_report(data).decrypted == copy
+
+    def test_stepped_for_the_text(self) -> None:
+        """The boundary occurs in no report text."""
+        edge = boundary_of(built()).decode()
+        data = built(report=a_report(subject=edge))
+        assert boundary_of(data) != edge.encode()
+        assert parse_report(data).report.subject == edge
+
+    def test_follows_from_the_report_id(self) -> None:
+        """Another report id gives another boundary, the same the same."""
+        assert boundary_of(built()) == boundary_of(built(b"other"))
+        assert boundary_of(built()) != boundary_of(built(report_id="<s@example.com>"))
+
+
+class TestTransferEncodings:
+    """A message declares what it needs of its transport, and the report what its neediest part does."""
+
+    @pytest.mark.parametrize(
+        ("original", "decrypted", "parts", "whole"),
+        [
+            (b"x", None, [None], None),
+            (b"\xe9", None, [b"8bit"], b" 8bit"),
+            (b"\0", None, [b"binary"], b" binary"),
+            (b"\xe9\0", None, [b"binary"], b" binary"),
+            (b"x", b"\xe9", [None, b"8bit"], b" 8bit"),
+            (b"\xe9", b"x", [b"8bit", None], b" 8bit"),
+            (b"\0", b"\xe9", [b"binary", b"8bit"], b" binary"),
+            (b"\xe9", b"\0", [b"8bit", b"binary"], b" binary"),
+        ],
+    )
+    def test_declared(
+        self, original: bytes, decrypted: bytes | None, parts: list[bytes | None], whole: bytes | None
+    ) -> None:
+        """Eight-bit and binary messages are declared, on their part and outside."""
+        data = built(original, decrypted=decrypted)
+        assert outer(data, b"Content-Transfer-Encoding") == whole
+        pieces = data.split(b"--" + boundary_of(data))[2:-1]
+        for piece, encoding in zip(pieces, parts, strict=True):
+            declared = b"" if encoding is None else b"Content-Transfer-Encoding: " + encoding + b"\r\n"
+            assert piece.startswith(b"\r\nContent-Type: message/rfc822\r\n" + declared + b"\r\n")
+
+    @pytest.mark.parametrize(
+        ("subject", "encoding", "charset"),
+        [
+            ("Hello", b"7bit", b"us-ascii"),
+            ("x" * 989, b"7bit", b"us-ascii"),
+            ("x" * 990, b"quoted-printable", b"us-ascii"),
+            ("=" * 990, b"base64", b"us-ascii"),
+            ("caf\u00e9", b"quoted-printable", b"utf-8"),
+            ("\u4e2d\u6587" * 50, b"base64", b"utf-8"),
+            ("\x7f\x01", b"7bit", b"us-ascii"),
+        ],
+    )
+    def test_text(self, subject: str, encoding: bytes, charset: bytes) -> None:
+        """The report text stays readable where it can, and takes the shorter encoding where not."""
+        header, _ = text_part(built(report=a_report(subject=subject)))
+        assert header == (
+            b'Content-Type: text/plain; charset="' + charset + b'"\r\nContent-Transfer-Encoding: ' + encoding + b"\r\n"
+        )
+
+    @given(st.text(st.sampled_from("a=\u00e9\u4e2d"), max_size=200))
+    def test_shorter(self, subject: str) -> None:
+        """Of two encodings of the text the shorter one is written."""
+        header, content = text_part(built(report=a_report(subject=subject)))
+        if b"7bit" not in header:
+            text = binascii.a2b_base64(content) if b"base64" in header else binascii.a2b_qp(content)
+            coded = len(binascii.b2a_base64(text))
+            assert len(content) <= min(len(binascii.b2a_qp(text)), coded + 2 * (coded // 76 + 1))
+
+    @given(arguments())
+    def test_line_lengths(self, given_arguments: Arguments) -> None:
+        """No line that the builder writes is longer than a line of mail may be, and none ends but in CRLF."""
+        data = given_arguments.build()
+        header, content = text_part(data)
+        for written in (outer_block(data), header, content):
+            assert max(map(len, written.split(b"\r\n"))) <= 998
+            assert not re.search(rb"(?<!\r)\n|\r(?!\n)|\0", written)
+
+
+# One header block: fields whose folds hold something, in visible lines that end in CRLF.
+BLOCK = re.compile(rb"(?:[!-9;-~]+:[^\r\n\0]*\r\n(?:[ \t][^\r\n\0]*[^\s\0][^\r\n\0]*\r\n)*)+")
+# What a report's outer block may hold, in its order.
+NAMES = (
+    b"Content-Type Subject CC To From MIME-Version Content-Transfer-Encoding Sender Message-ID Date X-MS-Journal-Report "
+    b"X-MS-Exchange-Parent-Message-Id Auto-Submitted X-MS-Exchange-Generated-Message-Source X-ExJournal-Envelope-Sender"
+)
+
+
+class TestOuterHeaders:
+    """The outer header block repeats fields of the original, and nothing in them can add to it."""
+
+    @settings(max_examples=300)
+    @given(message_like())
+    def test_well_formed(self, original: bytes) -> None:
+        """Whatever the original's header holds, the outer block has the names it should have, once and in order."""
+        data = built(original)
+        assert BLOCK.fullmatch(outer_block(data))
+        names = [name for name, _ in outer_fields(data)]
+        own = [name for name in names if not re.fullmatch(rb"(?i)list-.*|precedence|x-mailing-list", name)]
+        assert own == [name for name in NAMES.split() if name in own]
+        assert {b"Content-Type", b"Subject", b"From", b"Sender", b"Message-ID", b"Date", b"X-MS-Journal-Report"} <= {
+            *own
+        }
+
+    @pytest.mark.parametrize("name", [b"Subject", b"To", b"Cc", b"From"])
+    @pytest.mark.parametrize(
+        ("value", "written"),
+        [
+            (b" x\rX-Evil: y", b" x X-Evil: y"),
+            (b" x\0y", b" x y"),
+            (b" x\r\r\n y", b" x \r\n y"),
+            (b" x\n y", b" x\r\n y"),
+            (b" x\r\n \r\n\t\r\n y", b" x\r\n y"),
+            (b" x\r\n \x0b\x0c\r\n y", b" x\r\n y"),
+            (b" x\r\n \r\r\n y", b" x\r\n y"),
+            (b" x\r\n ", b" x"),
+            (b"\r\n x", b"\r\n x"),
+            (b" \xff\xfe", b" \xff\xfe"),
+            (b" =?utf-8?q?=0D=0AX-Evil:_y?=", b" =?utf-8?q?=0D=0AX-Evil:_y?="),
+        ],
+    )
+    def test_copied(self, name: bytes, value: bytes, written: bytes) -> None:
+        """A field is copied as bytes, with its folds; stray controls become blanks and empty folds go."""
+        data = built(name + b":" + value + b"\r\nX: y\r\n\r\nbody")
+        assert outer(data, {b"Cc": b"CC"}.get(name, name)) == written
+        assert BLOCK.fullmatch(outer_block(data))
+        assert b"X-Evil" not in {field for field, _ in outer_fields(data)}
+
+    @pytest.mark.parametrize(
+        "value", [b"", b" ", b" \r\n ", b"\r", b" \x0b", b" " + b"x" * 5000, b" x\r\n " + b"x" * 5000]
+    )
+    def test_not_copied(self, value: bytes) -> None:
+        """A field that is empty or does not fit on lines of mail is left out, or written from the report."""
+        fields = b"".join([name + b":" + value + b"\r\n" for name in (b"Subject", b"To", b"Cc", b"From")])
+        data = built(fields + b"\r\nbody")
+        assert outer(data, b"Subject") == b" Hello"
+        assert outer(data, b"From") == b" <alice@example.com>"
+        assert outer(data, b"To") is outer(data, b"CC") is None
+
+    def test_first_of_a_name(self) -> None:
+        """Of a repeated field the first one that can be copied is."""
+        data = built(b"To: \r\nTo: one@example.com\r\nTo: two@example.com\r\n\r\n")
+        assert outer(data, b"To") == b" one@example.com"
+
+    def test_body_is_no_header(self) -> None:
+        """What stands behind the blank line is not copied."""
+        data = built(b"X: y\n\nTo: bob@example.net\nSubject: x\n")
+        assert outer(data, b"To") is None
+        assert outer(data, b"Subject") == b" Hello"
+
+    def test_from_line(self) -> None:
+        """A line that a mailbox file left before the header is passed over."""
+        data = built(b"From alice Thu Feb 29 12:30:45 2024\nSubject: x\n\n")
+        assert outer(data, b"Subject") == b" x"
+
+    @pytest.mark.parametrize(
+        ("subject", "written"),
+        [
+            ("x", b" x"),
+            ("", b" "),
+            ("caf\u00e9", b" =?utf-8?b?Y2Fmw6k=?="),
+            ("=?utf-8?q?x?=", b" =?utf-8?b?PT91dGYtOD9xP3g/PQ==?="),
+            ("a\x07b", b" =?utf-8?b?YQdi?="),
+        ],
+    )
+    def test_own_subject(self, subject: str, written: bytes) -> None:
+        """A subject that the original has not is encoded where it is more than visible ASCII."""
+        assert outer(built(None, report=a_report(subject=subject)), b"Subject") == written
+
+    def test_own_long_subject(self) -> None:
+        """A subject that does not fit on a line is folded as encoded words, and no character is cut."""
+        subject = "\u00e9x\u4e2d" * 400
+        written = outer(built(None, report=a_report(subject=subject)), b"Subject")
+        assert written is not None
+        lines = written.removeprefix(b" ").split(b"\r\n ")
+        assert max(map(len, lines)) <= 76
+        words = [re.fullmatch(rb"=\?utf-8\?b\?([^?]+)\?=", line) for line in lines]
+        assert "".join([binascii.a2b_base64(word[1]).decode() for word in words if word is not None]) == subject
+
+    @pytest.mark.parametrize(
+        ("sender", "written"),
+        [
+            ("alice@example.com", b" <alice@example.com>"),
+            ("", b" " + SYSTEM_SENDER),
+            ("\u00e9@example.com", b" " + SYSTEM_SENDER),
+            ('"a b"@example.com', b" " + SYSTEM_SENDER),
+        ],
+    )
+    def test_own_author(self, sender: str, written: bytes) -> None:
+        """An author that the original has not is the report's sender, where that can stand in a header."""
+        assert outer(built(None, report=a_report(sender=sender)), b"From") == written
+
+    @pytest.mark.parametrize(
+        ("sender", "written"),
+        [
+            (None, None),
+            ("", b" <>"),
+            ("a@example.com", b" <a@example.com>"),
+            ("\u00e9@example.com", b" =?utf-8?b?w6lAZXhhbXBsZS5jb20=?="),
+            ('"a b"@example.com', b" =?utf-8?b?ImEgYiJAZXhhbXBsZS5jb20=?="),
+        ],
+    )
+    def test_envelope_sender(self, sender: str | None, written: bytes | None) -> None:
+        """MAIL FROM stands in a header of ours, where it is known."""
+        data = built(report=a_report(envelope_sender=sender))
+        assert outer(data, b"X-ExJournal-Envelope-Sender") == written
+        assert parse_report(data).report.envelope_sender == sender
+
+    @pytest.mark.parametrize(
+        ("message_id", "written"),
+        [
+            ("<2@example.com>", b"\r\n\t<2@example.com>"),
+            ("", None),
+            ("<\u00e9>", None),
+            ("a b", None),
+            ("x" * 997, b"\r\n\t" + b"x" * 997),
+            ("x" * 998, None),
+        ],
+    )
+    def test_parent_message_id(self, message_id: str, written: bytes | None) -> None:
+        """The original's Message-ID stands outside too, where it fits in a header."""
+        data = built(report=a_report(message_id=message_id))
+        assert outer(data, b"X-MS-Exchange-Parent-Message-Id") == written
+
+    @pytest.mark.parametrize(
+        ("fields", "copied"),
+        [
+            (b"Precedence: bulk\r\n", []),
+            (b"Precedence: LIST\r\n", [b"Precedence"]),
+            (
+                b"precedence: bulk\r\nList-Id: x\r\nlist-post:\r\nLIST-Help: y\r\n",
+                [b"precedence", b"List-Id", b"LIST-Help"],
+            ),
+            (b"X-Mailing-List: x\r\n", [b"X-Mailing-List"]),
+            (b"X-List-Id: x\r\nListless: x\r\n", []),
+            (b"List-Id: " + b"x" * 5000 + b"\r\n", []),
+        ],
+    )
+    def test_list_mail(self, fields: bytes, copied: list[bytes]) -> None:
+        """The fields of a mailing list are copied from list mail alone, behind all others and in their order."""
+        data = built(fields + ORIGINAL)
+        names = [name for name, _ in outer_fields(data)]
+        assert names[names.index(b"X-MS-Exchange-Generated-Message-Source") + 1 :] == copied
+
+    def test_long_names_of_list_fields(self) -> None:
+        """A field whose name alone fills a line is not copied."""
+        data = built(b"List-Id: x\r\nList-" + b"x" * 3000 + b": y\r\n" + ORIGINAL)
+        assert max(map(len, outer_block(data).split(b"\r\n"))) <= 998
+
+
+class TestDate:
+    """The date of a report is in UTC."""
+
+    @pytest.mark.parametrize(
+        ("date", "written"),
+        [
+            (datetime(2024, 1, 1, tzinfo=UTC), b" Mon, 01 Jan 2024 00:00:00 +0000"),
+            (datetime(2024, 2, 29, 23, 30, tzinfo=timezone(-timedelta(hours=5))), b" Fri, 01 Mar 2024 04:30:00 +0000"),
+            (datetime(1, 1, 1, tzinfo=UTC), b" Mon, 01 Jan 0001 00:00:00 +0000"),
+            (datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC), b" Fri, 31 Dec 9999 23:59:59 +0000"),
+        ],
+    )
+    def test_utc(self, date: datetime, written: bytes) -> None:
+        """A date of any time zone is written in UTC."""
+        assert outer(built(date=date), b"Date") == written
+
+    @given(st.datetimes(datetime(1900, 1, 1), datetime(2999, 12, 31), timezones=st.just(UTC)))
+    def test_agrees_with_the_standard_library(self, date: datetime) -> None:
+        """The standard library reads the date that was given, without its fraction of a second."""
+        written = outer(built(date=date), b"Date")
+        assert written is not None
+        assert parsedate_to_datetime(written.decode()) == date.replace(microsecond=0)
+
+    def test_now(self) -> None:
+        """Without a date the report is made now."""
+        before = datetime.now(UTC).replace(microsecond=0)
+        written = outer(built(date=None), b"Date")
+        assert written is not None
+        assert before <= parsedate_to_datetime(written.decode()) <= datetime.now(UTC)
+
+
+def refused(field: str, **options: Any) -> None:
+    """Assert that options are refused for one of them."""
+    with pytest.raises(BuildError) as caught:
+        built(**options)
+    assert caught.value.field == field
+    assert caught.value.reason
+
+
+class TestRefused:
+    """An argument from which no report can be built is refused by its name."""
+
+    def test_no_recipients(self) -> None:
+        """A report names at least one recipient."""
+        refused("recipients", report=a_report(recipients=[]))
+
+    def test_no_domain(self) -> None:
+        """The domain of the system sender is never guessed."""
+        refused("domain", domain=None)
+        with pytest.raises(BuildError):
+            build_report(a_report(), ORIGINAL)
+
+    @pytest.mark.parametrize(
+        "domain",
+        [
+            "",
+            ".",
+            "exa mple.com",
+            "example..com",
+            ".example.com",
+            "example.com.",
+            "-a.example",
+            "a-.example",
+            "a" * 64 + ".example",
+            ".".join(["a" * 50] * 6),
+            "b\u00fccher.example",
+            "\u0661.example",
+            "example.com\n",
+            "example.com\r\nX-Evil: y",
+            "example.com>",
+            "@example.com",
+            "[192.0.2.1",
+            "[a b]",
+            "[]",
+            "exam\0ple",
+        ],
+    )
+    def test_bad_domain(self, domain: str) -> None:
+        """What is no domain name in ASCII, and no address literal, is refused."""
+        refused("domain", domain=domain)
+
+    @pytest.mark.parametrize(
+        "domain",
+        ["example.com", "localhost", "[IPv6:2001:db8::1]", "a_b.example", ".".join(["a" * 63] * 3) + ".example"],
+    )
+    def test_good_domain(self, domain: str) -> None:
+        """Host names and address literals are the system sender's domain."""
+        system_sender = f"<MicrosoftExchange329e71ec88ae4615bbc36ab6ce41109e@{domain}>"
+        assert outer(built(domain=domain), b"Sender") == b"\r\n\t" + system_sender.encode()
+
+    @pytest.mark.parametrize(
+        "report_id",
+        [
+            "",
+            "x",
+            "<>",
+            "<a b>",
+            "<a<b>",
+            "<a>b>",
+            "<a>\n",
+            "<a\r\nX-Evil: y>",
+            "<\u00e9>",
+            "<" + "a" * 901 + ">",
+            "<a\0>",
+        ],
+    )
+    def test_bad_report_id(self, report_id: str) -> None:
+        """What is no Message-ID in angle brackets is refused."""
+        refused("report_id", report_id=report_id)
+
+    def test_long_report_id(self) -> None:
+        """A report id may fill a line."""
+        report_id = "<" + "a" * 900 + ">"
+        assert parse_report(built(report_id=report_id)).report_id == report_id
+
+    def test_naive_date(self) -> None:
+        """A date without a time zone could be any of two dozen."""
+        refused("date", date=datetime(2024, 2, 29))
+
+    @pytest.mark.parametrize(
+        "date",
+        [
+            datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=1))),
+            datetime(9999, 12, 31, 23, tzinfo=timezone(-timedelta(hours=1))),
+        ],
+    )
+    def test_date_out_of_the_calendar(self, date: datetime) -> None:
+        """A date that lies outside the calendar in UTC is refused."""
+        refused("date", date=date)
+
+    @pytest.mark.parametrize("other", [one for one in ReportFormat if one is not ReportFormat.ENVELOPE])
+    def test_other_formats(self, other: ReportFormat) -> None:
+        """Envelope reports alone are written by this version, which says so."""
+        refused("format", format=other)
+
+    @pytest.mark.parametrize("word", ["", "Envelope", "eml", None])
+    def test_no_format(self, word: Any) -> None:
+        """What is no format at all is refused by the name of the option too."""
+        refused("format", format=word)
+
+    def test_format_as_a_string(self) -> None:
+        """The format may be given as its word."""
+        assert built(format="envelope") == built(format=ReportFormat.ENVELOPE) == built()
+
+    def test_decrypted_alone(self) -> None:
+        """A readable copy needs the original it is a copy of."""
+        refused("decrypted", original=None, decrypted=b"x")
+
+    @pytest.mark.parametrize("wrong", ["text", 1, [b"x"]])
+    def test_wrong_types(self, wrong: Any) -> None:
+        """A message is bytes."""
+        with pytest.raises(TypeError):
+            built(wrong)
+        with pytest.raises(TypeError):
+            built(decrypted=wrong)
+        with pytest.raises(TypeError):
+            report_for(wrong, Envelope("", ["bob@example.net"]))
+
+    def test_options_are_keywords(self) -> None:
+        """Every option has to be named."""
+        with pytest.raises(TypeError):
+            build_report(a_report(), ORIGINAL, "example.com")  # type: ignore[call-arg]
+
+
+class TestBuffers:
+    """Messages may be in any buffer of octets."""
+
+    @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+    def test_kinds(self, kind: Any) -> None:
+        """The kind of buffer makes no difference."""
+        envelope = Envelope("alice@example.com", ["bob@example.net"])
+        assert built(kind(ORIGINAL), decrypted=kind(b"x")) == built(decrypted=b"x")
+        assert report_for(kind(ORIGINAL), envelope) == report_for(ORIGINAL, envelope)
+
+    def test_mmap(self) -> None:
+        """A mapped file is a buffer too."""
+        with mmap.mmap(-1, len(ORIGINAL)) as mapped:
+            mapped[:] = ORIGINAL
+            assert built(mapped) == built()
+            assert report_for(mapped, Envelope("", ["bob@example.net"])).subject == "Hello"
+
+
+BOB = "bob@example.net"
+
+
+def told(header: bytes, **options: Any) -> JournalReport:
+    """The report on a message with this header, under an envelope from a list's bounce address."""
+    sender, recipients = options.pop("sender", "bounces@example.net"), options.pop("recipients", [BOB])
+    return report_for(header + b"\r\nbody", Envelope(sender, recipients, **options))
+
+
+class TestSender:
+    """The sender is who the message says, and MAIL FROM only where it names nobody (MS-XJRNL 2.1.1)."""
+
+    @pytest.mark.parametrize(
+        ("header", "sender", "on_behalf_of"),
+        [
+            (b"From: a@example.com\r\n", "a@example.com", None),
+            (b"From: a@example.com\r\nSender: A@EXAMPLE.com\r\n", "a@example.com", None),
+            (b"From: a@example.com\r\nSender: d@example.com\r\n", "d@example.com", "a@example.com"),
+            (b"Sender: d@example.com\r\n", "d@example.com", None),
+            (b"From: a@example.com\r\nSender: nobody\r\n", "a@example.com", None),
+            (b"From: nobody\r\nSender: d@example.com\r\n", "d@example.com", None),
+            (b"Subject: x\r\n", "bounces@example.net", None),
+            (b"From:\r\n", "bounces@example.net", None),
+            (b"From: undisclosed:;\r\n", "bounces@example.net", None),
+            (b"From: <>\r\n", "bounces@example.net", None),
+            (b"From: a@example.com, b@example.com\r\n", "a@example.com", None),
+            (b"From: Alice <Alice@Example.com>\r\n", "Alice@Example.com", None),
+            (b'From: "Doe, Jane" <jane@example.com>\r\n', "jane@example.com", None),
+            (b'From: "b@example.org" <a@example.com>\r\n', "a@example.com", None),
+            (b"From: b@example.org <a@example.com>\r\n", "a@example.com", None),
+            (b"From: =?utf-8?q?J=2C_b=40example=2Eorg?= <a@example.com>\r\n", "a@example.com", None),
+            (b"From: (b@example.org) a@example.com (b@example.org)\r\n", "a@example.com", None),
+            (b"From: a (x (y\\)) z) @ (c) example.com\r\n", "a@example.com", None),
+            (b"From: a @ example.com\r\n", "a@example.com", None),
+            (b"From: Alice\r\n\t<a@example.com>\r\n", "a@example.com", None),
+            (b'From: "a b"@example.com\r\n', '"a b"@example.com', None),
+            (b'From: <"a, b@c"@example.com>\r\n', '"a, b@c"@example.com', None),
+            (b"From: a@[IPv6:2001:db8::1]\r\n", "a@[IPv6:2001:db8::1]", None),
+            (b"From: <@relay.example,@other.example:a@example.com>\r\n", "a@example.com", None),
+            (b"From: \xc3\xa9@example.com\r\n", "\u00e9@example.com", None),
+            (b"From: \xe9@example.com\r\n", "\u00e9@example.com", None),
+            (b"from : a@example.com\r\n", "a@example.com", None),
+            (b"FROM:a@example.com\r\nFrom: b@example.com\r\n", "a@example.com", None),
+            (b"From: " + b"a" * 600 + b"@example.com\r\n", "bounces@example.net", None),
+            (b"From: " + b"a" * 600 + b"@example.com, b@example.com\r\n", "b@example.com", None),
+            (b'From: "never closed <a@example.com>\r\n', "bounces@example.net", None),
+            (b"From: (never closed <a@example.com>\r\n", "bounces@example.net", None),
+            (b"From: <a@example.com\r\n", "a@example.com", None),
+            (b"From: Alice a@example.com\r\n", "a@example.com", None),
+            (b"From: a@example.com; b@example.com\r\n", "a@example.com", None),
+            (b"From: Team: a@example.com, b@example.com;\r\n", "a@example.com", None),
+            (b"X: y\n\nFrom: a@example.com\n", "bounces@example.net", None),
+            (b"From someone\r\nFrom: a@example.com\r\n", "a@example.com", None),
+            (b"From: a\0b@example.com\r\n", "bounces@example.net", None),
+            (b"From: a@example.com>\r\n", "a@example.com", None),
+            (b"From: <<a@example.com>>\r\n", "a@example.com", None),
+            (b"From: [a@example.com\r\n", "[a@example.com", None),
+            (b'From: a@example.com "\\', "a@example.com", None),
+        ],
+        ids=repr,
+    )
+    @pytest.mark.parametrize("authenticated", [False, True])
+    def test_table(self, header: bytes, sender: str, on_behalf_of: str | None, authenticated: bool) -> None:
+        """From, or Sender where it names another mailbox; its principal only from an authenticated client."""
+        report = told(header, authenticated=authenticated)
+        assert report.sender == sender
+        assert report.on_behalf_of == (on_behalf_of if authenticated else None)
+        assert report.envelope_sender == "bounces@example.net"
+
+    def test_blank_before_the_colon_of_the_first_field(self) -> None:
+        """A From field with a blank before its colon, as old mail has it, is no line of a mailbox file."""
+        assert told(b"From : a@example.com\r\n").sender == "a@example.com"
+
+    def test_null_sender(self) -> None:
+        """A message that names nobody, under the null sender, has the null sender."""
+        report = told(b"Subject: x\r\n", sender="")
+        assert (report.sender, report.envelope_sender) == ("", "")
+
+
+class TestRecipients:
+    """Roles are claimed only where the addressing can be believed (MS-XJRNL 2.1.1)."""
+
+    HEADER = (
+        b"From: a@example.com\r\n"
+        b'To: "B" <bob@example.net>, Team: t1@example.com, t2@example.com;\r\n'
+        b"Cc: carol@example.org, BOB@example.net, list@example.com\r\n"
+    )
+
+    @pytest.mark.parametrize(
+        ("given_recipient", "role"),
+        [
+            (Recipient("bob@example.net"), Role.TO),
+            (Recipient("BOB@EXAMPLE.NET"), Role.TO),
+            (Recipient('"bob"@example.net'), Role.TO),
+            (Recipient("t2@example.com"), Role.TO),
+            (Recipient("carol@example.org"), Role.CC),
+            (Recipient("dave@example.org"), Role.BCC),
+            (Recipient("dave@example.org", expanded_from="list@example.com"), Role.CC),
+            (Recipient("dave@example.org", forwarded_from="bob@example.net"), Role.TO),
+            (Recipient("carol@example.org", expanded_from="hidden@example.com"), Role.BCC),
+            (Recipient("x@example.org", expanded_from="list@example.com", forwarded_from="bob@example.net"), Role.CC),
+            (Recipient("bob@example.net", Role.BCC), Role.BCC),
+            (Recipient("dave@example.org", Role.CC), Role.CC),
+            (Recipient("bob@example.net", display_name="Bob"), Role.TO),
+        ],
+    )
+    def test_authenticated(self, given_recipient: Recipient, role: Role) -> None:
+        """From a client that logged in, a recipient has the role of the address that was written to."""
+        report = told(self.HEADER, recipients=[given_recipient], authenticated=True)
+        assert report.recipients == (
+            Recipient(
+                given_recipient.address,
+                role,
+                expanded_from=given_recipient.expanded_from,
+                forwarded_from=given_recipient.forwarded_from,
+                display_name=given_recipient.display_name,
+            ),
+        )
+
+    @pytest.mark.parametrize("options", [{}, {"trusted_path": True}])
+    def test_not_authenticated(self, options: dict[str, bool]) -> None:
+        """From anybody else every role is Recipient, a server of ours included."""
+        given_recipients = [
+            BOB,
+            "carol@example.org",
+            Recipient("d@example.org", Role.BCC, expanded_from="l@example.com"),
+        ]
+        report = told(self.HEADER, recipients=given_recipients, **options)
+        assert report.recipients == (
+            Recipient(BOB),
+            Recipient("carol@example.org"),
+            Recipient("d@example.org", expanded_from="l@example.com"),
+        )
+
+    def test_every_recipient_of_the_envelope(self) -> None:
+        """The report lists the envelope: in its order, repetitions included, and nobody of the header alone."""
+        addresses = ["z@example.org", BOB, "z@example.org"]
+        report = told(self.HEADER, recipients=addresses, authenticated=True)
+        assert [one.address for one in report.recipients] == addresses
+
+
+class TestSubjectAndMessageId:
+    """Subject and Message-ID are the message's own."""
+
+    @pytest.mark.parametrize(
+        ("header", "subject"),
+        [
+            (b"", ""),
+            (b"Subject:\r\n", ""),
+            (b"Subject: x\r\n", "x"),
+            (b"Subject: x\r\nSubject: y\r\n", "x"),
+            (b"Subject: x\r\n  y\r\n\tz \r\n", "x  y\tz"),
+            (b"Subject: =?utf-8?q?caf=C3=A9?=\r\n", "caf\u00e9"),
+            (b"Subject: caf\xc3\xa9\r\n", "caf\u00e9"),
+            (b"Subject: caf\xe9\r\n", "caf\u00e9"),
+            (b"Subject: =?utf-8?q?a=0Ab?=\r\n", "=?utf-8?q?a=0Ab?="),
+            (b"Subject: =?utf-8?q?_x_?=\r\n", "x"),
+            (b"Subject: a\rb\0c\r\n", "a b c"),
+            (b"Subject: Recipient: x@example.com, Expanded: y\r\n", "Recipient: x@example.com, Expanded: y"),
+        ],
+    )
+    def test_subject(self, header: bytes, subject: str) -> None:
+        """The subject is one decoded line."""
+        assert told(header).subject == subject
+
+    @pytest.mark.parametrize(
+        ("header", "message_id"),
+        [
+            (b"", ""),
+            (b"Message-ID:\r\n", ""),
+            (b"Message-ID: <1@example.com>\r\n", "<1@example.com>"),
+            (b"message-id:\r\n <1@example.com>\r\n", "<1@example.com>"),
+            (b"Message-Id: <1 @\r\n example.com>\r\n", "<1 @ example.com>"),
+            (b"Message-ID: no brackets\r\n", "no brackets"),
+            (b"Message-ID: <a\rb\0c>\r\n", "<a b c>"),
+            (b"Message-ID: <\xc3\xa9>\r\n", "<\u00e9>"),
+            (b"Message-ID: <1>\r\nMessage-ID: <2>\r\n", "<1>"),
+        ],
+    )
+    def test_message_id(self, header: bytes, message_id: str) -> None:
+        """The Message-ID is as it was written, on one line."""
+        assert told(header).message_id == message_id

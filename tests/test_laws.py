@@ -1,0 +1,737 @@
+"""The laws of reading and writing reports: each class is a law, its docstring the law's sentence."""
+
+import base64
+import binascii
+import dataclasses
+import json
+import re
+import signal
+import sys
+import threading
+import tracemalloc
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exjournal import (
+    DefectCode,
+    Envelope,
+    JournalReport,
+    ParsedReport,
+    ParseError,
+    PartKind,
+    Recipient,
+    ReportFormat,
+    Role,
+    build_report,
+    detect_format,
+    parse_report,
+    report_for,
+)
+from exjournal._wire.headers import HEADER_LIMIT
+from exjournal.report_text import _read_any, _read_usual
+from strategies import (
+    DATE,
+    ORIGINAL,
+    PART,
+    Arguments,
+    a_message,
+    a_report,
+    any_bytes,
+    arguments,
+    built,
+    carried,
+    damaged,
+    envelopes,
+    message_like,
+    nearly_usual_texts,
+    originals,
+    report_texts,
+    reports,
+)
+
+# What a report says of its original, when fields and original were given that do not belong together.
+ABOUT_THE_ORIGINAL = {
+    DefectCode.MESSAGE_ID_MISMATCH,
+    DefectCode.SUBJECT_MISMATCH,
+    DefectCode.ORIGINAL_WITHOUT_HEADERS,
+    DefectCode.ORIGINAL_EMPTY,
+    DefectCode.ORIGINAL_HEADER_TOO_LARGE,
+    DefectCode.NESTED_REPORT,
+}
+
+
+def read(data: bytes, **options: Any) -> ParsedReport | ParseError:
+    """What the reader returns, or the one error it may raise."""
+    try:
+        return parse_report(data, **options)
+    except ParseError as error:
+        return error
+
+
+def everything(parsed: ParsedReport) -> tuple[object, ...]:
+    """All that a reader found, in a form that can be compared."""
+    return (
+        parsed.to_dict(content=True),
+        parsed.report,
+        bytes(parsed.headers),
+        parsed.original_bytes(),
+        None if parsed.decrypted is None else bytes(parsed.decrypted),
+    )
+
+
+def lies_in(parsed: ParsedReport, data: bytes) -> None:
+    """Assert that every place a result names is a place in the bytes that were read."""
+    end = 0
+    for part in parsed.parts:
+        assert end <= part.offset
+        assert part.size >= 0
+        end = part.offset + part.size
+        if part.encoding in {"", "7bit", "8bit", "binary"}:
+            assert part.content == data[part.offset : end]
+    assert end <= len(data)
+    assert all(0 <= defect.offset <= len(data) for defect in parsed.defects)
+
+
+class TestTotal:
+    """For any bytes, every reader returns its result or raises `ParseError`; nothing else ever escapes."""
+
+    @settings(max_examples=600)
+    @given(any_bytes(), st.booleans())
+    def test_parse_report(self, data: bytes, is_known: bool) -> None:
+        """Any bytes give a result whose every place lies in them, or a ParseError."""
+        found = read(data, format=ReportFormat.ENVELOPE if is_known else None)
+        if isinstance(found, ParseError):
+            assert isinstance(found.code, DefectCode)
+            assert 0 <= found.offset <= len(data)
+            return
+        lies_in(found, data)
+        json.dumps(found.to_dict(content=True))
+        assert all(name for name, _ in found.headers)
+        assert found.original_bytes() == next((part.content for part in found.parts if part.kind == "original"), None)
+        assert sum(part.kind is PartKind.TEXT for part in found.parts) == 1
+
+    @settings(max_examples=300)
+    @given(any_bytes())
+    def test_what_is_read_is_valid(self, data: bytes) -> None:
+        """Every report that is read could have been made by its constructor, and is equal to that one."""
+        found = read(data)
+        if isinstance(found, ParsedReport):
+            values = {field.name: getattr(found.report, field.name) for field in dataclasses.fields(JournalReport)}
+            values["recipients"] = [
+                Recipient(
+                    one.address,
+                    one.role,
+                    expanded_from=one.expanded_from,
+                    forwarded_from=one.forwarded_from,
+                    display_name=one.display_name,
+                )
+                for one in found.report.recipients
+            ]
+            public = JournalReport(**values)
+            assert public == found.report
+            assert hash(public) == hash(found.report)
+
+    @settings(max_examples=300)
+    @given(any_bytes())
+    def test_detect_format(self, data: bytes) -> None:
+        """Any bytes have a format or none, and what has the envelope format is never refused as something else."""
+        detected = detect_format(data)
+        found = read(data)
+        if detected is ReportFormat.ENVELOPE:
+            assert getattr(found, "code", None) not in {DefectCode.NOT_A_REPORT, DefectCode.UNSUPPORTED_FORMAT}
+        else:
+            assert isinstance(found, ParseError)
+
+    @settings(max_examples=500)
+    @given(message_like() | damaged(message_like()) | st.binary(max_size=200) | any_bytes(), envelopes())
+    def test_report_for(self, message: bytes, envelope: Envelope) -> None:
+        """Any message under a valid envelope has a report, which names the envelope's recipients in order."""
+        report = report_for(message, envelope)
+        assert [one.address for one in report.recipients] == [one.address for one in envelope.recipients]
+        assert report.envelope_sender == envelope.sender
+
+    @settings(max_examples=300)
+    @given(st.text("\"'(),:;<>@[]\\ \t\r\n\0=?ab", max_size=60), st.sampled_from(["From", "Sender", "To", "Cc"]))
+    def test_report_for_address_fields(self, value: str, name: str) -> None:
+        """Any jumble of the characters that mean something in an address field is read to its end."""
+        message = f"{name}:{value}\r\n\r\n".encode()
+        report_for(message, Envelope("", ["bob@example.net"], authenticated=True))
+
+    @settings(max_examples=300)
+    @given(message_like() | any_bytes(), reports())
+    def test_build_report(self, original: bytes, report: JournalReport) -> None:
+        """Any original goes into a report, and what was built is read."""
+        assert parse_report(built(original, report=report)).original == original
+
+
+class TestRoundTrip:
+    """Parsing what was built gives an equal report, for every format, as far as the format carries the fields, and no
+    defect other than a mismatch between the given fields and the original.
+    """  # noqa: D205
+
+    @settings(max_examples=500)
+    @given(arguments())
+    def test_fields(self, given_arguments: Arguments) -> None:
+        """What is read equals what was written, and only the original can be odd."""
+        parsed = parse_report(given_arguments.build())
+        options = given_arguments.options
+        allowed = {DefectCode.ORIGINAL_MISSING} if given_arguments.original is None else ABOUT_THE_ORIGINAL
+        assert parsed.report == carried(given_arguments.report)
+        assert {defect.code for defect in parsed.defects} <= allowed
+        assert parsed.unparsed == ()
+        assert parsed.format is ReportFormat.ENVELOPE
+        assert parsed.marker == (
+            "X-MS-Exchange-Organization-Journal-Report" if options["internal"] else "X-MS-Journal-Report"
+        )
+        assert options["report_id"] in {None, parsed.report_id}
+        assert parsed.report_id
+
+    @given(message_like(), envelopes())
+    def test_facts_of_a_message(self, message: bytes, envelope: Envelope) -> None:
+        """What a report says of a message is what is read from it, and agrees with the message."""
+        report = report_for(message, envelope)
+        parsed = parse_report(built(message, report=report))
+        assert parsed.report == carried(report)
+        assert {defect.code for defect in parsed.defects} <= ABOUT_THE_ORIGINAL - {
+            DefectCode.MESSAGE_ID_MISMATCH,
+            DefectCode.SUBJECT_MISMATCH,
+        }
+
+    @given(arguments(a_report()))
+    def test_detected(self, given_arguments: Arguments) -> None:
+        """What was built is detected as what it is."""
+        assert detect_format(given_arguments.build()) is ReportFormat.ENVELOPE
+
+    @pytest.mark.parametrize(
+        "more",
+        [
+            b"\n x",
+            b"\r\n " + b"x" * 900,
+            b"\r\nList-Help: x",
+            b"\r\nX-Unknown: x",
+        ],
+        ids=repr,
+    )
+    @pytest.mark.parametrize("room", [200, 20_000, -20_000])
+    def test_large_header_block(self, more: bytes, room: int) -> None:
+        """A header block of the original that nearly is, or is, too large does not make the report's own too large."""
+        first = b"List-Id: <list.example.com>"
+        original = first + more * ((HEADER_LIMIT - room) // len(more)) + b"\r\n" + ORIGINAL
+        parsed = parse_report(built(original))
+        assert parsed.report == a_report()
+        assert parsed.original == original
+        assert {defect.code for defect in parsed.defects} <= (ABOUT_THE_ORIGINAL if room < 0 else set())
+
+
+class TestVerbatim:
+    """In the envelope formats the original read equals the bytes given to the builder, whatever they are; in the copy
+    formats every byte outside the Bcc field does.
+    """  # noqa: D205
+
+    @settings(max_examples=300)
+    @given(arguments(a_report()))
+    def test_messages(self, given_arguments: Arguments) -> None:
+        """The original and its decrypted copy come out as they went in."""
+        data = given_arguments.build()
+        parsed = parse_report(data)
+        assert parsed.original == given_arguments.original
+        assert parsed.original_bytes() == given_arguments.original
+        assert parsed.decrypted == given_arguments.options["decrypted"]
+        for part in parsed.parts:
+            assert part.content == data[part.offset : part.offset + part.size] or part.kind is PartKind.TEXT
+
+    @given(arguments())
+    def test_reports_in_reports(self, given_arguments: Arguments) -> None:
+        """A report goes into a report, and that into another, byte for byte."""
+        data = inner = given_arguments.build()
+        for _ in range(3):
+            data = built(data)
+        for _ in range(3):
+            original = parse_report(data).original_bytes()
+            assert original is not None
+            data = original
+        assert data == inner
+
+
+class TestDeterministic:
+    """Building twice with the same arguments, date included, gives the same bytes."""
+
+    @given(arguments())
+    def test_twice(self, given_arguments: Arguments) -> None:
+        """The second report equals the first."""
+        assert given_arguments.build() == given_arguments.build()
+
+    @given(arguments())
+    def test_any_buffer(self, given_arguments: Arguments) -> None:
+        """Messages in other kinds of buffers give the same report."""
+        report, original, options = given_arguments
+        other = dict(options)
+        if options["decrypted"] is not None:
+            other["decrypted"] = memoryview(options["decrypted"])
+        assert (
+            build_report(report, None if original is None else bytearray(original), **other) == given_arguments.build()
+        )
+
+
+# Names that trace headers have, and that say nothing of a report.
+TRACE = st.sampled_from(
+    [
+        b"Received: from mail.example.com (mail.example.com [192.0.2.1])\r\n\tby mx.example.net; 29 Feb 2024 12:30:45 +0000",
+        b"Return-Path: <>",
+        b"DKIM-Signature: v=1; d=example.com;\r\n\tb=abc",
+        b"X-MS-Exchange-Organization-AuthSource: mail.example.com",
+        b"X-Content-Type: text/plain",
+        b"Content-Type-Options: none",
+        b"X-Empty:",
+        b"Resent-Message-ID: <2@example.com>",
+    ]
+)
+
+
+def fields_of(data: bytes) -> tuple[list[bytes], bytes]:
+    """The outer fields of a built report, each on one line, and all behind them."""
+    block, _, body = data.partition(b"\r\n\r\n")
+    return re.split(rb"\r\n(?![ \t])", block.replace(b"\r\n ", b" ").replace(b"\r\n\t", b"\t")), body
+
+
+def folded(draw: st.DrawFn, field: bytes) -> bytes:
+    """A field with new folds before some of its blanks, and no fold that is empty."""
+    colon = field.index(b":") + 1
+    places = [place for place in range(colon, len(field)) if field[place : place + 1] in {b" ", b"\t"}]
+    chosen = draw(st.sets(st.sampled_from(places), max_size=4)) if places else set()
+    pieces: list[bytes] = []
+    begin = 0
+    for place in sorted(chosen):
+        if field[begin:place].strip() and field[place:].strip():
+            pieces.append(field[begin:place])
+            begin = place
+    return b"\r\n".join([*pieces, field[begin:]])
+
+
+@st.composite
+def changed_underway(draw: st.DrawFn, data: bytes) -> bytes:
+    """A built report after servers that refold, add trace headers and change the letter case of header names."""
+    fields, body = fields_of(data)
+    if draw(st.booleans()):
+        fields = [folded(draw, field) for field in fields]
+    if draw(st.booleans()):
+        change: Callable[[bytes], bytes] = draw(st.sampled_from([bytes.upper, bytes.lower, bytes.swapcase]))
+        split = [field.partition(b":") for field in fields]
+        fields = [change(name) + colon + value for name, colon, value in split]
+    fields = [*draw(st.lists(TRACE, max_size=4)), *fields]
+    return b"\r\n".join(fields) + b"\r\n\r\n" + body
+
+
+class TestSeparatorBlind:
+    """CRLF or LF, refolded outer headers, added trace headers change no envelope field."""
+
+    @given(arguments())
+    def test_line_ends(self, given_arguments: Arguments) -> None:
+        """A report with LF alone says the same, and its original is the given one with LF."""
+        parsed = parse_report(given_arguments.build().replace(b"\r\n", b"\n"))
+        original = given_arguments.original
+        assert parsed.report == carried(given_arguments.report)
+        assert parsed.unparsed == ()
+        assert parsed.original == (None if original is None else original.replace(b"\r\n", b"\n"))
+
+    @given(arguments(), st.data())
+    def test_outer_headers(self, given_arguments: Arguments, data: st.DataObject) -> None:
+        """Folds, trace headers and the letter case of names change nothing of what is read."""
+        before = given_arguments.build()
+        after = data.draw(changed_underway(before))
+        first, second = parse_report(before), parse_report(after)
+        assert first.report == second.report
+        assert first.original == second.original
+        assert first.decrypted == second.decrypted
+        assert first.report_id == second.report_id
+        assert first.marker == second.marker
+        assert [defect.code for defect in first.defects] == [defect.code for defect in second.defects]
+
+
+# What a line may hold beside the values that a report shows: the syntax of fields, redirects and display forms.
+SYNTAX = re.compile(r'[ \t,:<>"]|expanded|forwarded|smtp', re.IGNORECASE)
+ROLES = {role.value.lower(): role for role in Role}
+FIELDS = {
+    "sender": "sender",
+    "on-behalf-of": "on_behalf_of",
+    "subject": "subject",
+    "message-id": "message_id",
+    "label": "label",
+    "mailbox": "mailbox",
+    "sentutc": "sent_utc",
+    "receivedutc": "received_utc",
+}
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines of a report text; every CR before a LF, or at the end, belongs to the line end."""
+    return [line.rstrip("\r") for line in text.removeprefix("\ufeff").split("\n")]
+
+
+def is_said_by(text: str, values: Iterable[str | None]) -> bool:
+    """Whether a text holds each of some values, and between them nothing but syntax."""
+    shown = [value for value in values if value]
+    reached = {0}
+    for place in range(len(text)):
+        if place in reached:
+            reached |= {place + len(value) for value in shown if text.startswith(value, place)}
+            if (syntax := SYNTAX.match(text, place)) is not None:
+                reached.add(syntax.end())
+    return len(text) in reached and all(value in text for value in shown)
+
+
+def times_shown(line: str, parsed: ParsedReport) -> int:
+    """How many fields and recipients of a report say what a line with a label says."""
+    label, colon, value = line.partition(":")
+    name, value = label.strip(" \t").lower(), value.strip(" \t")
+    report = parsed.report
+    if colon and name in ROLES:
+        return sum(
+            one.role is ROLES[name]
+            and is_said_by(value, (one.address, one.expanded_from, one.forwarded_from, one.display_name))
+            for one in report.recipients
+        )
+    if colon and name in FIELDS:
+        shown = getattr(report, FIELDS[name]) or ""
+        if name in {"sender", "on-behalf-of"}:
+            return int(shown == value or is_said_by(value, [shown]))
+        return int(shown == value)
+    return 0
+
+
+def is_accounted_for_when_unfolded(lines: list[str], index: int, parsed: ParsedReport) -> bool:
+    """Whether a line is part of one that was folded, and that is accounted for as a whole."""
+    first = index
+    while first and lines[first].startswith((" ", "\t")):
+        first -= 1
+    # The head may be indented itself, where it is none of the continuations of another.
+    for head in range(first, index + 1):
+        joined = lines[head]
+        for last in range(head + 1, len(lines)):
+            if not lines[last].startswith((" ", "\t")):
+                break
+            joined += " " + lines[last].strip(" \t")
+            if last >= index and (joined in parsed.unparsed or times_shown(joined, parsed)):
+                return True
+    return False
+
+
+class TestNothingLost:
+    """Every non-empty line of the report text is accounted for by a field or by `unparsed`."""
+
+    @settings(max_examples=1000)
+    @given(report_texts(), st.sampled_from(["8bit", "base64", "quoted-printable"]))
+    def test_every_line(self, text: str, encoding: str) -> None:
+        """A line stands in `unparsed`, or a field of its label says all of it; equal lines as often as they occur."""
+        octets = text.encode()
+        if encoding == "base64":
+            octets = base64.encodebytes(octets)
+        elif encoding == "quoted-printable":
+            octets = binascii.b2a_qp(octets, istext=False)
+        header = b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: " + encoding.encode()
+        found = read(a_message(octets, PART, header=header))
+        if isinstance(found, ParseError):
+            assert found.code is DefectCode.REPORT_TEXT_MISSING
+            return
+        kept = Counter(found.unparsed)
+        lines = lines_of(text)
+        for line, times in Counter(lines).items():
+            if line.strip(" \t") and times > (alone := kept[line] + times_shown(line, found)):
+                places = [index for index, other in enumerate(lines) if other == line]
+                folded = sum(is_accounted_for_when_unfolded(lines, index, found) for index in places)
+                assert times <= alone + folded, (line, found.report, found.unparsed)
+
+    @given(report_texts())
+    def test_nothing_invented(self, text: str) -> None:
+        """A line in `unparsed` is a line of the text, or was folded there."""
+        found = read(a_message(text.encode(), PART, header=b"Content-Type: text/plain; charset=utf-8"))
+        if isinstance(found, ParsedReport):
+            lines = lines_of(text)
+            words = " ".join(text.split())
+            for kept in found.unparsed:
+                assert kept in lines or " ".join(kept.split()) in words
+
+
+class TestUsualIsAny:
+    """The quick way of reading a report text gives the answer of the thorough one, or none."""
+
+    @settings(max_examples=1000)
+    @given(nearly_usual_texts(), st.booleans())
+    def test_same_answer(self, text: str, wide: bool) -> None:
+        """Where the quick way has an answer, the thorough one has the same, without an oddity."""
+        text = text.replace("\n", "\r\n") if wide else text
+        usual = _read_usual(text)
+        if usual is not None:
+            thorough = _read_any(text)
+            assert usual.values == thorough.values
+            assert usual.recipients == thorough.recipients
+            assert usual.unparsed == thorough.unparsed == []
+            assert usual.oddities == thorough.oddities == []
+
+
+def steps(action: Callable[[], object]) -> int:
+    """How many lines of Python an action runs through: a measure of work that no other process disturbs."""
+    count = 0
+
+    def trace(_frame: FrameType, event: str, _argument: object) -> Any:
+        nonlocal count
+        count += event == "line"
+        return trace
+
+    def run() -> None:
+        sys.settrace(trace)
+        try:
+            with suppress(ParseError):
+                action()
+        finally:
+            sys.settrace(None)
+
+    # A trace function belongs to its thread: the one that measures coverage goes on in this one.
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    return count
+
+
+def peak(action: Callable[[], object]) -> int:
+    """The most memory in octets that an action holds at a time, its result included."""
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        result: list[object] = []
+        with suppress(ParseError):
+            result.append(action())
+        return tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
+
+
+HEAD = b"Sender: alice@example.com\r\nSubject: Hello\r\nMessage-Id: <1@example.com>\r\n"
+
+
+def text_of(lines: bytes) -> bytes:
+    """A report with further lines in its text."""
+    return a_message(HEAD + b"To: bob@example.net\r\n" + lines, PART)
+
+
+def message_of(headers: bytes) -> bytes:
+    """A message with further header fields."""
+    return headers + b"\r\n" + ORIGINAL
+
+
+def nested(levels: int) -> bytes:
+    """A report with multiparts inside multiparts."""
+    inner = b"".join(
+        [b"--b%d\r\nContent-Type: multipart/mixed; boundary=b%d\r\n\r\n" % (n, n + 1) for n in range(levels)]
+    )
+    return a_message(HEAD + b"To: bob@example.net\r\n", b"Content-Type: multipart/mixed; boundary=b0\r\n\r\n" + inner)
+
+
+ENVELOPE = Envelope("bounce@example.com", ["bob@example.net"], authenticated=True)
+# The size of the input grows with the number.
+READ: dict[str, Callable[[int], bytes]] = {
+    "look-alike delimiters": lambda n: a_message(b"--edgeling\r\n" * n + HEAD, b"--edge-\r\n--edge --\r\n" * n),
+    "header lines": lambda n: b"X: y\r\n" * n + built(),
+    "wanted header lines": lambda n: b"X-MS-Embedded-Report: y\r\n" * n + built(),
+    "outer folds": lambda n: b"Content-Type: multipart/mixed;" + b"\r\n x=y;" * n + b"\r\n" + built(),
+    "dense line ends": lambda n: a_message(HEAD, b"Content-Type: message/rfc822\r\n\r\n" + b"\n" * n),
+    "dense line ends in the text": lambda n: text_of(b"\n" * n),
+    "blank lines": lambda n: b"\r\n" * n + built(),
+    "parts": lambda n: a_message(HEAD, *[b"\r\n\r\n"] * min(n, 4000)),
+    "text parts": lambda n: a_message(b"", *[b"Content-Type: text/plain\r\n\r\nTo: x\r\n"] * (n // 20)),
+    "nested multiparts": lambda n: nested(n // 10),
+    "part headers": lambda n: a_message(HEAD, b"X: y\r\n" * n + b"Content-Type: message/rfc822\r\n\r\nx"),
+    "folds of a subject": lambda n: a_message(HEAD, PART[:32] + b"Subject:" + b"\r\n =?utf-8?q?x?=" * n + b"\r\n\r\n"),
+    "recipients": lambda n: text_of(b"Cc: bob@example.net, Expanded: list@example.com\r\n" * n),
+    "odd recipients": lambda n: text_of(b'Cc: "Bob" <bob@example.net>, Forwarded: list@example.com\r\nTo:\r\n' * n),
+    "redirects": lambda n: text_of(b"Cc: bob@example.net" + b", Expanded: x" * n + b"\r\n"),
+    "unknown lines": lambda n: text_of(b"unknown\r\nUnknown: field\r\nSubject: repeated\r\n" * n),
+    "folds": lambda n: text_of(b"Subject: x\r\n" + b" y\r\n" * n + b"To: x,\r\n Expanded: y\r\n" * n),
+    "folds that are none": lambda n: text_of(b" y\r\n\ty\r\n" * n),
+    "a preamble": lambda n: built().replace(b"\r\n\r\n", b"\r\n\r\n" + b"text \r\n" * n, 1),
+    "no boundary": lambda n: a_message(HEAD).replace(b"; boundary=edge", b"") + b"--x\r\n" * n,
+    "base64": lambda n: a_message(
+        b"U2Vu\r\n" * n, header=b"Content-Type: text/plain\r\nContent-Transfer-Encoding: base64"
+    ),
+    "parameters": lambda n: a_message(HEAD, b"Content-Type: multipart/mixed" + b"; boundary*0=x" * n + b"\r\n\r\nx"),
+}
+TELL: dict[str, Callable[[int], bytes]] = {
+    "encoded words": lambda n: message_of(b"Subject:" + b" =?utf-8?q?x?=\r\n" * n),
+    "broken encoded words": lambda n: message_of(b"Subject:" + b" =?utf-8?b?x=?==?" * n),
+    "beginnings of encoded words": lambda n: message_of(b"Subject:" + b"=?a" * n),
+    "addresses": lambda n: message_of(b"To:" + b" bob@example.net," * n),
+    "open quotes": lambda n: message_of(b"From:" + b' "' * n),
+    "escapes": lambda n: message_of(b'From: "' + b"\\" * n),
+    "open comments": lambda n: message_of(b"From:" + b"(" * n),
+    "comments": lambda n: message_of(b"From:" + b"(a)" * n),
+    "open angle brackets": lambda n: message_of(b"From:" + b"<" * n),
+    "angle brackets": lambda n: message_of(b"From:" + b"<a" * n + b">" * n),
+    "open square brackets": lambda n: message_of(b"From:" + b"[a" * n),
+    "groups": lambda n: message_of(b"To:" + b"a:;" * n),
+    "words": lambda n: message_of(b"From:" + b" a" * n),
+    "at signs": lambda n: message_of(b"From:" + b" @ " * n),
+    "folds": lambda n: message_of(b"From:" + b"\r\n a" * n),
+    "colons": lambda n: message_of(b"From:" + b"@a:" * n),
+    "source routes": lambda n: message_of(b"From: <@" + b"a:" * n + b"b@example.com>"),
+}
+WRITE: dict[str, Callable[[int], bytes]] = {
+    "list fields": lambda n: message_of(b"List-Id: x\r\n" * n),
+    "folds": lambda n: message_of(b"Subject: x" + b"\r\n y" * n + b"\r\n"),
+    "empty folds": lambda n: message_of(b"Subject: x" + b"\r\n " * n + b"\r\n"),
+    "lines": lambda n: b"\n" * n,
+}
+CASES: list[tuple[str, Callable[[bytes], object], Callable[[int], bytes]]] = [
+    *[(f"read {name}", parse_report, make) for name, make in READ.items()],
+    *[(f"tell {name}", lambda message: report_for(message, ENVELOPE), make) for name, make in TELL.items()],
+    *[(f"write {name}", built, make) for name, make in WRITE.items()],
+]
+
+
+@contextmanager
+def watchdog() -> Iterator[None]:
+    """End what would go on for minutes: an end for what hangs, not a measure of what runs.
+
+    Patterns take no steps of Python that could be counted. What they do at once takes a hundredth of this, of the processor's
+    own time; what goes over the same characters again takes many times as much.
+    """
+
+    def bark(*_: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGVTALRM, bark)
+    signal.setitimer(signal.ITIMER_VIRTUAL, 20)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
+
+
+@pytest.mark.parametrize(("act", "make"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+class TestLinear:
+    """Time and memory grow in proportion to the input, whatever the input."""
+
+    def test_steps(self, act: Callable[[bytes], object], make: Callable[[int], bytes]) -> None:
+        """Four times the input makes no more than about four times the steps."""
+        small, large = make(250), make(1000)
+        assert steps(lambda: act(large)) <= 5 * steps(lambda: act(small)) + 2000
+
+    def test_memory(self, act: Callable[[bytes], object], make: Callable[[int], bytes]) -> None:
+        """Four times the input takes no more than about four times the memory."""
+        small, large = make(1000), make(4000)
+        act_quietly(act, small)  # what is made once belongs to neither
+        # What grows in steps, as lists do, is sometimes a step ahead; what is quadratic makes sixteen times as much.
+        assert peak(lambda: act(large)) <= 6 * peak(lambda: act(small)) + 60_000
+
+    def test_patterns(self, act: Callable[[bytes], object], make: Callable[[int], bytes]) -> None:
+        """No pattern goes over the same characters again and again."""
+        with watchdog():
+            act_quietly(act, make(60_000))
+
+
+def act_quietly(act: Callable[[bytes], object], message: bytes) -> None:
+    """Do what may end in the one error that reading has."""
+    with suppress(ParseError):
+        act(message)
+
+
+class TestLinearInOneLine:
+    """Time grows in proportion to the input, also where all of it is one line or one value."""
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            b"To: a" + b" " * 2800 + b"b\r\n",
+            b"To: a" + b"," * 2800 + b"b\r\n",
+            b"To: " + b'"' * 2801 + b"\r\n",
+            b"To: " + b"\\" * 2800 + b'"\r\n',
+            b"To: " + b"<" * 2800 + b">\r\n",
+            b"To: " + b"a expanded" * 280 + b"\r\n",
+            b"To: " + b"a expanded :" * 230 + b"\r\n",
+            b"To: a expanded" + b" " * 2800 + b"b\r\n",
+            b"X" * 2800 + b"\r\n",
+            b"X" + b" " * 2800 + b":\r\n",
+            b"To" + b" " * 2800 + b"x:\r\n",
+        ],
+        ids=lambda line: repr(line[:16]),
+    )
+    def test_report_text(self, line: bytes) -> None:
+        """A text of lines that nearly match is read at once."""
+        with watchdog():
+            parse_report(text_of(line * 1000))
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            b" " * 900_000,
+            b"\t\r\n " * 200_000,
+            b" =?utf-8?q?" + b"x" * 900_000 + b"?=",
+            b" =?utf-8?q?xxxxxxxxxx?=" * 40_000,
+            b" =?utf-8?q?x?=" + b" " * 900_000 + b"x",
+            b"=?" * 450_000,
+            b"=?x?q?" * 150_000,
+            b"=?x*" * 200_000,
+            b'"' + b"\\" * 900_001,
+            b"(" * 900_000,
+            b"[" * 900_000,
+            b"<" * 900_000,
+            b"<@" * 450_000,
+            b" @" * 450_000,
+            b"a" * 900_000 + b"@example.com",
+            b"\r" * 900_000,
+        ],
+        ids=lambda value: repr(value[:14]),
+    )
+    @pytest.mark.parametrize("name", [b"From", b"Subject", b"Message-ID"])
+    def test_header(self, name: bytes, value: bytes) -> None:
+        """A header field of a megabyte is read at once."""
+        message = message_of(name + b":" + value + b"\r\n")
+        with watchdog():
+            report_for(message, ENVELOPE)
+
+
+class TestViews:
+    """The original is handed out where it lies, without a copy."""
+
+    def test_memory(self) -> None:
+        """Reading a report of 25 MB takes less than 100 KB."""
+        original = ORIGINAL + b"0123456789abcdef" * (25 << 16)
+        data = built(original)
+        assert peak(lambda: parse_report(data)) < 100_000
+        assert parse_report(data).original == original
+
+    def test_writing(self) -> None:
+        """Writing a report takes the memory of the report itself, and little beside."""
+        original = ORIGINAL + b"0123456789abcdef" * (4 << 16)
+        assert peak(lambda: built(original)) < len(original) + 100_000
+
+
+class TestStrictIsASubset:
+    """Where strict parsing succeeds, lenient parsing gives the same result."""
+
+    @settings(max_examples=300)
+    @given(any_bytes() | arguments().map(Arguments.build) | st.builds(built, originals()))
+    def test_same_result(self, data: bytes) -> None:
+        """Strict reading gives the lenient result, or as its error the first thing that lenient reading found odd."""
+        strict, lenient = read(data, strict=True), read(data)
+        if isinstance(strict, ParsedReport):
+            assert isinstance(lenient, ParsedReport)
+            assert lenient.defects == ()
+            assert everything(strict) == everything(lenient)
+        elif isinstance(lenient, ParsedReport):
+            first = lenient.defects[0]
+            assert (strict.code, strict.detail, strict.offset) == (first.code, first.detail, first.offset)
+        else:
+            assert strict.args == lenient.args
+
+    def test_dates_do_not_matter(self) -> None:
+        """A report without an oddity is read strictly."""
+        assert parse_report(built(date=DATE), strict=True).defects == ()

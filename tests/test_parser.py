@@ -1,0 +1,989 @@
+"""Reading: what is a report, where its parts lie, what its text says, and what is told of whatever is odd."""
+
+import base64
+import binascii
+import mmap
+from typing import Any
+
+import pytest
+
+from exjournal import (
+    Defect,
+    DefectCode,
+    InvalidValue,
+    ParsedReport,
+    ParseError,
+    PartKind,
+    Recipient,
+    ReportFormat,
+    Role,
+    detect_format,
+    parse_report,
+)
+from exjournal._wire.headers import HEADER_LIMIT
+from exjournal._wire.multipart import PART_LIMIT
+from exjournal._wire.parts import NESTING_LIMIT
+from exjournal.parser import REPORT_TEXT_LIMIT
+from strategies import ORIGINAL, PART, TEXT, a_message, a_report, built
+
+PLAIN = b"Content-Type: text/plain"
+MARKER = b"X-MS-Journal-Report:\r\n"
+# A report with no oddity, and the beginnings of its parts.
+SOUND = a_message(TEXT, PART)
+
+
+def codes(parsed: ParsedReport) -> list[DefectCode]:
+    """The codes of the defects, in order."""
+    return [defect.code for defect in parsed.defects]
+
+
+def refusal(data: bytes, **options: Any) -> ParseError:
+    """The error that bytes end in."""
+    with pytest.raises(ParseError) as caught:
+        parse_report(data, **options)
+    return caught.value
+
+
+def headed(*fields: bytes, body: bytes = SOUND.partition(b"\r\n\r\n")[2]) -> bytes:
+    """A report with these outer fields before its body."""
+    return b"".join([field + b"\r\n" for field in fields]) + b"\r\n" + body
+
+
+class TestMarkers:
+    """A report is told by its marker, by presence and never by value."""
+
+    MULTIPART = b"Content-Type: multipart/mixed; boundary=edge"
+
+    @pytest.mark.parametrize(
+        ("field", "marker"),
+        [
+            (b"X-MS-Journal-Report:", "X-MS-Journal-Report"),
+            (b"X-MS-Journal-Report: ", "X-MS-Journal-Report"),
+            (b"X-MS-Journal-Report: \r\n ", "X-MS-Journal-Report"),
+            (b"X-MS-Journal-Report:\r\n\tyes", "X-MS-Journal-Report"),
+            (b"x-ms-JOURNAL-report : anything", "X-MS-Journal-Report"),
+            (b"X-MS-Exchange-Organization-Journal-Report:", "X-MS-Exchange-Organization-Journal-Report"),
+        ],
+    )
+    def test_envelope(self, field: bytes, marker: str) -> None:
+        """Both markers count, in any letter case and with any value."""
+        data = headed(self.MULTIPART, field)
+        assert detect_format(data) is ReportFormat.ENVELOPE
+        parsed = parse_report(data)
+        assert (parsed.format, parsed.marker) == (ReportFormat.ENVELOPE, marker)
+
+    @pytest.mark.parametrize(
+        "field",
+        [
+            b"Content-Identifer: ExJournalReport",
+            b"Content-Identifier:exjournalreport ",
+            b"content-identifer:\r\n EXJOURNALREPORT",
+        ],
+    )
+    def test_envelope_2003(self, field: bytes) -> None:
+        """Both spellings of the marker of Exchange 2003 are recognised, and the format is refused for now."""
+        data = headed(self.MULTIPART, field)
+        assert detect_format(data) is ReportFormat.ENVELOPE_2003
+        error = refusal(data)
+        assert (error.code, error.detail) == (DefectCode.UNSUPPORTED_FORMAT, "envelope-2003")
+
+    @pytest.mark.parametrize(
+        "field",
+        [
+            b"Content-Identifer: ExJournalData",
+            b"Content-Identifer: ",
+            b"X-MS-Journal: y",
+            b"X-X-MS-Journal-Report:",
+            b"X-MS-Journal-Report",
+            b"X-MS-Exchange-Organization-Processed-By-Journaling: Journal Agent",
+            b"X-MS-Exchange-Parent-Message-Id: <1@example.com>",
+            b"Subject: x\r\n X-MS-Journal-Report:",
+            b"Subject: x\r\n\r\nX-MS-Journal-Report:",
+        ],
+    )
+    def test_no_marker(self, field: bytes) -> None:
+        """What only resembles a marker, or stands in a fold or the body, is none."""
+        data = headed(self.MULTIPART, field)
+        assert detect_format(data) is None
+        assert refusal(data).code is DefectCode.NOT_A_REPORT
+
+    def test_both_markers(self) -> None:
+        """The marker of the later product wins."""
+        data = headed(self.MULTIPART, b"Content-Identifer: ExJournalReport", b"X-MS-Journal-Report:")
+        assert detect_format(data) is ReportFormat.ENVELOPE
+        assert parse_report(data).marker == "X-MS-Journal-Report"
+
+    @pytest.mark.parametrize("data", [b"", b"\r\n", b"x", b"\xef\xbb\xbf", b"From x", b"From x\n", built()[:20]])
+    def test_no_format(self, data: bytes) -> None:
+        """Bytes without a header have no format."""
+        assert detect_format(data) is None
+
+    def test_multipart_report(self) -> None:
+        """A bounce is no journal report, whatever it says besides."""
+        data = headed(b"Content-Type: multipart/report; boundary=edge", b"X-MS-Journal-Report:")
+        assert detect_format(data) is None
+        for known in (None, ReportFormat.ENVELOPE):
+            error = refusal(data, format=known)
+            assert (error.code, error.offset) == (DefectCode.MULTIPART_REPORT, len(b"Content-Type:"))
+
+    def test_embedded_report(self) -> None:
+        """A bounce of Exchange 5.5 is told from a report."""
+        data = headed(self.MULTIPART, b"X-MS-Embedded-Report:")
+        assert detect_format(data) is None
+        assert refusal(data).code is DefectCode.EMBEDDED_REPORT
+
+    def test_embedded_report_under_a_marker(self) -> None:
+        """A marker says more than the header that reads like one."""
+        data = headed(self.MULTIPART, b"X-MS-Embedded-Report:", b"X-MS-Journal-Report:")
+        assert parse_report(data).format is ReportFormat.ENVELOPE
+
+
+class TestKnownFormat:
+    """A caller may know that something is a report which does not say so."""
+
+    UNMARKED = SOUND.replace(MARKER, b"")
+
+    def test_without_a_marker(self) -> None:
+        """A report that lost its marker is read on the caller's word."""
+        parsed = parse_report(self.UNMARKED, format=ReportFormat.ENVELOPE)
+        assert (parsed.marker, parsed.defects) == ("caller", ())
+        assert parsed.report == parse_report(SOUND).report
+
+    def test_with_a_marker(self) -> None:
+        """A marker still convinces where there is one."""
+        assert parse_report(SOUND, format=ReportFormat.ENVELOPE).marker == "X-MS-Journal-Report"
+
+    def test_as_a_string(self) -> None:
+        """The format may be given as its word."""
+        word: Any = "envelope"
+        assert parse_report(self.UNMARKED, format=word).marker == "caller"
+
+    @pytest.mark.parametrize("missing", [b"Sender: alice@example.com\r\n", b"To: bob@example.net\r\n"])
+    def test_grammar_in_full(self, missing: bytes) -> None:
+        """On the caller's word alone a text without a sender or recipients is no report text."""
+        error = refusal(self.UNMARKED.replace(missing, b"", 1), format=ReportFormat.ENVELOPE)
+        assert error.code is DefectCode.REPORT_TEXT_MISSING
+        assert refusal(b"Subject: x\r\n\r\nbody", format=ReportFormat.ENVELOPE).code is DefectCode.REPORT_TEXT_MISSING
+
+    @pytest.mark.parametrize("other", [one for one in ReportFormat if one is not ReportFormat.ENVELOPE])
+    def test_other_formats(self, other: ReportFormat) -> None:
+        """Envelope reports alone are read by this version, which says so."""
+        error = refusal(SOUND, format=other)
+        assert (error.code, error.detail) == (DefectCode.UNSUPPORTED_FORMAT, str(other))
+
+    @pytest.mark.parametrize("word", ["", "Envelope", "eml", 1])
+    def test_no_format(self, word: Any) -> None:
+        """What is no format at all is refused by the name of the option."""
+        with pytest.raises(InvalidValue) as caught:
+            parse_report(SOUND, format=word)
+        assert caught.value.field == "format"
+
+    def test_another_marker(self) -> None:
+        """A caller who knows better than the marker of Exchange 2003 is believed."""
+        data = SOUND.replace(MARKER, b"Content-Identifer: ExJournalReport\r\n")
+        assert parse_report(data, format=ReportFormat.ENVELOPE).marker == "caller"
+
+
+HTML = b"Content-Type: text/html\r\n\r\n<p>Sender: alice@example.com</p>"
+BARE = b"Content-Type: message/rfc822\r\n\r\n"
+
+
+def nested(levels: int, inner: bytes) -> bytes:
+    """A part inside so many multiparts."""
+    for level in range(levels):
+        edge = b"in%d" % level
+        inner = (
+            b"Content-Type: multipart/mixed; boundary="
+            + edge
+            + b"\r\n\r\n--"
+            + edge
+            + b"\r\n"
+            + inner
+            + b"\r\n--"
+            + edge
+        ) + b"--"
+    return inner
+
+
+# For each code: bytes that give it, and where in them it lies, by what stands there; None is their end.
+WITNESSES: dict[DefectCode, tuple[bytes, bytes | int | None]] = {
+    DefectCode.EMPTY: (b"", 0),
+    DefectCode.NOT_A_REPORT: (ORIGINAL, 0),
+    DefectCode.MULTIPART_REPORT: (b"Content-Type: multipart/report\r\n\r\n", b" multipart/report"),
+    DefectCode.EMBEDDED_REPORT: (b"X-MS-Embedded-Report:\r\n\r\n", b"\r\n"),
+    DefectCode.UNSUPPORTED_FORMAT: (b"Content-Identifer: ExJournalReport\r\n\r\n", 0),
+    DefectCode.REPORT_TEXT_MISSING: (a_message(b"Hello.\r\n", PART), b"--edge"),
+    DefectCode.REPORT_TEXT_TOO_LARGE: (a_message(b"To: x\r\n" + b" " * REPORT_TEXT_LIMIT, PART), b"To: x"),
+    DefectCode.HEADER_TOO_LARGE: (b"X: y\r\n" * (HEADER_LIMIT // 6 + 1), HEADER_LIMIT),
+    DefectCode.TOO_MANY_PARTS: (b"".join([MARKER, TestMarkers.MULTIPART, b"\r\n\r\n", b"--edge\r\n\r\n" * 5000]), -1),
+    DefectCode.LEADING_BOM: (b"\xef\xbb\xbf" + SOUND, 0),
+    DefectCode.LEADING_FROM_LINE: (b"From alice Thu Feb 29 12:30:45 2024\n" + SOUND, 0),
+    DefectCode.LEADING_BLANK_LINES: (b"\r\n\n" + SOUND, 0),
+    DefectCode.REPORT_ID_MISSING: (SOUND.replace(b"Message-ID: <r@example.com>\r\n", b""), 0),
+    DefectCode.ENVELOPE_SENDER_INVALID: (b"X-ExJournal-Envelope-Sender: a, b\r\n" + SOUND, b" a, b"),
+    DefectCode.NOT_MULTIPART: (PLAIN + b"\r\n" + MARKER + b"\r\n" + TEXT, b"Sender:"),
+    DefectCode.BOUNDARY_MISSING: (SOUND.replace(b"; boundary=edge", b""), b"--edge"),
+    DefectCode.BOUNDARY_MISMATCH: (SOUND.replace(b"=edge", b"=other"), b"--edge"),
+    DefectCode.PERHAPS_TRUNCATED: (SOUND.replace(b"--edge--\r\n", b""), None),
+    DefectCode.PREAMBLE: (SOUND.replace(b"\r\n--edge", b"\r\n \r\nThis is MIME.\r\n--edge", 1), b"This is MIME."),
+    DefectCode.EPILOGUE: (SOUND + b"\r\nA footer.\r\n", b"A footer."),
+    DefectCode.EXTRA_PART: (a_message(TEXT, PART, PLAIN + b"\r\n\r\nDisclaimer."), b"Disclaimer."),
+    DefectCode.HTML_TWIN: (a_message(TEXT, HTML, PART), b"<p>"),
+    DefectCode.NESTED_MULTIPART: (a_message(TEXT, nested(1, PART)), b"Content-Type: multipart/mixed; boundary=in0"),
+    DefectCode.NESTING_LIMIT: (a_message(TEXT, PART, nested(NESTING_LIMIT + 1, PLAIN)), -1),
+    DefectCode.TRANSFER_ENCODING_UNKNOWN: (
+        a_message(TEXT, PART, header=PLAIN + b"\r\nContent-Transfer-Encoding: x-uuencode"),
+        b"Sender:",
+    ),
+    DefectCode.TRANSFER_ENCODING_DAMAGED: (
+        a_message(base64.b64encode(TEXT)[:-1], PART, header=PLAIN + b"\r\nContent-Transfer-Encoding: base64"),
+        base64.b64encode(TEXT)[:9],
+    ),
+    DefectCode.CHARSET_UNKNOWN: (a_message(TEXT, PART, header=PLAIN + b"; charset=x-unknown"), b"Sender:"),
+    DefectCode.CHARSET_MISMATCH: (a_message(TEXT.replace(b"Hello", b"\xe9"), PART, header=PLAIN), b"Sender:"),
+    DefectCode.SENDER_MISSING: (a_message(TEXT.replace(b"Sender: alice@example.com\r\n", b""), PART), b"Subject:"),
+    DefectCode.SUBJECT_MISSING: (a_message(TEXT.replace(b"Subject: Hello\r\n", b""), PART), b"Sender:"),
+    DefectCode.MESSAGE_ID_MISSING: (a_message(TEXT.replace(b"Message-Id: <1@example.com>\r\n", b""), PART), b"Sender:"),
+    DefectCode.RECIPIENTS_MISSING: (a_message(TEXT.replace(b"To: bob@example.net\r\n", b""), PART), b"Sender:"),
+    DefectCode.REPEATED_FIELD: (a_message(TEXT + b"SUBJECT: again\r\n", PART), b"SUBJECT:"),
+    DefectCode.UNKNOWN_FIELD: (a_message(TEXT + b"X-New: 1\r\n", PART), b"X-New"),
+    DefectCode.UNKNOWN_LINE: (a_message(TEXT + b"\r\nbye bye\r\n", PART), b"bye bye"),
+    DefectCode.INVALID_VALUE: (a_message(TEXT + b"Cc: a, b\r\n", PART), b"Cc: a, b"),
+    DefectCode.ADDRESS_IN_BRACKETS: (a_message(TEXT + b"Cc: <a@example.com>\r\n", PART), b"Cc: <a"),
+    DefectCode.FOLDED_LINE: (
+        a_message(TEXT + b"Cc: a@example.com,\r\n Expanded: b@example.com\r\n", PART),
+        b" Expanded:",
+    ),
+    DefectCode.ORIGINAL_MISSING: (a_message(TEXT), None),
+    DefectCode.ORIGINAL_EMPTY: (a_message(TEXT, BARE), -1),
+    DefectCode.ORIGINAL_ENCODED: (
+        a_message(TEXT, b"Content-Transfer-Encoding: base64\r\n" + BARE + base64.b64encode(ORIGINAL)),
+        base64.b64encode(ORIGINAL)[:9],
+    ),
+    DefectCode.ORIGINAL_TNEF: (
+        a_message(TEXT, b"Content-Type: application/ms-tnef\r\n\r\n\x78\x9f\x3e\x22"),
+        b"\x78\x9f",
+    ),
+    DefectCode.ORIGINAL_WITHOUT_HEADERS: (a_message(TEXT, BARE + b"no header here\r\n"), b"no header"),
+    DefectCode.ORIGINAL_HEADER_TOO_LARGE: (a_message(TEXT, BARE + b"X-X: y\r\n" * (HEADER_LIMIT // 8 + 1)), b"X-X: y"),
+    DefectCode.NESTED_REPORT: (a_message(TEXT, BARE + SOUND.replace(b"=edge", b"=in")), -1),
+    DefectCode.MESSAGE_ID_MISMATCH: (SOUND.replace(b"Message-ID: <1@", b"Message-ID: <2@"), b" <2@"),
+    DefectCode.SUBJECT_MISMATCH: (SOUND.replace(b"Subject: Hello\r\nMessage-ID", b"Subject: Ho\r\nMessage-ID"), b" Ho"),
+}
+
+
+class TestCodes:
+    """Every code has bytes that give it, at the place it means."""
+
+    def test_all(self) -> None:
+        """No code is without a witness."""
+        assert set(WITNESSES) == set(DefectCode)
+
+    def test_sound(self) -> None:
+        """What the witnesses are made from is sound."""
+        assert parse_report(SOUND, strict=True).defects == ()
+
+    @pytest.mark.parametrize("code", DefectCode)
+    def test_witness(self, code: DefectCode) -> None:
+        """The bytes give the code, as a defect or as the error, and strict reading ends there."""
+        data, place = WITNESSES[code]
+        error = refusal(data, strict=True)
+        try:
+            found = {defect.code: defect for defect in reversed(parse_report(data).defects)}
+        except ParseError as refused:
+            found = {refused.code: Defect(*refused.args)}
+        assert Defect(*error.args) in found.values()
+        offset = found[code].offset
+        match place:
+            case None:
+                assert offset == len(data)
+            case -1:
+                assert 0 < offset <= len(data)
+            case int():
+                assert offset == place
+            case bytes():
+                assert data[offset:].startswith(place)
+
+
+class TestBeginnings:
+    """What mailbox files and editors put before a report does not hide it."""
+
+    def test_all_together(self) -> None:
+        """A byte order mark, blank lines and a mailbox line are told one by one, and offsets count from the first octet."""
+        before = b"\xef\xbb\xbf\r\n\nFrom alice Thu Feb 29 12:30:45 2024\r\n"
+        parsed = parse_report(before + SOUND)
+        assert codes(parsed) == [
+            DefectCode.LEADING_BOM,
+            DefectCode.LEADING_BLANK_LINES,
+            DefectCode.LEADING_FROM_LINE,
+        ]
+        assert parsed.parts[0].offset == parse_report(SOUND).parts[0].offset + len(before)
+        assert parsed.headers.get("Message-ID") == "<r@example.com>"
+        assert detect_format(before + SOUND) is ReportFormat.ENVELOPE
+
+    @pytest.mark.parametrize(
+        "data", [b"", b"\r\n\r\n", b"\xef\xbb\xbf", b"From alice", b"From alice\n", b"\n\nFrom x\r\n"]
+    )
+    def test_nothing_else(self, data: bytes) -> None:
+        """Where nothing follows, there is nothing."""
+        assert refusal(data).code is DefectCode.EMPTY
+
+    def test_first_field_begins_like_a_mark(self) -> None:
+        """An octet that only begins like a byte order mark is part of the header."""
+        parsed = parse_report(b"\xef\xbbX: y\r\n" + SOUND)
+        assert parsed.defects == ()
+
+    def test_from_field(self) -> None:
+        """A From field is no mailbox line."""
+        assert parse_report(b"From: alice@example.com\r\n" + SOUND).defects == ()
+
+
+class TestBoundaries:
+    """The boundary is found however it is written, and where it is not."""
+
+    @pytest.mark.parametrize(
+        ("parameter", "edge"),
+        [
+            (b"boundary=edge", b"edge"),
+            (b'boundary="edge"', b"edge"),
+            (b'Boundary = "edge "', b"edge"),
+            (b"charset=x; BOUNDARY=edge; x=y", b"edge"),
+            (b'x="; boundary=no"; boundary=edge', b"edge"),
+            (b'boundary="e\\dge"', b"edge"),
+            (b'boundary="a b(c)"', b"a b(c)"),
+            (b"boundary=" + b"e" * 70, b"e" * 70),
+            (b"boundary*0=ed; boundary*1=ge", b"edge"),
+            (b"boundary*0*=us-ascii''e%64; boundary*1*=ge", b"edge"),
+            (b"boundary*=utf-8'en'e%64ge", b"edge"),
+            (b'boundary="edge', b"edge"),
+            (b"\r\n\tboundary=\r\n edge", b"edge"),
+            (b"boundary=edge--", b"edge--"),
+            (b"boundary=--edge--", b"--edge--"),
+            (b"boundary=.*+?[x]", b".*+?[x]"),
+        ],
+    )
+    def test_parameter(self, parameter: bytes, edge: bytes) -> None:
+        """Quoted, escaped, folded, in pieces, with a charset, with characters that mean something elsewhere."""
+        head, _, body = SOUND.partition(b"\r\n\r\n")
+        data = head.replace(b"boundary=edge", parameter) + b"\r\n\r\n" + body.replace(b"--edge", b"--" + edge)
+        parsed = parse_report(data, strict=True)
+        assert parsed.original == ORIGINAL
+        assert parsed.report == a_report(recipients=[Recipient("bob@example.net", Role.TO)])
+
+    @pytest.mark.parametrize(
+        ("before", "after"),
+        [
+            (b"--edge\r\n", b"--edge \t\r\n"),
+            (b"--edge--\r\n", b"--edge-- \r\n"),
+            (b"--edge--\r\n", b"--edge--"),
+            (b"--edge--\r\n", b"--edge--\r"),
+            (b"--edge--\r\n", b"--edge--\n"),
+        ],
+    )
+    def test_delimiter_lines(self, before: bytes, after: bytes) -> None:
+        """Blanks behind a delimiter and a close delimiter without a line end change nothing."""
+        assert parse_report(SOUND.replace(before, after), strict=True).original == ORIGINAL
+
+    @pytest.mark.parametrize(
+        "line", [b"--edged", b"--edge-", b"--edge x", b" --edge", b"x--edge", b"--edge--x", b"--Edge"]
+    )
+    @pytest.mark.parametrize("times", [1, 300])
+    def test_look_alikes(self, line: bytes, times: int) -> None:
+        """A line that only resembles a delimiter is part of the original, however often it stands there."""
+        original = ORIGINAL + (line + b"\r\n") * times + b"end"
+        assert parse_report(a_message(TEXT, BARE + original), strict=True).original == original
+
+    @pytest.mark.parametrize(
+        ("header", "code"),
+        [
+            (b"Content-Type: multipart/mixed\r\n", DefectCode.BOUNDARY_MISSING),
+            (b"Content-Type: multipart/mixed; boundary=\r\n", DefectCode.BOUNDARY_MISSING),
+            (b"", DefectCode.BOUNDARY_MISSING),
+            (b"Content-Type:\r\n", DefectCode.BOUNDARY_MISSING),
+            (b"Content-Type: multipart/mixed; boundary=lost\r\n", DefectCode.BOUNDARY_MISMATCH),
+        ],
+    )
+    def test_taken_from_the_body(self, header: bytes, code: DefectCode) -> None:
+        """Where no boundary is named, or one that is not there, the first delimiter line names it."""
+        data = SOUND.replace(b"Content-Type: multipart/mixed; boundary=edge\r\n", header)
+        parsed = parse_report(data)
+        assert codes(parsed) == [code]
+        assert parsed.original == ORIGINAL
+
+    def test_taken_in_spite_of_the_type(self) -> None:
+        """A body of parts is read as one, whatever type a gateway put in the header."""
+        data = SOUND.replace(b"multipart/mixed; boundary=edge", b"text/plain")
+        parsed = parse_report(data)
+        assert codes(parsed) == [DefectCode.BOUNDARY_MISSING]
+        assert parsed.original == ORIGINAL
+
+    def test_not_multipart(self) -> None:
+        """A report of one text part has what its text says, and no original."""
+        parsed = parse_report(PLAIN + b"\r\nMessage-ID: <r@example.com>\r\n" + MARKER + b"\r\n" + TEXT)
+        assert codes(parsed) == [DefectCode.NOT_MULTIPART, DefectCode.ORIGINAL_MISSING]
+        assert parsed.report.sender == "alice@example.com"
+
+    def test_not_multipart_and_encoded(self) -> None:
+        """The outer transfer encoding is that of the one part."""
+        encoding = b"\r\nContent-Transfer-Encoding: base64\r\n"
+        data = PLAIN + b"; charset=utf-8" + encoding + MARKER + b"\r\n" + base64.encodebytes(TEXT)
+        assert parse_report(data).report.sender == "alice@example.com"
+
+    def test_delimiter_at_once(self) -> None:
+        """The body may begin with the delimiter, without the line end that belongs to it, in LF as in CRLF."""
+        for data in (SOUND, SOUND.replace(b"\r\n", b"\n")):
+            assert parse_report(data).defects == ()
+
+    def test_mixed_line_ends(self) -> None:
+        """Delimiters may end otherwise than the lines between them."""
+        data = SOUND.replace(b"--edge\r\n", b"--edge\n")
+        assert parse_report(data).original_bytes() == ORIGINAL
+
+    def test_adjoining_delimiters(self) -> None:
+        """Between two delimiters that share a line end lies an empty part."""
+        data = SOUND.replace(b"--edge--\r\n", b"--edge\r\n--edge--\r\n")
+        parsed = parse_report(data)
+        assert parsed.original == ORIGINAL
+        assert (parsed.parts[2].kind, parsed.parts[2].size) == (PartKind.OTHER, 0)
+
+    def test_adjoining_delimiters_inside(self) -> None:
+        """An inner delimiter that shares its line end with an outer one ends inside the outer part."""
+        inner = b"Content-Type: multipart/mixed; boundary=in\r\n\r\n--in"
+        parsed = parse_report(a_message(TEXT, inner))
+        assert all(part.size >= 0 for part in parsed.parts)
+
+    def test_nothing_between(self) -> None:
+        """A close delimiter alone closes a body without parts."""
+        assert (
+            refusal(headed(TestMarkers.MULTIPART, MARKER, body=b"--edge--\r\n")).code is DefectCode.REPORT_TEXT_MISSING
+        )
+
+
+class TestParts:
+    """Every part that is no multipart is there, in order, with its kind and its place."""
+
+    def test_kinds(self) -> None:
+        """Text, original and decrypted copy are told apart; the rest is other."""
+        other = b"Content-Type: Image/PNG\r\nContent-Transfer-Encoding: BASE64 (x)\r\n\r\neA=="
+        parsed = parse_report(a_message(TEXT, PART, BARE + b"clear", other, BARE + b"third"))
+        assert [(part.kind, part.media_type, part.encoding) for part in parsed.parts] == [
+            (PartKind.TEXT, "text/plain", ""),
+            (PartKind.ORIGINAL, "message/rfc822", ""),
+            (PartKind.DECRYPTED, "message/rfc822", ""),
+            (PartKind.OTHER, "image/png", "base64 (x)"),
+            (PartKind.OTHER, "message/rfc822", ""),
+        ]
+        assert parsed.original == ORIGINAL
+        assert parsed.decrypted == b"clear"
+        assert parsed.parts[3].content == b"eA=="
+        assert codes(parsed) == [DefectCode.EXTRA_PART, DefectCode.EXTRA_PART]
+        assert [defect.detail for defect in parsed.defects] == ["part 4", "part 5"]
+
+    def test_places(self) -> None:
+        """Offset and size are those of the content in the caller's bytes."""
+        parsed = parse_report(SOUND)
+        for part in parsed.parts:
+            assert part.content == SOUND[part.offset : part.offset + part.size]
+        assert parsed.parts[1].offset == SOUND.index(ORIGINAL)
+
+    def test_type_in_global_form(self) -> None:
+        """An original with internationalised headers is an original."""
+        data = SOUND.replace(b"message/rfc822", b"message/global")
+        assert parse_report(data, strict=True).original == ORIGINAL
+
+    @pytest.mark.parametrize(
+        "more",
+        [
+            b"MIME-Version: 1.0\r\n",
+            b'Content-Disposition: attachment;\r\n filename="x.eml"\r\n',
+            b"Content-Transfer-Encoding: binary\r\n",
+            b"X-Padding: " + b"x" * 2000 + b"\r\n",
+        ],
+    )
+    def test_headers_of_the_original_part(self, more: bytes) -> None:
+        """Further header fields before or behind the type do not hide the original."""
+        typed = b"Content-Type: message/rfc822\r\n"
+        for header in (more + typed, typed + more):
+            assert parse_report(a_message(TEXT, header + b"\r\n" + ORIGINAL), strict=True).original == ORIGINAL
+
+    def test_no_part_header(self) -> None:
+        """A part without a header block is text (RFC 2046 section 5.1)."""
+        data = a_message(TEXT, PART).replace(PLAIN + b"\r\n\r\n", b"\r\n")
+        assert parse_report(data, strict=True).report.sender == "alice@example.com"
+
+    def test_part_of_header_alone(self) -> None:
+        """A part without a blank line is all header where it begins like one, and all content where not."""
+        parsed = parse_report(a_message(TEXT, PART, b"Content-Type: image/png", b"no header"))
+        assert [(part.media_type, part.size) for part in parsed.parts[2:]] == [("image/png", 0), ("text/plain", 9)]
+
+    def test_header_block_with_mixed_line_ends(self) -> None:
+        """The first blank line ends the header, of whichever kind it is."""
+        part = b"Content-Type: message/rfc822\n\nX: y\r\n\r\nbody"
+        assert parse_report(a_message(TEXT, part)).original == b"X: y\r\n\r\nbody"
+        part = b"Content-Type: message/rfc822\r\n\r\nX: y\n\nbody"
+        assert parse_report(a_message(TEXT, part)).original == b"X: y\n\nbody"
+
+    def test_tnef(self) -> None:
+        """An original in the form of Outlook is told of, and counts as one that is there."""
+        parsed = parse_report(a_message(TEXT, b"Content-Type: application/vnd.ms-tnef\r\n\r\nx"))
+        assert codes(parsed) == [DefectCode.ORIGINAL_TNEF]
+        assert parsed.original is None
+
+    def test_html_twin(self) -> None:
+        """An alternative of text and HTML, as some gateways make it, is read by its text."""
+        twins = b"--in\r\n" + PLAIN + b"\r\n\r\n" + TEXT + b"\r\n--in\r\n" + HTML + b"\r\n--in--"
+        data = a_message(twins, PART, header=b"Content-Type: multipart/alternative; boundary=in")
+        parsed = parse_report(data)
+        assert codes(parsed) == [DefectCode.HTML_TWIN]
+        assert parsed.original == ORIGINAL
+
+    @pytest.mark.parametrize("levels", range(1, NESTING_LIMIT))
+    def test_wrapped(self, levels: int) -> None:
+        """A gateway's wrapping is looked through, and told of for each level."""
+        wrapped = nested(levels, PLAIN + b"\r\n\r\n" + TEXT)
+        header, _, body = wrapped.partition(b"\r\n\r\n")
+        parsed = parse_report(a_message(body, PART, header=header))
+        assert codes(parsed) == [DefectCode.NESTED_MULTIPART] * levels
+        assert parsed.report.sender == "alice@example.com"
+
+    def test_nesting_limit(self) -> None:
+        """What is wrapped deeper stays closed, as a part of its own."""
+        parsed = parse_report(a_message(TEXT, PART, nested(100, PART)))
+        assert codes(parsed)[-2:] == [DefectCode.NESTING_LIMIT, DefectCode.EXTRA_PART]
+        assert parsed.parts[-1].media_type == "multipart/mixed"
+
+    @pytest.mark.parametrize(
+        "header", [b"Content-Type: multipart/mixed", b"Content-Type: multipart/mixed; boundary=lost"]
+    )
+    def test_multipart_without_its_boundary(self, header: bytes) -> None:
+        """An inner multipart that names no boundary, or one that is not there, is a part like others."""
+        parsed = parse_report(a_message(TEXT, PART, header + b"\r\n\r\nx"))
+        assert codes(parsed) == [DefectCode.EXTRA_PART]
+        assert parsed.parts[2].content == b"x"
+
+    def test_part_limit(self) -> None:
+        """As many parts as the limit says are read, one more is refused at its place."""
+        fill = [PLAIN + b"\r\n\r\nx"] * (PART_LIMIT - 2)
+        assert len(parse_report(a_message(TEXT, PART, *fill)).parts) == PART_LIMIT
+        data = a_message(TEXT, PART, *fill, PLAIN + b"\r\n\r\nlast one")
+        error = refusal(data)
+        assert error.code is DefectCode.TOO_MANY_PARTS
+        assert data[error.offset :].find(b"last one") < 60
+
+    def test_part_limit_among_look_alikes(self) -> None:
+        """Look-alikes before the parts do not lift the limit."""
+        fill = [PLAIN + b"\r\n\r\nx"] * (PART_LIMIT + 10)
+        assert refusal(a_message(TEXT + b"--edgeling\r\n" * 500, *fill)).code is DefectCode.TOO_MANY_PARTS
+
+    def test_part_limit_over_all(self) -> None:
+        """Parts in several multiparts are counted together."""
+        inner = b"--in\r\n" * (PART_LIMIT // 2) + b"--in--"
+        parts = [b"Content-Type: multipart/mixed; boundary=in\r\n\r\n" + inner] * 3
+        assert refusal(a_message(TEXT, *parts)).code is DefectCode.TOO_MANY_PARTS
+
+    def test_truncated(self) -> None:
+        """An original whose close delimiter is missing is there to the end, and told to be perhaps truncated."""
+        data = SOUND[: SOUND.index(b"\r\nHi.") + 4]
+        parsed = parse_report(data)
+        assert parsed.original == ORIGINAL[:-3]
+        assert codes(parsed) == [DefectCode.PERHAPS_TRUNCATED]
+
+
+class TestTransferEncodings:
+    """Text and originals are read behind their transfer encoding."""
+
+    def test_base64_text(self) -> None:
+        """A text in base64 is decoded, and its content is the decoded one."""
+        header = PLAIN + b"; charset=utf-8\r\nContent-Transfer-Encoding: Base64"
+        parsed = parse_report(a_message(base64.encodebytes(TEXT), PART, header=header), strict=True)
+        assert parsed.parts[0].content == TEXT
+        assert parsed.parts[0].size > len(TEXT)
+
+    def test_quoted_printable_text(self) -> None:
+        """Soft line breaks inside a field join again."""
+        text = TEXT.replace(b"bob@example.net", b"bob=\r\n@exam=70le.net")
+        header = PLAIN + b"\r\nContent-Transfer-Encoding: quoted-printable"
+        parsed = parse_report(a_message(text, PART, header=header), strict=True)
+        assert parsed.report.recipients[0].address == "bob@example.net"
+
+    @pytest.mark.parametrize("damage", [b"=", b"====", b"A", b"A===", b"*"])
+    def test_damaged_base64(self, damage: bytes) -> None:
+        """Base64 with padding out of place gives what it holds, and never raises."""
+        header = PLAIN + b"\r\nContent-Transfer-Encoding: base64"
+        coded = base64.b64encode(TEXT)
+        parsed = parse_report(a_message(coded[:400].rstrip(b"=") + damage, PART, header=header))
+        assert parsed.report.sender == "alice@example.com"
+
+    @pytest.mark.parametrize("encoding", [b"7bit", b"8BIT", b"binary", b" 7bit ; x", b""])
+    def test_plain(self, encoding: bytes) -> None:
+        """Encodings that encode nothing leave views of the bytes."""
+        part = b"Content-Transfer-Encoding:" + encoding + b"\r\n" + PART
+        parsed = parse_report(a_message(TEXT, part), strict=True)
+        assert parsed.original == ORIGINAL
+
+    @pytest.mark.parametrize(
+        ("encoding", "coded"),
+        [
+            (b"base64", base64.encodebytes(ORIGINAL)),
+            (b"quoted-printable", binascii.b2a_qp(ORIGINAL, istext=False)),
+        ],
+    )
+    def test_encoded_original(self, encoding: bytes, coded: bytes) -> None:
+        """An original that was encoded against the standard is decoded, compared, and told of."""
+        part = b"Content-Transfer-Encoding: " + encoding + b"\r\n" + BARE + coded
+        parsed = parse_report(a_message(TEXT, part))
+        assert parsed.original == ORIGINAL
+        assert parsed.defects == (Defect(DefectCode.ORIGINAL_ENCODED, encoding.decode(), parsed.parts[1].offset),)
+        assert parsed.parts[1].size == len(coded)
+        mismatch = part.replace(
+            coded, base64.encodebytes(b"Subject: x\r\n\r\n") if encoding == b"base64" else b"X: y\n\n"
+        )
+        assert DefectCode.SUBJECT_MISMATCH in codes(parse_report(a_message(TEXT, mismatch)))
+
+    def test_encoded_and_empty(self) -> None:
+        """An encoded original with nothing in it is empty."""
+        parsed = parse_report(a_message(TEXT, b"Content-Transfer-Encoding: base64\r\n" + BARE))
+        assert parsed.original == b""
+        assert codes(parsed) == [DefectCode.ORIGINAL_ENCODED, DefectCode.ORIGINAL_EMPTY]
+
+    def test_unknown_encoding_of_the_original(self) -> None:
+        """An original in an encoding that nobody knows is handed out as it is."""
+        parsed = parse_report(a_message(TEXT, b"Content-Transfer-Encoding: x-uuencode\r\n" + PART))
+        assert parsed.original == ORIGINAL
+        assert codes(parsed) == [DefectCode.TRANSFER_ENCODING_UNKNOWN]
+
+
+class TestCharsets:
+    """The text is read in the charset it declares, or in the one that fits."""
+
+    @pytest.mark.parametrize(
+        ("charset", "codec"),
+        [
+            ("utf-8", "utf-8"),
+            ('"UTF-8"', "utf-8"),
+            ("iso-8859-1", "latin-1"),
+            ("windows-1252", "cp1252"),
+            ("ISO-2022-JP", "iso2022_jp"),
+            ("GB2312", "gb18030"),
+            ("ks_c_5601-1987", "cp949"),
+            ("utf-7", "utf-7"),
+            ("koi8-r", "koi8-r"),
+        ],
+    )
+    def test_declared(self, charset: str, codec: str) -> None:
+        """A declared charset is used."""
+        subject = {"koi8-r": "\u043f\u0440\u0438", "latin-1": "caf\u00e9", "cp1252": "\u20ac"}.get(
+            codec, "\u4e2d\u6587"
+        )
+        text = TEXT.decode().replace("Hello", subject).encode(codec)
+        original = ORIGINAL.replace(b"Hello", subject.encode())
+        parsed = parse_report(
+            a_message(text, BARE + original, header=PLAIN + b"; charset=" + charset.encode()), strict=True
+        )
+        assert parsed.report.subject == subject
+
+    def test_utf_16_in_base64(self) -> None:
+        """UTF-16 with its byte order mark is read."""
+        header = PLAIN + b"; charset=utf-16\r\nContent-Transfer-Encoding: base64"
+        text = base64.encodebytes(TEXT.decode().encode("utf-16"))
+        assert parse_report(a_message(text, PART, header=header), strict=True).report.sender == "alice@example.com"
+
+    @pytest.mark.parametrize(
+        ("header", "octets", "subject", "code"),
+        [
+            (PLAIN, b"\xc3\xa9", "\u00e9", DefectCode.CHARSET_MISMATCH),
+            (PLAIN + b"; charset=us-ascii", b"\xe9", "\u00e9", DefectCode.CHARSET_MISMATCH),
+            (PLAIN + b"; charset=utf-8", b"\xe9", "\u00e9", DefectCode.CHARSET_MISMATCH),
+            (PLAIN + b"; charset=x-unknown", b"\xc3\xa9", "\u00e9", DefectCode.CHARSET_UNKNOWN),
+            (PLAIN + b"; charset=x-unknown", b"\xe9", "\u00e9", DefectCode.CHARSET_UNKNOWN),
+            (PLAIN + b"; charset=unicode_escape", b"\\u0041", "\\u0041", DefectCode.CHARSET_UNKNOWN),
+            (PLAIN + b"; charset=idna", b"x", "x", DefectCode.CHARSET_UNKNOWN),
+            (PLAIN + b"; charset=rot13", b"x", "x", DefectCode.CHARSET_UNKNOWN),
+        ],
+    )
+    def test_fallback(self, header: bytes, octets: bytes, subject: str, code: DefectCode) -> None:
+        """A charset that lies, or that nobody knows, gives way to UTF-8 and then to latin-1."""
+        parsed = parse_report(a_message(TEXT.replace(b"Hello", octets), PART, header=header))
+        assert parsed.report.subject == subject
+        assert codes(parsed)[0] is code
+
+    def test_byte_order_mark_in_the_text(self) -> None:
+        """A byte order mark before the text is told of and goes."""
+        parsed = parse_report(a_message(b"\xef\xbb\xbf" + TEXT, PART, header=PLAIN + b"; charset=utf-8"))
+        assert parsed.defects == (Defect(DefectCode.LEADING_BOM, "in the report text", parsed.parts[0].offset),)
+        assert parsed.report.sender == "alice@example.com"
+
+
+class TestReportText:
+    """The text part is found, and its oddities lie where they are."""
+
+    def test_first_complete_text_wins(self) -> None:
+        """A disclaimer before the report text, or a text with less in it, is passed over."""
+        data = a_message(b"Sender: x@example.com\r\n", b"\r\n" + TEXT, PART)
+        parsed = parse_report(data)
+        assert parsed.report.sender == "alice@example.com"
+        assert [part.kind for part in parsed.parts] == ["other", "text", "original"]
+        assert codes(parsed) == [DefectCode.EXTRA_PART]
+
+    @pytest.mark.parametrize("line", [b"Sender: x@example.com", b"Message-Id: <9@example.com>", b"Bcc: x@example.com"])
+    def test_less_is_enough_under_a_marker(self, line: bytes) -> None:
+        """Under a marker a text with a sender, a Message-Id or a recipient is the report text, where no other is more."""
+        parsed = parse_report(a_message(b"Hello\r\n", b"\r\n" + line, b"\r\n" + line, PART))
+        assert [part.kind for part in parsed.parts] == ["other", "text", "other", "original"]
+
+    def test_html_is_no_text(self) -> None:
+        """A report text in HTML alone is not read."""
+        header = b"Content-Type: text/html"
+        assert refusal(a_message(TEXT, PART, header=header)).code is DefectCode.REPORT_TEXT_MISSING
+
+    def test_other_text_types(self) -> None:
+        """A text part of any other type can be the report text."""
+        parsed = parse_report(a_message(TEXT, PART, header=b"Content-Type: text/enriched"), strict=True)
+        assert parsed.parts[0].media_type == "text/enriched"
+
+    def test_too_large_and_another(self) -> None:
+        """A text that is too large is passed over where another one is the report's."""
+        large = b"Content-Type: image/png\r\n\r\n" + b"x" * (REPORT_TEXT_LIMIT + 1)
+        assert parse_report(a_message(TEXT, PART, large)).report.sender == "alice@example.com"
+        assert refusal(a_message(b"Hello", large)).code is DefectCode.REPORT_TEXT_MISSING
+
+    def test_offsets_of_lines(self) -> None:
+        """A defect of the text lies at its line, and neighbours with one code are one."""
+        data = a_message(TEXT + b"one\r\nX-New: 1\r\ntwo\r\nthree\r\n", PART)
+        assert parse_report(data).defects == (
+            Defect(DefectCode.UNKNOWN_LINE, "line 5", data.index(b"one")),
+            Defect(DefectCode.UNKNOWN_FIELD, "line 6", data.index(b"X-New")),
+            Defect(DefectCode.UNKNOWN_LINE, "lines 7 to 8", data.index(b"two")),
+        )
+
+    def test_offsets_of_encoded_lines(self) -> None:
+        """In an encoded text the part's beginning stands for its lines."""
+        header = PLAIN + b"\r\nContent-Transfer-Encoding: base64"
+        parsed = parse_report(a_message(base64.encodebytes(TEXT + b"odd\r\n"), PART, header=header))
+        assert parsed.defects == (Defect(DefectCode.UNKNOWN_LINE, "line 5", parsed.parts[0].offset),)
+
+    def test_offsets_in_wide_charsets(self) -> None:
+        """Where an octet that looks like a line end is none, the part's beginning stands for the lines."""
+        text = (TEXT.decode() + "\u0a0aodd\r\n").encode("utf-16-le")
+        parsed = parse_report(a_message(text, PART, header=PLAIN + b"; charset=utf-16-le"))
+        assert [defect.offset for defect in parsed.defects] == [parsed.parts[0].offset]
+
+    def test_missing_fields(self) -> None:
+        """Each field that a report should have is told of when it is not there."""
+        parsed = parse_report(a_message(b"To: bob@example.net\r\n", PART))
+        assert codes(parsed) == [DefectCode.SENDER_MISSING, DefectCode.SUBJECT_MISSING, DefectCode.MESSAGE_ID_MISSING]
+        assert (parsed.report.sender, parsed.report.subject, parsed.report.message_id) == ("", "", "")
+
+    def test_many_recipients(self) -> None:
+        """Ten thousand recipients are ten thousand recipients."""
+        report = a_report(recipients=[f"user{number}@example.com" for number in range(10_000)])
+        assert parse_report(built(report=report), strict=True).report == report
+
+    def test_empty_fields(self) -> None:
+        """A field that may be absent is not empty: such a line is kept, and says nothing."""
+        lines = ["On-Behalf-Of:", "On-Behalf-Of: <>", "Label: ", "Mailbox:", "SentUtc:", "ReceivedUtc:"]
+        parsed = parse_report(a_message(TEXT + "\r\n".join(lines).encode(), PART))
+        assert parsed.report == parse_report(SOUND).report
+        assert parsed.unparsed == (*lines,)
+        assert codes(parsed) == [DefectCode.INVALID_VALUE]
+
+
+class TestOriginal:
+    """The original's header block is compared with what the report says of it."""
+
+    @pytest.mark.parametrize(
+        ("subject", "reported"),
+        [
+            ("Hello", "Hello"),
+            ("=?utf-8?q?caf=C3=A9?=", "caf\u00e9"),
+            ("=?utf-8?q?caf=C3=A9?=", "=?utf-8?q?caf=C3=A9?="),
+            ("a\r\n b", "a b"),
+            ("a\r\n\tb", "a b"),
+            ("a  b", "a b"),
+            ("caf\u00e9", "caf\u00e9"),
+            ("", ""),
+        ],
+    )
+    def test_agreement(self, subject: str, reported: str) -> None:
+        """Encoded words, as written or decoded, and other blanks are the same subject."""
+        original = ORIGINAL.replace(b"Hello", subject.encode())
+        text = TEXT.replace(b"Hello", reported.encode())
+        header = PLAIN + b"; charset=utf-8"
+        assert parse_report(a_message(text, BARE + original, header=header), strict=True).original == original
+
+    @pytest.mark.parametrize(
+        ("before", "after", "code"),
+        [
+            (b"Subject: Hello", b"Subject: hello", DefectCode.SUBJECT_MISMATCH),
+            (b"Subject: Hello", b"Subject:", DefectCode.SUBJECT_MISMATCH),
+            (b"Subject: Hello", b"Subject: =?utf-8?q?Hallo?=", DefectCode.SUBJECT_MISMATCH),
+            (b"Subject: Hello", b"X: y", DefectCode.SUBJECT_MISMATCH),
+            (b"<1@example.com>", b"<2@example.com>", DefectCode.MESSAGE_ID_MISMATCH),
+            (b"<1@example.com>", b"1@example.com", DefectCode.MESSAGE_ID_MISMATCH),
+            (b"Message-ID: <1@example.com>", b"X: y", DefectCode.MESSAGE_ID_MISMATCH),
+        ],
+    )
+    def test_mismatch(self, before: bytes, after: bytes, code: DefectCode) -> None:
+        """Another subject or Message-ID than the report names is told of."""
+        assert codes(parse_report(a_message(TEXT, BARE + ORIGINAL.replace(before, after)))) == [code]
+
+    def test_fields_that_are_not_reported(self) -> None:
+        """What the report does not name is not compared."""
+        text = b"Sender: alice@example.com\r\nTo: bob@example.net\r\n"
+        assert codes(parse_report(a_message(text, PART))) == [DefectCode.SUBJECT_MISSING, DefectCode.MESSAGE_ID_MISSING]
+
+    def test_from_line(self) -> None:
+        """A mailbox line before the original's header is part of the original, and hides no field."""
+        original = b"From alice Thu Feb 29 12:30:45 2024\n" + ORIGINAL
+        assert parse_report(a_message(TEXT, BARE + original), strict=True).original == original
+
+    @pytest.mark.parametrize(
+        ("inner", "is_report"),
+        [
+            (SOUND.replace(b"=edge", b"=in").replace(b"--edge", b"--in"), True),
+            (built(), True),
+            (built(internal=True), True),
+            (b"Content-Type: multipart/mixed\r\nContent-Identifer: ExJournalReport\r\n\r\n", True),
+            (b"Content-Type: multipart/mixed\r\nX-MS-Exchange-Organization-Processed-By-Journaling: x\r\n\r\n", False),
+            (b"X-MS-Journal-Report:\r\n\r\nbody", False),
+            (b"Content-Type: multipart/report\r\nX-MS-Journal-Report:\r\n\r\nbody", False),
+            (b"Content-Type: multipart/mixed\r\n\r\nX-MS-Journal-Report:\r\n", False),
+        ],
+    )
+    def test_nested_report(self, inner: bytes, is_report: bool) -> None:
+        """An original that is a report is told of; a stamp, or a marker elsewhere, makes none."""
+        parsed = parse_report(a_message(TEXT, BARE + inner))
+        assert (DefectCode.NESTED_REPORT in codes(parsed)) is is_report
+        assert parsed.original == inner
+
+    @pytest.mark.parametrize(
+        "original", [b"\r\n\r\nbody", b"body only", b"From alice\n", b"\0\0", b": x\r\n", b" X: y\r\n"]
+    )
+    def test_without_headers(self, original: bytes) -> None:
+        """An original that does not begin with a field is told of, and compared with nothing."""
+        assert codes(parse_report(a_message(TEXT, BARE + original))) == [DefectCode.ORIGINAL_WITHOUT_HEADERS]
+
+    def test_copy_is_not_compared(self) -> None:
+        """The decrypted copy is handed out without being looked at."""
+        parsed = parse_report(a_message(TEXT, PART, BARE + b"anything"), strict=True)
+        assert parsed.decrypted == b"anything"
+
+
+class TestEnvelopeSender:
+    """MAIL FROM is read from our own header."""
+
+    @pytest.mark.parametrize(
+        ("value", "sender"),
+        [
+            (b" <a@example.com>", "a@example.com"),
+            (b"<>", ""),
+            (b" a@example.com ", "a@example.com"),
+            (b"\r\n <a@example.com>", "a@example.com"),
+            (b" =?utf-8?b?w6lAZXhhbXBsZS5jb20=?=", "\u00e9@example.com"),
+            (b" =?utf-8?b?w6lA?=\r\n =?utf-8?b?ZXhhbXBsZS5jb20=?=", "\u00e9@example.com"),
+            (b" <\xc3\xa9@example.com>", "\u00e9@example.com"),
+        ],
+    )
+    def test_read(self, value: bytes, sender: str) -> None:
+        """In angle brackets, bare, folded, or in encoded words."""
+        parsed = parse_report(b"X-ExJournal-Envelope-Sender:" + value + b"\r\n" + SOUND, strict=True)
+        assert parsed.report.envelope_sender == sender
+
+    @pytest.mark.parametrize("value", [b"", b" ", b" <a, b>", b" <", b" <<a>>", b" Alice <a@example.com>", b" <\0>"])
+    def test_invalid(self, value: bytes) -> None:
+        """What is no address is told of, and is no sender."""
+        parsed = parse_report(b"X-ExJournal-Envelope-Sender:" + value + b"\r\n" + SOUND)
+        assert codes(parsed) == [DefectCode.ENVELOPE_SENDER_INVALID]
+        assert parsed.report.envelope_sender is None
+
+
+class TestReportId:
+    """The report's own Message-ID."""
+
+    @pytest.mark.parametrize(
+        ("value", "report_id"),
+        [(b" <r@example.com>", "<r@example.com>"), (b"\r\n\t<r@example.com>", "<r@example.com>"), (b" r s ", "r s")],
+    )
+    def test_read(self, value: bytes, report_id: str) -> None:
+        """As written, on one line, with its brackets."""
+        assert parse_report(SOUND.replace(b" <r@example.com>", value), strict=True).report_id == report_id
+
+    def test_empty(self) -> None:
+        """An empty one is a missing one."""
+        parsed = parse_report(SOUND.replace(b" <r@example.com>", b""))
+        assert (parsed.report_id, codes(parsed)) == ("", [DefectCode.REPORT_ID_MISSING])
+
+
+class TestLimits:
+    """A limit is told of, and nothing is cut in silence."""
+
+    def test_header_at_the_limit(self) -> None:
+        """A header block of just the limit is read, one octet more is refused."""
+        block, _, body = SOUND.partition(b"\r\n\r\n")
+        for beyond in (0, 1):
+            padding = b"X: " + b"y" * (HEADER_LIMIT - len(block) - len(b"X: \r\n\r\n\r\n") + beyond) + b"\r\n"
+            data = padding + block + b"\r\n\r\n" + body
+            if beyond:
+                error = refusal(data)
+                assert (error.code, error.offset) == (DefectCode.HEADER_TOO_LARGE, HEADER_LIMIT)
+            else:
+                assert parse_report(data).original == ORIGINAL
+
+    def test_header_without_an_end(self) -> None:
+        """A header block that the data ends in has no body."""
+        assert refusal(MARKER + b"Content-Type: text/plain\r\n").code is DefectCode.REPORT_TEXT_MISSING
+
+    def test_line_of_a_megabyte(self) -> None:
+        """A line of a megabyte is a subject like any other."""
+        report = a_report(subject="x" * (1 << 20))
+        assert parse_report(built(report=report)).report == report
+
+    def test_long_address(self) -> None:
+        """An address of 571 characters is read, one more is set aside."""
+        for length, unparsed in ((571, 0), (572, 1)):
+            line = b"Cc: " + b"a" * length + b"\r\n"
+            assert len(parse_report(a_message(TEXT + line, PART)).unparsed) == unparsed
+
+
+class TestBuffers:
+    """Reports may be in any buffer of octets."""
+
+    @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+    def test_kinds(self, kind: Any) -> None:
+        """The kind of buffer makes no difference."""
+        parsed = parse_report(kind(SOUND), strict=True)
+        assert parsed.to_dict(content=True) == parse_report(SOUND).to_dict(content=True)
+        assert bytes(parsed.headers) == bytes(parse_report(SOUND).headers)
+        assert detect_format(kind(SOUND)) is ReportFormat.ENVELOPE
+
+    @pytest.mark.parametrize("data", [SOUND, built(), a_message(TEXT, b"Content-Transfer-Encoding: base64\r\n" + PART)])
+    def test_mmap(self, data: bytes) -> None:
+        """A mapped file is read in place."""
+        with mmap.mmap(-1, len(data)) as mapped:
+            mapped[:] = data
+            parsed = parse_report(mapped)
+            assert parsed.to_dict(content=True) == parse_report(data).to_dict(content=True)
+            assert parsed.parts[0].content.obj is mapped
+            assert detect_format(mapped) is ReportFormat.ENVELOPE
+            for part in parsed.parts:
+                part.content.release()
+            del parsed, part
+
+    def test_a_changed_buffer(self) -> None:
+        """A bytearray was copied: changing it afterwards changes nothing."""
+        data = bytearray(SOUND)
+        parsed = parse_report(data)
+        data[:] = b"x" * len(data)
+        assert parsed.original == ORIGINAL
+
+    @pytest.mark.parametrize("wrong", ["text", None, 1, [b"x"]])
+    def test_wrong_types(self, wrong: Any) -> None:
+        """A report is bytes."""
+        for reader in (parse_report, detect_format):
+            with pytest.raises(TypeError):
+                reader(wrong)
+
+    def test_options_are_keywords(self) -> None:
+        """Every option has to be named."""
+        with pytest.raises(TypeError):
+            parse_report(SOUND, ReportFormat.ENVELOPE)  # type: ignore[call-arg]

@@ -1,0 +1,399 @@
+"""The report text of Exchange 2007 and later, both ways."""
+
+import dataclasses
+
+import pytest
+from hypothesis import given
+
+from exjournal import DefectCode, JournalReport, Recipient, Role
+from exjournal.report_text import ReportText, read_report_text, write_report_text
+from strategies import a_report, carried, report_texts, reports
+
+HEAD = "Sender: alice@example.com\nSubject: Hello\nMessage-Id: <1@example.com>\n"
+VALUES = {"sender": "alice@example.com", "subject": "Hello", "message_id": "<1@example.com>"}
+
+
+def codes(read: ReportText) -> list[DefectCode]:
+    """The codes of the oddities, in order."""
+    return [code for code, _, _ in read.oddities]
+
+
+def recipient_of(line: str) -> tuple[Recipient | None, list[str], list[DefectCode]]:
+    """What one recipient line behind the three fields is read as, what it leaves unparsed, and what is odd about it."""
+    read = read_report_text(HEAD + line + "\n")
+    assert read.values == VALUES
+    assert len(read.recipients) <= 1
+    return next(iter(read.recipients), None), read.unparsed, codes(read)
+
+
+class TestWriting:
+    """The grammar as Exchange writes it (MS-XJRNL 2.1.1)."""
+
+    def test_least(self) -> None:
+        """The three fields are always there, and the null sender stands in brackets."""
+        report = JournalReport(sender="", recipients=["bob@example.net"])
+        assert write_report_text(report) == "Sender: <>\r\nSubject: \r\nMessage-Id: \r\nRecipient: bob@example.net\r\n"
+
+    def test_most(self) -> None:
+        """Every field in its place, every redirect behind a comma."""
+        report = a_report(
+            on_behalf_of="chief@example.com",
+            label="L",
+            mailbox="M",
+            sent_utc="S",
+            received_utc="R",
+            recipients=[
+                Recipient("a@example.com", Role.TO, display_name="not written"),
+                Recipient("b@example.com", Role.CC, expanded_from="l@example.com"),
+                Recipient("c@example.com", Role.BCC, forwarded_from="f@example.com"),
+                Recipient("d@example.com", expanded_from="l@example.com", forwarded_from="f@example.com"),
+            ],
+        )
+        assert write_report_text(report).split("\r\n") == [
+            "Sender: alice@example.com",
+            "On-Behalf-Of: chief@example.com",
+            "Subject: Hello",
+            "Message-Id: <1@example.com>",
+            "Label: L",
+            "Mailbox: M",
+            "SentUtc: S",
+            "ReceivedUtc: R",
+            "To: a@example.com",
+            "Cc: b@example.com, Expanded: l@example.com",
+            "Bcc: c@example.com, Forwarded: f@example.com",
+            "Recipient: d@example.com, Expanded: l@example.com, Forwarded: f@example.com",
+            "",
+        ]
+
+    @given(reports())
+    def test_read_again(self, report: JournalReport) -> None:
+        """What was written is read again, with nothing odd."""
+        read = read_report_text(write_report_text(report))
+        values = dict(read.values, recipients=read.recipients, envelope_sender=report.envelope_sender)
+        assert JournalReport(**values) == carried(report)  # type: ignore[arg-type]
+        assert not read.unparsed
+        assert not read.oddities
+
+
+class TestFields:
+    """One field a line, in any order and letter case."""
+
+    @pytest.mark.parametrize("line_end", ["\r\n", "\n"])
+    def test_line_ends(self, line_end: str) -> None:
+        """CRLF and LF are line ends, and the last one may be missing."""
+        for text in (HEAD + "To: bob@example.net\n", HEAD + "To: bob@example.net"):
+            read = read_report_text(text.replace("\n", line_end))
+            assert read.values == VALUES
+            assert read.recipients == [Recipient("bob@example.net", Role.TO)]
+
+    @pytest.mark.parametrize(
+        ("line", "values"),
+        [
+            ("SENDER:a@example.com", {"sender": "a@example.com"}),
+            ("Sender : a@example.com \t", {"sender": "a@example.com"}),
+            ("\tSender: a@example.com", {"sender": "a@example.com"}),
+            ("Sender: <>", {"sender": ""}),
+            ("Sender:", {"sender": ""}),
+            ("on-behalf-of: a@example.com", {"on_behalf_of": "a@example.com"}),
+            ("Message-ID: <1>", {"message_id": "<1>"}),
+            ("message-id:", {"message_id": ""}),
+            ("Subject: a: b, c", {"subject": "a: b, c"}),
+            ("Subject: Recipient: x@example.com, Expanded: y", {"subject": "Recipient: x@example.com, Expanded: y"}),
+            ("Subject: =?utf-8?q?x?=", {"subject": "=?utf-8?q?x?="}),
+            ("Subject: one\x0btwo\x0cthree\x85four\u2028five", {"subject": "one\x0btwo\x0cthree\x85four\u2028five"}),
+            ("Subject: \u00a0x\u00a0", {"subject": "\u00a0x\u00a0"}),
+            ("Label: Contracts", {"label": "Contracts"}),
+            ("MAILBOX: m", {"mailbox": "m"}),
+            ("SentUTC: 1/1/2024 00:00:00 AM", {"sent_utc": "1/1/2024 00:00:00 AM"}),
+            ("receivedutc: x", {"received_utc": "x"}),
+        ],
+    )
+    def test_read(self, line: str, values: dict[str, str]) -> None:
+        """A field is what stands behind its label, without outer blanks."""
+        read = read_report_text(line)
+        assert (read.values, read.recipients, read.unparsed, read.oddities) == (values, [], [], [])
+
+    @pytest.mark.parametrize(
+        ("line", "code"),
+        [
+            ("Sender: a, b", DefectCode.INVALID_VALUE),
+            ("Sender: <a> b", DefectCode.INVALID_VALUE),
+            ("Sender: " + "a" * 572, DefectCode.INVALID_VALUE),
+            ("On-Behalf-Of: a, b", DefectCode.INVALID_VALUE),
+            ("Subject: a\rb", DefectCode.INVALID_VALUE),
+            ("Subject: a\0b", DefectCode.INVALID_VALUE),
+            ("Subject: \ud800", DefectCode.INVALID_VALUE),
+            ("Label: " + "x" * 256, DefectCode.INVALID_VALUE),
+            ("X-New: y", DefectCode.UNKNOWN_FIELD),
+            ("Expanded: x", DefectCode.UNKNOWN_FIELD),
+            ("no field", DefectCode.UNKNOWN_LINE),
+            ("two words: x", DefectCode.UNKNOWN_LINE),
+            (": x", DefectCode.UNKNOWN_LINE),
+            ("x" * 62 + ": x", DefectCode.UNKNOWN_LINE),
+            ("\x0b", DefectCode.UNKNOWN_LINE),
+            ("\u2028", DefectCode.UNKNOWN_LINE),
+            ("1: x", DefectCode.UNKNOWN_LINE),
+            ("To", DefectCode.UNKNOWN_LINE),
+        ],
+    )
+    def test_set_aside(self, line: str, code: DefectCode) -> None:
+        """What is no field stays as it was written."""
+        read = read_report_text(line)
+        assert (read.values, read.recipients, read.unparsed) == ({}, [], [line])
+        assert read.oddities == [(code, 0, 0)]
+
+    @pytest.mark.parametrize("line", ["", " ", "\t \t", "\r", " \r", "\r\n\r\n", "\n\n\n"])
+    def test_empty_lines(self, line: str) -> None:
+        """Empty lines are nothing."""
+        read = read_report_text(line)
+        assert (read.values, read.recipients, read.unparsed, read.oddities) == ({}, [], [], [])
+
+    def test_repeated(self) -> None:
+        """The first of a repeated field counts, the others are kept."""
+        read = read_report_text("Subject: a\nsubject: b\nSubject: a\n")
+        assert read.values == {"subject": "a"}
+        assert read.unparsed == ["subject: b", "Subject: a"]
+        assert read.oddities == [(DefectCode.REPEATED_FIELD, 1, 2)]
+
+    @pytest.mark.parametrize(
+        ("line", "sender", "unparsed"),
+        [
+            ("Sender: <a@example.com>", "a@example.com", False),
+            ("Sender: Alice <a@example.com>", "a@example.com", True),
+            ('Sender: "Alice" <smtp:a@example.com>', "a@example.com", True),
+            ("Sender: <SMTP:a@example.com>", "a@example.com", False),
+        ],
+    )
+    def test_brackets(self, line: str, sender: str, unparsed: bool) -> None:
+        """A sender in brackets is read, and a display name that has no place is kept."""
+        read = read_report_text(line)
+        assert read.values == {"sender": sender}
+        assert read.unparsed == ([line] if unparsed else [])
+        assert codes(read) == [DefectCode.ADDRESS_IN_BRACKETS]
+
+
+TO = Recipient("a@example.com", Role.TO)
+LIST, MAILBOX = "list@example.com", "m@example.com"
+
+
+class TestRecipientLines:
+    """A recipient line: a role, an address, a redirect or two."""
+
+    @pytest.mark.parametrize(
+        ("line", "found"),
+        [
+            ("To: a@example.com", TO),
+            ("TO:a@example.com", TO),
+            (" To : a@example.com\t", TO),
+            ("cc: a@example.com", dataclasses.replace(TO, role=Role.CC)),
+            ("BCC: a@example.com", dataclasses.replace(TO, role=Role.BCC)),
+            ("recipient: a@example.com", dataclasses.replace(TO, role=Role.RECIPIENT)),
+            ("To: a@example.com, Expanded: list@example.com", dataclasses.replace(TO, expanded_from=LIST)),
+            ("To: a@example.com,expanded:list@example.com", dataclasses.replace(TO, expanded_from=LIST)),
+            ("To: a@example.com Expanded: list@example.com", dataclasses.replace(TO, expanded_from=LIST)),
+            ("To: a@example.com\tEXPANDED\t:\tlist@example.com", dataclasses.replace(TO, expanded_from=LIST)),
+            ("To: a@example.com, Forwarded: m@example.com", dataclasses.replace(TO, forwarded_from=MAILBOX)),
+            (
+                "To: a@example.com, Expanded: list@example.com, Forwarded: m@example.com",
+                dataclasses.replace(TO, expanded_from=LIST, forwarded_from=MAILBOX),
+            ),
+            (
+                "To: a@example.com, Forwarded: m@example.com, Expanded: list@example.com",
+                dataclasses.replace(TO, expanded_from=LIST, forwarded_from=MAILBOX),
+            ),
+            (
+                'To: ", Expanded: x"@example.com, Expanded: "a, forwarded: b"@example.com',
+                Recipient('", Expanded: x"@example.com', Role.TO, expanded_from='"a, forwarded: b"@example.com'),
+            ),
+            ("To: user @ node", Recipient("user @ node", Role.TO)),
+            ("To: a:b, Expanded: c:d", Recipient("a:b", Role.TO, expanded_from="c:d")),
+            ("To: IMCEAEX-_O=X@example.com", Recipient("IMCEAEX-_O=X@example.com", Role.TO)),
+            ("To: \u00e9@b\u00fccher.example", Recipient("\u00e9@b\u00fccher.example", Role.TO)),
+            ("To: " + "a" * 571, Recipient("a" * 571, Role.TO)),
+        ],
+    )
+    def test_read(self, line: str, found: Recipient) -> None:
+        """Blanks, letter case, a missing comma and the order of redirects do not matter."""
+        assert recipient_of(line) == (found, [], [])
+
+    @pytest.mark.parametrize(
+        ("line", "found", "unparsed"),
+        [
+            ("To: <a@example.com>", TO, False),
+            ("To: <smtp:a@example.com>", TO, False),
+            ("To: A B <a@example.com>", dataclasses.replace(TO, display_name="A B"), False),
+            ('To: "A, B" <SMTP:a@example.com>', dataclasses.replace(TO, display_name="A, B"), False),
+            ('To: "" <a@example.com>', TO, False),
+            (
+                "To: A <a@example.com>, Expanded: <list@example.com>",
+                dataclasses.replace(TO, expanded_from=LIST, display_name="A"),
+                False,
+            ),
+            ("To: a@example.com, Expanded: L <list@example.com>", dataclasses.replace(TO, expanded_from=LIST), True),
+        ],
+    )
+    def test_brackets(self, line: str, found: Recipient, unparsed: bool) -> None:
+        """Display forms are read and told of; a redirect's display name has no place and keeps its line."""
+        assert recipient_of(line) == (found, [line] if unparsed else [], [DefectCode.ADDRESS_IN_BRACKETS])
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "To:",
+            "To: <>",
+            "To: ,",
+            "To: a@example.com,",
+            "To: a@example.com, b@example.com",
+            "To: a@example.com, Expanded:",
+            "To: , Expanded: list@example.com",
+            "To: a@example.com, Expanded: x, Expanded: y",
+            "To: a@example.com, Forwarded: x, y",
+            'To: "a@example.com',
+            "To: a@example.com, Expanded: <x",
+            "To: A <b> <a@example.com>",
+            "To: A\0 <a@example.com>",
+            "To: a\rb",
+            "To: \udfff",
+            "To: " + "a" * 572,
+            "To: " + "a" * 5000,
+            "To: " + ", Expanded: x" * 300,
+        ],
+    )
+    def test_set_aside(self, line: str) -> None:
+        """What is no recipient line in full is no recipient, and stays as it was written."""
+        assert recipient_of(line) == (None, [line], [DefectCode.INVALID_VALUE])
+
+    @pytest.mark.parametrize("address", ["Expanded:", "expanded:x", "forwarded :x@example.com"])
+    def test_address_that_reads_like_a_redirect(self, address: str) -> None:
+        """What begins like a redirect is no address, in neither place and in whatever company."""
+        for line in (f"To: {address}", f"To: a@example.com, Expanded: {address}"):
+            assert recipient_of(line) == (None, [line], [DefectCode.INVALID_VALUE])
+            read = read_report_text(f"{HEAD}{line}\nCc: \u00e9@example.com\n")
+            assert (read.unparsed, len(read.recipients)) == ([line], 1)
+
+    def test_many_kinds(self) -> None:
+        """Lines of every kind in any order are read in their order."""
+        lines = ["Bcc: a", "To: b", "Bcc: c, Expanded: d", "Recipient: e", "To: f", "Cc: g"]
+        read = read_report_text(HEAD + "\n".join(lines))
+        assert [(one.role, one.address) for one in read.recipients] == [
+            (Role.BCC, "a"),
+            (Role.TO, "b"),
+            (Role.BCC, "c"),
+            (Role.RECIPIENT, "e"),
+            (Role.TO, "f"),
+            (Role.CC, "g"),
+        ]
+        assert read.oddities == []
+
+
+class TestFolds:
+    """Lines that a gateway folded as if they were headers."""
+
+    @pytest.mark.parametrize(
+        ("text", "values"),
+        [
+            ("Subject: a\n b\n\tc", {"subject": "a b c"}),
+            ("Subject:\n a", {"subject": "a"}),
+            ("Subject: a\n To: b", {"subject": "a To: b"}),
+            ("Message-Id:\n <1@example.com>", {"message_id": "<1@example.com>"}),
+            ("Sender:\n\ta@example.com", {"sender": "a@example.com"}),
+            ("Mailbox: \n x", {"mailbox": "x"}),
+        ],
+    )
+    def test_fields(self, text: str, values: dict[str, str]) -> None:
+        """A subject goes on as long as lines are indented, another field where its value had not begun."""
+        read = read_report_text(text)
+        assert (read.values, read.unparsed) == (values, [])
+        assert set(codes(read)) == {DefectCode.FOLDED_LINE}
+
+    @pytest.mark.parametrize(
+        ("text", "found"),
+        [
+            ("To:\n a@example.com", TO),
+            ("To: a@example.com,\n Expanded: list@example.com", dataclasses.replace(TO, expanded_from=LIST)),
+            ("To: a@example.com\n\tExpanded: list@example.com", dataclasses.replace(TO, expanded_from=LIST)),
+            ("To: a@example.com, Expanded:\n list@example.com", dataclasses.replace(TO, expanded_from=LIST)),
+            (
+                "To: a@example.com,\n Expanded: list@example.com,\n Forwarded:\n m@example.com",
+                dataclasses.replace(TO, expanded_from=LIST, forwarded_from=MAILBOX),
+            ),
+        ],
+    )
+    def test_recipients(self, text: str, found: Recipient) -> None:
+        """A recipient line goes on with a redirect, or where something was still to come."""
+        read = read_report_text(text)
+        assert (read.recipients, read.unparsed) == ([found], [])
+        assert set(codes(read)) == {DefectCode.FOLDED_LINE}
+
+    @pytest.mark.parametrize("line", [" b@example.com", "\tX: y", " ", "  indented text"])
+    def test_no_fold(self, line: str) -> None:
+        """An indented line behind a recipient that was complete is a line of its own."""
+        read = read_report_text(f"To: a@example.com\n{line}\n")
+        assert read.recipients == [TO]
+        assert read.unparsed == ([line] if line.strip() else [])
+        assert DefectCode.FOLDED_LINE not in codes(read)
+
+    def test_indented_text(self) -> None:
+        """A text that is indented throughout is not folded."""
+        read = read_report_text(" Sender: a@example.com\n Subject: b\n To: a@example.com\n")
+        assert read.values == {"sender": "a@example.com", "subject": "b"}
+        assert read.recipients == [TO]
+
+    def test_folded_and_refused(self) -> None:
+        """A folded line that is no recipient is kept as one line."""
+        read = read_report_text("To: a,\n b, c\n")
+        assert read.recipients == []
+        assert read.unparsed == ["To: a, b, c"]
+
+
+class TestForeignParagraphs:
+    """A message or a footer that stands behind the recipient lines is no part of the report."""
+
+    def test_message(self) -> None:
+        """The header of a message has a To as well, and gives no recipient."""
+        text = HEAD + "To: a@example.com\n\nReceived: from x\nTo: no@example.com\nSubject: x\n\nBody.\n"
+        read = read_report_text(text)
+        assert read.recipients == [TO]
+        assert read.unparsed == ["Received: from x", "To: no@example.com", "Subject: x", "Body."]
+        assert read.oddities == [(DefectCode.UNKNOWN_LINE, 5, 7), (DefectCode.UNKNOWN_LINE, 9, 9)]
+
+    def test_body_of_a_message(self) -> None:
+        """Nothing behind a foreign paragraph is believed: who writes the body of a message adds no recipient."""
+        read = read_report_text(HEAD + "To: a@example.com\n\nReceived: from x\n\nBcc: no@example.com\n")
+        assert read.recipients == [TO]
+        assert read.unparsed == ["Received: from x", "Bcc: no@example.com"]
+
+    def test_footer(self) -> None:
+        """A footer's lines are kept."""
+        read = read_report_text(HEAD + "To: a@example.com\n\n-- \nThis was scanned.\nCc: x@example.com\n")
+        assert read.recipients == [TO]
+        assert read.unparsed == ["-- ", "This was scanned.", "Cc: x@example.com"]
+
+    def test_more_recipients(self) -> None:
+        """A paragraph of nothing but report goes on with the report."""
+        read = read_report_text(HEAD + "To: a@example.com\n\nCc: a@example.com\n\n\nLabel: x\n")
+        assert read.recipients == [TO, dataclasses.replace(TO, role=Role.CC)]
+        assert read.values["label"] == "x"
+        assert read.unparsed == []
+
+
+class TestTotal:
+    """Any text is read."""
+
+    @given(report_texts())
+    def test_oddities(self, text: str) -> None:
+        """Oddities name lines of the text, the first not behind the last."""
+        count = text.count("\n") + 1
+        assert all(0 <= first <= last < count for _, first, last in read_report_text(text).oddities)
+
+    @given(report_texts())
+    def test_line_ends(self, text: str) -> None:
+        """CRLF or LF makes no difference."""
+        wide = text.replace("\r\n", "\n").replace("\n", "\r\n")
+        one, other = read_report_text(wide), read_report_text(wide.replace("\r\n", "\n"))
+        assert (one.values, one.recipients, one.unparsed, one.oddities) == (
+            other.values,
+            other.recipients,
+            other.unparsed,
+            other.oddities,
+        )

@@ -1,0 +1,326 @@
+"""Header blocks: fields found in place, values unfolded, decoded and encoded."""
+
+import binascii
+import re
+from contextlib import suppress
+from email.header import decode_header, make_header
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exjournal._wire.headers import (
+    HEADER_LIMIT,
+    decode,
+    decode_words,
+    encode_words,
+    field_pattern,
+    fields,
+    first_line_is_field,
+    known_charset,
+    one_line,
+    scan,
+    unfold,
+    value_offset,
+)
+from strategies import lines, message_like
+
+PATTERN = field_pattern("to", "subject", "sender", "X-Other")
+
+
+class TestScan:
+    """One pass finds the wanted fields of a block and its end."""
+
+    @pytest.mark.parametrize(
+        ("data", "found", "rest"),
+        [
+            (b"To: a\r\nX: y\r\nSubject: b\r\n\r\nbody", {b"to": b" a\r", b"subject": b" b\r"}, b"body"),
+            (b"To: a\nSubject: b\n\nbody", {b"to": b" a", b"subject": b" b"}, b"body"),
+            (b"TO:a\r\nto : b\r\n\r\n", {b"to": b"a\r"}, b""),
+            (b"X: y\r\nsubject\t:\r\n\r\n", {b"subject": b"\r"}, b""),
+            (b"To: a\r\n b\r\n\tc\r\n\r\n", {b"to": b" a\r\n b\r\n\tc\r"}, b""),
+            (b"To:\r\n \r\n b\r\n\r\nTo: c\r\n", {b"to": b"\r\n \r\n b\r"}, b"To: c\r\n"),
+            (b"X-To: a\r\nTox: b\r\n To: c\r\nTo\r\n: d\r\n\r\n", {}, b""),
+            (b"Sent: x\r\nSend: y\r\nX-Othe: z\r\nx-other: w\r\n\r\n", {b"x-other": b" w\r"}, b""),
+            (b"\r\nTo: a\r\n", {}, b"To: a\r\n"),
+            (b"\nTo: a\n", {}, b"To: a\n"),
+            (b"garbage\r\nTo: a\r\n\r\n", {b"to": b" a\r"}, b""),
+        ],
+    )
+    def test_blocks(self, data: bytes, found: dict[bytes, bytes], rest: bytes) -> None:
+        """The first value of each wanted name, with its folds, up to the first empty line."""
+        result, body, is_complete = scan(data, 0, len(data), PATTERN)
+        assert result == found
+        assert data[body:] == rest
+        assert is_complete
+        # Behind a line end, as in a part, the same is found.
+        result, body, is_complete = scan(b"x\n" + data, 2, len(data) + 2, PATTERN)
+        assert (result, data[body - 2 :], is_complete) == (found, rest, True)
+
+    @pytest.mark.parametrize("data", [b"", b"To: a", b"To: a\r\n", b"To: a\r\n b", b"\r"])
+    def test_no_end(self, data: bytes) -> None:
+        """A block without an empty line ends with the data, and is not complete."""
+        result, body, is_complete = scan(data, 0, len(data), PATTERN)
+        assert (body, is_complete) == (len(data), False)
+        assert set(result) <= {b"to"}
+
+    def test_in_place(self) -> None:
+        """Nothing before the start or behind the end is looked at."""
+        data = b"To: a\r\n\r\nSubject: b\r\nTo: c\r\n\r\n"
+        start, end = data.index(b"Subject"), data.index(b"\r\nTo: c")
+        assert scan(data, start, end, PATTERN) == ({b"subject": b" b"}, end, False)
+
+    def test_limit(self) -> None:
+        """A block is looked at to the limit and no further."""
+        data = b"X: y\r\n" * (HEADER_LIMIT // 6 + 1) + b"To: a\r\n\r\n"
+        assert scan(data, 0, len(data), PATTERN) == ({}, HEADER_LIMIT, False)
+
+    @given(message_like())
+    def test_agrees_with_fields(self, data: bytes) -> None:
+        """The values found are the first ones in the list of all fields."""
+        result, body, _ = scan(data, 0, len(data), PATTERN)
+        listed: dict[bytes, bytes] = {}
+        for name, value in fields(data[:body]):
+            listed.setdefault(name.lower(), value)
+        wanted = {name: value for name, value in listed.items() if name in {b"to", b"subject", b"sender", b"x-other"}}
+        assert {name: value.removesuffix(b"\r") for name, value in result.items()} == wanted
+
+    def test_value_offset(self) -> None:
+        """The place of a value is found again for telling of it, or the block's beginning stands for it."""
+        data = b"X-To: a\r\nSubject: b\r\nTO : c\r\nTo: d\r\n\r\n"
+        assert data[value_offset(data, 0, len(data), b"to") :].startswith(b" c")
+        assert data[value_offset(data, 0, len(data), b"subject") :].startswith(b" b")
+        assert value_offset(data, 3, len(data), b"absent") == 3
+        assert value_offset(b"To: a", 0, 5, b"to") == 3
+
+
+class TestFields:
+    """Every field of a block, in order."""
+
+    def test_list(self) -> None:
+        """Names and values as written, with folds; lines that are no field are passed over."""
+        block = b"A: b\r\nno field\r\nC :d\r\n e\r\n: f\r\nG\x80: h\r\ni: \r\nJ:\n\tk\n"
+        assert [*fields(block)] == [(b"A", b" b"), (b"C", b"d\r\n e"), (b"i", b" "), (b"J", b"\n\tk")]
+
+    def test_nothing(self) -> None:
+        """An empty block has no fields."""
+        assert [*fields(b"")] == []
+
+    @pytest.mark.parametrize(
+        ("data", "is_field"),
+        [
+            (b"A: b", True),
+            (b"A:", True),
+            (b"A \t: b", True),
+            (b"A b: c", False),
+            (b": b", False),
+            (b" A: b", False),
+            (b"A", False),
+            (b"", False),
+            (b"\xe9: b", False),
+        ],
+    )
+    def test_first_line(self, data: bytes, is_field: bool) -> None:
+        """A field is a name of printable characters and a colon."""
+        assert first_line_is_field(b"x" + data, 1, len(data) + 1) is is_field
+
+
+class TestValues:
+    """Values on one line, as text."""
+
+    @pytest.mark.parametrize(
+        ("value", "unfolded"),
+        [
+            (b" a", b"a"),
+            (b" a\r\n b", b"a b"),
+            (b" a\n\tb", b"a\tb"),
+            (b"\r\n a\r\n  b \r\n", b"a  b"),
+            (b" a\r\n \r\n b", b"a  b"),
+            (b"a\rb", b"a\rb"),
+            (b"", b""),
+        ],
+    )
+    def test_unfold(self, value: bytes, unfolded: bytes) -> None:
+        """The line ends of folds go, their blanks stay."""
+        assert unfold(value) == unfolded
+
+    @pytest.mark.parametrize(
+        ("value", "text"),
+        [(b"a", "a"), (b"\xc3\xa9", "\u00e9"), (b"\xe9", "\u00e9"), (b"\xc3\xa9\xe9", "\u00c3\u00a9\u00e9")],
+    )
+    def test_decode(self, value: bytes, text: str) -> None:
+        """UTF-8, or else latin-1, so that every octet counts."""
+        assert decode(value) == text
+
+    @pytest.mark.parametrize(
+        ("value", "text"),
+        [
+            (b" a\r\n b ", "a b"),
+            (b" a\rb\0c\nd", "a b c d"),
+            (b" =?utf-8?q?_a_?=\t", "a"),
+            (b" \xc2\xa0a", "\u00a0a"),
+            (b"a\x0bb\xc2\x85c", "a\x0bb\x85c"),
+        ],
+    )
+    def test_one_line(self, value: bytes, text: str) -> None:
+        """One line of text, its words decoded, its stray controls made blanks."""
+        assert one_line(value) == text
+
+    @given(st.binary(max_size=60) | st.text("=?utf-8QqBb_ \t\r\n\0A", max_size=60).map(str.encode))
+    def test_one_line_is_one_line(self, value: bytes) -> None:
+        """Whatever the octets, the text stands on one line without outer blanks."""
+        text = one_line(value.replace(b"\n", b"\n "))
+        assert not re.search("[\r\n\0\ud800-\udfff]", text)
+        assert text == text.strip(" \t")
+
+
+class TestEncodedWords:
+    """Encoded words (RFC 2047), both ways."""
+
+    @pytest.mark.parametrize(
+        ("text", "decoded"),
+        [
+            ("plain", "plain"),
+            ("=?utf-8?q?caf=C3=A9?=", "caf\u00e9"),
+            ("=?UTF-8?Q?a_b?=", "a b"),
+            ("=?utf-8?b?Y2Fmw6k=?=", "caf\u00e9"),
+            ("=?utf-8?B?Y2Fmw6k?=", "caf\u00e9"),
+            ("=?iso-8859-1*en?q?caf=E9?=", "caf\u00e9"),
+            ("=?utf-8?q??=", ""),
+            ("a =?utf-8?q?b?= c", "a b c"),
+            ("=?utf-8?q?a?= =?utf-8?q?b?=", "ab"),
+            ("=?utf-8?q?a?=\t \t=?iso-8859-1?q?=E9?= =?utf-8?q?b?=", "a\u00e9b"),
+            ("=?utf-8?q?=C3?= =?utf-8?q?=A9?=", "\u00e9"),
+            ("=?utf-8?b?w6?= =?utf-8?b?qQ==?=", "\u00e9"),
+            ("=?iso-2022-jp?b?GyRCRnxLXBsoQg==?=", "\u65e5\u672c"),
+            ("=?gb2312?b?1tDOxA==?=", "\u4e2d\u6587"),
+            ("x=?utf-8?q?a?=y", "xay"),
+        ],
+    )
+    def test_decoded(self, text: str, decoded: str) -> None:
+        """Words are decoded where they stand, neighbours together, characters cut between them joined."""
+        assert decode_words(text) == decoded
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "=?x-unknown?q?a?=",
+            "=?utf-8?q?=FF?=",
+            "=?utf-8?b?A?=",
+            "=?utf-8?q?a=0Ab?=",
+            "=?utf-8?q?a=0D?=",
+            "=?utf-8?q?=00?=",
+            "=?utf-7?q?+2AA-?=",
+            "=?utf-8?x?a?=",
+            "=?utf-8?q?a b?=",
+            "=?utf-8?q?a?",
+            "=??q?a?=",
+            "=?" + "x" * 41 + "?q?a?=",
+            "=?unicode_escape?q?=5Cn?=",
+            "=?utf-8?q?a?= =?x-unknown?q?b?=",
+            "=?",
+        ],
+    )
+    def test_left_alone(self, text: str) -> None:
+        """What does not decode to one line of text stays as it was written."""
+        assert decode_words(text) == text
+
+    @given(lines(max_size=120))
+    def test_round_trip(self, text: str) -> None:
+        """What was encoded decodes to the same, here and in the standard library."""
+        words = encode_words(text)
+        assert one_line(words) == text
+        if text:
+            assert str(make_header(decode_header(words.decode("ascii").replace("\r\n", "")))) == text
+
+    @given(lines(max_size=400))
+    def test_form(self, text: str) -> None:
+        """Every word fits on a line, and is whole characters by itself."""
+        for line in encode_words(text).split(b"\r\n "):
+            if line:
+                word = re.fullmatch(rb"=\?utf-8\?b\?([A-Za-z0-9+/=]+)\?=", line)
+                assert word is not None
+                assert len(line) <= 75
+                binascii.a2b_base64(word[1], strict_mode=True).decode()
+
+    def test_nothing(self) -> None:
+        """No text needs no word."""
+        assert encode_words("") == b""
+
+    @settings(max_examples=300)
+    @given(
+        st.lists(
+            st.sampled_from(
+                ["=?", "?=", "utf-8", "iso-8859-1", "?q?", "?b?", "=C3", "=A9", "w6k=", " ", "\t", "a", "*"]
+            )
+        )
+    )
+    def test_total(self, pieces: list[str]) -> None:
+        """Any jumble of the pieces of words decodes to one line of text."""
+        assert not re.search("[\r\n\0\ud800-\udfff]", decode_words("".join(pieces)))
+
+
+class TestCharsets:
+    """Names of charsets as mail has them."""
+
+    @pytest.mark.parametrize(
+        ("name", "codec"),
+        [
+            ("utf-8", "utf_8"),
+            ("UTF8", "utf_8"),
+            ("us-ascii", "ascii"),
+            ("ISO-8859-1", "latin_1"),
+            ("iso_8859-15", "iso8859_15"),
+            ("ISO-8859-8-I", "iso8859_8"),
+            ("windows-1252", "cp1252"),
+            ("windows-874", "cp874"),
+            ("gb2312", "gb18030"),
+            ("GBK", "gbk"),
+            ("ks_c_5601-1987", "cp949"),
+            ("euc-kr", "cp949"),
+            ("koi8-u", "koi8_u"),
+            ("utf-8-sig", "utf_8_sig"),
+            ("iso-2022-jp", "iso2022_jp"),
+        ],
+    )
+    def test_known(self, name: str, codec: str) -> None:
+        """A name in any spelling is the codec that reads it."""
+        assert known_charset(name) == codec
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "x-unknown",
+            "base64",
+            "hex",
+            "rot13",
+            "idna",
+            "punycode",
+            "unicode_escape",
+            "raw_unicode_escape",
+            "undefined",
+            "mbcs",
+            "oem",
+            "../x",
+            "zlib",
+            "bz2",
+            "uu",
+            "quopri",
+            "utf-8\0",
+            "\u0661",
+        ],
+    )
+    def test_unknown(self, name: str) -> None:
+        """What is no charset of mail is none, a codec of Python's own included."""
+        assert known_charset(name) is None
+
+    def test_every_charset_decodes(self) -> None:
+        """No name of Python's tables leads to a codec that is not there, or that is no decoder of text."""
+        from encodings.aliases import aliases
+
+        for name in {*aliases, *aliases.values()}:
+            codec = known_charset(name)
+            if codec is not None:
+                assert isinstance(b"".decode(codec), str)
+                with suppress(UnicodeError):
+                    b"\xff\x00\x1b$+2AA-".decode(codec)

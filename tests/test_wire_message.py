@@ -1,0 +1,193 @@
+"""What a message says of itself, in its header block alone."""
+
+from email.utils import formataddr, getaddresses
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exjournal._wire.message import addresses_of, facts, message_id_of, skip_from_line
+from exjournal.addresses import address_problem
+from strategies import addresses, message_like, plain_addresses
+
+
+class TestFacts:
+    """From, Sender, To, Cc, Subject and Message-ID."""
+
+    def test_all(self) -> None:
+        """Each field is read in its own way."""
+        message = (
+            b"Received: from x\r\n"
+            b"FROM: Alice <alice@example.com>, bob@example.com\r\n"
+            b"Sender: delegate@example.com (d), other@example.com\r\n"
+            b"To: Team: t1@example.com, t2@example.com;,\r\n t3@example.com\r\n"
+            b"cc: \r\n carol@example.com\r\n"
+            b"Subject: =?utf-8?q?caf=C3=A9?=\r\n au lait\r\n"
+            b"Message-Id: <1@example.com>\r\n"
+            b"\r\n"
+            b"To: body@example.com\r\n"
+        )
+        assert facts(message, 0, len(message)) == (
+            ("alice@example.com", "bob@example.com"),
+            "delegate@example.com",
+            ("t1@example.com", "t2@example.com", "t3@example.com"),
+            ("carol@example.com",),
+            "caf\u00e9 au lait",
+            "<1@example.com>",
+        )
+
+    @pytest.mark.parametrize("message", [b"", b"\r\n", b"body", b"\r\nFrom: x@example.com\r\n", b"From x\n"])
+    def test_nothing(self, message: bytes) -> None:
+        """What is absent is empty."""
+        assert facts(message, 0, len(message)) == ((), "", (), (), "", "")
+
+    def test_in_place(self) -> None:
+        """A message inside other data is read in its own span."""
+        before, message = b"To: no@example.com\n\n", b"From x\nSubject: yes\nTo: a@example.com"
+        data = before + message + b"\nCc: no@example.com\n\n"
+        assert facts(data, len(before), len(before + message)) == ((), "", ("a@example.com",), (), "yes", "")
+
+    @given(message_like())
+    def test_valid(self, message: bytes) -> None:
+        """Every address that is told could be a sender or recipient."""
+        told = facts(message, 0, len(message))
+        sender = (told.sender,) if told.sender else ()
+        assert not any(map(address_problem, (*told.authors, *sender, *told.to, *told.cc)))
+
+
+class TestFromLine:
+    """A line that a mailbox file left before the header."""
+
+    @pytest.mark.parametrize(
+        ("data", "begin"),
+        [
+            (b"From alice Thu Feb 29 12:30:45 2024\r\nTo: x", 37),
+            (b"From x\nTo: y", 7),
+            (b"From x", 6),
+            (b"From ", 5),
+            (b"From: x\n", 0),
+            (b"from x\n", 0),
+            (b" From x\n", 0),
+            (b"From : x\n", 0),
+            (b"", 0),
+        ],
+    )
+    def test_skipped(self, data: bytes, begin: int) -> None:
+        """It is passed over to its end; a From field is none."""
+        assert skip_from_line(data, 0, len(data)) == begin
+        assert skip_from_line(b"ab" + data, 2, len(data) + 2) == begin + 2
+
+
+class TestMessageId:
+    """A Message-ID as written, on one line."""
+
+    @pytest.mark.parametrize(
+        ("value", "message_id"),
+        [
+            (b" <1@example.com>\r", "<1@example.com>"),
+            (b"\r\n <1@example.com>", "<1@example.com>"),
+            (b" <1@ example.com>", "<1@ example.com>"),
+            (b" <1@\r\n\texample.com> ", "<1@ example.com>"),
+            (b" a\rb\0c", "a b c"),
+            (b" <\xc3\xa9>", "<\u00e9>"),
+            (b" <\xe9>", "<\u00e9>"),
+            (b" <\xc2\x85>", "< >"),
+            (b"", ""),
+            (b" \r\n ", ""),
+        ],
+    )
+    def test_as_written(self, value: bytes, message_id: str) -> None:
+        """Brackets and all, unfolded, with stray controls made blanks."""
+        assert message_id_of(value) == message_id
+
+    @given(st.binary(max_size=40))
+    def test_one_line(self, value: bytes) -> None:
+        """Whatever the octets, it stands on one line without outer blanks."""
+        message_id = message_id_of(value.replace(b"\n", b"\n "))
+        assert not {"\r", "\n", "\0"} & {*message_id}
+        assert message_id == message_id.strip()
+
+
+class TestAddressesOf:
+    """The bare addresses of an address list (RFC 5322 section 3.4), as senders write it."""
+
+    @pytest.mark.parametrize(
+        ("value", "found"),
+        [
+            ("a@example.com", ["a@example.com"]),
+            ("a@example.com, b@example.com;c@example.com", ["a@example.com", "b@example.com", "c@example.com"]),
+            (",, a@example.com ,;", ["a@example.com"]),
+            ("A <a@example.com>", ["a@example.com"]),
+            ('"A, B" <a@example.com>, C <c@example.com>', ["a@example.com", "c@example.com"]),
+            ('"x@example.com" <a@example.com>', ["a@example.com"]),
+            ('"A \\" <x@example.com>" <a@example.com>', ["a@example.com"]),
+            ('"a b"@example.com', ['"a b"@example.com']),
+            ('Name "a, b"@example.com', ['"a, b"@example.com']),
+            ('<"a>b"@example.com>', []),
+            ("a@example.com (comment, with x@example.com)", ["a@example.com"]),
+            ("(a (nested \\) comment)) a@example.com (b) , c@example.com", ["a@example.com", "c@example.com"]),
+            ("a@example.com )", ["a@example.com"]),
+            (
+                "Group: a@example.com, B <b@example.com>;, c@example.com",
+                ["a@example.com", "b@example.com", "c@example.com"],
+            ),
+            ("undisclosed-recipients:;", []),
+            ("Group: ;", []),
+            ("<@a.example,@b.example:c@example.com>", ["c@example.com"]),
+            ("a@[IPv6:2001:db8::1], b@[192.0.2.1]", ["a@[IPv6:2001:db8::1]", "b@[192.0.2.1]"]),
+            ("a @ example.com", ["a@example.com"]),
+            ("a\t@\texample.com", ["a@example.com"]),
+            ("<a@example.com> <b@example.com>", ["a@example.com"]),
+            ("a@example.com b@example.com", ["b@example.com"]),
+            ("Name", []),
+            ("<Name>", []),
+            ("<>", []),
+            ("<a@example.com", ["a@example.com"]),
+            ("a@example.com>", ["a@example.com"]),
+            ("< a@example.com >", ["a@example.com"]),
+            ("<<a@example.com>>", ["a@example.com"]),
+            ("a@example.com <", ["a@example.com"]),
+            ('"never closed <a@example.com>', []),
+            ("(never closed a@example.com", []),
+            ("[a@example.com", ["[a@example.com"]),
+            ("a@example.com]", ["a@example.com]"]),
+            ('a@example.com "\\', ["a@example.com"]),
+            ('"\\', []),
+            ("\u00e9@b\u00fccher.example", ["\u00e9@b\u00fccher.example"]),
+            ("a" * 559 + "@example.com", ["a" * 559 + "@example.com"]),
+            ("a" * 560 + "@example.com", []),
+            ("a\0@example.com, b@example.com", ["b@example.com"]),
+            ("mailto:a@example.com", ["a@example.com"]),
+            ("=?utf-8?q?a=40example=2Ecom?= <b@example.com>", ["b@example.com"]),
+            ("", []),
+        ],
+    )
+    def test_lists(self, value: str, found: list[str]) -> None:
+        """Of mailboxes and of the members of groups, in order; what is no address is left out."""
+        assert [*addresses_of(value.encode())] == found
+
+    def test_folded(self) -> None:
+        """A fold is a blank."""
+        assert addresses_of(b" A\r\n <a@example.com>,\n\tb@example.com") == ("a@example.com", "b@example.com")
+
+    @given(
+        st.lists(plain_addresses(), max_size=6), st.sampled_from(["{}", "Name <{}>", '"N, M" <{}>', "{} (x)", "G: {};"])
+    )
+    def test_written_and_read(self, given_addresses: list[str], form: str) -> None:
+        """Addresses written in any form are read again."""
+        value = ", ".join([form.format(address) for address in given_addresses])
+        assert [*addresses_of(value.encode())] == given_addresses
+
+    @given(st.lists(st.tuples(st.text(st.sampled_from('ab ,"()<>@:'), max_size=8), plain_addresses()), max_size=4))
+    def test_agrees_with_the_standard_library(self, pairs: list[tuple[str, str]]) -> None:
+        """What the standard library writes is read as the standard library reads it."""
+        pairs = [(name, address) for name, address in pairs if address.isascii() and "[" not in address]
+        value = ", ".join([formataddr(pair) for pair in pairs])
+        if value:
+            assert [*addresses_of(value.encode())] == [address for _, address in getaddresses([value])]
+
+    @settings(max_examples=300)
+    @given(st.text("\"'()<>[],:;@\\ \tab.", max_size=40) | addresses())
+    def test_total(self, value: str) -> None:
+        """Any value has valid addresses or none."""
+        assert not any(map(address_problem, addresses_of(value.encode())))
