@@ -35,7 +35,7 @@ _CHARSET = re.compile(rb'charset="?([A-Za-z0-9-]+)["\s;]', re.IGNORECASE)
 _ASCII_SUPERSETS = frozenset((b"us-ascii", b"utf-8", b"iso-8859-1"))
 _REQUIRED = (DefectCode.SENDER_MISSING, DefectCode.SUBJECT_MISSING, DefectCode.MESSAGE_ID_MISSING)
 _GUESSED = (DefectCode.BOUNDARY_MISSING, DefectCode.BOUNDARY_MISMATCH)
-_OPTIONAL = frozenset((b"on-behalf-of", b"label", b"mailbox", b"sentutc", b"receivedutc"))
+_OPTIONAL = ("on_behalf_of", "label", "mailbox", "sent_utc", "received_utc")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _LINES = re.compile(r"lines? (\d+)(?: to (\d+))?")
 # What a report that this library wrote can still be told of: the original is whatever it is.
@@ -128,9 +128,8 @@ def _check_lines(data: bytes, result: ParsedReport) -> None:
     lines = bytes(text).removeprefix(_BYTE_ORDER_MARK).replace(b"\r\n", b"\n").split(b"\n")
     written = [line for line in lines if line.strip(b" \t\r")]
     codes = [defect.code for defect in result.defects]
-    labels = {line.partition(b":")[0].strip(b" \t").lower() for line in written if b":" in line}
-    # An optional field without a value says what its absence says.
-    fields = sum(code not in codes for code in _REQUIRED) + len(_OPTIONAL & labels)
+    fields = sum(code not in codes for code in _REQUIRED)
+    fields += sum(getattr(result.report, name) is not None for name in _OPTIONAL)
     folds = 0
     for defect in result.defects:
         if defect.code is DefectCode.FOLDED_LINE and (found := _LINES.fullmatch(defect.detail)) is not None:

@@ -22,6 +22,7 @@ from exjournal import (
     parse_report,
     report_for,
 )
+from exjournal.report_text import REPORT_TEXT_LIMIT
 from strategies import DATE, ORIGINAL, Arguments, a_report, arguments, built, message_like
 
 GUID = rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
@@ -904,3 +905,11 @@ class TestSubjectAndMessageId:
     def test_message_id(self, header: bytes, message_id: str) -> None:
         """The Message-ID is as it was written, on one line."""
         assert told(header).message_id == message_id
+
+
+def test_a_report_text_that_no_reader_takes() -> None:
+    """A report text beyond the reader's own limit is refused when it is written."""
+    recipients = [f"{'x' * 60}{number}@example.com" for number in range(REPORT_TEXT_LIMIT // 80)]
+    with pytest.raises(BuildError) as caught:
+        build_report(JournalReport(sender="", recipients=recipients), None, domain="example.com")
+    assert caught.value.field == "recipients"

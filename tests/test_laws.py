@@ -35,7 +35,7 @@ from exjournal import (
     report_for,
 )
 from exjournal._wire.headers import HEADER_LIMIT
-from exjournal.report_text import _read_any, _read_usual
+from exjournal.report_text import _read_any, read_usual_text
 from strategies import (
     DATE,
     ORIGINAL,
@@ -467,7 +467,7 @@ class TestUsualIsAny:
     def test_same_answer(self, text: str, wide: bool) -> None:
         """Where the quick way has an answer, the thorough one has the same, without an oddity."""
         text = text.replace("\n", "\r\n") if wide else text
-        usual = _read_usual(text)
+        usual = read_usual_text(text)
         if usual is not None:
             thorough = _read_any(text)
             assert usual.values == thorough.values

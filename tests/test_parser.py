@@ -23,7 +23,7 @@ from exjournal import (
 from exjournal._wire.headers import HEADER_LIMIT
 from exjournal._wire.multipart import PART_LIMIT
 from exjournal._wire.parts import NESTING_LIMIT
-from exjournal.parser import REPORT_TEXT_LIMIT
+from exjournal.report_text import REPORT_TEXT_LIMIT
 from strategies import ORIGINAL, PART, TEXT, a_message, a_report, built
 
 PLAIN = b"Content-Type: text/plain"
@@ -810,6 +810,13 @@ class TestOriginal:
         text = TEXT.replace(b"Hello", reported.encode())
         header = PLAIN + b"; charset=utf-8"
         assert parse_report(a_message(text, BARE + original, header=header), strict=True).original == original
+
+    @pytest.mark.parametrize("reported", [b"<1@example.com>", b"<1@example.com> (added by mx.example.net)"])
+    def test_comment_behind_a_message_id(self, reported: bytes) -> None:
+        """A comment that a gateway put behind a Message-ID may stand in the report or not."""
+        original = ORIGINAL.replace(b"<1@example.com>", b"<1@example.com> (added by\r\n mx.example.net)")
+        text = TEXT.replace(b"<1@example.com>", reported)
+        assert parse_report(a_message(text, BARE + original), strict=True).original == original
 
     @pytest.mark.parametrize(
         ("before", "after", "code"),

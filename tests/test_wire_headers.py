@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exjournal import DefectCode, ParseError, parse_report
 from exjournal._wire.headers import (
+    FIELD_LIMIT,
     HEADER_LIMIT,
     decode,
     decode_words,
@@ -23,7 +25,7 @@ from exjournal._wire.headers import (
     unfold,
     value_offset,
 )
-from strategies import lines, message_like
+from strategies import ORIGINAL, built, lines, message_like
 
 PATTERN = field_pattern("to", "subject", "sender", "X-Other")
 
@@ -324,3 +326,31 @@ class TestCharsets:
                 assert isinstance(b"".decode(codec), str)
                 with suppress(UnicodeError):
                     b"\xff\x00\x1b$+2AA-".decode(codec)
+
+
+class TestFieldLimit:
+    """A block with a thousand fields of the wanted names is looked at no further, and that shows."""
+
+    PATTERN = field_pattern("to")
+
+    def test_at_the_limit(self) -> None:
+        """So many fields as the limit allows are no reason to stop."""
+        block = b"To: a\r\n" * (FIELD_LIMIT - 1) + b"\r\n"
+        assert scan(block, 0, len(block), self.PATTERN)[1:] == (len(block), True)
+
+    def test_beyond_the_limit(self) -> None:
+        """The look ends behind the last field that was counted, before the end of the block."""
+        block = b"To: a\r\n" * (FIELD_LIMIT + 5) + b"\r\n"
+        fields, body, complete = scan(block, 0, len(block), self.PATTERN)
+        assert (fields, complete) == ({b"to": b" a\r"}, False)
+        assert body < len(block)
+
+    def test_a_report_says_so(self) -> None:
+        """A report whose outer block is beyond the limit is refused, and an original whose block is has a defect."""
+        many = b"Message-ID: <x@example.com>\r\n" * (FIELD_LIMIT + 5)
+        report = built(ORIGINAL)
+        with pytest.raises(ParseError) as caught:
+            parse_report(many + report)
+        assert caught.value.code is DefectCode.HEADER_TOO_LARGE
+        codes = [defect.code for defect in parse_report(built(many + ORIGINAL)).defects]
+        assert DefectCode.ORIGINAL_HEADER_TOO_LARGE in codes

@@ -18,7 +18,7 @@ from exjournal._wire.octets import find, in_place
 from exjournal.addresses import mailbox_key, same_mailbox
 from exjournal.errors import BuildError
 from exjournal.models import Envelope, JournalReport, Recipient, ReportFormat, Role
-from exjournal.report_text import write_report_text
+from exjournal.report_text import REPORT_TEXT_LIMIT, write_report_text
 
 if TYPE_CHECKING:
     from exjournal._wire.octets import Data
@@ -134,6 +134,8 @@ def build_report(
     if report_id is None:
         report_id = _derived_id(report, messages, domain, internal=internal)
     text_part = _text_part(write_report_text(report))
+    if len(text_part) > REPORT_TEXT_LIMIT:
+        raise BuildError("recipients", f"make a report text of more than {REPORT_TEXT_LIMIT} octets")
     boundary = _boundary(report_id, text_part, *messages)
     encodings = [_encoding(message) for message in messages]
     pieces = [

@@ -20,7 +20,7 @@ from exjournal._wire.headers import (
     value_offset,
 )
 from exjournal._wire.message import message_id_of, skip_from_line
-from exjournal._wire.multipart import Leaf, PartInfo, declared, text_decoded, transfer_decoded
+from exjournal._wire.multipart import ASCII_SUPERSETS, Leaf, PartInfo, declared, text_decoded, transfer_decoded
 from exjournal._wire.octets import in_place
 from exjournal._wire.parts import any_leaves, usual_leaves
 from exjournal.addresses import address_problem
@@ -35,14 +35,12 @@ from exjournal.models import (
     UncheckedPart,
     UncheckedReport,
 )
-from exjournal.report_text import ReportText, read_report_text
+from exjournal.report_text import REPORT_TEXT_LIMIT, ReportText, read_report_text, read_usual_text
 
 if TYPE_CHECKING:
     from exjournal._wire.headers import Fields
     from exjournal._wire.octets import Data, Octets
 
-# Octets of a report text: room for a quarter of a million recipient lines.
-REPORT_TEXT_LIMIT: Final = 16 << 20
 
 _MARKERS: Final = {marker.lower().encode(): marker for marker in (names.MARKER, names.MARKER_IN_TRANSPORT)}
 _MARKERS_2003: Final = {marker.lower().encode(): marker for marker in (names.MARKER_2003, names.MARKER_2003_RIGHT)}
@@ -118,8 +116,11 @@ def _read(octets: "Octets", wanted: ReportFormat | None) -> ParsedReport:
         raise ParseError(DefectCode.HEADER_TOO_LARGE, f"more than {HEADER_LIMIT} octets", body)
     info = declared(outer.get(b"content-type", b""))
     marker = _require_report(octets, start, body, outer, info, wanted)
-    leaves = usual_leaves(octets, body, end, info) or any_leaves(octets, start, body, end, info, defects)
-    text = _find_text(octets, leaves, marker, defects) or _no_text(leaves, marker, body)
+    usual = usual_leaves(octets, body, end, info)
+    text = None if usual is None else _usual_text(octets, usual[0])
+    leaves = usual or any_leaves(octets, start, body, end, info, defects)
+    if text is None:
+        text = _find_text(octets, leaves, marker, defects) or _no_text(leaves, marker, body)
     parts, original, decrypted = _parts(octets, leaves, text, defects)
     if original is None:
         if not any(leaf.info.family == "tnef" for leaf in leaves):
@@ -203,6 +204,16 @@ class _Text(NamedTuple):
     read: ReportText
 
 
+def _usual_text(octets: "Octets", leaf: Leaf) -> _Text | None:
+    """The text of a usual body where it is all Exchange's own, or None: `_find_text` gives the same answer, more slowly."""
+    info, start, end = leaf
+    if info.encoding not in _PLAIN_ENCODINGS or info.charset not in ASCII_SUPERSETS or end - start > REPORT_TEXT_LIMIT:
+        return None
+    raw = octets[start:end]
+    read = read_usual_text(raw.decode("ascii")) if raw.isascii() else None
+    return None if read is None else _Text(leaf, raw, read)
+
+
 def _find_text(octets: "Octets", leaves: list[Leaf], marker: str, defects: Defects) -> _Text | None:
     """The first text part with a sender and recipients; under a marker the first with anything of a report."""
     fallback: tuple[_Text, Defects] | None = None
@@ -277,32 +288,31 @@ def _parts(
     decrypted: Part | None = None
     for leaf in leaves:
         info, start, end = leaf
-        kind = _OTHER
-        content = view[start:end]
+        part = UncheckedPart(_OTHER, info.media_type, info.encoding, view[start:end], start, end - start)
+        parts.append(part)
         if leaf is text.leaf:
-            kind = _TEXT
+            part.kind = _TEXT
             if info.encoding in _DECODED_ENCODINGS:
-                content = memoryview(text.octets)
+                part.content = memoryview(text.octets)
         elif info.family == "message" and decrypted is None:
-            kind = _ORIGINAL if original is None else _DECRYPTED
             if info.encoding not in _PLAIN_ENCODINGS:
                 if info.encoding in _DECODED_ENCODINGS:
                     # Against RFC 2046 section 5.2.1, but met.
                     defects.append(Defect(DefectCode.ORIGINAL_ENCODED, info.encoding, start))
-                content = memoryview(_content(octets, leaf, defects))
+                part.content = memoryview(_content(octets, leaf, defects))
+            if original is None:
+                part.kind = _ORIGINAL
+                original = part
+            else:
+                part.kind = _DECRYPTED
+                decrypted = part
         elif info.family == "tnef":
             defects.append(Defect(DefectCode.ORIGINAL_TNEF, "", start))
         elif info.family == "html" and original is None:
             defects.append(Defect(DefectCode.HTML_TWIN, "", start))
         else:
-            defects.append(Defect(DefectCode.EXTRA_PART, f"part {len(parts) + 1}", start))
-        part = UncheckedPart(kind, info.media_type, info.encoding, content, start, end - start)
+            defects.append(Defect(DefectCode.EXTRA_PART, f"part {len(parts)}", start))
         part.__class__ = Part
-        parts.append(part)
-        if kind is _ORIGINAL:
-            original = part
-        elif kind is _DECRYPTED:
-            decrypted = part
     return parts, original, decrypted
 
 
@@ -341,7 +351,7 @@ def _compare(octets: "Octets", original: Part, values: dict[str, str], defects: 
             defects.append(Defect(code, "", value_offset(octets, start, body, field) if is_plain else offset))
 
 
-_MESSAGE_ID = re.compile(rb"<[^<>]*>")
+_MESSAGE_ID = re.compile(r"<[^<>]*>")
 # Octets of a value that are decoded for a comparison; a longer one agrees only as it stands.
 _COMPARED_LIMIT: Final = 64 << 10
 # The first field of a message, behind a line that a mailbox file left before it.
@@ -356,10 +366,13 @@ def _agree(name: str, value: bytes, reported: str) -> bool:
     """Whether a report names a field's value, decoded or as it was written; folds differ in their blanks."""
     if len(value) > _COMPARED_LIMIT:
         return False
-    if name == "message_id" and (found := _MESSAGE_ID.match(value)) is not None:
-        value = found[0]  # gateways put comments behind it
     words = reported.split()
-    return words == one_line(value).split() or words == decode(unfold(value)).split()
+    if words == one_line(value).split() or words == decode(unfold(value)).split():
+        return True
+    # Gateways put comments behind a Message-ID.
+    own = _MESSAGE_ID.match(decode(value)) if name == "message_id" else None
+    told = _MESSAGE_ID.match(reported)
+    return own is not None and told is not None and own[0] == told[0]
 
 
 _REQUIRED: Final = {
@@ -367,6 +380,11 @@ _REQUIRED: Final = {
     "subject": DefectCode.SUBJECT_MISSING,
     "message_id": DefectCode.MESSAGE_ID_MISSING,
 }
+
+
+# Seldom there: the last fields of JournalReport, in their order.
+_MANAGED_FOLDER: Final = ("label", "mailbox", "sent_utc", "received_utc")
+_NO_MANAGED_FOLDER: Final = (None,) * len(_MANAGED_FOLDER)
 
 
 def _facts(text: _Text, envelope_sender: str | None, defects: Defects) -> JournalReport:
@@ -384,10 +402,7 @@ def _facts(text: _Text, envelope_sender: str | None, defects: Defects) -> Journa
         get("message_id", ""),
         get("on_behalf_of"),
         envelope_sender,
-        get("label"),
-        get("mailbox"),
-        get("sent_utc"),
-        get("received_utc"),
+        *(_NO_MANAGED_FOLDER if values.keys() <= _REQUIRED.keys() else map(get, _MANAGED_FOLDER)),
     )
     report.__class__ = JournalReport
     return report

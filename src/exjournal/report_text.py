@@ -21,7 +21,10 @@ from exjournal.errors import DefectCode
 from exjournal.models import LABEL_LIMIT, JournalReport, Recipient, Role, UncheckedRecipient
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+# Octets of a report text: room for a quarter of a million recipient lines.
+REPORT_TEXT_LIMIT: Final = 16 << 20
 
 _ROLES: Final = {str(role): role for role in Role}
 _ROLES_ANY_CASE: Final = {str(role).lower(): role for role in Role}
@@ -85,7 +88,7 @@ class ReportText:
 
 def read_report_text(text: str, /) -> ReportText:
     """Read a decoded report text; total and linear, whatever the text."""
-    return _read_usual(text) or _read_any(text)
+    return read_usual_text(text) or _read_any(text)
 
 
 # A report text as Exchange writes it: three fields, then recipient lines, every address without quotes or blanks.
@@ -97,7 +100,7 @@ _USUAL_HEAD = re.compile(
 _ADDRESS: Final = itemgetter(2)
 
 
-def _read_usual(text: str) -> ReportText | None:
+def read_usual_text(text: str, /) -> ReportText | None:
     """Read a text that holds nothing but what Exchange writes, or None: `_read_any` gives the same answer, more slowly.
 
     A list of ten thousand members is read here, so what could be asked of each line is asked of all addresses at once.
@@ -156,11 +159,13 @@ def _read_usual(text: str) -> ReportText | None:
 def _read_any(text: str) -> ReportText:
     """Read a text line by line."""
     result = ReportText({}, [])
-    lines = list(enumerate([line.rstrip("\r") for line in text.split("\n")]))
+    lines = [line.rstrip("\r") for line in text.split("\n")]
+    numbers: Sequence[int] = range(len(lines))
     if "\n " in text or "\n\t" in text:
-        lines = _unfolded(lines, result)
+        lines, numbers = _unfolded(lines, result)
     is_foreign = False
-    for index, (number, line) in enumerate(lines):
+    for index, line in enumerate(lines):
+        number = numbers[index]
         label, colon, value = line.partition(":")
         name = label.strip(BLANKS).lower()
         if not line.strip(BLANKS):
@@ -179,13 +184,13 @@ def _read_any(text: str) -> ReportText:
     return result
 
 
-def _is_foreign(lines: list[tuple[int, str]], start: int, values: dict[str, str]) -> bool:
+def _is_foreign(lines: list[str], start: int, values: dict[str, str]) -> bool:
     """Whether the paragraph at `start`, behind recipient lines, is not all of it report: a message has a To too.
 
     What stands behind such a paragraph is foreign as well: it may be the body of that message.
     """
     for index in range(start, len(lines)):
-        label, colon, _ = lines[index][1].partition(":")
+        label, colon, _ = lines[index].partition(":")
         name = label.strip(BLANKS).lower()
         if not colon and not name:
             return False
@@ -194,26 +199,28 @@ def _is_foreign(lines: list[tuple[int, str]], start: int, values: dict[str, str]
     return False
 
 
-def _unfolded(lines: list[tuple[int, str]], result: ReportText) -> list[tuple[int, str]]:
-    """Join lines that a gateway folded; an indented line that cannot be a continuation stays a line of its own."""
-    joined: list[tuple[int, str]] = []
+def _unfolded(lines: list[str], result: ReportText) -> tuple[list[str], list[int]]:
+    """Join lines that a gateway folded, each with its number; an indented line that is no continuation stays one of its own."""
+    joined: list[str] = []
+    numbers: list[int] = []
     pieces: list[str] = []
 
     def close() -> None:
         # A fold after the colon stands where one blank should; elsewhere the blank is the line's own.
         if len(pieces) > 1:
-            joined[-1] = (joined[-1][0], " ".join([pieces[0], *[piece.strip(BLANKS) for piece in pieces[1:]]]))
+            joined[-1] = " ".join([pieces[0], *[piece.strip(BLANKS) for piece in pieces[1:]]])
 
-    for number, line in lines:
+    for number, line in enumerate(lines):
         if line[:1] in _INDENTS and pieces and _continues(pieces, line):
             pieces.append(line)
             result.note(DefectCode.FOLDED_LINE, number)
         else:
             close()
-            joined.append((number, line))
+            joined.append(line)
+            numbers.append(number)
             pieces = [line]
     close()
-    return joined
+    return joined, numbers
 
 
 _INDENTS: Final = (" ", "\t")

@@ -7,6 +7,7 @@ import binascii
 import re
 from collections.abc import Iterator
 from encodings.aliases import aliases
+from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exjournal._wire.lines import BLANKS, FORBIDDEN
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 # Octets. Exchange accepts header blocks of up to 256 KB; this is twice that, and no hostile block costs more than its scan.
 HEADER_LIMIT: Final = 512 << 10
+# Fields of wanted names in one block: a message has each once, or a few times.
+FIELD_LIMIT: Final = 1000
 # Octets in a line without its CRLF (RFC 5322 section 2.1.1).
 LINE_LIMIT: Final = 998
 
@@ -77,12 +80,15 @@ def scan(data: "Octets", start: int, end: int, pattern: FieldPattern, /) -> tupl
         first = pattern.first.match(data, start, limit)
         if first is not None:
             fields[first[1].lower()] = first[2]
-    for found in pattern.inside.finditer(data, begin, limit):
+    last = begin
+    for found in islice(pattern.inside.finditer(data, begin, limit), FIELD_LIMIT):
         ended, name, value = found.groups()
         if ended:
             return fields, found.end(), True
         fields.setdefault(name.lower(), value)
-    return fields, limit, False
+        last = found.end()
+    # More wanted fields than the limit end the look as the end of the octets would.
+    return fields, limit if pattern.inside.search(data, last, limit) is None else last, False
 
 
 def value_offset(data: "Octets", start: int, end: int, name: bytes, /) -> int:
@@ -140,7 +146,7 @@ def decode_words(text: str, /) -> str:
 
 def _decoded_words(words: re.Match[str]) -> str:
     # Senders cut characters between words, so neighbours in one charset are joined as octets first.
-    runs: list[tuple[str, bytes]] = []
+    runs: list[tuple[str, list[bytes]]] = []
     for word in _WORD.finditer(words[0]):
         charset = known_charset(word[1])
         if charset is None:
@@ -154,11 +160,11 @@ def _decoded_words(words: re.Match[str]) -> str:
             )
         except binascii.Error:
             return words[0]
-        if runs and runs[-1][0] == charset:
-            octets = runs.pop()[1] + octets
-        runs.append((charset, octets))
+        if not runs or runs[-1][0] != charset:
+            runs.append((charset, []))
+        runs[-1][1].append(octets)
     try:
-        text = "".join([octets.decode(charset) for charset, octets in runs])
+        text = "".join([b"".join(pieces).decode(charset) for charset, pieces in runs])
     except UnicodeError:
         return words[0]
     return words[0] if FORBIDDEN.search(text) else text

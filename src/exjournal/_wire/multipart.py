@@ -234,6 +234,11 @@ def _delimiters_among_look_alikes(
 ) -> list[_Delimiter]:
     """The same by one pattern for this boundary: dearer to make, and cheaper than a step of the interpreter for each hit."""
     found: list[_Delimiter] = []
+    needle = b"\n--" + boundary
+    # Before the first hit with a fitting octet behind it, or none, there is nothing to look at.
+    hits = [data.find(needle + octet, position, end) for octet in (b"\r", b"\n", b"-", b" ", b"\t")]
+    hits.append(data.find(needle, max(position, end - len(needle)), end))
+    position = min([hit for hit in hits if hit >= 0], default=end)
     # The line end stays outside the match: the next delimiter may begin with it.
     pattern = re.compile(rb"\n--%b(--)?[ \t]*+(\r?)(?=\n|\Z)" % re.escape(boundary))
     for hit in pattern.finditer(data, position, end):
@@ -266,7 +271,7 @@ _NOT_BASE64: Final = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabc
 
 def text_decoded(raw: bytes, charset: str, /) -> tuple[str, DefectCode | None]:
     """Octets as text: in the declared charset, else UTF-8, else latin-1, so that nothing is replaced and nothing raises."""
-    if charset in _ASCII_SUPERSETS and raw.isascii():
+    if charset in ASCII_SUPERSETS and raw.isascii():
         return raw.decode("ascii"), None
     codec = "us-ascii" if not charset else known_charset(charset)
     if codec in _WIDE and raw.isascii() and b"\0" not in raw:
@@ -285,5 +290,6 @@ def text_decoded(raw: bytes, charset: str, /) -> tuple[str, DefectCode | None]:
     return raw.decode("latin-1"), problem
 
 
-_ASCII_SUPERSETS: Final = frozenset(("", "us-ascii", "ascii", "utf-8", "iso-8859-1", "windows-1252"))
+# Charsets, as they are declared, in which ASCII is ASCII.
+ASCII_SUPERSETS: Final = frozenset(("", "us-ascii", "ascii", "utf-8", "iso-8859-1", "windows-1252"))
 _WIDE: Final = frozenset(("utf_16", "utf_16_be", "utf_16_le", "utf_32", "utf_32_be", "utf_32_le"))
