@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from exjournal import (
@@ -461,6 +461,19 @@ class TestNothingLost:
 
 class TestUsualIsAny:
     """The quick way of reading a report text gives the answer of the thorough one, or none."""
+
+    @settings(max_examples=1000)
+    @given(nearly_usual_texts(), st.lists(st.sampled_from(["\n", "\r\n", ": \n", "\r"]), min_size=1, max_size=4))
+    @example("Sender: a\nSubject: b\nMessage-Id: c\nCc: b@y, Expanded: l@z\nBcc: \nTo: a@x\n", ["\r\n"] * 3 + [": \n"])
+    def test_same_answer_whatever_the_line_ends(self, text: str, ends: list[str]) -> None:
+        """Line ends of several kinds, and what looks like the end of an address before one, mislead neither way."""
+        first, *lines = text.split("\n")
+        text = first + "".join([ends[number % len(ends)] + line for number, line in enumerate(lines)])
+        usual = read_usual_text(text)
+        if usual is not None:
+            thorough = _read_any(text)
+            assert (usual.values, usual.recipients) == (thorough.values, thorough.recipients)
+            assert thorough.unparsed == thorough.oddities == []
 
     @settings(max_examples=1000)
     @given(nearly_usual_texts(), st.booleans())

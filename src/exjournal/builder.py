@@ -23,6 +23,12 @@ from exjournal.report_text import REPORT_TEXT_LIMIT, write_report_text
 if TYPE_CHECKING:
     from exjournal._wire.octets import Data
 
+# Looking a member up on its enumeration calls a function on Python 3.11.
+_ENVELOPE: Final = ReportFormat.ENVELOPE
+_TRANSPORT_MARKER: Final = f"{names.MARKER_IN_TRANSPORT}:\r\n"
+_PLAIN_MARKER: Final = f"{names.MARKER}:\r\n"
+_GENERATED: Final = f"Auto-Submitted: auto-generated\r\n{names.GENERATED_SOURCE}: Journal Agent\r\n"
+_MUST_DELIVER: Final = f"{names.TRANSPORT_PROPERTIES}: MustDeliver=True;\r\n"
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -111,7 +117,7 @@ def build_report(
 
     Raises BuildError, whose `.field` names the argument.
     """
-    if format != ReportFormat.ENVELOPE:
+    if format != _ENVELOPE:
         raise BuildError("format", f"this version writes {ReportFormat.ENVELOPE} only")
     if not report.recipients:
         raise BuildError("recipients", "a report names at least one recipient")
@@ -234,13 +240,11 @@ def _outer_fields(
     has_parent = len(parent) < LINE_LIMIT and _VISIBLE_ASCII.fullmatch(parent) is not None
     lines.append(
         (
-            f"Sender:\r\n\t<{names.SYSTEM_SENDER}@{domain}>\r\n"
-            f"Message-ID: {report_id}\r\n"
-            f"Date: {date}\r\n"
-            f"{names.MARKER_IN_TRANSPORT if internal else names.MARKER}:\r\n"
+            f"Sender:\r\n\t<{names.SYSTEM_SENDER}@{domain}>\r\nMessage-ID: {report_id}\r\nDate: {date}\r\n"
+            + (_TRANSPORT_MARKER if internal else _PLAIN_MARKER)
             + (f"{names.PARENT_MESSAGE_ID}:\r\n\t{parent}\r\n" if has_parent else "")
-            + f"Auto-Submitted: auto-generated\r\n{names.GENERATED_SOURCE}: Journal Agent\r\n"
-            + (f"{names.TRANSPORT_PROPERTIES}: MustDeliver=True;\r\n" if internal else "")
+            + _GENERATED
+            + (_MUST_DELIVER if internal else "")
         ).encode("ascii")
     )
     if report.envelope_sender is not None:

@@ -11,7 +11,6 @@ verbatim in `unparsed`.
 
 import re
 from itertools import repeat
-from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from exjournal._wire import names
@@ -97,7 +96,7 @@ _USUAL_HEAD = re.compile(
 )
 
 
-_ADDRESS: Final = itemgetter(2)
+_LINE_BEGINS: Final = {f"\n{label}": role for label, role in _ROLES.items()}
 
 
 def read_usual_text(text: str, /) -> ReportText | None:
@@ -120,11 +119,13 @@ def read_usual_text(text: str, /) -> ReportText | None:
         if "\n" not in together:
             roles: Iterator[Role] = repeat(_ROLES[label], len(addresses))
         else:  # lines of several kinds
-            # Taken apart twice: ten thousand triples that live until the end would cost more.
-            lines = tail.split(line_end)
-            roles = iter([_ROLES[label] for label, _, _ in map(str.partition, lines, repeat(": "))])
-            addresses = list(map(_ADDRESS, map(str.partition, lines, repeat(": "))))
+            # Labels and addresses in turn; a label that begins no line is none.
+            pieces = ("\n" + tail.replace(line_end, ": \n")).split(": ")
+            roles = iter(list(map(_LINE_BEGINS.__getitem__, pieces[::2])))
+            addresses = pieces[1::2]
             together = "".join(addresses)
+            if len(pieces) % 2 or tail.count("\n") != tail.count(line_end):
+                return None
     except KeyError:
         return None
     if " " in together or "<" in together or ">" in together or '"' in together or "," in together:
