@@ -60,7 +60,6 @@ _INNER_MARKERS = field_pattern(*_MARKER_PATTERNS)
 
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _ODD_BEGINNINGS: Final = (b"\xef", b"\r", b"\n", b"F")
-_BLANK_LINES = re.compile(rb"[\r\n]*")
 _PLAIN_ENCODINGS: Final = frozenset(("", "7bit", "8bit", "binary"))
 _DECODED_ENCODINGS: Final = frozenset(("base64", "quoted-printable"))
 # Looking a member up on its enumeration calls a function on Python 3.11; a report needs ten of them.
@@ -157,8 +156,7 @@ def _begin(octets: "Octets", defects: Defects) -> int:
         start = 3
     if octets[start : start + 1] in (b"\r", b"\n"):
         defects.append(Defect(DefectCode.LEADING_BLANK_LINES, "", start))
-        blank = _BLANK_LINES.match(octets, start)
-        start = blank.end() if blank is not None else start
+        start = len(octets) - len(octets[start:].lstrip(b"\r\n"))
     behind = skip_from_line(octets, start, len(octets))
     if behind != start:
         defects.append(Defect(DefectCode.LEADING_FROM_LINE, "", start))

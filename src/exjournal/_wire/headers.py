@@ -80,15 +80,15 @@ def scan(data: "Octets", start: int, end: int, pattern: FieldPattern, /) -> tupl
         first = pattern.first.match(data, start, limit)
         if first is not None:
             fields[first[1].lower()] = first[2]
-    last = begin
-    for found in islice(pattern.inside.finditer(data, begin, limit), FIELD_LIMIT):
+    matches = pattern.inside.finditer(data, begin, limit)
+    for found in islice(matches, FIELD_LIMIT):
         ended, name, value = found.groups()
         if ended:
             return fields, found.end(), True
         fields.setdefault(name.lower(), value)
-        last = found.end()
     # More wanted fields than the limit end the look as the end of the octets would.
-    return fields, limit if pattern.inside.search(data, last, limit) is None else last, False
+    beyond = next(matches, None)
+    return fields, limit if beyond is None else beyond.start(), False
 
 
 def value_offset(data: "Octets", start: int, end: int, name: bytes, /) -> int:
