@@ -125,7 +125,7 @@ def _check_lines(data: bytes, result: ParsedReport) -> None:
     if not _lines_are_lines(data):
         return
     text = next(part.content for part in result.parts if part.kind is PartKind.TEXT)
-    lines = bytes(text).removeprefix(_BYTE_ORDER_MARK).replace(b"\r\n", b"\n").split(b"\n")
+    lines = [line.rstrip(b"\r") for line in bytes(text).removeprefix(_BYTE_ORDER_MARK).split(b"\n")]
     written = [line for line in lines if line.strip(b" \t\r")]
     codes = [defect.code for defect in result.defects]
     fields = sum(code not in codes for code in _REQUIRED)
