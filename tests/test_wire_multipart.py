@@ -92,11 +92,6 @@ class TestDeclared:
         """A type belongs to the family that it is read as."""
         assert declared(value).family == family
 
-    def test_is_declared(self) -> None:
-        """An absent type is told from one that says what it would mean."""
-        assert not declared(b" ").is_declared
-        assert declared(b" text/plain").is_declared
-
     @given(st.binary(max_size=80) | st.text("boundary*=\";\\/% '0123 \t\r\nx", max_size=80).map(str.encode))
     def test_total(self, value: bytes) -> None:
         """Any value declares something."""

@@ -188,7 +188,7 @@ def _boundary(report_id: str, *contents: bytes) -> bytes:
 def _encoding(message: bytes) -> bytes:
     """What a message needs of its transport (RFC 2045 section 6.2).
 
-    Line lengths and bare line ends are left unlooked at: that would cost ten times the rest of the writing.
+    Line lengths and bare line ends are left unlooked at: that would cost several times the rest of the writing.
     """
     if b"\0" in message:
         return b"binary"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 from exjournal._wire import names
 from exjournal._wire.headers import (
+    FIELD_LIMIT,
     HEADER_LIMIT,
     decode,
     decode_words,
@@ -58,6 +59,7 @@ _OUTER = field_pattern(
 _INNER = field_pattern("subject", "message-id", "content-type")
 _INNER_MARKERS = field_pattern(*_MARKER_PATTERNS)
 
+_BLOCK_LIMITS: Final = f"more than {HEADER_LIMIT} octets, or {FIELD_LIMIT} fields of the names looked for"
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _ODD_BEGINNINGS: Final = (b"\xef", b"\r", b"\n", b"F")
 _PLAIN_ENCODINGS: Final = frozenset(("", "7bit", "8bit", "binary"))
@@ -112,7 +114,7 @@ def _read(octets: "Octets", wanted: ReportFormat | None) -> ParsedReport:
         raise ParseError(DefectCode.EMPTY)
     outer, body, complete = scan(octets, start, end, _OUTER)
     if not complete and body < end:
-        raise ParseError(DefectCode.HEADER_TOO_LARGE, f"more than {HEADER_LIMIT} octets", body)
+        raise ParseError(DefectCode.HEADER_TOO_LARGE, _BLOCK_LIMITS, body)
     info = declared(outer.get(b"content-type", b""))
     marker = _require_report(octets, start, body, outer, info, wanted)
     usual = usual_leaves(octets, body, end, info)
@@ -332,7 +334,7 @@ def _compare(octets: "Octets", original: Part, values: dict[str, str], defects: 
     start = first.start(1)
     inner, body, complete = scan(octets, start, end, _INNER)
     if not complete and body < end:
-        defects.append(Defect(DefectCode.ORIGINAL_HEADER_TOO_LARGE, f"more than {HEADER_LIMIT} octets", offset))
+        defects.append(Defect(DefectCode.ORIGINAL_HEADER_TOO_LARGE, _BLOCK_LIMITS, offset))
     if (
         b"multipart/mixed" in inner.get(b"content-type", b"").lower()
         and (b"journal-report" in (block := octets[start:body].lower()) or names.MARKER_2003_VALUE in block)

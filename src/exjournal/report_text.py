@@ -137,7 +137,7 @@ def read_usual_text(text: str, /) -> ReportText | None:
     if len(together) > ADDRESS_LIMIT and max(map(len, addresses)) > ADDRESS_LIMIT:
         return None
     redirected = "\0" in together
-    # Made at once and filled field by field: calling the class for each takes twice as long.
+    # Made at once and filled field by field: calling the class for each takes longer.
     recipients = list(map(object.__new__, repeat(UncheckedRecipient, len(addresses))))
     real = Recipient
     for recipient, address, role in zip(recipients, addresses, roles, strict=True):

@@ -34,7 +34,6 @@ class PartInfo(NamedTuple):
     encoding: str
     charset: str
     boundary: bytes
-    is_declared: bool  # an absent type is text/plain (RFC 2045 section 5.2)
 
 
 def _family(media_type: str) -> str:
@@ -86,7 +85,7 @@ def declared(content_type: bytes, encoding: bytes = b"", /) -> PartInfo:
     """Read the values of Content-Type and Content-Transfer-Encoding; what is absent is empty, and an absent type text/plain."""
     usual = _USUAL_MULTIPART.fullmatch(content_type)
     if usual is not None:
-        return PartInfo("multipart/mixed", "multipart", "", "", usual[1], is_declared=True)
+        return PartInfo("multipart/mixed", "multipart", "", "", usual[1])
     text = decode(unfold(content_type[:_VALUE_LIMIT]))
     token = _TOKEN.match(text)
     media_type = token[1].lower() if token is not None else ""
@@ -105,7 +104,6 @@ def declared(content_type: bytes, encoding: bytes = b"", /) -> PartInfo:
         charset.lower(),
         # Trailing blanks cannot be part of a boundary (RFC 2046 section 5.1.1).
         boundary.rstrip().encode("utf-8", "surrogateescape"),
-        bool(text),
     )
 
 
