@@ -23,6 +23,7 @@ ALLOWED: dict[str, set[str]] = {
     "_wire.parts": {"_wire.multipart", "_wire.octets", "errors"},
     "models": {"_wire.headers", "_wire.lines", "addresses", "errors"},
     "report_text": {"_wire.lines", "_wire.names", "addresses", "errors", "models"},
+    "usual": {"_wire.lines", "_wire.multipart", "_wire.octets", "addresses", "models", "report_text"},
     "builder": {
         "_wire.headers",
         "_wire.message",
@@ -44,6 +45,7 @@ ALLOWED: dict[str, set[str]] = {
         "errors",
         "models",
         "report_text",
+        "usual",
     },
     "": {"addresses", "builder", "errors", "models", "parser"},
     "cli": {""},

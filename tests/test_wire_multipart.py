@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from exjournal import Defect, DefectCode, ParseError
+from exjournal import DefectCode, ParseError
 from exjournal._wire.headers import HEADER_LIMIT
 from exjournal._wire.multipart import (
     PART_LIMIT,
@@ -23,7 +23,7 @@ from exjournal._wire.multipart import (
     transfer_decoded,
 )
 from exjournal._wire.octets import find, in_place
-from exjournal._wire.parts import any_leaves, usual_leaves
+from exjournal._wire.parts import leaves_of
 
 
 class TestDeclared:
@@ -320,86 +320,14 @@ class TestBodySpans:
         )
 
 
-_EDGES = st.sampled_from([b"--b\r\n", b"--b\n", b"--b--\r\n", b"--b--\n", b"--b--", b"--bb\r\n", b"--b \r\n"])
-_PIECES = st.sampled_from(
-    [
-        b"\r\n",
-        b"\n",
-        b"Content-Type: text/plain\r\n\r\n",
-        b"Content-Type: text/plain\n\n",
-        b"Content-Type: message/rfc822\r\n\r\n",
-        b"Content-Type: message/rfc822\n\n",
-        b"Content-Type: text/html\r\n\r\n",
-        b"X: " + b"y" * 600 + b"\r\n",
-        b"Subject: x\r\n\r\nbody",
-        b"\r",
-        b"x",
-    ]
-)
-
-
-@st.composite
-def nearly_usual_bodies(draw: st.DrawFn) -> bytes:
-    """A body of two parts as Exchange writes it, sometimes with a piece too many."""
-    end = draw(st.sampled_from([b"\r\n", b"\n"]))
-    pieces = [
-        draw(st.sampled_from([b"", b"", b"", b"\r\n", b"\n"])),
-        b"--b" + end,
-        b"Content-Type: text/plain" + end + end,
-        draw(st.sampled_from([b"", b"text", b"text\r", b"text" + end])) + end,
-        b"--b" + end,
-        b"Content-Type: message/rfc822" + end + end,
-        draw(st.sampled_from([b"", b"X: y\r\n\r\n", b"x\r", b"\n", b"--bb" + end])) + end,
-        b"--b--" + end,
-    ]
-    for _ in range(draw(st.integers(0, 2))):
-        place = draw(st.integers(0, len(pieces) - 1))
-        match draw(st.integers(0, 3)):
-            case 0:
-                pieces.insert(place, draw(_EDGES | _PIECES))
-            case 1:
-                pieces[place] = draw(_EDGES | _PIECES)
-            case 2:
-                del pieces[place]
-            case _:
-                pieces[place] = pieces[place].replace(b"\r\n", b"\n")
-    return b"".join(pieces)
-
-
-class TestUsualIsAny:
-    """The quick way of finding the parts gives the answer of the thorough one, or none."""
-
-    @settings(max_examples=600)
-    @given(nearly_usual_bodies(), st.sampled_from([b"multipart/mixed; boundary=b", b"text/plain", b"multipart/mixed"]))
-    def test_same_answer(self, body: bytes, content_type: bytes) -> None:
-        """Where the quick way has an answer, the thorough one has the same, without a defect."""
-        data = b"X: y\n\n" + body
-        info = declared(content_type)
-        usual = usual_leaves(data, 6, len(data), info)
-        if usual is not None:
-            defects: list[Defect] = []
-            assert usual == any_leaves(data, 0, 6, len(data), info, defects)
-            assert defects == []
-
-    @pytest.mark.parametrize("end", [b"\r\n", b"\n"])
-    @pytest.mark.parametrize("before", [b"", b"\r\n", b"\n"])
-    def test_taken(self, end: bytes, before: bytes) -> None:
-        """A body as Exchange writes it is read the quick way."""
-        body = before + b"--b" + end + end + b"text" + end + b"--b" + end + b"Content-Type: message/rfc822" + end + end
-        data = b"\n" + body + b"--b--" + end
-        assert usual_leaves(data, 1, len(data), declared(b"multipart/mixed; boundary=b")) is None
-        data = (
-            b"\n" + body.replace(b"--b" + end + end, b"--b" + end + b"X: y" + end + end) + b"z" + end + b"--b--" + end
-        )
-        leaves = usual_leaves(data, 1, len(data), declared(b"multipart/mixed; boundary=b"))
-        assert leaves is not None
-        assert [data[leaf.start : leaf.end] for leaf in leaves] == [b"text", b"z"]
+class TestLeaves:
+    """The parts that hold no parts themselves."""
 
     def test_too_many_parts(self) -> None:
-        """The thorough way refuses a body of too many parts."""
+        """A body of too many parts is refused."""
         data = b"\n" + b"--b\n" * 1000
         with pytest.raises(ParseError) as caught:
-            any_leaves(data, 0, 1, len(data), declared(b"multipart/mixed; boundary=b"), [])
+            leaves_of(data, 0, 1, len(data), declared(b"multipart/mixed; boundary=b"), [])
         assert caught.value.code is DefectCode.TOO_MANY_PARTS
 
 

@@ -358,8 +358,8 @@ def unchecked(cls: type[Value], /) -> Callable[..., Value]:
     return make_dataclass(cls.__name__, list(names), slots=True, eq=False, repr=False)
 
 
-# The reader sets attributes of these two, which no type of a frozen class allows.
+# The reader sets attributes of these, which no type of a frozen class allows.
 UncheckedRecipient: Any = unchecked(Recipient)
 UncheckedPart: Any = unchecked(Part)
-UncheckedReport = unchecked(JournalReport)
-UncheckedParsedReport = unchecked(ParsedReport)
+UncheckedReport: Any = unchecked(JournalReport)
+UncheckedParsedReport: Any = unchecked(ParsedReport)

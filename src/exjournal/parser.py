@@ -21,9 +21,9 @@ from exjournal._wire.headers import (
     value_offset,
 )
 from exjournal._wire.message import message_id_of, skip_from_line
-from exjournal._wire.multipart import ASCII_SUPERSETS, Leaf, PartInfo, declared, text_decoded, transfer_decoded
+from exjournal._wire.multipart import PLAIN_ENCODINGS, Leaf, PartInfo, declared, text_decoded, transfer_decoded
 from exjournal._wire.octets import in_place
-from exjournal._wire.parts import any_leaves, usual_leaves
+from exjournal._wire.parts import leaves_of
 from exjournal.addresses import address_problem
 from exjournal.errors import Defect, DefectCode, InvalidValue, ParseError
 from exjournal.models import (
@@ -36,7 +36,8 @@ from exjournal.models import (
     UncheckedPart,
     UncheckedReport,
 )
-from exjournal.report_text import REPORT_TEXT_LIMIT, ReportText, read_report_text, read_usual_text
+from exjournal.report_text import REPORT_TEXT_LIMIT, ReportText, read_report_text
+from exjournal.usual import read_usual
 
 if TYPE_CHECKING:
     from exjournal._wire.headers import Fields
@@ -58,11 +59,12 @@ _OUTER = field_pattern(
 # Markers are looked for, at twice the time, only in what could be a report: multipart/mixed, with a marker's words.
 _INNER = field_pattern("subject", "message-id", "content-type")
 _INNER_MARKERS = field_pattern(*_MARKER_PATTERNS)
+# The word that every marker holds; an expression that begins with one plain octet is searched for at the speed of that octet.
+_MARKER_WORDS: Final = (re.compile(rb"J(?i:ournal-?report)"), re.compile(rb"j(?i:ournal-?report)"))
 
 _BLOCK_LIMITS: Final = f"more than {HEADER_LIMIT} octets, or {FIELD_LIMIT} fields of the names looked for"
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _ODD_BEGINNINGS: Final = (b"\xef", b"\r", b"\n", b"F")
-_PLAIN_ENCODINGS: Final = frozenset(("", "7bit", "8bit", "binary"))
 _DECODED_ENCODINGS: Final = frozenset(("base64", "quoted-printable"))
 # Looking a member up on its enumeration calls a function on Python 3.11; a report needs ten of them.
 _ENVELOPE: Final = ReportFormat.ENVELOPE
@@ -72,6 +74,7 @@ _DECRYPTED: Final = PartKind.DECRYPTED
 _OTHER: Final = PartKind.OTHER
 
 Defects = list[Defect]
+_new = object.__new__
 
 
 def detect_format(data: "Data", /) -> ReportFormat | None:
@@ -115,39 +118,41 @@ def _read(octets: "Octets", wanted: ReportFormat | None) -> ParsedReport:
     outer, body, complete = scan(octets, start, end, _OUTER)
     if not complete and body < end:
         raise ParseError(DefectCode.HEADER_TOO_LARGE, _BLOCK_LIMITS, body)
-    info = declared(outer.get(b"content-type", b""))
-    marker = _require_report(octets, start, body, outer, info, wanted)
-    usual = usual_leaves(octets, body, end, info)
-    text = None if usual is None else _usual_text(octets, usual[0])
-    leaves = usual or any_leaves(octets, start, body, end, info, defects)
-    if text is None:
-        text = _find_text(octets, leaves, marker, defects) or _no_text(leaves, marker, body)
-    parts, original, decrypted = _parts(octets, leaves, text, defects)
-    if original is None:
-        if not any(leaf.info.family == "tnef" for leaf in leaves):
-            defects.append(Defect(DefectCode.ORIGINAL_MISSING, "", end))
-    else:
-        _compare(octets, original, text.read.values, defects)
+    content_type = outer.get(b"content-type", b"")
+    outer_defects: Defects = []
     envelope_sender = None
     if _ENVELOPE_SENDER in outer:
-        envelope_sender = _envelope_sender(octets, start, body, outer[_ENVELOPE_SENDER], defects)
+        envelope_sender = _envelope_sender(octets, start, body, outer[_ENVELOPE_SENDER], outer_defects)
     report_id = message_id_of(outer.get(b"message-id", b""))
     if not report_id:
-        defects.append(Defect(DefectCode.REPORT_ID_MISSING, "", start))
-    result = UncheckedParsedReport(
-        _facts(text, envelope_sender, defects),
-        _ENVELOPE,
-        marker or "caller",
-        report_id,
-        octets[start:body],
-        tuple(parts),
-        tuple(defects),
-        tuple(text.read.unparsed),
-        None if original is None else original.content,
-        None if decrypted is None else decrypted.content,
-    )
+        outer_defects.append(Defect(DefectCode.REPORT_ID_MISSING, "", start))
+    marker = _envelope_marker(outer) if wanted is None else ""
+    usual = read_usual(octets, body, end, content_type, envelope_sender) if marker else None
+    if usual is None:
+        info = declared(content_type)
+        marker = _require_report(octets, start, body, outer, info, wanted)
+        leaves = leaves_of(octets, start, body, end, info, defects)
+        report, parts, original, decrypted, unparsed = _read_leaves(
+            octets, leaves, body, marker, envelope_sender, defects
+        )
+    else:
+        report, text, original = usual
+        parts, decrypted, unparsed = (text, original), None, ()
+        _compare(octets, original, report.subject, report.message_id, defects)
+    # Filled field by field: calling the class takes longer.
+    result = _new(UncheckedParsedReport)
+    result.report = report
+    result.format = _ENVELOPE
+    result.marker = marker or "caller"
+    result.report_id = report_id
+    result.outer_block = octets[start:body]
+    result.parts = parts
+    result.defects = (*defects, *outer_defects)
+    result.unparsed = unparsed
+    result.original = None if original is None else original.content
+    result.decrypted = None if decrypted is None else decrypted.content
     result.__class__ = ParsedReport
-    return result
+    return result  # type: ignore[no-any-return]
 
 
 def _begin(octets: "Octets", defects: Defects) -> int:
@@ -165,11 +170,19 @@ def _begin(octets: "Octets", defects: Defects) -> int:
     return behind
 
 
-def _marked(fields: "Fields") -> tuple[ReportFormat | None, str]:
-    """The format that a marker names, and the marker."""
+def _envelope_marker(fields: "Fields") -> str:
+    """The marker of the envelope format, "" where there is none."""
     for name, marker in _MARKERS.items():
         if name in fields:  # by presence: the value is empty, or anything
-            return _ENVELOPE, marker
+            return marker
+    return ""
+
+
+def _marked(fields: "Fields") -> tuple[ReportFormat | None, str]:
+    """The format that a marker names, and the marker."""
+    marker = _envelope_marker(fields)
+    if marker:
+        return _ENVELOPE, marker
     for name, marker in _MARKERS_2003.items():
         if unfold(fields.get(name, b"")).lower() == names.MARKER_2003_VALUE:
             return ReportFormat.ENVELOPE_2003, marker
@@ -196,22 +209,35 @@ def _require_report(
     return marker if marked is chosen else ""
 
 
+class _Body(NamedTuple):
+    """What the parts of a report say and hold."""
+
+    report: JournalReport
+    parts: tuple[Part, ...]
+    original: Part | None
+    decrypted: Part | None
+    unparsed: tuple[str, ...]
+
+
+def _read_leaves(
+    octets: "Octets", leaves: list[Leaf], body: int, marker: str, envelope_sender: str | None, defects: Defects
+) -> _Body:
+    text = _find_text(octets, leaves, marker, defects) or _no_text(leaves, marker, body)
+    parts, original, decrypted = _parts(octets, leaves, text, defects)
+    if original is not None:
+        get = text.read.values.get
+        _compare(octets, original, get("subject"), get("message_id"), defects)
+    elif not any(leaf.info.family == "tnef" for leaf in leaves):
+        defects.append(Defect(DefectCode.ORIGINAL_MISSING, "", len(octets)))
+    return _Body(_facts(text, envelope_sender, defects), tuple(parts), original, decrypted, tuple(text.read.unparsed))
+
+
 class _Text(NamedTuple):
     """The report text: which part it is, its octets behind the transfer encoding, and what was read off it."""
 
     leaf: Leaf
     octets: bytes
     read: ReportText
-
-
-def _usual_text(octets: "Octets", leaf: Leaf) -> _Text | None:
-    """The text of a usual body where it is all Exchange's own, or None: `_find_text` gives the same answer, more slowly."""
-    info, start, end = leaf
-    if info.encoding not in _PLAIN_ENCODINGS or info.charset not in ASCII_SUPERSETS or end - start > REPORT_TEXT_LIMIT:
-        return None
-    raw = octets[start:end]
-    read = read_usual_text(raw.decode("ascii")) if raw.isascii() else None
-    return None if read is None else _Text(leaf, raw, read)
 
 
 def _find_text(octets: "Octets", leaves: list[Leaf], marker: str, defects: Defects) -> _Text | None:
@@ -244,7 +270,7 @@ def _no_text(leaves: list[Leaf], marker: str, body: int) -> NoReturn:
 
 def _read_text(octets: "Octets", leaf: Leaf, oddities: Defects) -> _Text:
     info, start, end = leaf
-    raw = octets[start:end] if info.encoding in _PLAIN_ENCODINGS else _content(octets, leaf, oddities)
+    raw = octets[start:end] if info.encoding in PLAIN_ENCODINGS else _content(octets, leaf, oddities)
     if raw[:3] == _BYTE_ORDER_MARK:
         oddities.append(Defect(DefectCode.LEADING_BOM, "in the report text", start))
         text, problem = text_decoded(raw[3:], "utf-8")  # whatever the label says
@@ -257,7 +283,7 @@ def _read_text(octets: "Octets", leaf: Leaf, oddities: Defects) -> _Text:
     if read.oddities:
         # Lines can be found again in the caller's bytes where the octets are those and a line end is a line end.
         starts = [leaf.start]
-        if leaf.info.encoding in _PLAIN_ENCODINGS and raw.count(b"\n") == text.count("\n"):
+        if leaf.info.encoding in PLAIN_ENCODINGS and raw.count(b"\n") == text.count("\n"):
             for line in raw.split(b"\n")[:-1]:
                 starts.append(starts[-1] + len(line) + 1)
         for code, first, last in read.oddities:
@@ -295,7 +321,7 @@ def _parts(
             if info.encoding in _DECODED_ENCODINGS:
                 part.content = memoryview(text.octets)
         elif info.family == "message" and decrypted is None:
-            if info.encoding not in _PLAIN_ENCODINGS:
+            if info.encoding not in PLAIN_ENCODINGS:
                 if info.encoding in _DECODED_ENCODINGS:
                     # Against RFC 2046 section 5.2.1, but met.
                     defects.append(Defect(DefectCode.ORIGINAL_ENCODED, info.encoding, start))
@@ -316,11 +342,12 @@ def _parts(
     return parts, original, decrypted
 
 
-def _compare(octets: "Octets", original: Part, values: dict[str, str], defects: Defects) -> None:
+def _compare(octets: "Octets", original: Part, subject: str | None, message_id: str | None, defects: Defects) -> None:
     """Look at the header block of the original: that there is one, whose it is, and that it agrees with the report text."""
     offset = original.offset
     if original.encoding in _DECODED_ENCODINGS:
-        octets, begin, end = bytes(original.content), 0, len(original.content)
+        octets = bytes(original.content[: HEADER_LIMIT + 1])
+        begin, end = 0, len(octets)
         is_plain = False  # offsets inside an encoded part mean nothing: its beginning stands for them
     else:
         begin, end, is_plain = offset, offset + original.size, True
@@ -337,17 +364,19 @@ def _compare(octets: "Octets", original: Part, values: dict[str, str], defects: 
         defects.append(Defect(DefectCode.ORIGINAL_HEADER_TOO_LARGE, _BLOCK_LIMITS, offset))
     if (
         b"multipart/mixed" in inner.get(b"content-type", b"").lower()
-        and (b"journal-report" in (block := octets[start:body].lower()) or names.MARKER_2003_VALUE in block)
+        and any(word.search(octets, start, body) is not None for word in _MARKER_WORDS)
         and _marked(scan(octets, start, end, _INNER_MARKERS)[0])[0] is not None
     ):
         defects.append(Defect(DefectCode.NESTED_REPORT, "the original is a report itself", offset))
-    for name, field, code in _COMPARED:
-        reported = values.get(name)
+    for field, reported, code in (
+        (b"message-id", message_id, DefectCode.MESSAGE_ID_MISMATCH),
+        (b"subject", subject, DefectCode.SUBJECT_MISMATCH),
+    ):
         if reported is None:
             continue
         value = inner.get(field, b"").strip()
         # Nearly all are equal as they stand; only what is not is decoded with care.
-        if value.decode("latin-1") != reported and not _agree(name, value, reported):
+        if value.decode("latin-1") != reported and not _agree(field, value, reported):
             defects.append(Defect(code, "", value_offset(octets, start, body, field) if is_plain else offset))
 
 
@@ -356,13 +385,9 @@ _MESSAGE_ID = re.compile(r"<[^<>]*>")
 _COMPARED_LIMIT: Final = 64 << 10
 # The first field of a message, behind a line that a mailbox file left before it.
 _FIRST_FIELD = re.compile(rb"(?:From (?![ \t]*:)[^\n]*+\n)?([!-9;-~]++[ \t]*+:)")
-_COMPARED: Final = (
-    ("message_id", b"message-id", DefectCode.MESSAGE_ID_MISMATCH),
-    ("subject", b"subject", DefectCode.SUBJECT_MISMATCH),
-)
 
 
-def _agree(name: str, value: bytes, reported: str) -> bool:
+def _agree(field: bytes, value: bytes, reported: str) -> bool:
     """Whether a report names a field's value, decoded or as it was written; folds differ in their blanks."""
     if len(value) > _COMPARED_LIMIT:
         return False
@@ -370,7 +395,7 @@ def _agree(name: str, value: bytes, reported: str) -> bool:
     if words == one_line(value).split() or words == decode(unfold(value)).split():
         return True
     # Gateways put comments behind a Message-ID.
-    own = _MESSAGE_ID.match(decode(value)) if name == "message_id" else None
+    own = _MESSAGE_ID.match(decode(value)) if field == b"message-id" else None
     told = _MESSAGE_ID.match(reported)
     return own is not None and told is not None and own[0] == told[0]
 
@@ -395,7 +420,7 @@ def _facts(text: _Text, envelope_sender: str | None, defects: Defects) -> Journa
         if not recipients:
             defects.append(Defect(DefectCode.RECIPIENTS_MISSING, "", text.leaf.start))
     get = values.get
-    report = UncheckedReport(
+    report: JournalReport = UncheckedReport(
         get("sender", ""),
         tuple(recipients),
         get("subject", ""),

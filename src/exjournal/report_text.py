@@ -96,36 +96,49 @@ _USUAL_HEAD = re.compile(
 )
 
 
-_LINE_BEGINS: Final = {f"\n{label}": role for label, role in _ROLES.items()}
-
-
 def read_usual_text(text: str, /) -> ReportText | None:
-    """Read a text that holds nothing but what Exchange writes, or None: `_read_any` gives the same answer, more slowly.
-
-    A list of ten thousand members is read here, so what could be asked of each line is asked of all addresses at once.
-    """
+    """Read a text that holds nothing but what Exchange writes, or None: `_read_any` gives the same answer, more slowly."""
     head = _USUAL_HEAD.match(text)
     if head is None or "\0" in text or not text.isascii():
         return None
     sender, line_end, subject, message_id = head.groups()
-    if ":" in sender:
+    recipients = None if ":" in sender else read_usual_recipients(text[head.end() :], line_end)
+    if recipients is None:
         return None
+    return ReportText(
+        {"sender": sender, "subject": subject.strip(BLANKS), "message_id": message_id.strip(BLANKS)}, recipients
+    )
+
+
+_LINE_BEGINS: Final = {
+    line_end: {f"{line_end}{label}": role for label, role in _ROLES.items()} for line_end in ("\r\n", "\n")
+}
+
+
+def read_usual_recipients(lines: str, line_end: str, /) -> list[Recipient] | None:
+    """Read lines of ASCII without a NUL that are all recipients as Exchange writes them; None for any others, or none at all.
+
+    A list of ten thousand members is read here, so what could be asked of each line is asked of all addresses at once.
+    """
     # With its blanks out of the way, a redirect's mark is one character that no address holds.
-    tail = text[head.end() :].removesuffix(line_end).replace(_EXPANDED, "\0")
-    label, _, rest = tail.partition(": ")
-    addresses = rest.split(f"{line_end}{label}: ")
-    together = "".join(addresses)
+    lines = lines.removesuffix(line_end).replace(_EXPANDED, "\0")
+    label, _, rest = lines.partition(": ")
+    begin = f"{line_end}{label}: "
+    roles: Iterator[Role] | None = None
     try:
-        if "\n" not in together:
-            roles: Iterator[Role] = repeat(_ROLES[label], len(addresses))
-        else:  # lines of several kinds
-            # Labels and addresses in turn; a label that begins no line is none.
-            pieces = ("\n" + tail.replace(line_end, ": \n")).split(": ")
-            roles = iter(list(map(_LINE_BEGINS.__getitem__, pieces[::2])))
-            addresses = pieces[1::2]
+        if lines.startswith(begin, lines.find(line_end)):
+            addresses = rest.split(begin)
             together = "".join(addresses)
-            if len(pieces) % 2 or tail.count("\n") != tail.count(line_end):
+            if "\n" not in together:
+                roles = repeat(_ROLES[label], len(addresses))
+        if roles is None:  # lines of several kinds
+            # Labels and addresses in turn; a label that begins no line is none.
+            pieces = (line_end + lines.replace(line_end, ": " + line_end)).split(": ")
+            addresses = pieces[1::2]
+            if len(pieces) != 2 * len(addresses):
                 return None
+            roles = iter(list(map(_LINE_BEGINS[line_end].__getitem__, pieces[::2])))
+            together = "".join(addresses)
     except KeyError:
         return None
     if " " in together or "<" in together or ">" in together or '"' in together or "," in together:
@@ -136,10 +149,10 @@ def read_usual_text(text: str, /) -> ReportText | None:
         return None
     if len(together) > ADDRESS_LIMIT and max(map(len, addresses)) > ADDRESS_LIMIT:
         return None
-    redirected = "\0" in together
     # Made at once and filled field by field: calling the class for each takes longer.
     recipients = list(map(object.__new__, repeat(UncheckedRecipient, len(addresses))))
     real = Recipient
+    redirected = "\0" in together
     for recipient, address, role in zip(recipients, addresses, roles, strict=True):
         redirect = None
         if redirected and "\0" in address:
@@ -152,9 +165,7 @@ def read_usual_text(text: str, /) -> ReportText | None:
         recipient.forwarded_from = None
         recipient.display_name = ""
         recipient.__class__ = real
-    return ReportText(
-        {"sender": sender, "subject": subject.strip(BLANKS), "message_id": message_id.strip(BLANKS)}, recipients
-    )
+    return recipients
 
 
 def _read_any(text: str) -> ReportText:

@@ -23,7 +23,7 @@ HEADER_KEPT: Final = 512
 
 
 # What nearly every report declares, worth a pattern of its own.
-_USUAL_MULTIPART = re.compile(rb'\s*multipart/mixed;\s*boundary="([!#-\[\]-~]{1,70})"\s*')
+USUAL_MULTIPART = re.compile(rb'\s*multipart/mixed;\s*boundary="([!#-\[\]-~]{1,70})"\s*')
 
 
 class PartInfo(NamedTuple):
@@ -83,7 +83,7 @@ kept_info = lru_cache(maxsize=256)(_info)
 
 def declared(content_type: bytes, encoding: bytes = b"", /) -> PartInfo:
     """Read the values of Content-Type and Content-Transfer-Encoding; what is absent is empty, and an absent type text/plain."""
-    usual = _USUAL_MULTIPART.fullmatch(content_type)
+    usual = USUAL_MULTIPART.fullmatch(content_type)
     if usual is not None:
         return PartInfo("multipart/mixed", "multipart", "", "", usual[1])
     text = decode(unfold(content_type[:_VALUE_LIMIT]))
@@ -288,6 +288,8 @@ def text_decoded(raw: bytes, charset: str, /) -> tuple[str, DefectCode | None]:
     return raw.decode("latin-1"), problem
 
 
+# Transfer encodings behind which the content stands as it is; "" where none is declared (RFC 2045 section 6).
+PLAIN_ENCODINGS: Final = frozenset(("", "7bit", "8bit", "binary"))
 # Charsets, as they are declared, in which ASCII is ASCII.
 ASCII_SUPERSETS: Final = frozenset(("", "us-ascii", "ascii", "utf-8", "iso-8859-1", "windows-1252"))
 _WIDE: Final = frozenset(("utf_16", "utf_16_be", "utf_16_le", "utf_32", "utf_32_be", "utf_32_le"))

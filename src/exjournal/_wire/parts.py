@@ -4,18 +4,15 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from exjournal._wire.multipart import (
-    HEADER_KEPT,
     PART_LIMIT,
     Body,
     Leaf,
     PartInfo,
     TooManyParts,
     body_spans,
-    kept_info,
     leaf_at,
     part_info,
 )
-from exjournal._wire.octets import find
 from exjournal.errors import Defect, DefectCode, ParseError
 
 if TYPE_CHECKING:
@@ -28,54 +25,7 @@ _GUESS_LIMIT: Final = 1 << 16
 _FIRST_DELIMITER = re.compile(rb"\n--([^\r\n]{1,70}?)[ \t]*\r?\n(?=(?i:content-))")
 
 
-def usual_leaves(data: "Octets", start: int, end: int, info: PartInfo, /) -> list[Leaf] | None:
-    """The two parts of a body as Exchange writes it, or None: `any_leaves` gives the same answer, more slowly.
-
-    There is nothing before the first delimiter, nothing after the last, one kind of line end, and short part headers.
-    """
-    if not info.boundary:
-        return None
-    needle = b"\n--" + info.boundary
-    # The delimiter stands on the first line, or behind the one empty line that some writers leave.
-    opening = data.find(needle, start - 1, start + 1 + len(needle))
-    if opening < 0 or data[start:opening].strip():
-        return None
-    first = opening + len(needle)
-    line_end = data[first : first + 2]
-    if line_end != b"\r\n":
-        line_end = line_end[:1]
-        if line_end != b"\n":
-            return None
-    closing = needle + b"--" + line_end
-    last = end - len(closing)
-    if data[last:end] != closing:
-        return None
-    hit = data.find(needle, first, end)
-    first += len(line_end)
-    second = hit + len(needle)
-    if data[second : second + len(line_end)] != line_end or find(data, needle, second, end) != last:
-        return None
-    second += len(line_end)
-    blank = b"\n" + line_end
-    text_head = data.find(blank, first - 1, first + HEADER_KEPT)
-    message_head = data.find(blank, second - 1, second + HEADER_KEPT)
-    if not first <= text_head < hit - 2 or not second <= message_head < last - 2:
-        return None
-    text_block = data[first - 1 : text_head + 1]
-    message_block = data[second - 1 : message_head + 1]
-    other_blank = b"\n\n" if line_end == b"\r\n" else b"\n\r\n"
-    if other_blank in text_block or other_blank in message_block:
-        return None
-    text_info, message_info = kept_info(text_block), kept_info(message_block)
-    if text_info.family != "text" or message_info.family != "message":
-        return None
-    if line_end == b"\r\n":
-        hit -= data[hit - 1] == 13
-        last -= data[last - 1] == 13
-    return [Leaf(text_info, text_head + len(blank), hit), Leaf(message_info, message_head + len(blank), last)]
-
-
-def any_leaves(
+def leaves_of(
     data: "Octets", header: int, start: int, end: int, info: PartInfo, defects: list[Defect], /
 ) -> list[Leaf]:
     """The leaves of the body from `start` to `end`, whose header block at `header` declares the content type `info`.

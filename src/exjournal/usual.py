@@ -1,0 +1,147 @@
+"""The report that nearly every report is, read in one go: Exchange's own text in one part, the original in the other.
+
+Two expressions and two searches find all of it, and nothing is made that is not handed out. Whatever is not as Exchange writes
+it is left to the reader's general way, which gives the same answer for these, at twice the time.
+"""
+
+import re
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from exjournal._wire.lines import BLANKS
+from exjournal._wire.multipart import ASCII_SUPERSETS, HEADER_KEPT, PLAIN_ENCODINGS, USUAL_MULTIPART, kept_info
+from exjournal._wire.octets import find
+from exjournal.addresses import ADDRESS_LIMIT
+from exjournal.models import JournalReport, Part, PartKind, UncheckedPart, UncheckedReport
+from exjournal.report_text import REPORT_TEXT_LIMIT, read_usual_recipients
+
+if TYPE_CHECKING:
+    from exjournal._wire.multipart import PartInfo
+    from exjournal._wire.octets import Octets
+
+_new = object.__new__
+# Looking a member up on its enumeration calls a function on Python 3.11.
+_TEXT: Final = PartKind.TEXT
+_ORIGINAL: Final = PartKind.ORIGINAL
+
+_SENDER_LABEL: Final = len("Sender: ")
+# Octets in which a part header, with the three fields behind it or without, is looked for.
+_HEAD_LIMIT: Final = 4096
+_CR: Final = 13
+
+
+class _Shape(NamedTuple):
+    """What a usual body looks like in one kind of line end."""
+
+    text_begins: re.Pattern[bytes]
+    original_begins: re.Pattern[bytes]
+    line_end: str
+    first_octet: int
+    close: bytes
+
+
+def _shape(line_end: str) -> _Shape:
+    end = re.escape(line_end)
+    # Header lines of a part: none begins with a dash, so none is a delimiter.
+    part_header = rf"{end}((?:[^\r\n-][^\r\n]*+{end})*+){end}"
+    # The first delimiter stands on the first line, or behind the one empty line that some writers leave.
+    text_begins = (
+        rf"(?:{end})?--([^\r\n]+){part_header}"
+        rf'Sender: ([^ \t,<>":\r\n]{{1,{ADDRESS_LIMIT}}}){end}Subject: ([^\r\n]*){end}Message-Id: ([^\r\n]*){end}'
+    )
+    return _Shape(
+        re.compile(text_begins.encode("ascii")),
+        re.compile(part_header.encode("ascii")),
+        line_end,
+        ord(line_end[0]),
+        f"--{line_end}".encode("ascii"),
+    )
+
+
+_CRLF_SHAPE: Final = _shape("\r\n")
+# A report that was saved on a system with short line ends.
+_LF_SHAPE: Final = _shape("\n")
+
+
+def read_usual(
+    data: "Octets", body: int, end: int, content_type: bytes, envelope_sender: str | None, /
+) -> tuple[JournalReport, Part, Part] | None:
+    """Read a usual body: what it says, the text and the original. None for any other body, with the time of a glance."""
+    multipart = USUAL_MULTIPART.fullmatch(content_type)
+    text_begins, original_begins, line_end, first_octet, close = _CRLF_SHAPE if data[body - 2] == _CR else _LF_SHAPE
+    begins = text_begins.match(data, body, body + _HEAD_LIMIT)
+    if begins is None or multipart is None:
+        return None
+    boundary, text_block, sender, subject, message_id = begins.groups()
+    if boundary != multipart[1]:
+        return None
+    needle = b"\n--" + boundary
+    text_start = begins.start(3) - _SENDER_LABEL
+    # The line end before a delimiter is the delimiter's.
+    before = len(line_end) - 1
+    hit = find(data, needle, begins.end() - 1, end)
+    text_end = hit - before
+    begins_too = original_begins.match(data, hit + len(needle), hit + _HEAD_LIMIT)
+    if begins_too is None:
+        return None
+    original_start = begins_too.end()
+    hit = end - len(needle) - len(close)
+    original_end = hit - before
+    if (
+        original_end <= original_start
+        or data[end - len(close) : end] != close
+        or find(data, needle, original_start - 1, end) != hit
+        or data[text_end] != first_octet
+        or data[original_end] != first_octet
+        or text_end - text_start > REPORT_TEXT_LIMIT
+    ):
+        return None
+    text_info, original_info = _declared(text_block), _declared(begins_too[1])
+    if (
+        text_info is None
+        or original_info is None
+        or text_info.family != "text"
+        or original_info.family != "message"
+        or text_info.charset not in ASCII_SUPERSETS
+    ):
+        return None
+    octets = data[text_start:text_end]
+    if not octets.isascii() or b"\0" in octets:
+        return None
+    recipients = read_usual_recipients(octets[begins.end() - text_start :].decode("ascii"), line_end)
+    if recipients is None:
+        return None
+    # Filled field by field: calling the classes takes longer.
+    report = _new(UncheckedReport)
+    report.sender = sender.decode("ascii")
+    report.recipients = tuple(recipients)
+    report.subject = subject.decode("ascii").strip(BLANKS)
+    report.message_id = message_id.decode("ascii").strip(BLANKS)
+    report.envelope_sender = envelope_sender
+    report.on_behalf_of = report.label = report.mailbox = report.sent_utc = report.received_utc = None
+    report.__class__ = JournalReport
+    view = memoryview(data)
+    text = _new(UncheckedPart)
+    text.kind = _TEXT
+    text.media_type = text_info.media_type
+    text.encoding = text_info.encoding
+    text.content = view[text_start:text_end]
+    text.offset = text_start
+    text.size = text_end - text_start
+    text.__class__ = Part
+    original = _new(UncheckedPart)
+    original.kind = _ORIGINAL
+    original.media_type = original_info.media_type
+    original.encoding = original_info.encoding
+    original.content = view[original_start:original_end]
+    original.offset = original_start
+    original.size = original_end - original_start
+    original.__class__ = Part
+    return report, text, original
+
+
+def _declared(block: bytes) -> "PartInfo | None":
+    """What a short part header block declares, or None where its content stands behind an encoding."""
+    if len(block) > HEADER_KEPT:
+        return None
+    info = kept_info(block)
+    return info if info.encoding in PLAIN_ENCODINGS else None
