@@ -20,7 +20,7 @@ from exjournal import (
     detect_format,
     parse_report,
 )
-from exjournal._wire.headers import HEADER_LIMIT
+from exjournal._wire.headers import HEADER_LIMIT, HEADER_LINE_LIMIT
 from exjournal._wire.multipart import PART_LIMIT
 from exjournal._wire.parts import NESTING_LIMIT
 from exjournal.report_text import REPORT_TEXT_LIMIT
@@ -214,7 +214,7 @@ WITNESSES: dict[DefectCode, tuple[bytes, bytes | int | None]] = {
     DefectCode.UNSUPPORTED_FORMAT: (b"Content-Identifer: ExJournalReport\r\n\r\n", 0),
     DefectCode.REPORT_TEXT_MISSING: (a_message(b"Hello.\r\n", PART), b"--edge"),
     DefectCode.REPORT_TEXT_TOO_LARGE: (a_message(b"To: x\r\n" + b" " * REPORT_TEXT_LIMIT, PART), b"To: x"),
-    DefectCode.HEADER_TOO_LARGE: (b"X: y\r\n" * (HEADER_LIMIT // 6 + 1), HEADER_LIMIT),
+    DefectCode.HEADER_TOO_LARGE: ((b"X: " + b"y" * 59 + b"\r\n") * (HEADER_LIMIT // 64 + 1), HEADER_LIMIT),
     DefectCode.TOO_MANY_PARTS: (b"".join([MARKER, TestMarkers.MULTIPART, b"\r\n\r\n", b"--edge\r\n\r\n" * 5000]), -1),
     DefectCode.LEADING_BOM: (b"\xef\xbb\xbf" + SOUND, 0),
     DefectCode.LEADING_FROM_LINE: (b"From alice Thu Feb 29 12:30:45 2024\n" + SOUND, 0),
@@ -265,7 +265,7 @@ WITNESSES: dict[DefectCode, tuple[bytes, bytes | int | None]] = {
         b"\x78\x9f",
     ),
     DefectCode.ORIGINAL_WITHOUT_HEADERS: (a_message(TEXT, BARE + b"no header here\r\n"), b"no header"),
-    DefectCode.ORIGINAL_HEADER_TOO_LARGE: (a_message(TEXT, BARE + b"X-X: y\r\n" * (HEADER_LIMIT // 8 + 1)), b"X-X: y"),
+    DefectCode.ORIGINAL_HEADER_TOO_LARGE: (a_message(TEXT, BARE + b"X-X: y\r\n" * (HEADER_LINE_LIMIT + 1)), b"X-X: y"),
     DefectCode.NESTED_REPORT: (a_message(TEXT, BARE + SOUND.replace(b"=edge", b"=in")), -1),
     DefectCode.MESSAGE_ID_MISMATCH: (SOUND.replace(b"Message-ID: <1@", b"Message-ID: <2@"), b" <2@"),
     DefectCode.SUBJECT_MISMATCH: (SOUND.replace(b"Subject: Hello\r\nMessage-ID", b"Subject: Ho\r\nMessage-ID"), b" Ho"),

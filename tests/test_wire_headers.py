@@ -13,6 +13,7 @@ from exjournal import DefectCode, ParseError, parse_report
 from exjournal._wire.headers import (
     FIELD_LIMIT,
     HEADER_LIMIT,
+    HEADER_LINE_LIMIT,
     decode,
     decode_words,
     encode_words,
@@ -74,8 +75,21 @@ class TestScan:
 
     def test_limit(self) -> None:
         """A block is looked at to the limit and no further."""
-        data = b"X: y\r\n" * (HEADER_LIMIT // 6 + 1) + b"To: a\r\n\r\n"
+        line = b"X: " + b"y" * 59 + b"\r\n"
+        data = line * (HEADER_LIMIT // len(line) + 1) + b"To: a\r\n\r\n"
         assert scan(data, 0, len(data), PATTERN) == ({}, HEADER_LIMIT, False)
+
+    @pytest.mark.parametrize("line", [b"X: y\r\n", b"S\n", b"\tfold\n"])
+    @pytest.mark.parametrize("before", [b"", b"xy\n"])
+    def test_line_limit(self, line: bytes, before: bytes) -> None:
+        """A large block is looked at to its limit of lines, and read like a small one up to there."""
+        start = len(before)
+        first = before + b"Subject: b" + b" " * (64 << 10) + b"\n"
+        data = first + line * (HEADER_LINE_LIMIT - 1)
+        assert scan(data + b"To: a\n\n", start, len(data) + 7, PATTERN)[1:] == (len(data), False)
+        data = first + line * (HEADER_LINE_LIMIT - 3) + b"To: a\n\n"
+        found, body, complete = scan(data, start, len(data), PATTERN)
+        assert (found.keys(), body, complete) == ({b"subject", b"to"}, len(data), True)
 
     @given(message_like())
     def test_agrees_with_fields(self, data: bytes) -> None:

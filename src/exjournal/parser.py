@@ -12,6 +12,7 @@ from exjournal._wire import names
 from exjournal._wire.headers import (
     FIELD_LIMIT,
     HEADER_LIMIT,
+    HEADER_LINE_LIMIT,
     decode,
     decode_words,
     field_pattern,
@@ -62,8 +63,12 @@ _INNER_MARKERS = field_pattern(*_MARKER_PATTERNS)
 # The word that every marker holds; an expression that begins with one plain octet is searched for at the speed of that octet.
 _MARKER_WORDS: Final = (re.compile(rb"J(?i:ournal-?report)"), re.compile(rb"j(?i:ournal-?report)"))
 
-_BLOCK_LIMITS: Final = f"more than {HEADER_LIMIT} octets, or {FIELD_LIMIT} fields of the names looked for"
+_BLOCK_LIMITS: Final = (
+    f"more than {HEADER_LIMIT} octets, {HEADER_LINE_LIMIT} lines, or {FIELD_LIMIT} fields of the names looked for"
+)
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+# Octets of line ends before everything; behind more of them is nothing that anybody sent.
+_BLANK_LIMIT: Final = 64 << 10
 _ODD_BEGINNINGS: Final = (b"\xef", b"\r", b"\n", b"F")
 _DECODED_ENCODINGS: Final = frozenset(("base64", "quoted-printable"))
 # Looking a member up on its enumeration calls a function on Python 3.11; a report needs ten of them.
@@ -163,7 +168,8 @@ def _begin(octets: "Octets", defects: Defects) -> int:
         start = 3
     if octets[start : start + 1] in (b"\r", b"\n"):
         defects.append(Defect(DefectCode.LEADING_BLANK_LINES, "", start))
-        start = len(octets) - len(octets[start:].lstrip(b"\r\n"))
+        beginning = octets[start : start + _BLANK_LIMIT]
+        start += len(beginning) - len(beginning.lstrip(b"\r\n"))
     behind = skip_from_line(octets, start, len(octets))
     if behind != start:
         defects.append(Defect(DefectCode.LEADING_FROM_LINE, "", start))
@@ -384,7 +390,7 @@ _MESSAGE_ID = re.compile(r"<[^<>]*>")
 # Octets of a value that are decoded for a comparison; a longer one agrees only as it stands.
 _COMPARED_LIMIT: Final = 64 << 10
 # The first field of a message, behind a line that a mailbox file left before it.
-_FIRST_FIELD = re.compile(rb"(?:From (?![ \t]*:)[^\n]*+\n)?([!-9;-~]++[ \t]*+:)")
+_FIRST_FIELD = re.compile(rb"(?:From (?![ \t]*:)[^\n]*+\n)?([!-9;-~]{1,998}+[ \t]*+:)")
 
 
 def _agree(field: bytes, value: bytes, reported: str) -> bool:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 # Octets. Exchange accepts header blocks of up to 256 KB; this is twice that, and no hostile block costs more than its scan.
 HEADER_LIMIT: Final = 512 << 10
+# Lines of one block: at this number the lines of the largest block have 26 octets.
+HEADER_LINE_LIMIT: Final = 20_000
+# Octets: lines are counted in blocks that are longer than this.
+_UNCOUNTED: Final = 64 << 10
 # Fields of wanted names in one block: a message has each once, or a few times.
 FIELD_LIMIT: Final = 1000
 # Octets in a line without its CRLF (RFC 5322 section 2.1.1).
@@ -63,13 +67,13 @@ def _common_prefix(names: list[str]) -> str:
     return names[0][:size]
 
 
-def scan(data: "Octets", start: int, end: int, pattern: FieldPattern, /) -> tuple[Fields, int, bool]:
+def scan(data: "Octets", start: int, end: int, pattern: FieldPattern, /, *, span: int = 0) -> tuple[Fields, int, bool]:
     """Find the wanted fields of the block at `start`: the fields, where the body begins, whether a blank line ended the block.
 
-    Linear, and never past the blank line or `HEADER_LIMIT`.
+    Linear, and never past the blank line, `HEADER_LIMIT` or `HEADER_LINE_LIMIT`; `span` is for this function alone.
     """
     fields: Fields = {}
-    limit = min(end, start + HEADER_LIMIT)
+    limit = min(end, start + (span or _UNCOUNTED))
     begin = start
     if start and data[start - 1] == 10:
         begin -= 1  # the line end before the block: the first line is then found like any other
@@ -88,7 +92,15 @@ def scan(data: "Octets", start: int, end: int, pattern: FieldPattern, /) -> tupl
         fields.setdefault(name.lower(), value)
     # More wanted fields than the limit end the look as the end of the octets would.
     beyond = next(matches, None)
-    return fields, limit if beyond is None else beyond.start(), False
+    if beyond is not None:
+        return fields, beyond.start(), False
+    if span or limit == end:
+        return fields, limit, False
+    lines = _MANY_LINES.match(data, start, start + HEADER_LIMIT)
+    return scan(data, start, end, pattern, span=HEADER_LIMIT if lines is None else lines.end() - start)
+
+
+_MANY_LINES = re.compile(rb"(?:[^\n]*+\n){%d}" % HEADER_LINE_LIMIT)
 
 
 def value_offset(data: "Octets", start: int, end: int, name: bytes, /) -> int:

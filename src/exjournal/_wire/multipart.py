@@ -2,6 +2,7 @@
 
 import binascii
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -53,12 +54,12 @@ _FAMILIES: Final = {
 
 
 _TOKEN = re.compile(r'[ \t]*([^\s;"/]+/[^\s;"]+|[^\s;"/]*)')
-_PARAMETER = re.compile(r';\s*([^\s=;"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*+)(?:"|\Z)|([^\s;"]*))')
+_PARAMETER = re.compile(r';\s*([^\s=;"]+)\s*=\s*(?:"([^"\\]*+(?:\\.[^"\\]*+)*+)(?:"|\Z)|([^\s;"]*))')
 _ESCAPED = re.compile(r"\\(.)")
 # Octets of a Content-Type value that are looked at: a boundary has at most 70 characters, a charset 40.
-_VALUE_LIMIT: Final = 4096
+_VALUE_LIMIT: Final = 2048
 # Parameters that are looked at: charset, boundary, a name, and what RFC 2231 makes of a boundary in pieces.
-_PARAMETER_LIMIT: Final = 32
+_PARAMETER_LIMIT: Final = 8
 
 
 def part_info(block: bytes, /) -> PartInfo:
@@ -233,20 +234,31 @@ def _delimiters_among_look_alikes(
     """The same by one pattern for this boundary: dearer to make, and cheaper than a step of the interpreter for each hit."""
     found: list[_Delimiter] = []
     needle = b"\n--" + boundary
-    # Before the first hit with a fitting octet behind it, or none, there is nothing to look at.
-    hits = [data.find(needle + octet, position, end) for octet in (b"\r", b"\n", b"-", b" ", b"\t")]
-    hits.append(data.find(needle, max(position, end - len(needle)), end))
-    position = min([hit for hit in hits if hit >= 0], default=end)
-    # The line end stays outside the match: the next delimiter may begin with it.
-    pattern = re.compile(rb"\n--%b(--)?[ \t]*+(\r?)(?=\n|\Z)" % re.escape(boundary))
-    for hit in pattern.finditer(data, position, end):
-        closes = hit[1] is not None
-        found.append((hit.start(), min(hit.end() + 1, end), closes, bool(hit[2]) and hit.end() < end))
-        if closes:
-            break
-        if len(found) > limit:
-            raise TooManyParts(hit.start() + 1)
+    position = data.find(needle, position, end)
+    if position < 0:
+        return found
+    for hit in _lines_of(data, needle, position, end):
+        tail = _DELIMITER_TAIL.match(data, hit + len(needle), end)
+        if tail is not None:
+            closes = tail[1] is not None
+            found.append((hit, tail.end(), closes, tail[2] == b"\r\n"))
+            if closes:
+                break
+            if len(found) > limit:
+                raise TooManyParts(hit + 1)
     return found
+
+
+def _lines_of(data: "Octets", needle: bytes, position: int, end: int) -> Iterator[int]:
+    """Where a needle stands with nothing but blanks behind it, or two dashes and blanks; the last one may be another."""
+    # To look ahead, to go back, or to ask for the end of the data in the same breath would double the time.
+    pattern = re.compile(rb"%b(?:--)?+[ \t]*+\r?+\n" % re.escape(needle))
+    while (line := pattern.search(data, position, end)) is not None:
+        yield line.start()
+        position = line.end() - 1  # the next delimiter may begin with this line's end
+    last = data.rfind(needle, position, end)
+    if last >= 0:
+        yield last
 
 
 def transfer_decoded(data: "Octets", start: int, end: int, encoding: str, /) -> tuple[bytes, bool]:

@@ -35,6 +35,7 @@ def find(data: "Octets", needle: bytes, start: int, end: int, /) -> int:
     before, size = needle.find(rare), len(needle)
     if before < 0:
         return data.find(needle, start, end)
+    first = needle[:1]
     origin, misses, stretch = start, 0, _SHORT
     while (hit := data.find(rare, start + before, end)) >= 0:
         start = hit - before
@@ -43,7 +44,8 @@ def find(data: "Octets", needle: bytes, start: int, end: int, /) -> int:
         start += 1
         misses += 1
         if start - origin < misses * _SPARSE:
-            found = data.find(needle, start, min(end, start + stretch + size - 1))
+            begin = data.find(first, start, start + stretch)
+            found = -1 if begin < 0 else data.find(needle, begin, min(end, start + stretch + size - 1))
             if found >= 0:
                 return found
             start += stretch

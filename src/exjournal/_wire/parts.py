@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 # Multiparts inside multiparts: gateways wrap once or twice; deeper ones stay closed, as a part of their own.
 NESTING_LIMIT: Final = 5
-# Octets of a body in which a delimiter line is looked for that no boundary parameter names.
+# Octets of a body in which a delimiter line is looked for that no boundary parameter names; and of a body inside it.
 _GUESS_LIMIT: Final = 1 << 16
+_INNER_GUESS_LIMIT: Final = 1 << 12
 _FIRST_DELIMITER = re.compile(rb"\n--([^\r\n]{1,70}?)[ \t]*\r?\n(?=(?i:content-))")
 
 
@@ -35,7 +36,7 @@ def leaves_of(
     try:
         body = body_spans(data, start, end, info.boundary) if info.boundary else None
         if body is None:
-            body = _guessed(data, start, end, info, defects)
+            body = _guessed(data, start, end, info, _GUESS_LIMIT, defects)
         if body is None:
             defects.append(Defect(DefectCode.NOT_MULTIPART, "", start))
             return [Leaf(part_info(data[header:start]), start, end)]
@@ -57,7 +58,7 @@ def _collect(data: "Octets", body: Body, depth: int, leaves: list[Leaf], defects
                 defects.append(Defect(DefectCode.NESTING_LIMIT, f"more than {NESTING_LIMIT} levels", leaf.start))
             else:
                 inner = body_spans(data, leaf.start, end, leaf.info.boundary) if leaf.info.boundary else None
-                inner = inner or _guessed(data, leaf.start, end, leaf.info, defects)
+                inner = inner or _guessed(data, leaf.start, end, leaf.info, _INNER_GUESS_LIMIT, defects)
         if inner is None:
             leaves.append(leaf)
             if len(leaves) > PART_LIMIT:
@@ -68,9 +69,9 @@ def _collect(data: "Octets", body: Body, depth: int, leaves: list[Leaf], defects
             _collect(data, inner, depth + 1, leaves, defects)
 
 
-def _guessed(data: "Octets", start: int, end: int, info: PartInfo, defects: list[Defect]) -> Body | None:
+def _guessed(data: "Octets", start: int, end: int, info: PartInfo, limit: int, defects: list[Defect]) -> Body | None:
     """The body by its first delimiter line, where the boundary parameter is lost or names another one."""
-    guess = _FIRST_DELIMITER.search(data, start - 1, min(end, start + _GUESS_LIMIT))
+    guess = _FIRST_DELIMITER.search(data, start - 1, min(end, start + limit))
     if guess is None:
         return None
     code = DefectCode.BOUNDARY_MISMATCH if info.boundary else DefectCode.BOUNDARY_MISSING
