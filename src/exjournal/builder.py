@@ -9,6 +9,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from exjournal._wire import names
@@ -123,7 +124,7 @@ def build_report(
         raise BuildError("recipients", "a report names at least one recipient")
     if domain is None:
         raise BuildError("domain", "is required: the domain of the system sender")
-    if len(domain) > _DOMAIN_LIMIT or _DOMAIN.fullmatch(domain) is None:
+    if not _is_domain(domain):
         raise BuildError(
             "domain", "is no domain name in ASCII letters (an internationalised one goes in as its A-label)"
         )
@@ -158,6 +159,12 @@ def build_report(
         pieces.append(message)
     pieces.append(b"\r\n--%b--\r\n" % boundary)
     return b"".join(pieces)
+
+
+@lru_cache(maxsize=64)
+def _is_domain(domain: str) -> bool:
+    """Whether mail can come from there; a writer asks for one domain again and again."""
+    return len(domain) <= _DOMAIN_LIMIT and _DOMAIN.fullmatch(domain) is not None
 
 
 def _derived_id(report: JournalReport, messages: list[bytes], domain: str, *, internal: bool) -> str:
@@ -227,9 +234,10 @@ def _outer_fields(
     """The outer header block behind Content-Type, in the order of the reports seen."""
     copied, lists = _copied_fields(messages[0]) if messages else ({}, b"")
     lines = [b"Subject:", copied.get("Subject") or _own_subject(report.subject)]
-    for name in ("CC", "To"):
-        if name in copied:
-            lines += [b"\r\n", name.encode(), b":", copied[name]]
+    if "CC" in copied:
+        lines += [b"\r\nCC:", copied["CC"]]
+    if "To" in copied:
+        lines += [b"\r\nTo:", copied["To"]]
     lines += [b"\r\nFrom:", copied.get("From") or _own_from(report.sender, domain), b"\r\nMIME-Version: 1.0\r\n"]
     # A multipart declares what its neediest part does (RFC 2045 section 6.4).
     for encoding in (b"binary", b"8bit"):
@@ -326,7 +334,7 @@ def _date(date: datetime) -> str:
     if date.utcoffset() is None:
         raise BuildError("date", "has no time zone")
     try:
-        utc = date.astimezone(UTC)
+        utc = date if date.tzinfo is UTC else date.astimezone(UTC)
     except OverflowError:
         raise BuildError("date", "is no year of UTC") from None
     return (
