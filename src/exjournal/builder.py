@@ -17,15 +17,19 @@ from exjournal._wire.headers import LINE_LIMIT, encode_words, field_pattern, fie
 from exjournal._wire.message import Facts, facts, skip_from_line
 from exjournal._wire.octets import find, in_place
 from exjournal.addresses import mailbox_key, same_mailbox
+from exjournal.copies import write_copy
 from exjournal.errors import BuildError
-from exjournal.models import Envelope, JournalReport, Recipient, ReportFormat, Role
+from exjournal.models import COPIES, Envelope, JournalReport, Recipient, ReportFormat, Role
 from exjournal.report_text import REPORT_TEXT_LIMIT, write_report_text
+from exjournal.report_text_2003 import html_twin, write_report_text_2003
 
 if TYPE_CHECKING:
     from exjournal._wire.octets import Data
 
 # Looking a member up on its enumeration calls a function on Python 3.11.
 _ENVELOPE: Final = ReportFormat.ENVELOPE
+_ENVELOPES: Final = frozenset((ReportFormat.ENVELOPE, ReportFormat.ENVELOPE_2003))
+_MARKER_2003_VALUE: Final = "ExJournalReport"
 _TRANSPORT_MARKER: Final = f"{names.MARKER_IN_TRANSPORT}:\r\n"
 _PLAIN_MARKER: Final = f"{names.MARKER}:\r\n"
 _GENERATED: Final = f"Auto-Submitted: auto-generated\r\n{names.GENERATED_SOURCE}: Journal Agent\r\n"
@@ -105,26 +109,47 @@ def build_report(
     date: datetime | None = None,
     report_id: str | None = None,
     internal: bool = False,
+    correct_marker: bool = False,
+    bcc_all: bool = False,
 ) -> bytes:
-    """The bytes of a journal report (MS-XJRNL 2.1), with the original in it byte for byte.
+    """The bytes of a journal report, with the original in it byte for byte.
 
-    `original` is None for a report without that part. `domain` is that of the system sender, an organisation's default domain;
-    it is never taken from the message. `date` has a time zone; without it the report is made now. `report_id` keeps its angle
-    brackets; without it the id follows from the report and a digest of the original, so that a retry has the same one.
-    `internal` writes the marker and the property of a report that stays in an organisation's transport. `decrypted` is the
-    readable copy of a rights-protected original.
+    ENVELOPE (MS-XJRNL 2.1) and ENVELOPE_2003 put the original into a report. `original` is None for a report without that part.
+    `domain` is that of the system sender, an organisation's default domain; it is never taken from the message, and
+    ENVELOPE_2003 needs it only where nobody else can stand in From. `date` has a time zone; without it the report is made now.
+    `report_id` keeps its angle brackets; without it the id follows from the report and a digest of the original, so that a
+    retry has the same one. ENVELOPE alone has `internal`, which writes the marker and the property of a report that stays in
+    an organisation's transport, and `decrypted`, the readable copy of a rights-protected original. ENVELOPE_2003 alone has
+    `correct_marker`: Exchange 2003 misspelt its marker, and so does this without it.
+
+    BCC and MESSAGE_ONLY are the original itself, without its Bcc field or with one that names the recipients that its To and Cc
+    do not name, or with `bcc_all` every recipient. Of the arguments above they take none into account.
 
     Hand the result to a mail server only with an explicit SMTP envelope: its To, Cc and From are the original's.
 
     Raises BuildError, whose `.field` names the argument.
     """
-    if format != _ENVELOPE:
-        raise BuildError("format", f"this version writes {ReportFormat.ENVELOPE} only")
+    for name, is_given, only in (
+        ("internal", internal, ReportFormat.ENVELOPE),
+        ("decrypted", decrypted is not None, ReportFormat.ENVELOPE),
+        ("correct_marker", correct_marker, ReportFormat.ENVELOPE_2003),
+        ("bcc_all", bcc_all, ReportFormat.BCC),
+    ):
+        if is_given and format != only:
+            raise BuildError(name, f"belongs to {only} alone")
     if not report.recipients:
         raise BuildError("recipients", "a report names at least one recipient")
+    if format in COPIES:
+        if original is None:
+            raise BuildError("original", "is required: a copy is the original itself")
+        with_bcc = format == ReportFormat.BCC
+        return write_copy(in_place(original, "original"), report.recipients if with_bcc else (), everyone=bcc_all)
+    if format not in _ENVELOPES:
+        raise BuildError("format", "is no report format")
     if domain is None:
-        raise BuildError("domain", "is required: the domain of the system sender")
-    if not _is_domain(domain):
+        if format == _ENVELOPE:
+            raise BuildError("domain", "is required: the domain of the system sender")
+    elif not _is_domain(domain):
         raise BuildError(
             "domain", "is no domain name in ASCII letters (an internationalised one goes in as its A-label)"
         )
@@ -138,16 +163,23 @@ def build_report(
         for what, message in (("original", original), ("decrypted", decrypted))
         if message is not None
     ]
+    is_2003 = format != _ENVELOPE
+    text = write_report_text_2003(report) if is_2003 else write_report_text(report)
     if report_id is None:
-        report_id = _derived_id(report, messages, domain, internal=internal)
-    text_part = _text_part(write_report_text(report))
+        report_id = _derived_id(text, report, messages, domain or "", "2003" if is_2003 else str(internal))
+    text_part = _alternative(text, report_id) if is_2003 else _text_part(text)
     if len(text_part) > REPORT_TEXT_LIMIT:
         raise BuildError("recipients", f"make a report text of more than {REPORT_TEXT_LIMIT} octets")
     boundary = _boundary(report_id, text_part, *messages)
     encodings = [_encoding(message) for message in messages]
+    if is_2003:
+        marker = names.MARKER_2003_RIGHT if correct_marker else names.MARKER_2003
+        own = f"Message-ID: {report_id}\r\nDate: {written}\r\n{marker}: {_MARKER_2003_VALUE}\r\n"
+    else:
+        own = _own_fields(report, domain, written, report_id, internal=internal)
     pieces = [
         b'Content-Type: multipart/mixed;\r\n\tboundary="%b"\r\n' % boundary,
-        _outer_fields(report, messages, encodings, domain, written, report_id, internal=internal),
+        _outer_fields(report, messages, encodings, domain, own),
         b"\r\n--%b\r\n" % boundary,
         text_part,
     ]
@@ -167,10 +199,10 @@ def _is_domain(domain: str) -> bool:
     return len(domain) <= _DOMAIN_LIMIT and _DOMAIN.fullmatch(domain) is not None
 
 
-def _derived_id(report: JournalReport, messages: list[bytes], domain: str, *, internal: bool) -> str:
+def _derived_id(text: str, report: JournalReport, messages: list[bytes], domain: str, kind: str) -> str:
     """A report id that two different reports never share: from every argument but the date, each with its length before it."""
     digest = hashlib.sha256()
-    said = [write_report_text(report), repr(report.envelope_sender), domain, str(internal), str(len(messages))]
+    said = [text, repr(report.envelope_sender), domain, kind, str(len(messages))]
     for octets in (*(item.encode("utf-8") for item in said), *messages):
         digest.update(b"%d:" % len(octets))
         digest.update(octets)
@@ -202,36 +234,41 @@ def _encoding(message: bytes) -> bytes:
     return b"7bit" if message.isascii() else b"8bit"
 
 
-def _text_part(text: str) -> bytes:
-    """The header and the content of the report text part: 7bit where possible, else the shorter encoding."""
-    if text.isascii() and (len(text) <= LINE_LIMIT or max(map(len, text.split("\r\n"))) <= LINE_LIMIT):
-        return b'Content-Type: text/plain; charset="us-ascii"\r\nContent-Transfer-Encoding: 7bit\r\n\r\n' + text.encode(
-            "ascii"
-        )
-    octets = text.encode("utf-8")
+def _text_part(text: str, subtype: str = "plain", other_charset: str = "utf-8") -> bytes:
+    """The header and the content of a text part: 7bit where possible, else the shorter encoding."""
+    is_ascii = text.isascii()
+    if is_ascii and (len(text) <= LINE_LIMIT or max(map(len, text.split("\r\n"))) <= LINE_LIMIT):
+        header = f'Content-Type: text/{subtype}; charset="us-ascii"\r\nContent-Transfer-Encoding: 7bit\r\n\r\n'
+        return (header + text).encode("ascii")
+    octets = text.encode(other_charset)
     quoted = binascii.b2a_qp(octets)
     coded = binascii.b2a_base64(octets, newline=False)
     coded = b"\r\n".join([*(coded[start : start + 76] for start in range(0, len(coded), 76)), b""])
-    name, content = (b"quoted-printable", quoted) if len(quoted) <= len(coded) else (b"base64", coded)
-    charset = b"us-ascii" if text.isascii() else b"utf-8"
-    return b'Content-Type: text/plain; charset="%b"\r\nContent-Transfer-Encoding: %b\r\n\r\n%b' % (
-        charset,
-        name,
-        content,
-    )
+    name, content = ("quoted-printable", quoted) if len(quoted) <= len(coded) else ("base64", coded)
+    charset = "us-ascii" if is_ascii else other_charset
+    header = f'Content-Type: text/{subtype}; charset="{charset}"\r\nContent-Transfer-Encoding: {name}\r\n\r\n'
+    return header.encode("ascii") + content
+
+
+def _alternative(text: str, report_id: str) -> bytes:
+    """The report text of Exchange 2003 and its HTML twin, in the charset of its time where that has all of it."""
+    try:
+        text.encode("iso-8859-1")
+    except UnicodeEncodeError:
+        charset = "utf-8"
+    else:
+        charset = "iso-8859-1"
+    parts = (_text_part(text, "plain", charset), _text_part(html_twin(text), "html", charset))
+    boundary = _boundary(f"alternative {report_id}", *parts)
+    delimiter = b"\r\n--%b" % boundary
+    header = b'Content-Type: multipart/alternative;\r\n\tboundary="%b"\r\n' % boundary
+    return b"%b%b\r\n%b%b\r\n%b%b--\r\n" % (header, delimiter, parts[0], delimiter, parts[1], delimiter)
 
 
 def _outer_fields(
-    report: JournalReport,
-    messages: list[bytes],
-    encodings: list[bytes],
-    domain: str,
-    date: str,
-    report_id: str,
-    *,
-    internal: bool,
+    report: JournalReport, messages: list[bytes], encodings: list[bytes], domain: str | None, own: str
 ) -> bytes:
-    """The outer header block behind Content-Type, in the order of the reports seen."""
+    """The outer header block behind Content-Type, in the order of the reports seen; `own` are the fields of the format."""
     copied, lists = _copied_fields(messages[0]) if messages else ({}, b"")
     lines = [b"Subject:", copied.get("Subject") or _own_subject(report.subject)]
     if "CC" in copied:
@@ -244,21 +281,23 @@ def _outer_fields(
         if encoding in encodings:
             lines.append(b"Content-Transfer-Encoding: %b\r\n" % encoding)
             break
-    parent = report.message_id
-    has_parent = len(parent) < LINE_LIMIT and _VISIBLE_ASCII.fullmatch(parent) is not None
-    lines.append(
-        (
-            f"Sender:\r\n\t<{names.SYSTEM_SENDER}@{domain}>\r\nMessage-ID: {report_id}\r\nDate: {date}\r\n"
-            + (_TRANSPORT_MARKER if internal else _PLAIN_MARKER)
-            + (f"{names.PARENT_MESSAGE_ID}:\r\n\t{parent}\r\n" if has_parent else "")
-            + _GENERATED
-            + (_MUST_DELIVER if internal else "")
-        ).encode("ascii")
-    )
+    lines.append(own.encode("ascii"))
     if report.envelope_sender is not None:
         lines += [names.ENVELOPE_SENDER.encode(), b": ", _own_envelope_sender(report.envelope_sender), b"\r\n"]
     lines.append(lists)
     return b"".join(lines)
+
+
+def _own_fields(report: JournalReport, domain: str | None, date: str, report_id: str, *, internal: bool) -> str:
+    parent = report.message_id
+    has_parent = len(parent) < LINE_LIMIT and _VISIBLE_ASCII.fullmatch(parent) is not None
+    return (
+        f"Sender:\r\n\t<{names.SYSTEM_SENDER}@{domain}>\r\nMessage-ID: {report_id}\r\nDate: {date}\r\n"
+        + (_TRANSPORT_MARKER if internal else _PLAIN_MARKER)
+        + (f"{names.PARENT_MESSAGE_ID}:\r\n\t{parent}\r\n" if has_parent else "")
+        + _GENERATED
+        + (_MUST_DELIVER if internal else "")
+    )
 
 
 def _copied_fields(original: bytes) -> tuple[dict[str, bytes], bytes]:
@@ -315,10 +354,12 @@ def _own_subject(subject: str) -> bytes:
     return b" " + encode_words(subject)
 
 
-def _own_from(sender: str, domain: str) -> bytes:
+def _own_from(sender: str, domain: str | None) -> bytes:
     """An author where the original has none to copy; the system sender where the report's cannot stand in a header."""
     if _VISIBLE_ASCII.fullmatch(sender):
         return f" <{sender}>".encode()
+    if domain is None:
+        raise BuildError("domain", "is required where neither the original nor the report has an author for From")
     return f" <{names.SYSTEM_SENDER}@{domain}>".encode()
 
 

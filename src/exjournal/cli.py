@@ -21,9 +21,12 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from exjournal import (
+    RESTORE_HEADERS,
     BuildError,
     DefectCode,
+    DeliveryStatus,
     Envelope,
+    Evidence,
     InvalidValue,
     ParsedReport,
     ParseError,
@@ -33,8 +36,11 @@ from exjournal import (
     address_key,
     build_report,
     mailbox_key,
+    matching_headers,
     parse_report,
     report_for,
+    strip_headers,
+    unwrap_undeliverable,
 )
 
 FINE: Final = 0
@@ -113,6 +119,16 @@ def _parser() -> argparse.ArgumentParser:
         "--out", required=True, metavar="DIR", help="folder for NAME.original.eml files; - for standard output"
     )
     unwrap.add_argument("--force", action="store_true", help="overwrite files that are there")
+    unwrap.add_argument(
+        "--clean",
+        action="store_true",
+        help="take report markers, processed stamps and an organisation's own header fields out of the originals; tells which",
+    )
+    unwrap.add_argument(
+        "--undeliverable",
+        action="store_true",
+        help="the files are bounces: write the reports inside them as ID.eml, and tell who refused them and why",
+    )
     check = _add_reader(verbs, "check", _check, "tell whether files are reports, and what is odd about them")
     check.add_argument("--json", action="store_true", help="one JSON object a line for each file")
     return parser
@@ -128,8 +144,8 @@ def _add_reader(
     parser.add_argument("files", nargs="+", metavar="FILE", help="a report; - for standard input")
     parser.add_argument(
         "--format",
-        choices=[str(ReportFormat.ENVELOPE)],
-        help="read as this format, for reports that lost their marker header",
+        choices=list(map(str, ReportFormat)),
+        help="read as this format: for reports that lost their marker header, and for copies, which have none",
     )
     parser.set_defaults(run=run)
     return parser
@@ -145,7 +161,13 @@ def _add_build(verbs: "argparse._SubParsersAction[_Parser]") -> None:
     )
     add = parser.add_argument
     add("message", nargs="?", default="-", metavar="MESSAGE", help="the original; standard input without it, or for -")
-    add("--domain", required=True, help="domain of the system sender: the organisation's default domain")
+    add(
+        "--format",
+        choices=list(map(str, ReportFormat)),
+        default=str(ReportFormat.ENVELOPE),
+        help="what to write; envelope without it",
+    )
+    add("--domain", help="domain of the system sender, the organisation's default domain; the envelope format needs it")
     add("--sender", metavar="ADDRESS", help="MAIL FROM of the original, <> for the null sender; unknown without it")
     for role, meaning in (
         ("to", "a recipient that a trusted client addressed in To"),
@@ -163,6 +185,8 @@ def _add_build(verbs: "argparse._SubParsersAction[_Parser]") -> None:
     )
     add("--decrypted", metavar="FILE", help="the readable copy of a rights-protected message")
     add("--internal", action="store_true", help="for the organisation's own transport: its marker and MustDeliver")
+    add("--correct-marker", action="store_true", help="spell the marker of envelope-2003 right; Exchange 2003 did not")
+    add("--bcc-all", action="store_true", help="name every recipient in the Bcc field of the bcc format")
     add("--report-id", metavar="ID", help="the report's own Message-ID, in angle brackets; derived without it")
     add("--date", metavar="ISO", help="when the report was made, with a time zone; now without it")
     add("--out", default="-", metavar="FILE", help="where the report goes; standard output without it, or for -")
@@ -199,10 +223,13 @@ def _build(options: argparse.Namespace) -> int:
             report,
             original,
             domain=options.domain,
+            format=ReportFormat(options.format),
             decrypted=decrypted,
             date=date,
             report_id=options.report_id,
             internal=options.internal,
+            correct_marker=options.correct_marker,
+            bcc_all=options.bcc_all,
         )
     except BuildError as error:
         return _usage(str(error))
@@ -256,6 +283,11 @@ def _parse(options: argparse.Namespace) -> int:
 def _unwrap(options: argparse.Namespace) -> int:
     if options.out == "-" and len(options.files) > 1:
         return _usage("--out -: takes one file only")
+    if options.undeliverable:
+        for name in ("clean", "force", "format"):
+            if getattr(options, name):
+                return _usage(f"--{name}: has no use with --undeliverable, which writes reports as they are")
+        return _rescue(options)
     folder = Path(options.out)
     written: set[Path] = set()
     status = FINE
@@ -270,8 +302,18 @@ def _unwrap(options: argparse.Namespace) -> int:
         truncated = any(defect.code is DefectCode.PERHAPS_TRUNCATED for defect in found.defects)
         if truncated:
             _say(f"{name}: the original is perhaps truncated")
+        content: bytes | memoryview = found.original
+        if options.clean:
+            try:
+                removed = Counter(matching_headers(content, RESTORE_HEADERS))
+                content = strip_headers(content, RESTORE_HEADERS)
+            except ParseError as error:
+                status = max(status, _told(name, error))
+                continue
+            for field, count in removed.items():
+                _say(f"{name}: removed {field}" + (f" ({count})" if count > 1 else ""))
         if options.out == "-":
-            _put(found.original)
+            _put(content)
             continue
         target = folder / f"{'stdin' if name == '-' else Path(name).stem}.original.eml"
         if target in written:
@@ -284,8 +326,69 @@ def _unwrap(options: argparse.Namespace) -> int:
             _say(f"{target}: is there already, and a perhaps truncated original does not replace it")
             status = max(status, FOUND)
             continue
-        status = max(status, _write(target, found.original, force=options.force))
+        status = max(status, _write(target, content, force=options.force))
     return status
+
+
+def _rescue(options: argparse.Namespace) -> int:
+    """Write the reports out of bounces, and tell which journal mailbox refused how many, and why."""
+    refused: Counter[DeliveryStatus] = Counter()
+    status = FINE
+    for name in options.files:
+        try:
+            found = unwrap_undeliverable(_read(name))
+        except (ParseError, OSError) as error:
+            status = max(status, _told(name, error))
+            continue
+        refused.update(set(found.status))
+        for defect in found.defects:
+            _say(f"{name}: {defect.code} at offset {defect.offset}")
+        if found.report is None:
+            _say(f"{name}: holds only the header of the report {found.report_id}")
+            status = max(status, FOUND)
+        elif options.out == "-":
+            _put(found.report)
+        else:
+            status = max(status, _write_anew(Path(options.out), _file_name(found.report_id), found.report))
+    for line in _refusals(refused):
+        if options.out == "-":
+            _say(line)
+        else:
+            _put_line(_shown(line))
+    return status
+
+
+# Characters of a file's name: every file system takes so many, with a number and an extension behind them.
+_NAME_LIMIT: Final = 150
+
+
+def _file_name(report_id: str) -> str:
+    """A report's id as the name of a file, with nothing in it that leads elsewhere."""
+    name = re.sub(r"[^A-Za-z0-9@._-]", "_", report_id.strip("<>"))[:_NAME_LIMIT]
+    return name if name.strip("._") else "report-without-id"
+
+
+def _write_anew(folder: Path, name: str, data: bytes) -> int:
+    """Write a file under a name that is free; the same bytes under one of the names are enough."""
+    number = 1
+    while True:
+        target = folder / (f"{name}.eml" if number == 1 else f"{name}-{number}.eml")
+        try:
+            if not target.exists():
+                return _write(target, data, force=False)
+            if target.is_file() and target.stat().st_size == len(data) and target.read_bytes() == data:
+                _say(f"{target}: is there already, with the same bytes")
+                return FINE
+        except OSError as error:
+            return _unreadable(str(target), error)
+        number += 1
+
+
+def _refusals(refused: "Counter[DeliveryStatus]") -> Iterator[str]:
+    """One line for each mailbox and reason: how many reports, the mailbox, the code, the answer of the server."""
+    for one, count in sorted(refused.items(), key=lambda item: (-item[1], item[0].recipient, item[0].diagnostic)):
+        words = (f"{count:>6}", one.recipient or "?", one.action, one.status, one.diagnostic)
+        yield "  ".join([word for word in words if word])
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -419,7 +522,10 @@ def _view(name: str, found: ParsedReport) -> str:
     rows = [
         ("format", f"{found.format} ({found.marker})"),
         ("report id", found.report_id),
-        ("sender", report.sender or "<>"),
+        (
+            "sender",
+            (report.sender or "<>") + (f"  ({report.sender_display_name})" if report.sender_display_name else ""),
+        ),
         ("on behalf of", report.on_behalf_of),
         ("mail from", "<>" if report.envelope_sender == "" else report.envelope_sender),
         ("subject", report.subject),
@@ -431,7 +537,8 @@ def _view(name: str, found: ParsedReport) -> str:
     ]
     lines = [_shown(name)]
     lines += [f"  {label:<13}{_shown(value)}" for label, value in rows if value]
-    lines.append(f"  {'recipients':<13}{len(report.recipients)}")
+    claimed = ", as the message's own header claims" if found.recipients_from is Evidence.HEADER else ""
+    lines.append(f"  {'recipients':<13}{len(report.recipients)}{claimed}")
     lines += _tree(report.recipients)
     lines.append("  parts")
     for part in found.parts:

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from exjournal._wire import headers as _headers
 from exjournal._wire.lines import line_problem
+from exjournal._wire.times import moment
 from exjournal.addresses import address_problem
 from exjournal.errors import Defect, InvalidValue
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from email.message import EmailMessage
 
 Value = TypeVar("Value")
@@ -33,12 +35,23 @@ class Role(StrEnum):
 
 
 class ReportFormat(StrEnum):
-    """The formats of journal reports. This version reads and writes ENVELOPE, and recognises ENVELOPE_2003."""
+    """The formats of journal reports.
+
+    ENVELOPE is that of Exchange 2007 and later, ENVELOPE_2003 that of Exchange 2003. BCC and MESSAGE_ONLY are copies of the
+    message, with and without a Bcc field: nothing in them says that they are journal mail.
+    """
 
     ENVELOPE = "envelope"
     ENVELOPE_2003 = "envelope-2003"
     BCC = "bcc"
     MESSAGE_ONLY = "message-only"
+
+
+class Evidence(StrEnum):
+    """Where a report's recipients come from: a server that saw the SMTP envelope, or fields that the sender wrote."""
+
+    ENVELOPE = "envelope"
+    HEADER = "header"
 
 
 class PartKind(StrEnum):
@@ -140,7 +153,9 @@ class JournalReport:
 
     `sender` is "" for the null sender; `message_id` keeps its angle brackets and is "" where there is none;
     `envelope_sender` is MAIL FROM, or None where it is not known. `label`, `mailbox`, `sent_utc` and `received_utc` belong to
-    managed folders and are text as written. Every value stands on one line, without outer blanks. Raises InvalidValue.
+    managed folders and are text as written; `sent_at` and `received_at` are what can be made of the two times.
+    `sender_display_name` is a name that stands before the sender's address, which Exchange 2003 writes. Every value stands on
+    one line, without outer blanks. Raises InvalidValue.
     """
 
     sender: str
@@ -153,6 +168,7 @@ class JournalReport:
     mailbox: str | None = None
     sent_utc: str | None = None
     received_utc: str | None = None
+    sender_display_name: str = ""
 
     if TYPE_CHECKING:
 
@@ -169,6 +185,7 @@ class JournalReport:
             mailbox: str | None = None,
             sent_utc: str | None = None,
             received_utc: str | None = None,
+            sender_display_name: str = "",
         ) -> None: ...
 
     def __post_init__(self) -> None:
@@ -189,6 +206,17 @@ class JournalReport:
                     raise InvalidValue(name, "is empty: None where there is none")
         if self.label is not None and len(self.label) > LABEL_LIMIT:
             raise InvalidValue("label", f"has {len(self.label)} characters, more than {LABEL_LIMIT}")
+        _require_line("sender_display_name", self.sender_display_name)
+
+    @property
+    def sent_at(self) -> "datetime | None":
+        """`sent_utc` as a time in UTC, or None where it is none that is known; its syntax is not published."""
+        return None if self.sent_utc is None else moment(self.sent_utc)
+
+    @property
+    def received_at(self) -> "datetime | None":
+        """`received_utc` as a time in UTC, or None where it is none that is known; its syntax is not published."""
+        return None if self.received_utc is None else moment(self.received_utc)
 
 
 class Headers:
@@ -247,14 +275,21 @@ class Part:
         return f"<Part {self.kind}: {self.size} octets at {self.offset}>"
 
 
+# The formats in which the report is the message itself.
+COPIES: Final = frozenset((ReportFormat.BCC, ReportFormat.MESSAGE_ONLY))
+
+
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ParsedReport:
     """A report that was read: what it says, its parts, and everything about it that was odd.
 
-    `marker` names what convinced the reader: the marker's header name, or "caller" where `format=` did. `report_id` is the
-    report's own Message-ID with its angle brackets, "" where there is none. `unparsed` holds the lines of the report text that
-    are no field. `original` is a view of the caller's bytes, None where the report has no such part, empty where the
-    part is; a view keeps the whole buffer alive, `original_bytes()` copies.
+    `marker` names what convinced the reader: the marker's header name; "grammar" where `format=` asked for an envelope format
+    and the report text is one; "caller" for a copy, of which only the caller can know. `report_id` is the report's own
+    Message-ID with its angle brackets, "" where there is none. `unparsed` holds the lines of the report text that are no
+    field, and what stands in an address field of a copy and is no address. `original` is a view of the caller's bytes, None
+    where the report has no such part, empty where the part is; a view keeps the whole buffer alive, `original_bytes()` copies.
+    `decrypted_evidence` says what told the original from its decrypted copy where there are both: "content-class" or
+    "message.rpmsg" in the protected one, else "order".
     """
 
     report: JournalReport
@@ -267,9 +302,15 @@ class ParsedReport:
     unparsed: tuple[str, ...]
     original: memoryview | None
     decrypted: memoryview | None
+    decrypted_evidence: str = ""
 
     def __repr__(self) -> str:
         return f"<ParsedReport {self.format}: {len(self.report.recipients)} recipients, {len(self.defects)} defects>"
+
+    @property
+    def recipients_from(self) -> Evidence:
+        """ENVELOPE where a server wrote the recipients down, HEADER where they are claims of the message's own header."""
+        return Evidence.HEADER if self.format in COPIES else Evidence.ENVELOPE
 
     @property
     def headers(self) -> Headers:
@@ -299,7 +340,9 @@ class ParsedReport:
             "format": str(self.format),
             "marker": self.marker,
             "report_id": self.report_id,
+            "recipients_from": str(self.recipients_from),
             "sender": report.sender,
+            "sender_display_name": report.sender_display_name,
             "on_behalf_of": report.on_behalf_of,
             "envelope_sender": report.envelope_sender,
             "subject": report.subject,
@@ -320,6 +363,8 @@ class ParsedReport:
         for part in self.parts:
             if part.kind in (PartKind.ORIGINAL, PartKind.DECRYPTED):
                 result[part.kind] = {"offset": part.offset, "size": len(part.content)}
+        if self.decrypted is not None:
+            result["decrypted_evidence"] = self.decrypted_evidence
         return result
 
 

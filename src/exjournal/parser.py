@@ -6,7 +6,7 @@ which every non-empty line of the report text is accounted for, or raises `Parse
 """
 
 import re
-from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 
 from exjournal._wire import names
 from exjournal._wire.headers import (
@@ -21,13 +21,25 @@ from exjournal._wire.headers import (
     unfold,
     value_offset,
 )
-from exjournal._wire.message import message_id_of, skip_from_line
-from exjournal._wire.multipart import PLAIN_ENCODINGS, Leaf, PartInfo, declared, text_decoded, transfer_decoded
-from exjournal._wire.octets import in_place
+from exjournal._wire.html import lines_of_html
+from exjournal._wire.message import BYTE_ORDER_MARK, ODD_BEGINNINGS, lead_in, message_id_of
+from exjournal._wire.multipart import (
+    DECODED_ENCODINGS,
+    PLAIN_ENCODINGS,
+    Leaf,
+    PartInfo,
+    declared,
+    text_decoded,
+    transfer_decoded,
+)
+from exjournal._wire.octets import find, in_place
 from exjournal._wire.parts import leaves_of
 from exjournal.addresses import address_problem
+from exjournal.copies import read_copy
 from exjournal.errors import Defect, DefectCode, InvalidValue, ParseError
+from exjournal.markers import MARKERS, OUTER, envelope_marker, marked
 from exjournal.models import (
+    COPIES,
     JournalReport,
     ParsedReport,
     Part,
@@ -38,6 +50,7 @@ from exjournal.models import (
     UncheckedReport,
 )
 from exjournal.report_text import REPORT_TEXT_LIMIT, ReportText, read_report_text
+from exjournal.report_text_2003 import read_report_text_2003
 from exjournal.usual import read_usual
 
 if TYPE_CHECKING:
@@ -45,32 +58,18 @@ if TYPE_CHECKING:
     from exjournal._wire.octets import Data, Octets
 
 
-_MARKERS: Final = {marker.lower().encode(): marker for marker in (names.MARKER, names.MARKER_IN_TRANSPORT)}
-_MARKERS_2003: Final = {marker.lower().encode(): marker for marker in (names.MARKER_2003, names.MARKER_2003_RIGHT)}
-_MARKER_PATTERNS: Final = (names.MARKER, names.MARKER_IN_TRANSPORT, names.MARKER_2003, names.MARKER_2003_RIGHT)
 _ENVELOPE_SENDER: Final = names.ENVELOPE_SENDER.lower().encode()
 _EMBEDDED_REPORT: Final = names.EMBEDDED_REPORT.lower().encode()
-_OUTER = field_pattern(
-    "content-type",
-    "message-id",
-    *_MARKER_PATTERNS,
-    names.EMBEDDED_REPORT,
-    names.ENVELOPE_SENDER,
-)
 # Markers are looked for, at twice the time, only in what could be a report: multipart/mixed, with a marker's words.
 _INNER = field_pattern("subject", "message-id", "content-type")
-_INNER_MARKERS = field_pattern(*_MARKER_PATTERNS)
-# The word that every marker holds; an expression that begins with one plain octet is searched for at the speed of that octet.
-_MARKER_WORDS: Final = (re.compile(rb"J(?i:ournal-?report)"), re.compile(rb"j(?i:ournal-?report)"))
+_INNER_MARKERS = field_pattern(*MARKERS)
+# A word of every marker; an expression that begins with one plain octet is searched for at the speed of that octet.
+_MARKER_WORD = re.compile(rb"J(?i:ournal-?(?:report|id))")
+_MARKER_WORD_LOWER = re.compile(rb"j(?i:ournal-?(?:report|id))")
 
 _BLOCK_LIMITS: Final = (
     f"more than {HEADER_LIMIT} octets, {HEADER_LINE_LIMIT} lines, or {FIELD_LIMIT} fields of the names looked for"
 )
-_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
-# Octets of line ends before everything; behind more of them is nothing that anybody sent.
-_BLANK_LIMIT: Final = 64 << 10
-_ODD_BEGINNINGS: Final = (b"\xef", b"\r", b"\n", b"F")
-_DECODED_ENCODINGS: Final = frozenset(("base64", "quoted-printable"))
 # Looking a member up on its enumeration calls a function on Python 3.11; a report needs ten of them.
 _ENVELOPE: Final = ReportFormat.ENVELOPE
 _TEXT: Final = PartKind.TEXT
@@ -89,16 +88,17 @@ def detect_format(data: "Data", /) -> ReportFormat | None:
     none whatever else it says. Linear, at most 512 KiB are looked at.
     """
     octets = in_place(data, "a report")
-    outer, _, _ = scan(octets, _begin(octets, []), len(octets), _OUTER)
+    outer, _, _ = scan(octets, lead_in(octets)[-1], len(octets), OUTER)
     info = declared(outer.get(b"content-type", b""))
-    return None if info.media_type == "multipart/report" else _marked(outer)[0]
+    return None if info.media_type == "multipart/report" else marked(outer)[0]
 
 
 def parse_report(data: "Data", /, *, format: ReportFormat | None = None, strict: bool = False) -> ParsedReport:
     """Read a journal report (MS-XJRNL 2.1).
 
     bytes and mmap are read in place, bytearray and memoryview are copied once. `format` is for reports that lost their
-    marker: the grammar of the report text must then be there in full. `strict` turns the first defect into the error.
+    marker, and must be given for BCC and message-only copies, which have none. The grammar of an envelope format must then be
+    there in full; a copy is what its caller says it is. `strict` turns the first defect into the error.
     Limits: a header block of 512 KiB, 250 parts, a report text of 16 MiB.
 
     Raises ParseError, with the code of what is missing or unreadable, and InvalidValue for a format that is none. Anything
@@ -117,10 +117,12 @@ def parse_report(data: "Data", /, *, format: ReportFormat | None = None, strict:
 def _read(octets: "Octets", wanted: ReportFormat | None) -> ParsedReport:
     defects: Defects = []
     end = len(octets)
-    start = _begin(octets, defects) if octets[:1] in _ODD_BEGINNINGS else 0
+    start = _begin(octets, defects) if octets[:1] in ODD_BEGINNINGS else 0
     if start == end:
         raise ParseError(DefectCode.EMPTY)
-    outer, body, complete = scan(octets, start, end, _OUTER)
+    if wanted in COPIES:
+        return read_copy(octets, start, wanted, defects)
+    outer, body, complete = scan(octets, start, end, OUTER)
     if not complete and body < end:
         raise ParseError(DefectCode.HEADER_TOO_LARGE, _BLOCK_LIMITS, body)
     content_type = outer.get(b"content-type", b"")
@@ -131,24 +133,23 @@ def _read(octets: "Octets", wanted: ReportFormat | None) -> ParsedReport:
     report_id = message_id_of(outer.get(b"message-id", b""))
     if not report_id:
         outer_defects.append(Defect(DefectCode.REPORT_ID_MISSING, "", start))
-    marker = _envelope_marker(outer) if wanted is None else ""
+    format, marker = _ENVELOPE, envelope_marker(outer) if wanted is None else ""
     usual = read_usual(octets, body, end, content_type, envelope_sender) if marker else None
     if usual is None:
         info = declared(content_type)
-        marker = _require_report(octets, start, body, outer, info, wanted)
+        format, marker = _require_report(octets, start, body, outer, info, wanted)
         leaves = leaves_of(octets, start, body, end, info, defects)
-        report, parts, original, decrypted, unparsed = _read_leaves(
-            octets, leaves, body, marker, envelope_sender, defects
-        )
+        read = _read_leaves(octets, leaves, body, format, marker, envelope_sender, defects)
+        report, parts, original, decrypted, evidence, unparsed = read
     else:
         report, text, original = usual
-        parts, decrypted, unparsed = (text, original), None, ()
+        parts, decrypted, evidence, unparsed = (text, original), None, "", ()
         _compare(octets, original, report.subject, report.message_id, defects)
     # Filled field by field: calling the class takes longer.
     result = _new(UncheckedParsedReport)
     result.report = report
-    result.format = _ENVELOPE
-    result.marker = marker or "caller"
+    result.format = format
+    result.marker = marker or "grammar"
     result.report_id = report_id
     result.outer_block = octets[start:body]
     result.parts = parts
@@ -156,63 +157,40 @@ def _read(octets: "Octets", wanted: ReportFormat | None) -> ParsedReport:
     result.unparsed = unparsed
     result.original = None if original is None else original.content
     result.decrypted = None if decrypted is None else decrypted.content
+    result.decrypted_evidence = evidence
     result.__class__ = ParsedReport
     return result  # type: ignore[no-any-return]
 
 
 def _begin(octets: "Octets", defects: Defects) -> int:
     """Where the outer header block begins, behind what mailbox files and text editors put before it."""
-    start = 0
-    if octets[:3] == _BYTE_ORDER_MARK:
-        defects.append(Defect(DefectCode.LEADING_BOM, "", 0))
-        start = 3
-    if octets[start : start + 1] in (b"\r", b"\n"):
-        defects.append(Defect(DefectCode.LEADING_BLANK_LINES, "", start))
-        beginning = octets[start : start + _BLANK_LIMIT]
-        start += len(beginning) - len(beginning.lstrip(b"\r\n"))
-    behind = skip_from_line(octets, start, len(octets))
-    if behind != start:
-        defects.append(Defect(DefectCode.LEADING_FROM_LINE, "", start))
-    return behind
-
-
-def _envelope_marker(fields: "Fields") -> str:
-    """The marker of the envelope format, "" where there is none."""
-    for name, marker in _MARKERS.items():
-        if name in fields:  # by presence: the value is empty, or anything
-            return marker
-    return ""
-
-
-def _marked(fields: "Fields") -> tuple[ReportFormat | None, str]:
-    """The format that a marker names, and the marker."""
-    marker = _envelope_marker(fields)
-    if marker:
-        return _ENVELOPE, marker
-    for name, marker in _MARKERS_2003.items():
-        if unfold(fields.get(name, b"")).lower() == names.MARKER_2003_VALUE:
-            return ReportFormat.ENVELOPE_2003, marker
-    return None, ""
+    mark, blank, begin = lead_in(octets)
+    for start, end, code in (
+        (0, mark, DefectCode.LEADING_BOM),
+        (mark, blank, DefectCode.LEADING_BLANK_LINES),
+        (blank, begin, DefectCode.LEADING_FROM_LINE),
+    ):
+        if start != end:
+            defects.append(Defect(code, "", start))
+    return begin
 
 
 def _require_report(
     octets: "Octets", start: int, body: int, outer: "Fields", info: PartInfo, wanted: ReportFormat | None
-) -> str:
-    """The marker of the report, "" where only the caller says that it is one; ParseError for what is no report."""
+) -> tuple[ReportFormat, str]:
+    """The format of the report and its marker, "" where only the caller says so; ParseError for what is no report."""
     if info.media_type == "multipart/report":
         detail = "a delivery, disposition or feedback report"
         raise ParseError(DefectCode.MULTIPART_REPORT, detail, value_offset(octets, start, body, b"content-type"))
-    marked, marker = _marked(outer)
-    chosen = wanted or marked
+    named, marker = marked(outer)
+    chosen = wanted or named
     if chosen is None:
         if _EMBEDDED_REPORT in outer:
             raise ParseError(
                 DefectCode.EMBEDDED_REPORT, "a bounce", value_offset(octets, start, body, _EMBEDDED_REPORT)
             )
         raise ParseError(DefectCode.NOT_A_REPORT, "no marker: keep the message as it is")
-    if chosen is not _ENVELOPE:
-        raise ParseError(DefectCode.UNSUPPORTED_FORMAT, str(chosen))
-    return marker if marked is chosen else ""
+    return chosen, marker if named is chosen else ""
 
 
 class _Body(NamedTuple):
@@ -222,20 +200,31 @@ class _Body(NamedTuple):
     parts: tuple[Part, ...]
     original: Part | None
     decrypted: Part | None
+    evidence: str
     unparsed: tuple[str, ...]
 
 
 def _read_leaves(
-    octets: "Octets", leaves: list[Leaf], body: int, marker: str, envelope_sender: str | None, defects: Defects
+    octets: "Octets",
+    leaves: list[Leaf],
+    body: int,
+    format: ReportFormat,
+    marker: str,
+    envelope_sender: str | None,
+    defects: Defects,
 ) -> _Body:
-    text = _find_text(octets, leaves, marker, defects) or _no_text(leaves, marker, body)
-    parts, original, decrypted = _parts(octets, leaves, text, defects)
+    text = _find_text(octets, leaves, format, marker, defects) or _no_text(leaves, marker, body)
+    parts, messages = _parts(octets, leaves, text, format, defects)
+    original, decrypted, evidence = _told_apart(messages)
+    for part in parts:
+        part.__class__ = Part
     if original is not None:
         get = text.read.values.get
         _compare(octets, original, get("subject"), get("message_id"), defects)
     elif not any(leaf.info.family == "tnef" for leaf in leaves):
         defects.append(Defect(DefectCode.ORIGINAL_MISSING, "", len(octets)))
-    return _Body(_facts(text, envelope_sender, defects), tuple(parts), original, decrypted, tuple(text.read.unparsed))
+    report = _facts(text, format, envelope_sender, defects)
+    return _Body(report, tuple(parts), original, decrypted, evidence, tuple(text.read.unparsed))
 
 
 class _Text(NamedTuple):
@@ -246,23 +235,29 @@ class _Text(NamedTuple):
     read: ReportText
 
 
-def _find_text(octets: "Octets", leaves: list[Leaf], marker: str, defects: Defects) -> _Text | None:
-    """The first text part with a sender and recipients; under a marker the first with anything of a report."""
-    fallback: tuple[_Text, Defects] | None = None
-    for leaf in leaves:
-        if leaf.info.family != "text" or leaf.end - leaf.start > REPORT_TEXT_LIMIT:
-            continue
-        oddities: Defects = []
-        text = _read_text(octets, leaf, oddities)
-        values = text.read.values
-        if text.read.recipients and "sender" in values:
-            defects += oddities
-            return text
-        if fallback is None and marker and (text.read.recipients or "sender" in values or "message_id" in values):
-            fallback = (text, oddities)
-    if fallback is not None:
-        defects += fallback[1]
-        return fallback[0]
+def _find_text(
+    octets: "Octets", leaves: list[Leaf], format: ReportFormat, marker: str, defects: Defects
+) -> _Text | None:
+    """The first text part with a sender and recipients; under a marker the first with anything of a report.
+
+    HTML is read only where no text part will do.
+    """
+    for family in ("text", "html"):
+        fallback: tuple[_Text, Defects] | None = None
+        for leaf in leaves:
+            if leaf.info.family != family or leaf.end - leaf.start > REPORT_TEXT_LIMIT:
+                continue
+            oddities: Defects = []
+            text = _read_text(octets, leaf, format, oddities)
+            values = text.read.values
+            if text.read.recipients and "sender" in values:
+                defects += oddities
+                return text
+            if fallback is None and marker and (text.read.recipients or "sender" in values or "message_id" in values):
+                fallback = (text, oddities)
+        if fallback is not None:
+            defects += fallback[1]
+            return fallback[0]
     return None
 
 
@@ -270,14 +265,16 @@ def _no_text(leaves: list[Leaf], marker: str, body: int) -> NoReturn:
     for leaf in leaves:
         if leaf.end - leaf.start > REPORT_TEXT_LIMIT and leaf.info.family == "text":
             raise ParseError(DefectCode.REPORT_TEXT_TOO_LARGE, f"more than {REPORT_TEXT_LIMIT} octets", leaf.start)
+    if marker and leaves and all(leaf.info.family == "tnef" for leaf in leaves):
+        raise ParseError(DefectCode.REPORT_TNEF, "the whole report is encoded as TNEF", leaves[0].start)
     missing = "a sender, a recipient or a Message-Id line" if marker else "a sender line and a recipient line"
     raise ParseError(DefectCode.REPORT_TEXT_MISSING, f"no text part holds {missing}", body)
 
 
-def _read_text(octets: "Octets", leaf: Leaf, oddities: Defects) -> _Text:
+def _read_text(octets: "Octets", leaf: Leaf, format: ReportFormat, oddities: Defects) -> _Text:
     info, start, end = leaf
     raw = octets[start:end] if info.encoding in PLAIN_ENCODINGS else _content(octets, leaf, oddities)
-    if raw[:3] == _BYTE_ORDER_MARK:
+    if raw[:3] == BYTE_ORDER_MARK:
         oddities.append(Defect(DefectCode.LEADING_BOM, "in the report text", start))
         text, problem = text_decoded(raw[3:], "utf-8")  # whatever the label says
     else:
@@ -285,11 +282,15 @@ def _read_text(octets: "Octets", leaf: Leaf, oddities: Defects) -> _Text:
     if problem is not None:
         oddities.append(Defect(problem, "", start))
     text = text.removeprefix("\ufeff")  # UTF-16 that names its byte order and begins with a mark even so
-    read = read_report_text(text)
+    is_html = info.family == "html"
+    if is_html:
+        oddities.append(Defect(DefectCode.REPORT_TEXT_HTML, "", start))
+        text = lines_of_html(text)
+    read = read_report_text(text) if format is _ENVELOPE else read_report_text_2003(text)
     if read.oddities:
         # Lines can be found again in the caller's bytes where the octets are those and a line end is a line end.
         starts = [leaf.start]
-        if leaf.info.encoding in PLAIN_ENCODINGS and raw.count(b"\n") == text.count("\n"):
+        if not is_html and info.encoding in PLAIN_ENCODINGS and raw.count(b"\n") == text.count("\n"):
             for line in raw.split(b"\n")[:-1]:
                 starts.append(starts[-1] + len(line) + 1)
         for code, first, last in read.oddities:
@@ -301,7 +302,7 @@ def _read_text(octets: "Octets", leaf: Leaf, oddities: Defects) -> _Text:
 def _content(octets: "Octets", leaf: Leaf, defects: Defects) -> bytes:
     """The octets of a part behind its transfer encoding."""
     encoding = leaf.info.encoding
-    if encoding not in _DECODED_ENCODINGS:
+    if encoding not in DECODED_ENCODINGS:
         defects.append(Defect(DefectCode.TRANSFER_ENCODING_UNKNOWN, "", leaf.start))
         return octets[leaf.start : leaf.end]
     content, whole = transfer_decoded(octets, leaf.start, leaf.end, encoding)
@@ -311,47 +312,79 @@ def _content(octets: "Octets", leaf: Leaf, defects: Defects) -> bytes:
 
 
 def _parts(
-    octets: "Octets", leaves: list[Leaf], text: _Text, defects: Defects
-) -> tuple[list[Part], Part | None, Part | None]:
-    """Every part with its kind; the first message is the original, a second one its decrypted copy."""
+    octets: "Octets", leaves: list[Leaf], text: _Text, format: ReportFormat, defects: Defects
+) -> tuple[list[Any], list[Any]]:
+    """Every part with its kind, and of them the messages, two at most; none has its class yet."""
     view = memoryview(octets)
-    parts: list[Part] = []
-    original: Part | None = None
-    decrypted: Part | None = None
+    parts: list[Any] = []
+    messages: list[Any] = []
     for leaf in leaves:
         info, start, end = leaf
         part = UncheckedPart(_OTHER, info.media_type, info.encoding, view[start:end], start, end - start)
         parts.append(part)
         if leaf is text.leaf:
             part.kind = _TEXT
-            if info.encoding in _DECODED_ENCODINGS:
+            if info.encoding in DECODED_ENCODINGS:
                 part.content = memoryview(text.octets)
-        elif info.family == "message" and decrypted is None:
+        elif info.family == "message" and len(messages) < _MESSAGES:
             if info.encoding not in PLAIN_ENCODINGS:
-                if info.encoding in _DECODED_ENCODINGS:
+                if info.encoding in DECODED_ENCODINGS:
                     # Against RFC 2046 section 5.2.1, but met.
                     defects.append(Defect(DefectCode.ORIGINAL_ENCODED, info.encoding, start))
                 part.content = memoryview(_content(octets, leaf, defects))
-            if original is None:
-                part.kind = _ORIGINAL
-                original = part
-            else:
-                part.kind = _DECRYPTED
-                decrypted = part
+            messages.append(part)
         elif info.family == "tnef":
             defects.append(Defect(DefectCode.ORIGINAL_TNEF, "", start))
-        elif info.family == "html" and original is None:
-            defects.append(Defect(DefectCode.HTML_TWIN, "", start))
+            if info.encoding in DECODED_ENCODINGS:
+                part.content = memoryview(_content(octets, leaf, defects))
+        elif info.family == "html" and not messages:
+            # Exchange 2003 writes the twin itself.
+            if format is _ENVELOPE:
+                defects.append(Defect(DefectCode.HTML_TWIN, "", start))
         else:
             defects.append(Defect(DefectCode.EXTRA_PART, f"part {len(parts)}", start))
-        part.__class__ = Part
-    return parts, original, decrypted
+    return parts, messages
+
+
+# The original and its decrypted copy.
+_MESSAGES: Final = 2
+
+
+def _told_apart(messages: list[Any]) -> tuple[Part | None, Part | None, str]:
+    """Which message is the original, which its decrypted copy, and what says so: protection in one, else their order."""
+    if not messages:
+        return None, None, ""
+    if len(messages) == 1:
+        messages[0].kind = _ORIGINAL
+        return messages[0], None, ""
+    evidence, other_evidence = [_protection(message.content) for message in messages]
+    if other_evidence and not evidence:
+        messages.reverse()
+    one_is_protected = bool(evidence) != bool(other_evidence)
+    original, decrypted = messages
+    original.kind = _ORIGINAL
+    decrypted.kind = _DECRYPTED
+    return original, decrypted, evidence or other_evidence if one_is_protected else "order"
+
+
+# Octets of a message in which the attachment of a protected one is looked for: behind a few lines of text.
+_PROTECTION_LIMIT: Final = 1 << 20
+_CONTENT_CLASS = field_pattern("content-class")
+
+
+def _protection(content: memoryview) -> str:
+    """What says that a message is rights-protected, "" where nothing does (MS-OXORMMS 2.1)."""
+    octets = bytes(content[:_PROTECTION_LIMIT])
+    found, _, _ = scan(octets, 0, len(octets), _CONTENT_CLASS)
+    if b"rpmsg.message" in found.get(b"content-class", b"").lower():
+        return "content-class"
+    return "message.rpmsg" if b"message.rpmsg" in octets or b"x-microsoft-rpmsg-message" in octets else ""
 
 
 def _compare(octets: "Octets", original: Part, subject: str | None, message_id: str | None, defects: Defects) -> None:
     """Look at the header block of the original: that there is one, whose it is, and that it agrees with the report text."""
     offset = original.offset
-    if original.encoding in _DECODED_ENCODINGS:
+    if original.encoding in DECODED_ENCODINGS:
         octets = bytes(original.content[: HEADER_LIMIT + 1])
         begin, end = 0, len(octets)
         is_plain = False  # offsets inside an encoded part mean nothing: its beginning stands for them
@@ -368,15 +401,20 @@ def _compare(octets: "Octets", original: Part, subject: str | None, message_id: 
     inner, body, complete = scan(octets, start, end, _INNER)
     if not complete and body < end:
         defects.append(Defect(DefectCode.ORIGINAL_HEADER_TOO_LARGE, _BLOCK_LIMITS, offset))
-    if (
-        b"multipart/mixed" in inner.get(b"content-type", b"").lower()
-        and any(word.search(octets, start, body) is not None for word in _MARKER_WORDS)
-        and _marked(scan(octets, start, end, _INNER_MARKERS)[0])[0] is not None
-    ):
-        defects.append(Defect(DefectCode.NESTED_REPORT, "the original is a report itself", offset))
+    content_type = inner.get(b"content-type", b"").lower()
+    if b"multipart/mixed" in content_type:
+        if (_MARKER_WORD.search(octets, start, body) or _MARKER_WORD_LOWER.search(octets, start, body)) and marked(
+            scan(octets, start, end, _INNER_MARKERS)[0]
+        )[0] is not None:
+            defects.append(Defect(DefectCode.NESTED_REPORT, "the original is a report itself", offset))
+        # Exchange writes this field, with an id in it, on what it encodes as TNEF.
+        if octets.find(b"X-MS-TNEF-Correlator: <", start, body) >= 0 and find(octets, b"winmail.dat", body, end) >= 0:
+            defects.append(Defect(DefectCode.ORIGINAL_HOLDS_TNEF, "an attachment", offset))
+    elif b"/ms-tnef" in content_type:
+        defects.append(Defect(DefectCode.ORIGINAL_HOLDS_TNEF, "its content", offset))
     for field, reported, code in (
-        (b"message-id", message_id, DefectCode.MESSAGE_ID_MISMATCH),
-        (b"subject", subject, DefectCode.SUBJECT_MISMATCH),
+        (b"message-id", message_id, _MESSAGE_ID_MISMATCH),
+        (b"subject", subject, _SUBJECT_MISMATCH),
     ):
         if reported is None:
             continue
@@ -386,6 +424,8 @@ def _compare(octets: "Octets", original: Part, subject: str | None, message_id: 
             defects.append(Defect(code, "", value_offset(octets, start, body, field) if is_plain else offset))
 
 
+_MESSAGE_ID_MISMATCH: Final = DefectCode.MESSAGE_ID_MISMATCH
+_SUBJECT_MISMATCH: Final = DefectCode.SUBJECT_MISMATCH
 _MESSAGE_ID = re.compile(r"<[^<>]*>")
 # Octets of a value that are decoded for a comparison; a longer one agrees only as it stands.
 _COMPARED_LIMIT: Final = 64 << 10
@@ -411,6 +451,7 @@ _REQUIRED: Final = {
     "subject": DefectCode.SUBJECT_MISSING,
     "message_id": DefectCode.MESSAGE_ID_MISSING,
 }
+_REQUIRED_2003: Final = {name: code for name, code in _REQUIRED.items() if name != "subject"}
 
 
 # Seldom there: the last fields of JournalReport, in their order.
@@ -418,11 +459,12 @@ _MANAGED_FOLDER: Final = ("label", "mailbox", "sent_utc", "received_utc")
 _NO_MANAGED_FOLDER: Final = (None,) * len(_MANAGED_FOLDER)
 
 
-def _facts(text: _Text, envelope_sender: str | None, defects: Defects) -> JournalReport:
+def _facts(text: _Text, format: ReportFormat, envelope_sender: str | None, defects: Defects) -> JournalReport:
     values = text.read.values
     recipients = text.read.recipients
-    if not recipients or not values.keys() >= _REQUIRED.keys():
-        defects += [Defect(code, "", text.leaf.start) for name, code in _REQUIRED.items() if name not in values]
+    required = _REQUIRED if format is _ENVELOPE else _REQUIRED_2003
+    if not recipients or not values.keys() >= required.keys():
+        defects += [Defect(code, "", text.leaf.start) for name, code in required.items() if name not in values]
         if not recipients:
             defects.append(Defect(DefectCode.RECIPIENTS_MISSING, "", text.leaf.start))
     get = values.get
@@ -434,6 +476,7 @@ def _facts(text: _Text, envelope_sender: str | None, defects: Defects) -> Journa
         get("on_behalf_of"),
         envelope_sender,
         *(_NO_MANAGED_FOLDER if values.keys() <= _REQUIRED.keys() else map(get, _MANAGED_FOLDER)),
+        get("sender_display_name", ""),
     )
     report.__class__ = JournalReport
     return report

@@ -102,7 +102,7 @@ def read_usual_text(text: str, /) -> ReportText | None:
     if head is None or "\0" in text or not text.isascii():
         return None
     sender, line_end, subject, message_id = head.groups()
-    recipients = None if ":" in sender else read_usual_recipients(text[head.end() :], line_end)
+    recipients = None if ":" in sender else read_usual_recipients(text[head.end() :].removesuffix(line_end), line_end)
     if recipients is None:
         return None
     return ReportText(
@@ -118,10 +118,12 @@ _LINE_BEGINS: Final = {
 def read_usual_recipients(lines: str, line_end: str, /) -> list[Recipient] | None:
     """Read lines of ASCII without a NUL that are all recipients as Exchange writes them; None for any others, or none at all.
 
+    The last line stands without its end.
+
     A list of ten thousand members is read here, so what could be asked of each line is asked of all addresses at once.
     """
     # With its blanks out of the way, a redirect's mark is one character that no address holds.
-    lines = lines.removesuffix(line_end).replace(_EXPANDED, "\0")
+    lines = lines.replace(_EXPANDED, "\0")
     label, _, rest = lines.partition(": ")
     begin = f"{line_end}{label}: "
     roles: Iterator[Role] | None = None
@@ -147,8 +149,12 @@ def read_usual_recipients(lines: str, line_end: str, /) -> list[Recipient] | Non
         return None
     if ":" in together and _REDIRECT_LABEL.search(together) is not None:
         return None
-    if len(together) > ADDRESS_LIMIT and max(map(len, addresses)) > ADDRESS_LIMIT:
-        return None
+    # No address is longer than its line, and a line end in each window of the limit's size makes all lines short.
+    position, size = 0, len(lines)
+    while size - position > ADDRESS_LIMIT:
+        position = lines.rfind("\n", position, position + ADDRESS_LIMIT) + 1
+        if not position:
+            return None
     # Made at once and filled field by field: calling the class for each takes longer.
     recipients = list(map(object.__new__, repeat(UncheckedRecipient, len(addresses))))
     real = Recipient

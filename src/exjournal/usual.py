@@ -27,6 +27,7 @@ _SENDER_LABEL: Final = len("Sender: ")
 # Octets in which a part header, with the three fields behind it or without, is looked for.
 _HEAD_LIMIT: Final = 4096
 _CR: Final = 13
+_LF: Final = 10
 
 
 class _Shape(NamedTuple):
@@ -46,7 +47,7 @@ def _shape(line_end: str) -> _Shape:
     # The first delimiter stands on the first line, or behind the one empty line that some writers leave.
     text_begins = (
         rf"(?:{end})?--([^\r\n]+){part_header}"
-        rf'Sender: ([^ \t,<>":\r\n]{{1,{ADDRESS_LIMIT}}}){end}Subject: ([^\r\n]*){end}Message-Id: ([^\r\n]*){end}'
+        rf'Sender: ([^ \t,<>":\r\n\0]{{1,{ADDRESS_LIMIT}}}){end}Subject: ([^\r\n\0]*){end}Message-Id: ([^\r\n\0]*){end}'
     )
     return _Shape(
         re.compile(text_begins.encode("ascii")),
@@ -62,7 +63,7 @@ _CRLF_SHAPE: Final = _shape("\r\n")
 _LF_SHAPE: Final = _shape("\n")
 
 
-def read_usual(
+def read_usual(  # noqa: PLR0915 - filled field by field in one place: a call for each value would show in the time
     data: "Octets", body: int, end: int, content_type: bytes, envelope_sender: str | None, /
 ) -> tuple[JournalReport, Part, Part] | None:
     """Read a usual body: what it says, the text and the original. None for any other body, with the time of a glance."""
@@ -104,13 +105,14 @@ def read_usual(
         or text_info.charset not in ASCII_SUPERSETS
     ):
         return None
-    octets = data[text_start:text_end]
-    if not octets.isascii() or b"\0" in octets:
+    last_end = text_end - before - 1
+    is_ended = data[text_end - 1] == _LF and data[last_end] == first_octet
+    lines = data[begins.end() : last_end if is_ended else text_end]
+    if not lines.isascii() or b"\0" in lines or not data[text_start : begins.end()].isascii():
         return None
-    recipients = read_usual_recipients(octets[begins.end() - text_start :].decode("ascii"), line_end)
+    recipients = read_usual_recipients(lines.decode("ascii"), line_end)
     if recipients is None:
         return None
-    # Filled field by field: calling the classes takes longer.
     report = _new(UncheckedReport)
     report.sender = sender.decode("ascii")
     report.recipients = tuple(recipients)
@@ -118,6 +120,7 @@ def read_usual(
     report.message_id = message_id.decode("ascii").strip(BLANKS)
     report.envelope_sender = envelope_sender
     report.on_behalf_of = report.label = report.mailbox = report.sent_utc = report.received_utc = None
+    report.sender_display_name = ""
     report.__class__ = JournalReport
     view = memoryview(data)
     text = _new(UncheckedPart)

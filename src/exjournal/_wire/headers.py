@@ -7,6 +7,7 @@ import binascii
 import re
 from collections.abc import Iterator
 from encodings.aliases import aliases
+from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -101,6 +102,44 @@ def scan(data: "Octets", start: int, end: int, pattern: FieldPattern, /, *, span
 
 
 _MANY_LINES = re.compile(rb"(?:[^\n]*+\n){%d}" % HEADER_LINE_LIMIT)
+
+
+class FieldsPattern(NamedTuple):
+    """Compiled once for a set of names of which every field is wanted, wherever it stands in its block."""
+
+    inside: re.Pattern[bytes]
+    first: re.Pattern[bytes]
+
+
+@lru_cache(maxsize=64)
+def fields_pattern(names: tuple[str, ...], /) -> FieldsPattern:
+    """Names are literal and without letter case; one that ends in * is a prefix."""
+    wanted = "|".join([re.escape(name.removesuffix("*")) + "[!-9;-~]*" * name.endswith("*") for name in names])
+    # No name at all matches nothing.
+    field = rf"(?:{wanted or '(?!)'})[ \t]*+:[^\n]*+(?:\n[ \t][^\n]*+)*+".encode("ascii")
+    return FieldsPattern(re.compile(rb"\n(?:(\r?\n)|(?i:%b))" % field), re.compile(field, re.IGNORECASE))
+
+
+def field_spans(data: "Octets", start: int, end: int, pattern: FieldsPattern, /) -> tuple[list[Span], int, bool]:
+    """Where each wanted field lies, with its folds and its line end; where the body begins; whether the block ended.
+
+    Linear, and never past the blank line or `HEADER_LIMIT`; the end of the data ends a block as well.
+    """
+    limit = min(end, start + HEADER_LIMIT)
+    blank = _BLANK_LINE.match(data, start, limit)
+    if blank is not None:
+        return [], blank.end(), True
+    spans: list[Span] = []
+    position = start
+    first = pattern.first.match(data, start, limit)
+    if first is not None:
+        position = first.end()
+        spans.append((start, min(position + 1, end)))
+    for found in pattern.inside.finditer(data, position, limit):
+        if found[1] is not None:
+            return spans, found.end(), True
+        spans.append((found.start() + 1, min(found.end() + 1, end)))
+    return spans, limit, limit == end
 
 
 def value_offset(data: "Octets", start: int, end: int, name: bytes, /) -> int:

@@ -1,9 +1,10 @@
 """What a message says of itself: who it is from and to, its subject and id, each found in its header block only."""
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from exjournal._wire.headers import decode, field_pattern, one_line, scan, unfold
+from exjournal._wire.headers import decode, decode_words, field_pattern, one_line, scan, unfold
+from exjournal._wire.lines import FORBIDDEN
 from exjournal.addresses import address_problem
 
 if TYPE_CHECKING:
@@ -44,6 +45,26 @@ def message_id_of(value: bytes, /) -> str:
     return " ".join(decode(unfold(value)).replace("\r", " ").replace("\0", " ").split())
 
 
+# Octets of line ends before a header block; behind more of them is nothing that anybody sent.
+_BLANK_LIMIT: Final = 64 << 10
+BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+ODD_BEGINNINGS: Final = (b"\xef", b"\r", b"\n", b"F")
+
+
+def lead_in(data: "Octets", start: int = 0, end: int | None = None, /) -> tuple[int, int, int]:
+    """What mailbox files and text editors put before a header block: the ends of a byte order mark, blank lines, a From line.
+
+    Each is the one before where there is no such thing; the last is where the block begins.
+    """
+    if data[start : start + 1] not in ODD_BEGINNINGS:
+        return start, start, start
+    end = len(data) if end is None else end
+    mark = start + 3 if data[start : start + 3] == BYTE_ORDER_MARK else start
+    beginning = data[mark : min(end, mark + _BLANK_LIMIT)]
+    blank = mark + len(beginning) - len(beginning.lstrip(b"\r\n"))
+    return mark, blank, skip_from_line(data, blank, end)
+
+
 def skip_from_line(data: "Octets", start: int, end: int, /) -> int:
     """Where the header block begins: behind a `From ` line that a mailbox file left before it (RFC 4155)."""
     found = _FROM_LINE.match(data, start, end)
@@ -71,8 +92,23 @@ def addresses_of(value: bytes, /) -> tuple[str, ...]:
     What is no address (a display name alone, an empty group, more than 571 characters) is left out: the field is a claim, the
     envelope is the evidence.
     """
+    return tuple([mailbox.address for mailbox in mailboxes_of(value) if mailbox.address])
+
+
+class Mailbox(NamedTuple):
+    """An entry of an address list: its display name, decoded, and its address.
+
+    Where what stands there is no address, that is "" and the name all that was written.
+    """
+
+    name: str
+    address: str
+
+
+def mailboxes_of(value: bytes, /) -> list[Mailbox]:
+    """The entries of an address list field (RFC 5322 section 3.4), in order, group members among them; comments are dropped."""
     text = decode(unfold(value))
-    found: list[str] = []
+    found: list[Mailbox] = []
     angle = ""
     words: list[str] = []
     position = 0
@@ -88,10 +124,13 @@ def addresses_of(value: bytes, /) -> tuple[str, ...]:
             angle = angle or (route.rpartition(":")[2] if route.startswith("@") else route)
         elif delimiter:
             if delimiter != ":":
-                bare = [item for item in _BARE.findall(_AROUND_AT.sub("@", "".join(words))) if "@" in item]
+                said = "".join(words)
+                bare = [] if angle else [item for item in _BARE.findall(_AROUND_AT.sub("@", said)) if "@" in item]
                 address = angle or (bare[-1] if bare else "")
-                if "@" in address and address_problem(address) is None:
-                    found.append(address)
+                if "@" not in address or address_problem(address) is not None:
+                    address = ""
+                if address or angle or said.strip():
+                    found.append(_mailbox(said, angle, address))
             angle = ""
             words.clear()
         elif quoted or word:
@@ -99,8 +138,21 @@ def addresses_of(value: bytes, /) -> tuple[str, ...]:
         elif words and words[-1] != " ":
             words.append(" ")
         if token is None:
-            return tuple(found)
+            return found
         position = token.end()
+
+
+def _mailbox(said: str, angle: str, address: str) -> Mailbox:
+    if not address:
+        written = f"{said.strip()} <{angle}>" if angle else said
+        return Mailbox(FORBIDDEN.sub(" ", written).strip(), "")
+    # The words before an address in angle brackets are its display name, without their quotes, on one line.
+    text = _QUOTED_WORDS.sub(lambda quoted: _ESCAPED.sub(r"\1", quoted[1]), said)
+    return Mailbox(" ".join(decode_words(FORBIDDEN.sub(" ", text)).split()) if angle else "", address)
+
+
+_QUOTED_WORDS = re.compile(r'"((?:[^"\\]|\\.)*+)(?:"|\Z)', re.DOTALL)
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
 def _comment_end(text: str, position: int) -> int:

@@ -35,6 +35,8 @@ class PartInfo(NamedTuple):
     encoding: str
     charset: str
     boundary: bytes
+    # The kind of a multipart/report (RFC 6522 section 3).
+    report_type: str = ""
 
 
 def _family(media_type: str) -> str:
@@ -105,6 +107,7 @@ def declared(content_type: bytes, encoding: bytes = b"", /) -> PartInfo:
         charset.lower(),
         # Trailing blanks cannot be part of a boundary (RFC 2046 section 5.1.1).
         boundary.rstrip().encode("utf-8", "surrogateescape"),
+        parameters.get("report-type", "").lower(),
     )
 
 
@@ -302,6 +305,7 @@ def text_decoded(raw: bytes, charset: str, /) -> tuple[str, DefectCode | None]:
 
 # Transfer encodings behind which the content stands as it is; "" where none is declared (RFC 2045 section 6).
 PLAIN_ENCODINGS: Final = frozenset(("", "7bit", "8bit", "binary"))
+DECODED_ENCODINGS: Final = frozenset(("base64", "quoted-printable"))
 # Charsets, as they are declared, in which ASCII is ASCII.
 ASCII_SUPERSETS: Final = frozenset(("", "us-ascii", "ascii", "utf-8", "iso-8859-1", "windows-1252"))
 _WIDE: Final = frozenset(("utf_16", "utf_16_be", "utf_16_le", "utf_32", "utf_32_be", "utf_32_le"))

@@ -13,6 +13,10 @@ MARKER_2003: Final = "Content-Identifer"
 MARKER_2003_RIGHT: Final = "Content-Identifier"
 MARKER_2003_VALUE: Final = b"exjournalreport"
 
+# Amazon WorkMail writes a value, Google Workspace an id.
+MARKER_WORKMAIL: Final = "X-WM-Journal-Report"
+MARKER_GOOGLE: Final = "X-GM-Journal-ID"
+
 # Exchange 5.5 bounces: the same shape as a report, a header that reads like a marker.
 EMBEDDED_REPORT: Final = "X-MS-Embedded-Report"
 
@@ -37,5 +41,17 @@ LABEL: Final = "Label"
 MAILBOX: Final = "Mailbox"
 SENT_UTC: Final = "SentUtc"
 RECEIVED_UTC: Final = "ReceivedUtc"
+# Servers stamp what they journaled (2007 and later; the cloud; a hybrid hop; older documents).
+PROCESSED: Final = (
+    "X-MS-Exchange-Organization-Processed-By-Journaling",
+    "X-MS-Exchange-Organization-Processed-By-Gcc-Journaling",
+    "X-MS-Exchange-CrossPremises-Processed-By-Journaling",
+    "X-Microsoft-Exchange-ProcessedByJournaling",
+)
+
+# The report text of Exchange 2003: its Sender and Message-ID labels differ from the later ones by letter case alone.
+MESSAGE_ID_2003: Final = "Message-ID"
+RECIPIENTS: Final = "Recipients"
+
 EXPANDED: Final = "Expanded"
 FORWARDED: Final = "Forwarded"

@@ -1,0 +1,153 @@
+"""Copies, both ways: reports in the BCC and message-only formats, which are the message itself and say nothing of journaling.
+
+Who received such a message stands nowhere but in its own header, where its sender wrote it.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from exjournal._wire.headers import (
+    HEADER_LIMIT,
+    encode_words,
+    field_spans,
+    fields,
+    fields_pattern,
+    first_line_is_field,
+    scan,
+    value_offset,
+)
+from exjournal._wire.message import facts, lead_in, mailboxes_of
+from exjournal.addresses import mailbox_key, same_mailbox
+from exjournal.errors import BuildError, Defect, DefectCode, ParseError
+from exjournal.markers import OUTER, marked
+from exjournal.models import JournalReport, ParsedReport, Part, PartKind, Recipient, ReportFormat, Role
+
+if TYPE_CHECKING:
+    from exjournal._wire.octets import Octets
+
+_ROLES: Final = {b"to": Role.TO, b"cc": Role.CC, b"bcc": Role.BCC}
+
+
+def read_copy(octets: "Octets", start: int, format: ReportFormat, defects: list[Defect], /) -> ParsedReport:
+    """Read a copy whose header block begins at `start`: the original is all of it, its facts are claims of that block.
+
+    A recipient that is named several times is one, and has the first of the roles To, Cc, Bcc that the message gives it.
+    """
+    end = len(octets)
+    outer, body, complete = scan(octets, start, end, OUTER)
+    if not complete and body < end:
+        raise ParseError(DefectCode.HEADER_TOO_LARGE, f"more than {HEADER_LIMIT} octets", body)
+    block = octets[start:body]
+    if not first_line_is_field(octets, start, body):
+        defects.append(Defect(DefectCode.ORIGINAL_WITHOUT_HEADERS, "", start))
+    if marked(outer)[0] is not None:
+        defects.append(Defect(DefectCode.NESTED_REPORT, "the copy is a report itself", start))
+    told = facts(octets, start, end)
+    author = next(iter(told.authors), "")
+    delegate = told.sender if not same_mailbox(told.sender, author) else ""
+    recipients, unparsed = _recipients(block)
+    for is_missing, code in (
+        (not author and not delegate, DefectCode.SENDER_MISSING),
+        (not told.message_id, DefectCode.MESSAGE_ID_MISSING),
+        (not recipients, DefectCode.RECIPIENTS_MISSING),
+    ):
+        if is_missing:
+            defects.append(Defect(code, "", start))
+    for name, _ in unparsed:
+        defects.append(Defect(DefectCode.INVALID_VALUE, "", value_offset(octets, start, body, name)))
+    report = JournalReport(
+        sender=delegate or author,
+        on_behalf_of=author if author and delegate else None,
+        recipients=recipients,
+        subject=told.subject,
+        message_id=told.message_id,
+    )
+    view = memoryview(octets)
+    part = Part(PartKind.ORIGINAL, "message/rfc822", "", view, 0, end)
+    return ParsedReport(
+        report=report,
+        format=format,
+        marker="caller",
+        report_id="",
+        outer_block=block,
+        parts=(part,),
+        defects=tuple(defects),
+        unparsed=tuple([text for _, text in unparsed]),
+        original=view,
+        decrypted=None,
+    )
+
+
+def write_copy(octets: "Octets", recipients: Sequence[Recipient], /, *, everyone: bool) -> bytes:
+    """The message without its Bcc field, or with one for the recipients that its To and Cc do not name, or for `everyone`.
+
+    Nothing else is touched. The field stands first in the header block. Raises BuildError.
+    """
+    start, end = lead_in(octets)[-1], len(octets)
+    spans, body, complete = field_spans(octets, start, end, _BCC)
+    if not complete and body < end:
+        raise BuildError("original", f"has a header block of more than {HEADER_LIMIT} octets")
+    if not everyone:
+        named, _ = _recipients(octets[start:body])
+        keys = {mailbox_key(one.address) for one in named if one.role is not Role.BCC}
+        recipients = [one for one in recipients if mailbox_key(one.address) not in keys]
+    pieces: list[bytes | memoryview] = []
+    view = memoryview(octets)
+    kept = 0
+    if recipients:
+        if (
+            start < end
+            and not first_line_is_field(octets, start, body)
+            and octets[start : start + 1] not in (b"\r", b"\n")
+        ):
+            raise BuildError("original", "begins with no header field: a Bcc field has no place in it")
+        first_end = octets.find(b"\n", start, body)
+        line_end = b"\n" if first_end >= 0 and octets[first_end - 1 : first_end] != b"\r" else b"\r\n"
+        pieces += [view[:start], _bcc_field(recipients, line_end)]
+        kept = start
+    for begin, behind in spans:
+        pieces.append(view[kept:begin])
+        kept = behind
+    pieces.append(view[kept:])
+    return b"".join(pieces)
+
+
+_BCC: Final = fields_pattern(("bcc",))
+# An address that stands in an address list as it is (RFC 5322 section 3.4.1).
+_PLAIN = re.compile(r'[^\s"(),:;<>@\[\]\\]+@[^\s"(),:;<>@\[\]\\]+')
+_TO_ESCAPE = re.compile(r'(["\\])')
+
+
+def _bcc_field(recipients: Sequence[Recipient], line_end: bytes) -> bytes:
+    entries = []
+    for one in recipients:
+        address = one.address.encode("utf-8")
+        if not one.display_name:
+            entries.append(address if _PLAIN.fullmatch(one.address) else b"<%b>" % address)
+        elif one.display_name.isascii() and one.display_name.isprintable() and "=?" not in one.display_name:
+            entries.append(b'"%b" <%b>' % (_TO_ESCAPE.sub(r"\\\1", one.display_name).encode("ascii"), address))
+        else:
+            entries.append(b"%b <%b>" % (encode_words(one.display_name), address))
+    value = b",\r\n ".join(entries)
+    if [mailbox.address for mailbox in mailboxes_of(value)] != [one.address for one in recipients]:
+        raise BuildError("recipients", "hold an address that has no place in a header field")
+    return (b"Bcc: %b\r\n" % value).replace(b"\r\n", line_end)
+
+
+def _recipients(block: bytes) -> tuple[list[Recipient], list[tuple[bytes, str]]]:
+    """The recipients of a header block, by role, and each entry that is no address with the name of its field."""
+    values: dict[bytes, list[bytes]] = {name: [] for name in _ROLES}
+    for name, value in fields(block):
+        if name.lower() in values:
+            values[name.lower()].append(value)
+    found: dict[str, Recipient] = {}
+    unparsed: list[tuple[bytes, str]] = []
+    for field, role in _ROLES.items():
+        for value in values[field]:
+            for display_name, address in mailboxes_of(value):
+                if address:
+                    found.setdefault(mailbox_key(address), Recipient(address, role, display_name=display_name))
+                else:
+                    unparsed.append((field, display_name))
+    return list(found.values()), unparsed

@@ -1,0 +1,73 @@
+"""Header fields that tell a server what was journaled already, and the way to take them out.
+
+A message that is restored from its report still bears what the servers of its first journey stamped on it: markers for which a
+server refuses it, and facts of an organisation that are nobody else's business.
+"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+
+from exjournal._wire import names
+from exjournal._wire.headers import HEADER_LIMIT, FieldsPattern, field_spans, fields_pattern
+from exjournal._wire.message import lead_in
+from exjournal._wire.octets import in_place
+from exjournal.errors import DefectCode, InvalidValue, ParseError
+from exjournal.markers import MARKERS
+
+if TYPE_CHECKING:
+    from exjournal._wire.headers import Span
+    from exjournal._wire.octets import Data, Octets
+
+# What a header firewall takes off mail from outside: none of it is a stranger's to write.
+ORGANIZATION_HEADERS: Final = (
+    "X-MS-Exchange-Organization-*",
+    "X-MS-Exchange-Forest-*",
+    "X-MS-Exchange-CrossPremises-*",
+    "X-ExJournal-*",
+)
+# What makes a server refuse a restored message, or leaks: report markers, processed stamps, the organisation's own fields.
+RESTORE_HEADERS: Final = (*MARKERS, *names.PROCESSED, *ORGANIZATION_HEADERS)
+
+
+def strip_headers(message: "Data", names: Iterable[str], /) -> bytes:
+    """The message without the header fields of these names; every other byte stays as it is.
+
+    Names ignore letter case, and one that ends in * is a prefix. Only the outermost header block is touched, and a field goes
+    with its folds and its line end. `RESTORE_HEADERS` and `ORGANIZATION_HEADERS` are sets of names for two uses.
+
+    Raises InvalidValue for what is no name, and ParseError where the header block is too large to be looked at as a whole.
+    """
+    octets = in_place(message, "a message")
+    view = memoryview(octets)
+    kept = 0
+    pieces = []
+    for start, end in _spans(octets, names):
+        pieces.append(view[kept:start])
+        kept = end
+    pieces.append(view[kept:])
+    return b"".join(pieces)
+
+
+def matching_headers(message: "Data", names: Iterable[str], /) -> tuple[str, ...]:
+    """The names of the fields that `strip_headers` would take out, as written, in order, one for each field."""
+    octets = in_place(message, "a message")
+    return tuple(
+        [octets[start:end].partition(b":")[0].rstrip().decode("ascii") for start, end in _spans(octets, names)]
+    )
+
+
+def _spans(octets: "Octets", names: Iterable[str]) -> "list[Span]":
+    if isinstance(names, str):
+        raise InvalidValue("names", "is one string, not a collection of names")
+    spans, body, complete = field_spans(octets, lead_in(octets)[-1], len(octets), _pattern(tuple(names)))
+    if not complete and body < len(octets):
+        raise ParseError(DefectCode.HEADER_TOO_LARGE, f"more than {HEADER_LIMIT} octets", body)
+    return spans
+
+
+def _pattern(names: tuple[str, ...]) -> FieldsPattern:
+    for name in names:
+        letters = name.removesuffix("*")
+        if ":" in letters or not letters.isascii() or not letters.isprintable() or " " in letters or not name:
+            raise InvalidValue("names", "holds what is no name of a header field")
+    return fields_pattern(names)
