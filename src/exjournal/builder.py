@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 # Looking a member up on its enumeration calls a function on Python 3.11.
 _ENVELOPE: Final = ReportFormat.ENVELOPE
-_ENVELOPES: Final = frozenset((ReportFormat.ENVELOPE, ReportFormat.ENVELOPE_2003))
 _MARKER_2003_VALUE: Final = "ExJournalReport"
+_ENVELOPE_SENDER: Final = f"{names.ENVELOPE_SENDER}: ".encode()
 _TRANSPORT_MARKER: Final = f"{names.MARKER_IN_TRANSPORT}:\r\n"
 _PLAIN_MARKER: Final = f"{names.MARKER}:\r\n"
 _GENERATED: Final = f"Auto-Submitted: auto-generated\r\n{names.GENERATED_SOURCE}: Journal Agent\r\n"
@@ -129,25 +129,29 @@ def build_report(
 
     Raises BuildError, whose `.field` names the argument.
     """
-    for name, is_given, only in (
-        ("internal", internal, ReportFormat.ENVELOPE),
-        ("decrypted", decrypted is not None, ReportFormat.ENVELOPE),
-        ("correct_marker", correct_marker, ReportFormat.ENVELOPE_2003),
-        ("bcc_all", bcc_all, ReportFormat.BCC),
-    ):
-        if is_given and format != only:
-            raise BuildError(name, f"belongs to {only} alone")
+    if internal or correct_marker or bcc_all or decrypted is not None:
+        for name, is_given, only in (
+            ("internal", internal, ReportFormat.ENVELOPE),
+            ("decrypted", decrypted is not None, ReportFormat.ENVELOPE),
+            ("correct_marker", correct_marker, ReportFormat.ENVELOPE_2003),
+            ("bcc_all", bcc_all, ReportFormat.BCC),
+        ):
+            if is_given and format != only:
+                raise BuildError(name, f"belongs to {only} alone")
     if not report.recipients:
         raise BuildError("recipients", "a report names at least one recipient")
-    if format in COPIES:
-        if original is None:
-            raise BuildError("original", "is required: a copy is the original itself")
-        with_bcc = format == ReportFormat.BCC
-        return write_copy(in_place(original, "original"), report.recipients if with_bcc else (), everyone=bcc_all)
-    if format not in _ENVELOPES:
-        raise BuildError("format", "is no report format")
+    is_2003 = False
+    if format != _ENVELOPE:
+        if format in COPIES:
+            if original is None:
+                raise BuildError("original", "is required: a copy is the original itself")
+            hidden = report.recipients if format == ReportFormat.BCC else ()
+            return write_copy(in_place(original, "original"), hidden, everyone=bcc_all)
+        if format != ReportFormat.ENVELOPE_2003:
+            raise BuildError("format", "is no report format")
+        is_2003 = True
     if domain is None:
-        if format == _ENVELOPE:
+        if not is_2003:
             raise BuildError("domain", "is required: the domain of the system sender")
     elif not _is_domain(domain):
         raise BuildError(
@@ -163,7 +167,6 @@ def build_report(
         for what, message in (("original", original), ("decrypted", decrypted))
         if message is not None
     ]
-    is_2003 = format != _ENVELOPE
     text = write_report_text_2003(report) if is_2003 else write_report_text(report)
     if report_id is None:
         report_id = _derived_id(text, report, messages, domain or "", "2003" if is_2003 else str(internal))
@@ -283,7 +286,7 @@ def _outer_fields(
             break
     lines.append(own.encode("ascii"))
     if report.envelope_sender is not None:
-        lines += [names.ENVELOPE_SENDER.encode(), b": ", _own_envelope_sender(report.envelope_sender), b"\r\n"]
+        lines += [_ENVELOPE_SENDER, _own_envelope_sender(report.envelope_sender), b"\r\n"]
     lines.append(lists)
     return b"".join(lines)
 
@@ -378,7 +381,13 @@ def _date(date: datetime) -> str:
         utc = date if date.tzinfo is UTC else date.astimezone(UTC)
     except OverflowError:
         raise BuildError("date", "is no year of UTC") from None
-    return (
-        f"{_DAYS[utc.weekday()]}, {utc.day:02} {_MONTHS[utc.month - 1]} {utc.year:04} "
-        f"{utc.hour:02}:{utc.minute:02}:{utc.second:02} +0000"
+    # Two thirds of the time of a formatted string, and every report has a date.
+    return "%s, %02d %s %04d %02d:%02d:%02d +0000" % (  # noqa: UP031
+        _DAYS[utc.weekday()],
+        utc.day,
+        _MONTHS[utc.month - 1],
+        utc.year,
+        utc.hour,
+        utc.minute,
+        utc.second,
     )

@@ -135,7 +135,7 @@ def read_usual_recipients(lines: str, line_end: str, /) -> list[Recipient] | Non
                 roles = repeat(_ROLES[label], len(addresses))
         if roles is None:  # lines of several kinds
             # Labels and addresses in turn; a label that begins no line is none.
-            pieces = (line_end + lines.replace(line_end, ": " + line_end)).split(": ")
+            pieces = (line_end + f": {line_end}".join(lines.split(line_end))).split(": ")
             addresses = pieces[1::2]
             if len(pieces) != 2 * len(addresses):
                 return None

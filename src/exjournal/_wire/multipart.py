@@ -98,8 +98,10 @@ def declared(content_type: bytes, encoding: bytes = b"", /) -> PartInfo:
     for found in islice(_PARAMETER.finditer(text), _PARAMETER_LIMIT):
         value = found[3] if found[2] is None else found[2]
         parameters.setdefault(found[1].lower(), _ESCAPED.sub(r"\1", value) if "\\" in value else value)
-    boundary = parameters.get("boundary") or _continued(parameters, "boundary")
-    charset = parameters.get("charset") or _continued(parameters, "charset")
+    boundary, charset = parameters.get("boundary", ""), parameters.get("charset", "")
+    if "*" in text:
+        boundary = boundary or _continued(parameters, "boundary")
+        charset = charset or _continued(parameters, "charset")
     return PartInfo(
         media_type,
         _family(media_type),
