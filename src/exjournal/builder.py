@@ -382,7 +382,7 @@ def _date(date: datetime) -> str:
     except OverflowError:
         raise BuildError("date", "is no year of UTC") from None
     # Two thirds of the time of a formatted string, and every report has a date.
-    return "%s, %02d %s %04d %02d:%02d:%02d +0000" % (  # noqa: UP031
+    return "%s, %02d %s %04d %02d:%02d:%02d +0000" % (
         _DAYS[utc.weekday()],
         utc.day,
         _MONTHS[utc.month - 1],
