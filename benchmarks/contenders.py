@@ -51,6 +51,28 @@ def standard_email(data: bytes) -> Found:
     return message["Message-ID"], lines, out.getvalue()
 
 
+def standard_email_2003(data: bytes) -> Found:
+    """The same for a report of Exchange 2003, whose text stands in an alternative."""
+    message: Any = message_from_bytes(data, policy=compat32)
+    if message["Content-Identifer"] != "ExJournalReport":
+        raise ValueError("no report")
+    alternative, attached = message.get_payload()
+    lines = listed(alternative.get_payload(0).get_payload(decode=True).decode("ascii"))
+    out = io.BytesIO()
+    BytesGenerator(out, mangle_from_=False, maxheaderlen=0, policy=_CRLF).flatten(attached.get_payload(0))
+    return message["Message-ID"], lines, out.getvalue()
+
+
+def listed(text: str) -> list[tuple[str, str]]:
+    """Each recipient of a text of Exchange 2003 as a tuple of its name and its address: the least that a reader does."""
+    found: list[tuple[str, str]] = []
+    append = found.append
+    for line in text.partition("Recipients:\r\n")[2].split("\r\n"):
+        name, _, rest = line.partition(" <smtp:")
+        append((name, rest.rstrip(",").removesuffix(">")))
+    return found
+
+
 def partitioned(text: str) -> list[tuple[str, str]]:
     """Each line of a report text as a tuple of its label and the rest: the least that a reader in Python does."""
     lines: list[tuple[str, str]] = []

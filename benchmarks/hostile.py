@@ -1,14 +1,18 @@
 """Input made to hurt: it costs a small multiple of an ordinary report of its size, and no more than in proportion."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple, TypeAlias
 
 from contenders import ours
 from measure import MB, Claim, Effort, Row, at_most, in_turn, microseconds, octets
-from messages import sample
+from messages import bounce, sample
 
-from exjournal import ParseError, parse_report
+from exjournal import ParseError, ReportFormat, parse_report, strip_headers, unwrap_undeliverable
 
 _SIZE = 4 * MB
+
+Make: TypeAlias = Callable[[int], bytes]
+Answer: TypeAlias = Callable[[bytes], str]
 
 _MARKER = b"X-MS-Journal-Report:\r\nMessage-ID: <1@journal.report.generator>\r\n"
 _TYPE = b'Content-Type: multipart/mixed; boundary="_5d1f0c9e-3b7a-4c55-9d10-2f6a8e4b7c31_"\r\n'
@@ -26,17 +30,23 @@ def claims(effort: Effort) -> Iterator[Claim]:
     growth: list[Row] = []
     ordinary = sample(0, _SIZE).data
     ours(ordinary)
-    for name, make in (CASES | TEXT_CASES).items():
-        whole, half = make(_SIZE), make(_SIZE // 2)
-        inputs = {"ordinary": ordinary, "hostile": whole, "half": half}
-        runs = {key: lambda _, data=data: answer(data) for key, data in inputs.items()}
-        times = in_turn(runs, [None], small)
-        note = microseconds(**times) + f"; {answer(whole)}"
-        if name in CASES:
-            against.append(at_most(name, times["hostile"] / times["ordinary"], 40, note))
-        growth.append(at_most(name, times["hostile"] / times["half"], 2.5))
+    for group in GROUPS:
+        for name, make in group.cases.items():
+            whole, half = make(_SIZE), make(_SIZE // 2)
+            work = group.answer
+            runs: dict[str, Callable[[None], object]] = {
+                "ordinary": lambda _: answer(ordinary),
+                "hostile": lambda _, work=work, data=whole: work(data),
+                "half": lambda _, work=work, data=half: work(data),
+            }
+            times = in_turn(runs, [None], small)
+            note = microseconds(**times) + f"; {work(whole)}"
+            ratio = times["hostile"] / times["ordinary"]
+            if group.against_ordinary:
+                against.append(at_most(name, ratio, 40, note))
+            growth.append(at_most(name, times["hostile"] / times["half"], 2.5, f"{ratio:.0f}"))
     yield Claim(f"Hostile input of {octets(_SIZE)}, to an ordinary report of that size", tuple(against), "µs; answer")
-    yield Claim(f"Hostile input of {octets(_SIZE)}, to half of it", tuple(growth), "")
+    yield Claim(f"Hostile input of {octets(_SIZE)}, to half of it", tuple(growth), "times an ordinary report")
     yield Claim("A report text of many lines costs by the line", tuple(_lines(small)), "µs a line")
 
 
@@ -48,14 +58,54 @@ def answer(data: bytes) -> str:
         return f"ParseError {error.code}"
 
 
+def answer_2003(data: bytes) -> str:
+    """The same for a report of Exchange 2003."""
+    try:
+        parsed = parse_report(data, format=ReportFormat.ENVELOPE_2003)
+    except ParseError as error:
+        return f"ParseError {error.code}"
+    return ", ".join(dict.fromkeys([str(defect.code) for defect in parsed.defects])) or "no defect"
+
+
+def answer_copy(data: bytes) -> str:
+    """The same for a BCC copy."""
+    try:
+        parsed = parse_report(data, format=ReportFormat.BCC)
+    except ParseError as error:
+        return f"ParseError {error.code}"
+    return ", ".join(dict.fromkeys([str(defect.code) for defect in parsed.defects])) or "no defect"
+
+
+def answer_bounce(data: bytes) -> str:
+    """What unwrapping ends in."""
+    try:
+        found = unwrap_undeliverable(data)
+    except ParseError as error:
+        return f"ParseError {error.code}"
+    inside = "header only" if found.report is None else octets(len(found.report))
+    return ", ".join(
+        [inside, f"{len(found.status)} recipients", *dict.fromkeys([str(one.code) for one in found.defects])]
+    )
+
+
+def answer_stripped(data: bytes) -> str:
+    """What is left of a message behind `strip_headers`."""
+    try:
+        return f"{octets(len(strip_headers(data, ('a', 'X-ExJournal-*'))))} are left"
+    except ParseError as error:
+        return f"ParseError {error.code}"
+
+
 def _lines(effort: Effort) -> Iterator[Row]:
     few, many = 10_000, 100_000
-    for name, line in _LINES.items():
-        inputs = {f"{count} lines": _report(text=_TEXT + line * count) for count in (few, many)}
-        runs = {key: lambda _, data=data: answer(data) for key, data in inputs.items()}
+    cases = [(name, line, answer, _report, _TEXT) for name, line in _LINES.items()]
+    cases += [(name, line, answer_2003, _report_2003, _TEXT_2003) for name, line in _LINES_2003.items()]
+    for name, line, work, made, text in cases:
+        inputs = {f"{count} lines": made(text=text + line * count) for count in (few, many)}
+        runs = {key: lambda _, data=data, work=work: work(data) for key, data in inputs.items()}
         times = in_turn(runs, [None], effort)
         short, long = times[f"{few} lines"] / few, times[f"{many} lines"] / many
-        note = f"{short:.2f} at {few}, {long:.2f} at {many}; {answer(inputs[f'{many} lines'])}"
+        note = f"{short:.2f} at {few}, {long:.2f} at {many}; {work(inputs[f'{many} lines'])}"
         yield at_most(f"{name}: a line of {many} to one of {few}", long / short, 1.5, note)
 
 
@@ -69,6 +119,27 @@ _LINES = {
     "recipients in brackets": b"To: Bob <bob@example.com>\r\n",
     "recipients with redirects folded": b"To: bob@example.com,\r\n Expanded: staff@example.com\r\n",
 }
+
+
+_TEXT_2003 = (
+    b"Sender: <smtp:ann@example.com>\r\nMessage-ID: <1@example.com>\r\nRecipients:\r\n\t<smtp:bob@example.com>,\r\n"
+)
+_LINES_2003 = {
+    "2003: recipients": b'\t"Bob Example" <smtp:bob@example.com>,\r\n',
+    "2003: addresses alone": b"\tbob@example.com\r\n",
+    "2003: recipients that are none": b"\t<smtp:>,\r\n",
+    "2003: lists that begin again": b"Recipients: bob@example.com\r\n",
+    "2003: lines that are no field": b"Nothing of the kind.\r\n",
+    "2003: empty lines": b"\r\n",
+}
+
+
+def _report_2003(*, text: bytes = _TEXT_2003, text_type: bytes = b"text/plain") -> bytes:
+    """A report of Exchange 2003 with a text."""
+    whole = _report(text=text).replace(
+        _MARKER, b"Content-Identifer: ExJournalReport\r\nMessage-ID: <1@example.com>\r\n"
+    )
+    return whole.replace(b"Content-Type: text/plain", b"Content-Type: " + text_type, 1)
 
 
 def _report(
@@ -214,3 +285,226 @@ TEXT_CASES: dict[str, Callable[[int], bytes]] = {
     "blanks of one recipient line": lambda size: _report(text=_TEXT + b"To: a" + b" ," * (size // 2) + b"b\r\n"),
     "brackets of the sender line": lambda size: _report(text=b"Sender: " + _filled(b"<", size) + b">\r\n" + _TEXT),
 }
+
+
+def _in_list(piece: bytes, *, first: bytes = b"\t") -> Make:
+    """A list of Exchange 2003 that is one line of one piece."""
+    return lambda size: _report_2003(text=_TEXT_2003 + first + _filled(piece, size) + b"\r\n")
+
+
+def _in_html(piece: bytes) -> Make:
+    """A report text that is HTML only, with one piece all through it."""
+    text = _TEXT.replace(b"\r\n", b"<br>\r\n")
+    return lambda size: _report(text=text + _filled(piece, size)).replace(b"text/plain", b"text/html", 1)
+
+
+CASES_2003: dict[str, Make] = {
+    "2003: addresses in one line": _in_list(b"bob@example.com, "),
+    "2003: addresses in one line, without blanks": _in_list(b"b@c,"),
+    "2003: mailboxes in one line": _in_list(b"Bob <smtp:bob@example.com>, "),
+    "2003: mailboxes with quotes in one line": _in_list(b'"Example, Bob" <smtp:bob@example.com>, '),
+    "2003: commas in one line": _in_list(b","),
+    "2003: blanks in one line": _in_list(b" \t", first=b"\tbob@example.com"),
+    "2003: one quote left open": _in_list(b"a", first=b'\t"'),
+    "2003: quotes left open": _in_list(b'\t"Bob <smtp:bob@example.com>,\r\n'),
+    "2003: escapes in quotes left open": _in_list(b'"\\'),
+    "2003: quotes that take turns with commas": _in_list(b'"",'),
+    "2003: quotes in brackets": _in_list(b'<"'),
+    "2003: brackets left open": _in_list(b"<"),
+    "2003: brackets that are empty": _in_list(b"<>,"),
+    "2003: names with commas, no address": _in_list(b"Example, Bob "),
+    "2003: commas before a bracket left open": lambda size: _report_2003(
+        text=_TEXT_2003 + b"\t" + _filled(b"a,", size) + b"<\r\n"
+    ),
+    "2003: a sender of commas": lambda size: _report_2003(
+        text=b"Sender: " + _filled(b"a,", size) + b"\r\n" + _TEXT_2003
+    ),
+    "2003: a text of many lines": _in_list(b"Nothing of the kind.\r\n", first=b""),
+    "2003: a list behind many empty lines": lambda size: _report_2003(
+        text=_TEXT_2003.partition(b"\t")[0] + _filled(b"\r\n", size) + b"\tbob@example.com\r\n"
+    ),
+}
+HTML_CASES: dict[str, Make] = {
+    "HTML only: brackets left open": _in_html(b"<"),
+    "HTML only: breaks left open": _in_html(b"<br "),
+    "HTML only: tags": _in_html(b"<b>"),
+    "HTML only: breaks": _in_html(b"<br>"),
+    "HTML only: ampersands": _in_html(b"&"),
+    "HTML only: character references": _in_html(b"&amp;"),
+    "HTML only: character references of many digits": _in_html(b"&#" + b"0" * 4000 + b"65;"),
+    "HTML only: one character reference of digits": lambda size: _report(
+        text=_TEXT.replace(b"\r\n", b"<br>\r\n") + b"&#" + b"9" * size + b";"
+    ).replace(b"text/plain", b"text/html", 1),
+    "HTML only: names that are no reference": _in_html(b"&abcdefghijklmnopqrstuvwxyzabcdef"),
+    "HTML only: blanks": _in_html(b" "),
+    "HTML only: form feeds": _in_html(b"\f"),
+    "HTML only: blanks before any tag": lambda size: _report(text=_filled(b" ", size) + _TEXT).replace(
+        b"text/plain", b"text/html", 1
+    ),
+    "HTML only: titles left open": _in_html(b"<title>"),
+    "HTML only: line ends": _in_html(b"\r\n"),
+}
+
+
+def _copy_field(piece: bytes) -> Make:
+    """A copy whose To field, 500 KB of it in 4 MB, is made of one piece."""
+    return lambda size: (
+        b"From: ann@example.com\r\nTo: %b\r\nMessage-ID: <1@example.com>\r\n\r\n%b"
+        % (
+            _filled(piece, size * 125 // 1024),
+            _filled(b"text text\r\n", size * 899 // 1024),
+        )
+    )
+
+
+COPY_CASES: dict[str, Make] = {
+    "a copy: commas in To": _copy_field(b","),
+    "a copy: comments left open in To": _copy_field(b"("),
+    "a copy: comments in To": _copy_field(b"()"),
+    "a copy: quotes in To": _copy_field(b'"'),
+    "a copy: brackets in To": _copy_field(b"<"),
+    "a copy: encoded words left open in To": _copy_field(b"=?utf-8?q?"),
+    "a copy: encoded words in To": _copy_field(b"=?utf-8?q?=C3=A9?= <b@c>,"),
+    "a copy: addresses in To": _copy_field(b"b@c,"),
+    "a copy: addresses without a comma in To": _copy_field(b"b@c "),
+    "a copy: signs of at in To": _copy_field(b"@ "),
+    "a copy: folds in To": _copy_field(b"\r\n "),
+    "a copy: square brackets in To": _copy_field(b"["),
+    "a copy: many To fields": lambda size: b"To: b@c\r\n" * (size // 5000) + b"\r\n" + _filled(b"text\r\n", size),
+}
+
+_BOUNCE_TYPE = b'Content-Type: multipart/report; report-type=delivery-status; boundary="%b"\r\n\r\n'
+_BOUNCE_PART = b"\r\n--%b\r\nContent-Type: %b\r\n\r\n"
+_BOUNCE_BOUNDARY = b"_9b0c7d11-0a4e-4d0b-8f29-3f0f5f8a6c10_"
+
+
+def _bounce(boundary: bytes, *parts: bytes, kind: bytes = b"message/rfc822") -> bytes:
+    """A bounce of parts of one kind."""
+    delimiter = _BOUNCE_PART % (boundary, kind)
+    return b"".join([_BOUNCE_TYPE % boundary, *[delimiter + part for part in parts], b"\r\n--%b--\r\n" % boundary])
+
+
+def _messages(message: bytes) -> Make:
+    """A bounce of 250 messages, each with its share."""
+    return lambda size: _bounce(_BOUNCE_BOUNDARY, *[message + b"x" * (size // 250 - len(message))] * 250)
+
+
+def _bounces(depth: int, *, wide: int = 1, report: bool = False) -> Make:
+    """Bounces in bounces, each level with so many messages beside the next one."""
+
+    def make(size: int) -> bytes:
+        share = size // (1 + wide * depth)
+        other = _ORIGINAL + _filled(b"text text\r\n", share)
+        inside = _report(original=other) if report else other
+        for level in range(depth):
+            inside = _bounce(b"_%d%b" % (level, _BOUNCE_BOUNDARY), *[other] * (wide - 1), inside)
+        return inside
+
+    return make
+
+
+def _status(piece: bytes, parts: int = 1) -> Make:
+    """A bounce with a delivery status of one piece, and an ordinary report."""
+
+    def make(size: int) -> bytes:
+        status = _BOUNCE_PART % (b"_", b"message/delivery-status") + _filled(piece, size // parts)
+        inside = _BOUNCE_PART % (b"_", b"message/rfc822") + _report()
+        return _BOUNCE_TYPE % b"_" + status * parts + inside + b"\r\n--_--\r\n"
+
+    return make
+
+
+BOUNCE_CASES: dict[str, Make] = {
+    "a bounce: as servers write them": lambda size: bounce(0, size).data,
+    "a bounce: 250 ordinary messages": _messages(_ORIGINAL),
+    "a bounce: 250 bounces without a delimiter": _messages(_BOUNCE_TYPE % b"nowhere"),
+    "a bounce: 250 bounces that are closed at once": _messages(
+        _BOUNCE_TYPE % b"_1" + b"\r\n--_1\r\nContent-Type: message/rfc822\r\n\r\n\r\n--_1--\r\n"
+    ),
+    "a bounce: 250 messages with a header without an end": _messages(b"a:"),
+    "a bounce: 250 multiparts in multiparts": _messages(
+        b"".join(
+            [b'Content-Type: multipart/mixed; boundary="_%d"\r\n\r\n--_%d\r\n' % (level, level) for level in range(9)]
+        )
+    ),
+    "bounces in bounces, 5": _bounces(5, report=True),
+    "bounces in bounces, 5, of another message": _bounces(5),
+    "bounces in bounces, 6": _bounces(6, report=True),
+    "bounces in bounces, 5, each with 40 other messages": _bounces(5, wide=40),
+    "a bounce: a report in broken base64": lambda size: _bounce(_BOUNCE_BOUNDARY, b"").replace(
+        b"message/rfc822\r\n\r\n",
+        b"message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n" + _filled(b"QUJD*=\r\n", size),
+    ),
+    "a bounce: header only, dense": lambda size: _bounce(
+        _BOUNCE_BOUNDARY, _MARKER + _filled(b"a:\r\n", size), kind=b"text/rfc822-headers"
+    ),
+}
+STATUS_CASES: dict[str, Make] = {
+    "a delivery status of line feeds": _status(b"\n"),
+    "a delivery status of fields": _status(b"a:\n"),
+    "a delivery status of recipients": _status(b"Action:\n\n"),
+    "a delivery status of blanks": _status(b" \t"),
+    "a delivery status of empty lines of blanks": _status(b"\n \t"),
+    "a delivery status of folds": _status(b"\n ", parts=1),
+    "a delivery status of other lines": _status(b"a\n"),
+    "100 delivery statuses of recipients": _status(b"Action:\n\n", parts=100),
+}
+
+
+def _stripped(piece: bytes) -> Make:
+    """A message whose header block, 500 KB of it in 4 MB, is made of one piece."""
+    return lambda size: _filled(piece, size * 125 // 1024) + b"\r\n" + _filled(b"text text\r\n", size * 899 // 1024)
+
+
+STRIP_CASES: dict[str, Make] = {
+    "strip_headers: fields of one letter": _stripped(b"a:\r\n"),
+    "strip_headers: fields of a prefix": _stripped(b"X-ExJournal-A: b\r\n"),
+    "strip_headers: every second field": _stripped(b"a: b\r\nb: a\r\n"),
+    "strip_headers: folds": _stripped(b"a: b\r\n c\r\n"),
+    "strip_headers: one field of folds": lambda size: b"a: b\r\n" + _stripped(b" c\r\n")(size),
+    "strip_headers: names that go on": _stripped(b"X-ExJournal-" + b"a" * 900 + b"\r\n"),
+    "strip_headers: blanks before a colon that is not there": _stripped(b"a" + b" " * 900 + b"\r\n"),
+}
+
+
+def _protected(piece: bytes, *, first: bytes = b"", second: bytes = b"") -> Make:
+    """A report with two messages, both protected or nearly so, each filled with one piece."""
+    head = b"Message-ID: <1@example.com>\r\nSubject: Hello\r\n"
+
+    def make(size: int) -> bytes:
+        filling = _filled(piece, size // 2)
+        other = _ORIGINAL_PART + b"\r\n" + head + second + b"\r\n" + filling
+        return _report(before=other, original=head + first + b"\r\n" + filling)
+
+    return make
+
+
+_RPMSG = b"Content-Class: rpmsg.message\r\n"
+PROTECTED_CASES: dict[str, Make] = {
+    "two protected messages": _protected(b"text text\r\n", first=_RPMSG, second=_RPMSG),
+    "two messages that attach message.rpmsg": _protected(b'Content-Type: a/b; name="message.rpmsg"\r\n'),
+    "two messages full of beginnings of message.rpmsg": _protected(b"message.rpms"),
+    "two messages full of beginnings of its type": _protected(b"x-microsoft-rpmsg-messag"),
+    "two messages with many content classes": _protected(b"text\r\n", first=b"Content-Class: a\r\n" * 900),
+}
+
+
+class Group(NamedTuple):
+    """Cases that are given to one reader, and whether an ordinary report of their size bounds them."""
+
+    cases: Mapping[str, Make]
+    answer: Answer
+    against_ordinary: bool
+
+
+GROUPS = (
+    Group(CASES, answer, against_ordinary=True),
+    Group(PROTECTED_CASES, answer, against_ordinary=True),
+    Group(COPY_CASES, answer_copy, against_ordinary=True),
+    Group(BOUNCE_CASES, answer_bounce, against_ordinary=True),
+    Group(STRIP_CASES, answer_stripped, against_ordinary=True),
+    Group(TEXT_CASES, answer, against_ordinary=False),
+    Group(CASES_2003, answer_2003, against_ordinary=False),
+    Group(HTML_CASES, answer, against_ordinary=False),
+    Group(STATUS_CASES, answer_bounce, against_ordinary=False),
+)

@@ -4,6 +4,7 @@ They are put together here and not by the library's own writer, so that its read
 """
 
 import base64
+import html
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -56,6 +57,77 @@ def sample(
 def samples(count: int, size: int, **options: int) -> list[Sample]:
     """So many different reports."""
     return [sample(number, size, **options) for number in range(count)]
+
+
+def sample_2003(number: int, size: int, *, inner: int = 12, recipients: int = 10) -> Sample:
+    """Report `number` of `size` octets as Exchange 2003 writes it: its text and an HTML twin, then the original."""
+    rng = random.Random(number)
+    addresses = tuple([f"{_name(rng)}{number}.{index}@example.com" for index in range(recipients)])
+    subject = f"Figures of week {number}"
+    message_id = f"<{rng.randbytes(8).hex()}@example.com>"
+    boundary, alternative = (
+        f"----_=_NextPart_001_{rng.randbytes(8).hex()}",
+        f"----_=_NextPart_002_{rng.randbytes(8).hex()}",
+    )
+    listed = ",\r\n\t".join([f'"{address.partition("@")[0].title()}" <smtp:{address}>' for address in addresses])
+    text = f'Sender: "Ann Example" <smtp:ann@example.com>\r\nMessage-ID: {message_id}\r\nRecipients:\r\n\t{listed}\r\n'
+    shown = "".join([f"{html.escape(line)}<br>\r\n" for line in text.split("\r\n")])
+    before = (
+        f"{_block(_outer_fields_2003(rng, addresses, subject, boundary))}--{boundary}\r\n"
+        f'Content-Type: multipart/alternative;\r\n\tboundary="{alternative}"\r\n\r\n'
+        f'--{alternative}\r\nContent-Type: text/plain; charset="us-ascii"\r\n\r\n{text}\r\n'
+        f'--{alternative}\r\nContent-Type: text/html; charset="us-ascii"\r\n\r\n'
+        f"<html>\r\n<body>\r\n{shown}</body>\r\n</html>\r\n\r\n"
+        f"--{alternative}--\r\n\r\n--{boundary}\r\nContent-Type: message/rfc822\r\n\r\n"
+    ).encode("ascii")
+    after = f"\r\n--{boundary}--\r\n".encode("ascii")
+    original = message(rng, size - len(before) - len(after), addresses[0], subject, message_id, inner)
+    return Sample(before + original + after, len(before), original, boundary.encode("ascii"), text, addresses)
+
+
+def samples_2003(count: int, size: int, **options: int) -> list[Sample]:
+    """So many different reports of Exchange 2003."""
+    return [sample_2003(number, size, **options) for number in range(count)]
+
+
+@dataclass(frozen=True, slots=True)
+class Bounce:
+    """A non-delivery report and the journal report inside it, whose part begins at `begin`."""
+
+    data: bytes
+    begin: int
+    report: bytes
+    boundary: bytes
+
+
+def bounce(number: int, size: int, *, encoded: bool = False) -> Bounce:
+    """Non-delivery report `number` of about `size` octets; in base64 the part with the report is, which RFC 2046 forbids."""
+    rng = random.Random(number)
+    boundary = f"_{_guid(rng)}_"
+    fields = [
+        f'Content-Type: multipart/report; report-type=delivery-status;\r\n\tboundary="{boundary}"',
+        "Subject: Undeliverable: Figures",
+        "To: <alternate@example.com>",
+        "From: <postmaster@example.com>",
+        "MIME-Version: 1.0",
+        f"Message-ID: <{_guid(rng)}@mail.example.com>",
+        f"Date: {_DATE}",
+        "Auto-Submitted: auto-replied",
+    ]
+    encoding = "Content-Transfer-Encoding: base64\r\n" if encoded else ""
+    before = (
+        f"{_block(fields)}--{boundary}\r\nContent-Type: text/plain\r\n\r\nThe mailbox is full.\r\n"
+        f"\r\n--{boundary}\r\nContent-Type: message/delivery-status\r\n\r\n"
+        f"Reporting-MTA: dns; mail.example.com\r\nArrival-Date: {_DATE}\r\n\r\n"
+        f"Final-Recipient: rfc822; journal{number}@example.com\r\nAction: failed\r\nStatus: 5.2.2\r\n"
+        f"Diagnostic-Code: smtp; 552 5.2.2 mailbox full\r\n\r\n"
+        f"\r\n--{boundary}\r\nContent-Type: message/rfc822\r\n{encoding}\r\n"
+    ).encode("ascii")
+    after = f"\r\n--{boundary}--\r\n".encode("ascii")
+    room = size - len(before) - len(after)
+    report = sample(number, room * 57 // 78 if encoded else room).data
+    inside = base64.encodebytes(report).replace(b"\n", b"\r\n") if encoded else report
+    return Bounce(before + inside + after, len(before), report, boundary.encode("ascii"))
 
 
 def message(rng: random.Random, size: int, to: str, subject: str, message_id: str, inner: int) -> bytes:
@@ -135,6 +207,20 @@ def _outer_fields(
         f"X-MS-Exchange-Parent-Message-Id: {message_id}",
         "Auto-Submitted: auto-generated",
         "X-MS-Exchange-Generated-Message-Source: Journal Agent",
+    ]
+
+
+def _outer_fields_2003(rng: random.Random, addresses: tuple[str, ...], subject: str, boundary: str) -> list[str]:
+    """The fields of a report of Exchange 2003, with its own spelling of its marker."""
+    return [
+        f'Content-Type: multipart/mixed;\r\n\tboundary="{boundary}"',
+        f"Subject: {subject}",
+        f"To: <{addresses[0]}>",
+        "From: Ann Example <ann@example.com>",
+        "MIME-Version: 1.0",
+        f"Message-ID: <{_guid(rng)}@mail.example.com>",
+        f"Date: {_DATE}",
+        "Content-Identifer: ExJournalReport",
     ]
 
 

@@ -6,6 +6,7 @@ Bounds are printed and not asserted: machines are noisy, and a figure is worth a
 import argparse
 import importlib
 
+import against_before
 from measure import QUICK, THOROUGH, Claim, conditions, table, verdict
 
 SCRIPTS = (
@@ -15,8 +16,12 @@ SCRIPTS = (
     "many_recipients",
     "memory",
     "write_report",
+    "envelope_2003",
+    "copies",
+    "undeliverable",
     "importing",
     "hostile",
+    "against_before",
 )
 
 
@@ -25,11 +30,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure what the documentation says of speed and memory.")
     parser.add_argument("--quick", action="store_true", help="a short run: fewer rounds")
     parser.add_argument("--only", action="append", choices=SCRIPTS, metavar="NAME", help=", ".join(SCRIPTS))
+    parser.add_argument(
+        "--before", metavar="REV", help="what against_before compares with: a git revision, or a folder"
+    )
     arguments = parser.parse_args()
+    effort = QUICK if arguments.quick else THOROUGH
     print(conditions() + (", quick" if arguments.quick else ""), end="\n\n", flush=True)
     seen: list[Claim] = []
     for name in arguments.only or SCRIPTS:
-        for claim in importlib.import_module(name).claims(QUICK if arguments.quick else THOROUGH):
+        if name != "against_before":
+            found = importlib.import_module(name).claims(effort)
+        elif arguments.only or arguments.before or against_before.is_possible():
+            found = against_before.claims(effort, arguments.before)
+        else:
+            continue
+        for claim in found:
             seen.append(claim)
             print(table(claim), flush=True)
     print(verdict(seen))

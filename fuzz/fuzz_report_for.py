@@ -37,6 +37,7 @@ _OF_THE_ORIGINAL = frozenset(
         DefectCode.ORIGINAL_EMPTY,
         DefectCode.ORIGINAL_WITHOUT_HEADERS,
         DefectCode.ORIGINAL_HEADER_TOO_LARGE,
+        DefectCode.ORIGINAL_HOLDS_TNEF,
         DefectCode.NESTED_REPORT,
     )
 )

@@ -1,11 +1,12 @@
 """What fuzzing begins with: the tests' corpus where it is there, and reports of every shape that the writer writes."""
 
+import base64
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from exjournal import Envelope, ParseError, Recipient, build_report, parse_report, report_for
+from exjournal import BuildError, Envelope, ParseError, Recipient, ReportFormat, build_report, parse_report, report_for
 
 _HERE = Path(__file__).parent
 _CORPUS = _HERE.parent / "tests" / "corpus"
@@ -29,6 +30,83 @@ _ENVELOPES = (
     ("D", "jörg@exämple.example", "bob@exämple.example", "IMCEAEX-_o=x@example.com"),
     ("I", "ann@[192.0.2.1]", "bob"),
 )
+
+
+# Texts of Exchange 2003 as several writers have them.
+_TEXTS_2003 = (
+    b'Sender: "Ann" <smtp:ann@example.com>\r\nMessage-ID: <1@b>\r\nRecipients:\r\n\t"B, C" <smtp:b@c>,\r\n\t<X400:/a=b>\r\n',
+    b"Sender: ann @ example\nMessage-ID: <1@b>\nRecipients:\n\tbob @ example\n\t(null) <carol@example.net>\n",
+    b'Recipients: "\\"q\\"" <b@c>, d@e\r\nSender: <>\r\nSubject: s\r\n\r\nWe disclaim: a@b\r\n',
+    b"Sender: <smtp:ann@example.com>\r\nMessage-ID:\r\nRecipients:\r\n\t<smtp:b=\r\nob@example.com>,\r\n",
+)
+
+
+def reports_2003() -> Iterator[bytes]:
+    """Reports of Exchange 2003, and messages that could be copies."""
+    yield from _corpus()
+    yield from _MESSAGES
+    for number, message in enumerate(_MESSAGES):
+        _, sender, *named = _ENVELOPES[number % len(_ENVELOPES)]
+        recipients = [Recipient(name.partition(">")[0], display_name=f"{number}, x") for name in named]
+        report = report_for(message, Envelope(sender, recipients, authenticated=bool(number % 2)))
+        for format in (ReportFormat.ENVELOPE_2003, ReportFormat.BCC):
+            try:
+                built = build_report(report, message, domain="example.com", format=format)
+            except BuildError:
+                continue
+            yield built
+            yield built.replace(b"\r\n", b"\n")
+    for text in _TEXTS_2003:
+        yield _report_2003(b"Content-Transfer-Encoding: quoted-printable\r\n", text)
+    # More digits than the interpreter makes a number of.
+    html = b"Sender: a@b<br>Recipients: c&#64;d<br>&#%b;" % (b"9" * 5000)
+    yield _report_2003(b"Content-Type: text/html\r\n", html)
+
+
+def _report_2003(part: bytes, text: bytes) -> bytes:
+    return (
+        b"Content-Identifer: ExJournalReport\r\nContent-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\n"
+        + part + b"\r\n" + text + b"\r\n"
+        b"--a\r\nContent-Type: message/rfc822\r\n\r\nMessage-ID: <1@b>\r\n\r\nText.\r\n--a--\r\n"
+    )  # fmt: skip
+
+
+def bounces() -> Iterator[bytes]:
+    """Bounces of reports: of RFC 3464, with headers only, in a plain multipart, in base64, and one inside another."""
+    yield from _corpus()
+    for number, report in enumerate(reports()):
+        if len(report) > _BOUNCED_LIMIT or number % 5:
+            continue
+        attached = b"Content-Type: message/rfc822\r\n\r\n" + report
+        once = _bounce(b"b1", b"multipart/report; report-type=delivery-status", _STATUS, attached)
+        yield once
+        yield once.replace(b"\r\n", b"\n")
+        yield _bounce(b"b2", b"multipart/mixed", b"\r\nYour message was not delivered.\r\n", attached)
+        yield _bounce(b"b3", b"multipart/report", _STATUS, b"Content-Type: message/rfc822\r\n\r\n" + once)
+        header = report.partition(b"\r\n\r\n")[0] + b"\r\n"
+        yield _bounce(b"b4", b"multipart/report", _STATUS, b"Content-Type: text/rfc822-headers\r\n\r\n" + header)
+        encoded = b"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n" + base64.encodebytes(
+            report
+        )
+        yield _bounce(b"b5", b"multipart/report", _STATUS, encoded)
+
+
+# Octets of a report: a larger one makes fuzzing slow, and its bounce no other.
+_BOUNCED_LIMIT = 4096
+_STATUS = (
+    b"Content-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mail.example.com\r\n\r\n"
+    b"Original-Recipient: rfc822;journal@example.com\r\nFinal-Recipient: rfc822; journal@example.net\r\n"
+    b"Action: failed\r\nStatus: 5.1.1\r\nRemote-MTA: dns; mx.example.net\r\nDiagnostic-Code: smtp;\r\n 550 no\r\n\r\n"
+)
+
+
+def _bounce(boundary: bytes, media_type: bytes, *parts: bytes) -> bytes:
+    head = b'Content-Type: %b; boundary="%b"\r\nMIME-Version: 1.0\r\nX-MS-Embedded-Report:\r\n\r\n' % (
+        media_type,
+        boundary,
+    )
+    body = b"".join([b"\r\n--%b\r\n" % boundary + part for part in parts])
+    return head + body + b"\r\n--%b--\r\n" % boundary
 
 
 def reports() -> Iterator[bytes]:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
-from exjournal import Envelope, JournalReport, Recipient, Role, build_report
+from exjournal import Envelope, JournalReport, Recipient, ReportFormat, Role, build_report
 from exjournal.addresses import address_problem
 
 DATE = datetime(2024, 2, 29, 12, 30, 45, tzinfo=UTC)
@@ -206,6 +206,7 @@ def reports(draw: st.DrawFn) -> JournalReport:
         mailbox=draw(_OPTIONAL_LINES),
         sent_utc=draw(_OPTIONAL_LINES),
         received_utc=draw(_OPTIONAL_LINES),
+        sender_display_name=draw(st.just("") | lines(max_size=10)),
     )
 
 
@@ -220,10 +221,22 @@ def envelopes(draw: st.DrawFn) -> Envelope:
     )
 
 
-def carried(report: JournalReport) -> JournalReport:
-    """The report as far as the envelope format carries it: a recipient line has no place for a display name."""
+def carried(report: JournalReport, format: ReportFormat = ReportFormat.ENVELOPE) -> JournalReport:
+    """The report as far as one of the envelope formats carries it.
+
+    ENVELOPE has no place for a display name. ENVELOPE_2003 has addresses and display names, the Message-ID and our own header,
+    and neither subject nor roles, redirects, a principal or the fields of managed folders.
+    """
+    if format is ReportFormat.ENVELOPE_2003:
+        return JournalReport(
+            sender=report.sender,
+            sender_display_name=report.sender_display_name,
+            recipients=[Recipient(one.address, display_name=one.display_name) for one in report.recipients],
+            message_id=report.message_id,
+            envelope_sender=report.envelope_sender,
+        )
     recipients = [dataclasses.replace(recipient, display_name="") for recipient in report.recipients]
-    return dataclasses.replace(report, recipients=tuple(recipients))
+    return dataclasses.replace(report, recipients=tuple(recipients), sender_display_name="")
 
 
 # Messages
@@ -339,21 +352,67 @@ class Arguments(NamedTuple):
         return build_report(self.report, self.original, **self.options)
 
 
+ENVELOPES = (ReportFormat.ENVELOPE, ReportFormat.ENVELOPE_2003)
+
+
 @st.composite
-def arguments(draw: st.DrawFn, report: JournalReport | None = None) -> Arguments:
-    """Arguments of `build_report` that it takes, with any report where none is given."""
+def arguments(
+    draw: st.DrawFn, report: JournalReport | None = None, formats: tuple[ReportFormat, ...] = ENVELOPES[:1]
+) -> Arguments:
+    """Arguments of `build_report` that it takes for envelope formats, with any report where none is given."""
     original = None if draw(st.integers(0, 4)) == 0 else draw(originals())
+    format = draw(st.sampled_from(formats))
+    is_2003 = format is ReportFormat.ENVELOPE_2003
     return Arguments(
         draw(reports()) if report is None else report,
         original,
         {
+            "format": format,
             "domain": draw(st.sampled_from(["example.com", "localhost", "[IPv6:2001:db8::1]", "a" * 63 + ".example"])),
             "date": draw(st.just(DATE) | DATES),
             "report_id": draw(st.none() | st.from_regex(r"<[!-;=?-~]{1,30}>", fullmatch=True)),
-            "internal": draw(st.booleans()),
-            "decrypted": None if original is None else draw(st.none() | originals()),
+            "internal": not is_2003 and draw(st.booleans()),
+            "decrypted": None if original is None or is_2003 else draw(st.none() | originals()),
+            "correct_marker": is_2003 and draw(st.booleans()),
         },
     )
+
+
+# Copies
+
+_NAMES_OF_LISTS = st.sampled_from([b"To", b"Cc", b"Bcc", b"BCC", b"bcc ", b"CC", b"Resent-Bcc", b"X-Bcc"])
+_ENTRIES = st.sampled_from(
+    [
+        b"bob@example.net",
+        b"Bob <bob@example.net>",
+        b'"Doe, Jane" <jane@example.com>',
+        b"carol@example.org (Carol)",
+        b"=?utf-8?q?caf=C3=A9?= <cafe@example.com>",
+        b"Team: t1@example.com, BOB@EXAMPLE.net;",
+        b"nobody",
+        b"<nobody>",
+        b'"never closed',
+        b"",
+    ]
+)
+
+
+@st.composite
+def copies(draw: st.DrawFn) -> bytes:
+    """Messages with address fields of every kind, in one kind of line end, and what else can be journaled."""
+    if draw(st.integers(0, 3)) == 0:
+        return draw(originals())
+    line_end = draw(st.sampled_from([b"\r\n", b"\r\n", b"\n"]))
+    pieces = [draw(st.sampled_from([b"", b"", b"", b"\xef\xbb\xbf", b"From someone" + line_end, line_end]))]
+    for _ in range(draw(st.integers(0, 6))):
+        if draw(st.integers(0, 2)) == 0:
+            pieces += [draw(_HEADER_NAMES), b":", draw(_HEADER_VALUES), line_end]
+        else:
+            entries = draw(st.lists(_ENTRIES, max_size=4))
+            fold = draw(st.sampled_from([b", ", b"," + line_end + b" ", b"," + line_end + b"\t" + line_end + b" "]))
+            pieces += [draw(_NAMES_OF_LISTS), b": ", fold.join(entries), line_end]
+    pieces += [line_end, draw(st.sampled_from([b"", b"Bcc: body@example.com" + line_end, b"Hi."]))]
+    return b"".join(pieces)
 
 
 # Hostile bytes
@@ -371,6 +430,10 @@ _OUTER_PIECES = st.sampled_from(
         b"Content-Transfer-Encoding: base64",
         b"X-MS-Journal-Report:",
         b"X-MS-Journal-Report:",
+        b"X-WM-Journal-Report: journal",
+        b"X-GM-Journal-ID: 1",
+        b"To: bob@example.net, nobody, Carol <carol@example.org>",
+        b"Bcc: carol@example.org",
         b"x-ms-exchange-organization-journal-report : yes",
         b"Content-Identifer: ExJournalReport",
         b"Content-Identifier: exjournalreport",
@@ -410,6 +473,11 @@ _BODY_PIECES = st.sampled_from(
         b"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n",
         b"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: x-nonsense\r\n\r\n",
         b"Content-Type: application/ms-tnef\r\n\r\n",
+        b"Content-Type: application/octet-stream; name=winmail.dat\r\nContent-Transfer-Encoding: base64\r\n\r\n",
+        b"Content-class: rpmsg.message\r\n",
+        b"Recipients:\r\n",
+        b'\t"Bob, B" <smtp:bob@example.net>,\r\n',
+        b"Sender: alice@example.com<br>To: bob@example.net<br>&#99999999999999;<p",
         b"Sender: alice@example.com\r\n",
         b"Sender:=20alice@example.com\r\n",
         b"Subject: =D8=00 +2AA-\xff\r\n",
@@ -470,7 +538,7 @@ def any_bytes(draw: st.DrawFn) -> bytes:
         case 0 | 1 | 2:
             return draw(hostile_reports())
         case 3 | 4 | 5:
-            return draw(damaged(arguments().map(Arguments.build)))
+            return draw(damaged(arguments(formats=ENVELOPES).map(Arguments.build)))
         case 6 | 7 | 8:
             return draw(damaged(hostile_reports()))
         case _:
@@ -544,6 +612,38 @@ def report_texts(draw: st.DrawFn) -> str:
     if draw(st.integers(0, 9)) == 0:
         return draw(st.text(max_size=60))
     return draw(st.sampled_from(["\r\n", "\n"])).join(draw(st.lists(_REPORT_LINES, max_size=12)))
+
+
+_LISTED = st.one_of(
+    st.builds(
+        "{}<smtp:{}>{}".format,
+        st.sampled_from(["", "Bob ", '"B, C" ', "B, C ", '"']),
+        addresses(),
+        st.sampled_from(["", ",", ", ", ";"]),
+    ),
+    st.builds("{}<{}>,{} <{}>".format, lines(max_size=8), addresses(), lines(max_size=8), addresses()),
+    st.builds("{}{}".format, addresses(), st.sampled_from(["", ",", ",,", " ,"])),
+    st.sampled_from(["user @ node", "(null) <a@example.com>", "<>", "<smtp:>", "X400:c=us", '"', "\\", "a <b", "> c"]),
+    lines(max_size=12),
+)
+_LINES_2003 = st.one_of(
+    st.builds("\t{}".format, _LISTED),
+    st.builds("\t{}".format, _LISTED),
+    st.builds("{}{}".format, st.sampled_from(["", " ", "\t\t"]), _LISTED),
+    st.builds(
+        "{}: {}".format, st.sampled_from(["Sender", "sender ", "\tSender", "Recipients", " Recipients"]), _LISTED
+    ),
+    st.sampled_from(["Recipients:", "Recipients:", "recipients :", "", "", " ", "\r", "Message-ID: <1@example.com>"]),
+    _REPORT_LINES,
+)
+
+
+@st.composite
+def report_texts_2003(draw: st.DrawFn) -> str:
+    """Report texts of Exchange 2003, of valid, mangled and garbage lines."""
+    head = draw(st.sampled_from(["", "Sender: <smtp:alice@example.com>\nRecipients:\n"]))
+    text = head + "\n".join(draw(st.lists(_LINES_2003, max_size=12)))
+    return text.replace("\n", draw(st.sampled_from(["\r\n", "\n"])))
 
 
 # What the fast way of reading a report text looks at: nearly always usual, and sometimes odd by one thing.

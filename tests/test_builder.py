@@ -29,6 +29,9 @@ GUID = rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 SYSTEM_SENDER = b"<MicrosoftExchange329e71ec88ae4615bbc36ab6ce41109e@example.com>"
 
 
+BOB_NAMED = Recipient("bob@example.net", display_name="Bob, B")
+
+
 def boundary_of(data: bytes) -> bytes:
     """The boundary of a built report, which has the form of those seen."""
     found = re.match(rb'Content-Type: multipart/mixed;\r\n\tboundary="(_%b_)"\r\n' % GUID, data)
@@ -214,6 +217,138 @@ class TestExactBytes:
             b"\r\n"
             b"--" + edge + b"--\r\n"
         )
+
+
+class TestExchange2003:
+    """A report of Exchange 2003 is written as that product wrote it."""
+
+    REPORT = a_report(sender_display_name="Alice", recipients=[BOB_NAMED, "carol@example.org"])
+
+    def test_exact_bytes(self) -> None:
+        """The misspelt marker, an alternative of text and HTML, the original; From is the author's own."""
+        data = built(report=self.REPORT, format=ReportFormat.ENVELOPE_2003, domain=None)
+        edge = boundary_of(data)
+        inner = re.search(rb'multipart/alternative;\r\n\tboundary="(_%b_)"' % GUID, data)
+        assert inner is not None
+        assert inner[1] != edge
+        assert data == (
+            b"Content-Type: multipart/mixed;\r\n"
+            b'\tboundary="' + edge + b'"\r\n'
+            b"Subject: Hello\r\n"
+            b"To: bob@example.net\r\n"
+            b"From: alice@example.com\r\n"
+            b"MIME-Version: 1.0\r\n"
+            b"Message-ID: <r@example.com>\r\n"
+            b"Date: Thu, 29 Feb 2024 12:30:45 +0000\r\n"
+            b"Content-Identifer: ExJournalReport\r\n"
+            b"\r\n"
+            b"--" + edge + b"\r\n"
+            b"Content-Type: multipart/alternative;\r\n"
+            b'\tboundary="' + inner[1] + b'"\r\n'
+            b"\r\n"
+            b"--" + inner[1] + b"\r\n"
+            b'Content-Type: text/plain; charset="us-ascii"\r\n'
+            b"Content-Transfer-Encoding: 7bit\r\n"
+            b"\r\n"
+            b'Sender: "Alice" <smtp:alice@example.com>\r\n'
+            b"Message-ID: <1@example.com>\r\n"
+            b"Recipients:\r\n"
+            b'\t"Bob, B" <smtp:bob@example.net>,\r\n'
+            b"\t<smtp:carol@example.org>\r\n"
+            b"\r\n"
+            b"--" + inner[1] + b"\r\n"
+            b'Content-Type: text/html; charset="us-ascii"\r\n'
+            b"Content-Transfer-Encoding: 7bit\r\n"
+            b"\r\n"
+            b"<html>\r\n<body>\r\n"
+            b"Sender: &quot;Alice&quot; &lt;smtp:alice@example.com&gt;<br>\r\n"
+            b"Message-ID: &lt;1@example.com&gt;<br>\r\n"
+            b"Recipients:<br>\r\n"
+            b"&nbsp;&nbsp;&nbsp;&nbsp;&quot;Bob, B&quot; &lt;smtp:bob@example.net&gt;,<br>\r\n"
+            b"&nbsp;&nbsp;&nbsp;&nbsp;&lt;smtp:carol@example.org&gt;<br>\r\n"
+            b"</body>\r\n</html>\r\n"
+            b"\r\n"
+            b"--" + inner[1] + b"--\r\n"
+            b"\r\n"
+            b"--" + edge + b"\r\n"
+            b"Content-Type: message/rfc822\r\n"
+            b"\r\n" + ORIGINAL + b"\r\n"
+            b"--" + edge + b"--\r\n"
+        )
+
+    def test_correct_marker(self) -> None:
+        """On request the marker is spelt right, and nothing but the marker changes where the id is given."""
+        misspelt = built(format=ReportFormat.ENVELOPE_2003)
+        right = built(format=ReportFormat.ENVELOPE_2003, correct_marker=True)
+        assert right == misspelt.replace(b"Content-Identifer:", b"Content-Identifier:")
+
+    @pytest.mark.parametrize(
+        ("name", "charset"),
+        [
+            ("Bob", "us-ascii"),
+            ("caf\u00e9", "iso-8859-1"),
+            ("\x85", "iso-8859-1"),
+            ("\u20ac", "utf-8"),
+            ("\u4e2d", "utf-8"),
+        ],
+    )
+    def test_charset(self, name: str, charset: str) -> None:
+        """Text and twin are in the charset of their time where that has all of it."""
+        report = a_report(recipients=[Recipient("bob@example.net", display_name=name)])
+        data = built(report=report, format=ReportFormat.ENVELOPE_2003)
+        assert re.findall(rb'Content-Type: text/(?:plain|html); charset="([^"]+)"', data) == [charset.encode()] * 2
+        assert parse_report(data, strict=True).report.recipients == report.recipients
+
+    def test_domain(self) -> None:
+        """A domain is needed only where nobody else can stand in From."""
+        assert outer(built(None, format=ReportFormat.ENVELOPE_2003, domain=None), b"From") == b" <alice@example.com>"
+        null = a_report(sender="")
+        assert (
+            outer(built(report=null, format=ReportFormat.ENVELOPE_2003, domain=None), b"From") == b" alice@example.com"
+        )
+        refused("domain", original=None, report=null, format=ReportFormat.ENVELOPE_2003, domain=None)
+        data = built(None, report=null, format=ReportFormat.ENVELOPE_2003)
+        assert outer(data, b"From") == b" " + SYSTEM_SENDER
+        refused("domain", format=ReportFormat.ENVELOPE_2003, domain="exa mple.com")
+
+    def test_boundaries(self) -> None:
+        """Neither boundary occurs where it would be taken for a delimiter."""
+        data = built(format=ReportFormat.ENVELOPE_2003)
+        edges = re.findall(rb'boundary="([^"]+)"', data)
+        original = ORIGINAL + b"".join([b"--" + edge + b"\r\n--" + edge + b"--\r\n" for edge in edges])
+        report = a_report(message_id=edges[0].decode(), sender_display_name=f"--{edges[1].decode()}--")
+        again = built(original, report=report, format=ReportFormat.ENVELOPE_2003)
+        assert not {*edges} & {*re.findall(rb'boundary="([^"]+)"', again.partition(b"From: alice")[0])}
+        assert parse_report(again).original == original
+        assert parse_report(again).report.sender_display_name == report.sender_display_name
+
+    @pytest.mark.parametrize(
+        ("original", "encoding"), [(b"x", None), (b"X: y\r\n\r\n\xe9", b" 8bit"), (b"X: y\r\n\r\n\0", b" binary")]
+    )
+    def test_transfer_encoding(self, original: bytes, encoding: bytes | None) -> None:
+        """What the original needs of its transport is declared outside as well."""
+        data = built(original, format=ReportFormat.ENVELOPE_2003)
+        assert outer(data, b"Content-Transfer-Encoding") == encoding
+
+    CHANGES: tuple[dict[str, Any], ...] = (
+        {},
+        {"original": None},
+        {"original": b""},
+        {"original": None, "report": a_report(subject="x")},
+        {"original": None, "report": a_report(envelope_sender="")},
+        {"report": a_report(sender="x@example.com")},
+        {"report": a_report(sender_display_name="x")},
+        {"report": a_report(message_id="<x@example.com>")},
+        {"report": a_report(recipients=[Recipient("bob@example.net", display_name="x")])},
+        {"correct_marker": True},
+    )
+
+    def test_derived_id(self) -> None:
+        """Two reports of which any octet beside the date differs never share a derived id."""
+        options: dict[str, Any] = {"report_id": None, "format": ReportFormat.ENVELOPE_2003}
+        reports = [built(**(options | change)) for change in self.CHANGES]
+        assert len(set(reports)) == len({outer(data, b"Message-ID") for data in reports}) == len(self.CHANGES)
+        assert outer(built(report_id=None), b"Message-ID") not in {outer(data, b"Message-ID") for data in reports}
 
 
 class TestReportId:
@@ -672,9 +807,25 @@ class TestRefused:
         refused("date", date=date)
 
     @pytest.mark.parametrize("other", [one for one in ReportFormat if one is not ReportFormat.ENVELOPE])
-    def test_other_formats(self, other: ReportFormat) -> None:
-        """Envelope reports alone are written by this version, which says so."""
-        refused("format", format=other)
+    def test_options_of_the_envelope_format(self, other: ReportFormat) -> None:
+        """What ENVELOPE alone can say is refused elsewhere by its name."""
+        refused("internal", format=other, internal=True)
+        refused("decrypted", format=other, decrypted=b"x")
+
+    @pytest.mark.parametrize("other", [one for one in ReportFormat if one is not ReportFormat.ENVELOPE_2003])
+    def test_marker_of_exchange_2003(self, other: ReportFormat) -> None:
+        """A spelling is an option of the one marker that has two."""
+        refused("correct_marker", format=other, correct_marker=True)
+
+    @pytest.mark.parametrize("other", [one for one in ReportFormat if one is not ReportFormat.BCC])
+    def test_everyone(self, other: ReportFormat) -> None:
+        """Who stands in the Bcc field is an option of the one format that has it."""
+        refused("bcc_all", format=other, bcc_all=True)
+
+    @pytest.mark.parametrize("format", [one for one in ReportFormat if one is not ReportFormat.MESSAGE_ONLY])
+    def test_no_recipients_in_any_format(self, format: ReportFormat) -> None:
+        """A report of any format that names recipients names one at least."""
+        refused("recipients", report=a_report(recipients=[]), format=format)
 
     @pytest.mark.parametrize("word", ["", "Envelope", "eml", None])
     def test_no_format(self, word: Any) -> None:

@@ -1,15 +1,20 @@
 """The corpus: messages as they are met, each beside what reading it gives.
 
 `corpus/NAME.eml` holds the bytes, `corpus/NAME.json` the expectation, written from the meaning of the format and of the
-codes and never from what the reader said. A key that is absent stands for nothing: None, "", no items. The keys:
+codes and never from what the reader said. A key that is absent stands for nothing (None, "", no items) or for the value
+named here. The keys:
 
     about           what the file shows, and who writes such a thing
     read_as         value of `format=`
     detected        result of detect_format
     refused         code of the ParseError; nothing below this line stands beside it
+    format          of the report; "envelope" where it is absent
     marker, report_id, and every field of the report but its recipients
+    sent_at, received_at    times in ISO 8601 that are made of sent_utc and received_utc
     recipients      as in ParsedReport.to_dict()
+    recipients_from value of Evidence; "envelope" where it is absent
     original        size and SHA-256 behind the transfer encoding, or null; `decrypted` likewise
+    decrypted_evidence      what told the two apart
     kinds           of the parts, in order
     defects         codes, repeated as often as they occur, in any order
     unparsed        lines of the report text
@@ -19,20 +24,34 @@ codes and never from what the reader said. A key that is absent stands for nothi
 import hashlib
 import json
 import mmap
+from collections import Counter
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from exjournal import DefectCode, ParsedReport, ParseError, Part, PartKind, ReportFormat, detect_format, parse_report
+from exjournal import (
+    DefectCode,
+    Evidence,
+    ParsedReport,
+    ParseError,
+    Part,
+    PartKind,
+    ReportFormat,
+    detect_format,
+    parse_report,
+)
+from exjournal.cli import main
 
 CORPUS = Path(__file__).parent / "corpus"
 MESSAGES = sorted(CORPUS.glob("*.eml"))
-LEAST = 75
+LEAST = 370
 
 FIELDS = (
     "sender",
+    "sender_display_name",
     "on_behalf_of",
     "envelope_sender",
     "subject",
@@ -42,12 +61,14 @@ FIELDS = (
     "sent_utc",
     "received_utc",
 )
-TEXTS = frozenset(("sender", "subject", "message_id"))
+TEXTS = frozenset(("sender", "sender_display_name", "subject", "message_id"))
+TIMES = ("sent_at", "received_at")
 REFUSED_KEYS = frozenset(("about", "read_as", "detected", "refused"))
 READ_KEYS = frozenset(
     (
-        *("about", "read_as", "detected", "marker", "report_id", *FIELDS),
-        *("recipients", "original", "decrypted", "kinds", "defects", "unparsed", "offsets"),
+        *("about", "read_as", "detected", "format", "marker", "report_id", *FIELDS, *TIMES),
+        *("recipients", "recipients_from", "original", "decrypted", "decrypted_evidence"),
+        *("kinds", "defects", "unparsed", "offsets"),
     )
 )
 # Codes whose files would take a megabyte and more: the tests at the end of this module build them.
@@ -59,6 +80,8 @@ TOO_LARGE_FOR_A_FILE = frozenset(
         DefectCode.ORIGINAL_HEADER_TOO_LARGE,
     )
 )
+# Codes that only unwrapping a bounce gives: the bounces lie in a folder of their own, with tests of their own.
+OF_BOUNCES_ONLY = frozenset((DefectCode.NO_REPORT_INSIDE, DefectCode.STATUS_TOO_LARGE))
 
 Expectation = dict[str, Any]
 
@@ -81,6 +104,11 @@ def first_offsets(report: ParsedReport) -> dict[str, int]:
     for defect in report.defects:
         result.setdefault(str(defect.code), defect.offset)
     return result
+
+
+def iso(time: datetime | None) -> str | None:
+    """A time in ISO 8601, or None."""
+    return None if time is None else time.isoformat()
 
 
 def measured(content: memoryview | None) -> dict[str, object] | None:
@@ -107,12 +135,12 @@ def test_the_corpus_is_there() -> None:
 
 
 def test_every_code_has_a_file() -> None:
-    """Each code that a small file can show is shown by at least one."""
+    """Each code that reading a small file can show is shown by at least one."""
     shown = set()
     for path in MESSAGES:
         expected = expectation(path)
         shown |= {expected["refused"]} if "refused" in expected else set(expected.get("defects", []))
-    assert shown == set(DefectCode) - TOO_LARGE_FOR_A_FILE
+    assert shown == set(DefectCode) - TOO_LARGE_FOR_A_FILE - OF_BOUNCES_ONLY
 
 
 @every_case
@@ -145,23 +173,31 @@ def test_reading(path: Path) -> None:
         return
     parsed = parse_report(data, format=read_as(expected))
     found = {
+        "format": str(parsed.format),
         "marker": parsed.marker,
         "report_id": parsed.report_id,
         **{name: getattr(parsed.report, name) for name in FIELDS},
+        **{name: iso(getattr(parsed.report, name)) for name in TIMES},
         "recipients": parsed.to_dict()["recipients"],
+        "recipients_from": str(parsed.recipients_from),
         "original": measured(parsed.original),
         "decrypted": measured(parsed.decrypted),
+        "decrypted_evidence": parsed.decrypted_evidence,
         "kinds": [str(part.kind) for part in parsed.parts],
         "defects": sorted(str(defect.code) for defect in parsed.defects),
         "unparsed": list(parsed.unparsed),
     }
     wanted = {
+        "format": expected.get("format", "envelope"),
         "marker": expected.get("marker", ""),
         "report_id": expected.get("report_id", ""),
         **{name: expected.get(name, "" if name in TEXTS else None) for name in FIELDS},
+        **{name: expected.get(name) for name in TIMES},
         "recipients": expected.get("recipients", []),
+        "recipients_from": expected.get("recipients_from", "envelope"),
         "original": expected.get("original"),
         "decrypted": expected.get("decrypted"),
+        "decrypted_evidence": expected.get("decrypted_evidence", ""),
         "kinds": expected.get("kinds", []),
         "defects": sorted(expected.get("defects", [])),
         "unparsed": expected.get("unparsed", []),
@@ -231,13 +267,16 @@ def test_every_buffer_reads_the_same(path: Path, buffer: str) -> None:
 
 @every_case
 def test_the_original_is_the_bytes_of_the_file(path: Path) -> None:
-    """A part without a transfer encoding is, octet by octet, the file from its offset on; parts never overlap."""
+    """A part without a transfer encoding is, octet by octet, the file from its offset on; parts never overlap.
+
+    The original of a copy is all of the file.
+    """
     data = path.read_bytes()
     expected = expectation(path)
     if "refused" in expected:
         return
     parsed = parse_report(data, format=read_as(expected))
-    end = len(bytes(parsed.headers))
+    end = 0 if parsed.recipients_from is Evidence.HEADER else len(bytes(parsed.headers))
     for part in parsed.parts:
         assert end <= part.offset <= part.offset + part.size <= len(data)
         end = part.offset + part.size
@@ -250,6 +289,30 @@ def test_the_original_is_the_bytes_of_the_file(path: Path) -> None:
             assert content == part_of_kind.content
             if part_of_kind.encoding not in {"base64", "quoted-printable"}:
                 assert content == data[part_of_kind.offset : part_of_kind.offset + part_of_kind.size]
+
+
+@every_case
+def test_checking(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`exjournal check` names the format of a report, what convinced the reader, and its oddities, or why it is none."""
+    expected = expectation(path)
+    told_format = ["--format", expected["read_as"]] if "read_as" in expected else []
+    status = main(["check", "--json", *told_format, str(path)])
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    found = json.loads(printed.out)
+    if "refused" in expected:
+        assert 0 <= found.pop("offset") <= path.stat().st_size
+        wanted = {"file": str(path), "report": False, "code": expected["refused"]}
+    else:
+        wanted = {
+            "file": str(path),
+            "report": True,
+            "format": expected.get("format", "envelope"),
+            "marker": expected.get("marker", ""),
+            "defects": Counter(expected.get("defects", [])),
+        }
+    assert found == wanted
+    assert status == (1 if "refused" in expected or expected.get("defects") else 0)
 
 
 # What no file of the corpus holds: a megabyte and more.

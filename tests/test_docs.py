@@ -14,7 +14,16 @@ from pathlib import Path
 import pytest
 
 import exjournal
-from exjournal import DefectCode, JournalReport, Recipient, build_report, parse_report
+from exjournal import (
+    ORGANIZATION_HEADERS,
+    DefectCode,
+    JournalReport,
+    ParseError,
+    Recipient,
+    build_report,
+    parse_report,
+    unwrap_undeliverable,
+)
 from exjournal.cli import _parser
 
 ROOT = Path(__file__).parent.parent
@@ -22,6 +31,7 @@ CORPUS = ROOT / "tests" / "corpus"
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 PAGES = [ROOT / "README.md", *DOCS]
 LINKED = [*PAGES, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"]
+FORMAT_PAGES = ["format-envelope.md", "format-2003.md", "format-copies.md"]
 EXAMPLES = sorted(path for path in (ROOT / "examples").rglob("*") if path.is_file())
 
 # Codes whose files would take a megabyte and more.
@@ -31,13 +41,14 @@ WITHOUT_WITNESS = frozenset(
         DefectCode.REPORT_TEXT_TOO_LARGE,
         DefectCode.TOO_MANY_PARTS,
         DefectCode.ORIGINAL_HEADER_TOO_LARGE,
+        DefectCode.STATUS_TOO_LARGE,
     )
 )
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^(#+) (.*)$", re.MULTILINE)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
-WITNESS = re.compile(r"\.\./tests/corpus/([a-z0-9-]+)\.eml")
+WITNESS = re.compile(r"\.\./tests/corpus/((?:undeliverable/)?[a-z0-9-]+)\.eml")
 CODED = re.compile(r"`([^`]+)`")
 
 every_page = pytest.mark.parametrize("path", PAGES, ids=[path.name for path in PAGES])
@@ -90,6 +101,21 @@ def expected_codes(name: str) -> tuple[set[str], bool]:
     return ({expected["refused"]} if is_refused else set(expected.get("defects", []))), is_refused
 
 
+def codes_of_rows(name: str, heading: str, *, is_refused: bool) -> set[str]:
+    """The codes in a table of a page; each of its witnesses shows one of them."""
+    seen = set()
+    for row in rows(section(page(name), heading)):
+        assert len(row) == 4
+        codes = set(CODED.findall(row[2]))
+        seen |= codes
+        for witness in WITNESS.findall(row[3]):
+            shown, refused = expected_codes(witness)
+            assert refused is is_refused, witness
+            assert codes & shown, witness
+        assert WITNESS.search(row[3]) is not None or codes <= WITHOUT_WITNESS, row
+    return seen
+
+
 class TestDefects:
     """docs/defects.md explains every code, and shows each by a file that has it."""
 
@@ -121,33 +147,46 @@ class TestDefects:
 
 
 class TestFormat:
-    """docs/format.md sorts what is met into supported, tolerated and refused, each with its witness."""
+    """The pages of the formats sort what is met into supported, tolerated and refused, each with its witness."""
 
-    def test_supported(self) -> None:
+    @pytest.mark.parametrize("name", FORMAT_PAGES)
+    def test_supported(self, name: str) -> None:
         """The witnesses of what is supported are read without a defect."""
-        table = rows(section(page("format.md"), "What is read: supported"))
+        table = rows(section(page(name), "What is read: supported"))
+        assert table
         for row in table:
             names = WITNESS.findall(row[-1])
             assert names, row
             assert [expected_codes(name) for name in names] == [(set(), False)] * len(names), row
 
-    @pytest.mark.parametrize(
-        ("heading", "is_refused"), [("What is read: tolerated", False), ("What is read: refused", True)]
-    )
-    def test_coded(self, heading: str, *, is_refused: bool) -> None:
-        """Each row has its codes, and each witness shows one of them; all codes of the kind are there."""
-        seen = set()
-        for row in rows(section(page("format.md"), heading)):
-            assert len(row) == 4
-            codes = set(CODED.findall(row[2]))
-            seen |= codes
-            for name in WITNESS.findall(row[3]):
-                shown, refused = expected_codes(name)
-                assert refused is is_refused, name
-                assert codes & shown, name
-            assert WITNESS.search(row[3]) is not None or codes <= WITHOUT_WITNESS, row
-        kind = "refusal" if is_refused else "defect"
-        assert seen == {row[0].strip("`") for row in rows(page("defects.md")) if row[1] == kind}
+    @pytest.mark.parametrize("name", FORMAT_PAGES)
+    def test_tolerated(self, name: str) -> None:
+        """Each row of what is tolerated has its codes, and each witness shows one of them."""
+        assert codes_of_rows(name, "What is read: tolerated", is_refused=False)
+
+    def test_every_defect_of_a_report(self) -> None:
+        """Every defect stands on the page of a format, but for the one that only a bounce has."""
+        seen = set.union(*[codes_of_rows(name, "What is read: tolerated", is_refused=False) for name in FORMAT_PAGES])
+        expected = {row[0].strip("`") for row in rows(page("defects.md")) if row[1] == "defect"}
+        assert seen == expected - {DefectCode.STATUS_TOO_LARGE}
+
+    def test_every_refusal_of_a_report(self) -> None:
+        """Every refusal stands on the overview, but for the one that only a bounce has."""
+        seen = codes_of_rows("format.md", "What is read: refused", is_refused=True)
+        expected = {row[0].strip("`") for row in rows(page("defects.md")) if row[1] == "refusal"}
+        assert seen == expected - {DefectCode.NO_REPORT_INSIDE}
+
+    def test_producers(self) -> None:
+        """The witness of a producer is a report, read by what its row says that it is recognised by."""
+        table = rows(section(page("format.md"), "Who writes reports"))
+        for _, recognised, formats, witness in table:
+            names = WITNESS.findall(witness)
+            assert names
+            for name in names:
+                expected = json.loads((CORPUS / f"{name}.json").read_text(encoding="utf-8"))
+                parsed = parse_report((CORPUS / f"{name}.eml").read_bytes(), format=expected.get("read_as"))
+                assert f"`{parsed.marker}`" in recognised
+                assert parsed.format.name in CODED.findall(formats) or formats == "either"
 
     def test_limits(self) -> None:
         """The limits named are constants of the library, with the values named."""
@@ -158,6 +197,49 @@ class TestFormat:
             number, _, unit = value.partition(" ")
             factor = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20}[unit]
             assert getattr(importlib.import_module(module), constant) == int(number) * factor, name
+
+
+class TestUndeliverable:
+    """docs/undeliverable.md says what becomes of each bounce."""
+
+    def test_opened(self) -> None:
+        """The witness of what is opened gives a report, a status or neither as its row says."""
+        table = rows(section(page("undeliverable.md"), "What lies in the mailbox"))
+        assert len(table) >= 6
+        for _, made, witness in table:
+            for name in WITNESS.findall(witness):
+                found = unwrap_undeliverable((CORPUS / f"{name}.eml").read_bytes())
+                assert (found.report is None) == ("`report` is None" in made), name
+                assert bool(found.status) == (
+                    "the delivery status" in made or "and the status" in made or "all" in made
+                ), name
+
+    def test_refused(self) -> None:
+        """The witness of what is refused raises the code of its row."""
+        table = rows(section(page("undeliverable.md"), "What is refused"))
+        for _, code, _, witness in table:
+            for name in WITNESS.findall(witness):
+                with pytest.raises(ParseError) as caught:
+                    unwrap_undeliverable((CORPUS / f"{name}.eml").read_bytes())
+                assert f"`{caught.value.code}`" in code
+        assert f"`{DefectCode.NO_REPORT_INSIDE}`" in {row[1] for row in table}
+
+    def test_defects(self) -> None:
+        """Each code that a bounce can give stands on the page."""
+        named = set(CODED.findall(prose(page("undeliverable.md"))))
+        codes = {
+            DefectCode.PERHAPS_TRUNCATED,
+            DefectCode.BOUNDARY_MISSING,
+            DefectCode.BOUNDARY_MISMATCH,
+            DefectCode.ORIGINAL_ENCODED,
+            DefectCode.TRANSFER_ENCODING_DAMAGED,
+            DefectCode.STATUS_TOO_LARGE,
+        }
+        assert codes <= named
+
+    def test_header_sets(self) -> None:
+        """The page lists what a header firewall takes off."""
+        assert set(ORGANIZATION_HEADERS) <= set(CODED.findall(prose(page("undeliverable.md"))))
 
 
 class TestApi:
@@ -177,7 +259,7 @@ class TestApi:
                 assert parameters == signature(getattr(exjournal, name))
                 shown.add(name)
         functions = {name for name in exjournal.__all__ if inspect.isfunction(getattr(exjournal, name))}
-        assert functions | {"Envelope", "Recipient", "JournalReport", "Headers"} == shown
+        assert functions | {"Envelope", "Recipient", "JournalReport", "Headers", "DeliveryStatus"} == shown
 
     def test_keys(self) -> None:
         """The table of `to_dict` has every key of a report with everything in it, and no other."""

@@ -4,6 +4,7 @@ import base64
 import dataclasses
 import json
 import pickle
+from datetime import UTC, datetime
 from email.message import EmailMessage
 from typing import Any
 
@@ -14,6 +15,7 @@ from exjournal import (
     Defect,
     DefectCode,
     Envelope,
+    Evidence,
     Headers,
     InvalidValue,
     JournalReport,
@@ -49,6 +51,7 @@ class TestVocabularies:
         """Each member is the word it stands for."""
         assert [*Role] == ["To", "Cc", "Bcc", "Recipient"]
         assert [*ReportFormat] == ["envelope", "envelope-2003", "bcc", "message-only"]
+        assert [*Evidence] == ["envelope", "header"]
         assert [*PartKind] == ["text", "original", "decrypted", "other"]
 
 
@@ -161,13 +164,17 @@ class TestEnvelope:
         assert hash(envelope) == hash(same)
 
 
+# The fields that hold one line of text.
+LINES = ["subject", "message_id", "label", "mailbox", "sent_utc", "received_utc", "sender_display_name"]
+
+
 class TestJournalReport:
     """What a report says."""
 
     def test_defaults(self) -> None:
         """A sender and recipients are enough."""
         report = JournalReport(sender="", recipients=[])
-        assert dataclasses.astuple(report) == ("", (), "", "", None, None, None, None, None, None)
+        assert dataclasses.astuple(report) == ("", (), "", "", None, None, None, None, None, None, "")
 
     def test_keywords_only(self) -> None:
         """Every field has to be named."""
@@ -190,7 +197,7 @@ class TestJournalReport:
         assert getattr(a_report(**{field: ""}), field) == ""
 
     @pytest.mark.parametrize("value", NOT_ON_A_LINE)
-    @pytest.mark.parametrize("field", ["subject", "message_id", "label", "mailbox", "sent_utc", "received_utc"])
+    @pytest.mark.parametrize("field", LINES)
     def test_refused_line(self, field: str, value: str) -> None:
         """What does not stand on one line is refused in each field of text."""
         refused(lambda: a_report(**{field: value}), field)
@@ -200,9 +207,7 @@ class TestJournalReport:
         """A field that may be absent is None then, and never empty."""
         refused(lambda: a_report(**{field: ""}), field)
 
-    @pytest.mark.parametrize(
-        "field", ["sender", "subject", "message_id", "on_behalf_of", "label", "mailbox", "sent_utc", "received_utc"]
-    )
+    @pytest.mark.parametrize("field", ["sender", "on_behalf_of", *LINES])
     def test_refused_type(self, field: str) -> None:
         """Octets are no text."""
         refused(lambda: a_report(**{field: b"x"}), field)
@@ -232,6 +237,7 @@ class TestJournalReport:
             ("mailbox", "x"),
             ("sent_utc", "x"),
             ("received_utc", "x"),
+            ("sender_display_name", "x"),
         ],
     )
     def test_every_field_counts(self, field: str, value: object) -> None:
@@ -241,6 +247,25 @@ class TestJournalReport:
     def test_no_envelope_sender_is_not_the_null_sender(self) -> None:
         """A MAIL FROM that is not known is not one that is empty."""
         assert a_report(envelope_sender=None) != a_report(envelope_sender="")
+
+    @pytest.mark.parametrize(("text", "time"), [("sent_utc", "sent_at"), ("received_utc", "received_at")])
+    def test_times(self, text: str, time: str) -> None:
+        """The text of a time is kept, and beside it stands the time where it is one that is known."""
+        for value, expected in (
+            ("2/29/2024 1:30:45 PM", datetime(2024, 2, 29, 13, 30, 45, tzinfo=UTC)),
+            ("2024-02-29T14:30:45+01:00", datetime(2024, 2, 29, 13, 30, 45, tzinfo=UTC)),
+            ("yesterday", None),
+            (None, None),
+        ):
+            report = a_report(**{text: value})
+            assert getattr(report, text) == value
+            assert getattr(report, time) == expected
+
+    @given(reports())
+    def test_times_of_any_text(self, report: JournalReport) -> None:
+        """Whatever the text of a time is, it is a time in UTC or none."""
+        for time in (report.sent_at, report.received_at):
+            assert time is None or time.tzinfo is UTC
 
     def test_slots(self) -> None:
         """A report holds its fields and nothing else."""
@@ -405,7 +430,9 @@ class TestParsedReport:
             "format": "envelope",
             "marker": "X-MS-Journal-Report",
             "report_id": "<r@example.com>",
+            "recipients_from": "envelope",
             "sender": "alice@example.com",
+            "sender_display_name": "",
             "on_behalf_of": "chief@example.com",
             "envelope_sender": "",
             "subject": "Hello",
@@ -425,6 +452,7 @@ class TestParsedReport:
             ],
             "original": {"offset": offsets[1], "size": len(ORIGINAL)},
             "decrypted": {"offset": offsets[2], "size": 5},
+            "decrypted_evidence": "order",
             "parts": [
                 {
                     "kind": kind,
@@ -438,6 +466,28 @@ class TestParsedReport:
             "defects": [],
             "unparsed": [],
         }
+
+    @pytest.mark.parametrize("format", ReportFormat)
+    def test_to_dict_in_every_format(self, format: ReportFormat) -> None:
+        """The data has the same keys in every format, and says where the recipients come from."""
+        parsed = parse_report(built(format=format), format=format)
+        envelope = parse_report(built())
+        said = parsed.to_dict()
+        assert said.keys() == envelope.to_dict().keys()
+        is_copy = format in (ReportFormat.BCC, ReportFormat.MESSAGE_ONLY)
+        assert parsed.recipients_from is (Evidence.HEADER if is_copy else Evidence.ENVELOPE)
+        assert said["recipients_from"] == ("header" if is_copy else "envelope")
+        assert said["format"] == format
+        assert said["marker"] == parsed.marker
+        assert json.loads(json.dumps(said)) == said
+
+    def test_to_dict_of_display_names(self) -> None:
+        """The display names of Exchange 2003 are in the data."""
+        recipient = Recipient("bob@example.net", display_name="Bob")
+        report = a_report(sender_display_name="Alice", recipients=[recipient])
+        said = parse_report(built(format=ReportFormat.ENVELOPE_2003, report=report)).to_dict()
+        assert said["sender_display_name"] == "Alice"
+        assert said["recipients"] == [{"role": "Recipient", "address": "bob@example.net", "display_name": "Bob"}]
 
     def test_to_dict_of_oddities(self) -> None:
         """Defects, lines that were not understood and display names are in the data."""

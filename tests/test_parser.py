@@ -30,6 +30,12 @@ PLAIN = b"Content-Type: text/plain"
 MARKER = b"X-MS-Journal-Report:\r\n"
 # A report with no oddity, and the beginnings of its parts.
 SOUND = a_message(TEXT, PART)
+# The parts of a report of Exchange 2003 with no oddity.
+TEXT_2003 = (
+    b"Sender: <alice@example.com>\r\nMessage-ID: <1@example.com>\r\n"
+    b"Recipients:\r\n\tbob@example.net,\r\n\tcarol@example.org\r\n"
+)
+BODY_2003 = a_message(TEXT_2003, PART).partition(b"\r\n\r\n")[2]
 
 
 def codes(parsed: ParsedReport) -> list[DefectCode]:
@@ -63,10 +69,14 @@ class TestMarkers:
             (b"X-MS-Journal-Report:\r\n\tyes", "X-MS-Journal-Report"),
             (b"x-ms-JOURNAL-report : anything", "X-MS-Journal-Report"),
             (b"X-MS-Exchange-Organization-Journal-Report:", "X-MS-Exchange-Organization-Journal-Report"),
+            (b"X-WM-Journal-Report: journal", "X-WM-Journal-Report"),
+            (b"x-wm-journal-report:", "X-WM-Journal-Report"),
+            (b"X-GM-Journal-ID: 0123456789abcdef", "X-GM-Journal-ID"),
+            (b"X-Gm-Journal-Id:\r\n abc", "X-GM-Journal-ID"),
         ],
     )
     def test_envelope(self, field: bytes, marker: str) -> None:
-        """Both markers count, in any letter case and with any value."""
+        """The markers of every producer count, in any letter case and with any value."""
         data = headed(self.MULTIPART, field)
         assert detect_format(data) is ReportFormat.ENVELOPE
         parsed = parse_report(data)
@@ -81,18 +91,23 @@ class TestMarkers:
         ],
     )
     def test_envelope_2003(self, field: bytes) -> None:
-        """Both spellings of the marker of Exchange 2003 are recognised, and the format is refused for now."""
-        data = headed(self.MULTIPART, field)
+        """Both spellings of the marker of Exchange 2003 count, with its value in any letter case."""
+        data = headed(self.MULTIPART, b"Message-ID: <r@example.com>", field, body=BODY_2003)
         assert detect_format(data) is ReportFormat.ENVELOPE_2003
-        error = refusal(data)
-        assert (error.code, error.detail) == (DefectCode.UNSUPPORTED_FORMAT, "envelope-2003")
+        parsed = parse_report(data, strict=True)
+        assert parsed.format is ReportFormat.ENVELOPE_2003
+        assert parsed.marker == ("Content-Identifier" if b"ier" in field.partition(b":")[0] else "Content-Identifer")
+        assert parsed.original == ORIGINAL
 
     @pytest.mark.parametrize(
         "field",
         [
             b"Content-Identifer: ExJournalData",
             b"Content-Identifer: ",
+            b"Content-Identifier: ExJournalReport2",
             b"X-MS-Journal: y",
+            b"X-WM-Journal: y",
+            b"X-GM-Message-State: y",
             b"X-X-MS-Journal-Report:",
             b"X-MS-Journal-Report",
             b"X-MS-Exchange-Organization-Processed-By-Journaling: Journal Agent",
@@ -146,7 +161,7 @@ class TestKnownFormat:
     def test_without_a_marker(self) -> None:
         """A report that lost its marker is read on the caller's word."""
         parsed = parse_report(self.UNMARKED, format=ReportFormat.ENVELOPE)
-        assert (parsed.marker, parsed.defects) == ("caller", ())
+        assert (parsed.marker, parsed.defects) == ("grammar", ())
         assert parsed.report == parse_report(SOUND).report
 
     def test_with_a_marker(self) -> None:
@@ -156,7 +171,7 @@ class TestKnownFormat:
     def test_as_a_string(self) -> None:
         """The format may be given as its word."""
         word: Any = "envelope"
-        assert parse_report(self.UNMARKED, format=word).marker == "caller"
+        assert parse_report(self.UNMARKED, format=word).marker == "grammar"
 
     @pytest.mark.parametrize("missing", [b"Sender: alice@example.com\r\n", b"To: bob@example.net\r\n"])
     def test_grammar_in_full(self, missing: bytes) -> None:
@@ -165,11 +180,30 @@ class TestKnownFormat:
         assert error.code is DefectCode.REPORT_TEXT_MISSING
         assert refusal(b"Subject: x\r\n\r\nbody", format=ReportFormat.ENVELOPE).code is DefectCode.REPORT_TEXT_MISSING
 
-    @pytest.mark.parametrize("other", [one for one in ReportFormat if one is not ReportFormat.ENVELOPE])
-    def test_other_formats(self, other: ReportFormat) -> None:
-        """Envelope reports alone are read by this version, which says so."""
-        error = refusal(SOUND, format=other)
-        assert (error.code, error.detail) == (DefectCode.UNSUPPORTED_FORMAT, str(other))
+    def test_exchange_2003(self) -> None:
+        """A report of Exchange 2003 that lost its marker is read on the caller's word."""
+        data = headed(TestMarkers.MULTIPART, b"Message-ID: <r@example.com>", body=BODY_2003)
+        parsed = parse_report(data, format=ReportFormat.ENVELOPE_2003, strict=True)
+        assert (parsed.format, parsed.marker) == (ReportFormat.ENVELOPE_2003, "grammar")
+        assert parsed.report.recipients == (Recipient("bob@example.net"), Recipient("carol@example.org"))
+
+    @pytest.mark.parametrize(
+        "missing", [b"Sender: <alice@example.com>\r\n", b"\tbob@example.net,\r\n\tcarol@example.org"]
+    )
+    def test_grammar_of_exchange_2003_in_full(self, missing: bytes) -> None:
+        """The grammar of Exchange 2003 has to be there in full as well, where no marker is."""
+        data = headed(TestMarkers.MULTIPART, body=BODY_2003.replace(missing, b""))
+        assert refusal(data, format=ReportFormat.ENVELOPE_2003).code is DefectCode.REPORT_TEXT_MISSING
+        marked = b"Content-Identifer: ExJournalReport\r\n" + data
+        assert parse_report(marked).marker == "Content-Identifer"
+
+    @pytest.mark.parametrize("other", [ReportFormat.BCC, ReportFormat.MESSAGE_ONLY])
+    def test_copies(self, other: ReportFormat) -> None:
+        """A copy is what its caller says it is, a report included, which is told of."""
+        parsed = parse_report(SOUND, format=other)
+        assert (parsed.format, parsed.marker, parsed.report_id) == (other, "caller", "")
+        assert parsed.original == SOUND
+        assert DefectCode.NESTED_REPORT in codes(parsed)
 
     @pytest.mark.parametrize("word", ["", "Envelope", "eml", 1])
     def test_no_format(self, word: Any) -> None:
@@ -181,7 +215,14 @@ class TestKnownFormat:
     def test_another_marker(self) -> None:
         """A caller who knows better than the marker of Exchange 2003 is believed."""
         data = SOUND.replace(MARKER, b"Content-Identifer: ExJournalReport\r\n")
-        assert parse_report(data, format=ReportFormat.ENVELOPE).marker == "caller"
+        assert parse_report(data, format=ReportFormat.ENVELOPE).marker == "grammar"
+
+    def test_the_marker_of_the_format(self) -> None:
+        """Where the marker of the known format stands beside another one, it is what convinced the reader."""
+        fields = (TestMarkers.MULTIPART, b"X-MS-Journal-Report:", b"Content-Identifer: ExJournalReport")
+        assert parse_report(headed(*fields), format=ReportFormat.ENVELOPE).marker == "X-MS-Journal-Report"
+        data = headed(*fields, body=BODY_2003)
+        assert parse_report(data, format=ReportFormat.ENVELOPE_2003).marker == "Content-Identifer"
 
 
 HTML = b"Content-Type: text/html\r\n\r\n<p>Sender: alice@example.com</p>"
@@ -211,9 +252,9 @@ WITNESSES: dict[DefectCode, tuple[bytes, bytes | int | None]] = {
     DefectCode.NOT_A_REPORT: (ORIGINAL, 0),
     DefectCode.MULTIPART_REPORT: (b"Content-Type: multipart/report\r\n\r\n", b" multipart/report"),
     DefectCode.EMBEDDED_REPORT: (b"X-MS-Embedded-Report:\r\n\r\n", b"\r\n"),
-    DefectCode.UNSUPPORTED_FORMAT: (b"Content-Identifer: ExJournalReport\r\n\r\n", 0),
     DefectCode.REPORT_TEXT_MISSING: (a_message(b"Hello.\r\n", PART), b"--edge"),
     DefectCode.REPORT_TEXT_TOO_LARGE: (a_message(b"To: x\r\n" + b" " * REPORT_TEXT_LIMIT, PART), b"To: x"),
+    DefectCode.REPORT_TNEF: (b"Content-Type: application/ms-tnef\r\nX-MS-Journal-Report:\r\n\r\n\x78\x9f", b"\x78\x9f"),
     DefectCode.HEADER_TOO_LARGE: ((b"X: " + b"y" * 59 + b"\r\n") * (HEADER_LIMIT // 64 + 1), HEADER_LIMIT),
     DefectCode.TOO_MANY_PARTS: (b"".join([MARKER, TestMarkers.MULTIPART, b"\r\n\r\n", b"--edge\r\n\r\n" * 5000]), -1),
     DefectCode.LEADING_BOM: (b"\xef\xbb\xbf" + SOUND, 0),
@@ -238,6 +279,10 @@ WITNESSES: dict[DefectCode, tuple[bytes, bytes | int | None]] = {
     DefectCode.TRANSFER_ENCODING_DAMAGED: (
         a_message(base64.b64encode(TEXT)[:-1], PART, header=PLAIN + b"\r\nContent-Transfer-Encoding: base64"),
         base64.b64encode(TEXT)[:9],
+    ),
+    DefectCode.REPORT_TEXT_HTML: (
+        a_message(TEXT.replace(b"<", b"&lt;").replace(b"\r\n", b"<br>"), PART, header=b"Content-Type: text/html"),
+        b"Sender:",
     ),
     DefectCode.CHARSET_UNKNOWN: (a_message(TEXT, PART, header=PLAIN + b"; charset=x-unknown"), b"Sender:"),
     DefectCode.CHARSET_MISMATCH: (a_message(TEXT.replace(b"Hello", b"\xe9"), PART, header=PLAIN), b"Sender:"),
@@ -264,6 +309,10 @@ WITNESSES: dict[DefectCode, tuple[bytes, bytes | int | None]] = {
         a_message(TEXT, b"Content-Type: application/ms-tnef\r\n\r\n\x78\x9f\x3e\x22"),
         b"\x78\x9f",
     ),
+    DefectCode.ORIGINAL_HOLDS_TNEF: (
+        a_message(TEXT, BARE + ORIGINAL.replace(b"\r\n\r\n", b"\r\nContent-Type: application/ms-tnef\r\n\r\n")),
+        b"From: alice",
+    ),
     DefectCode.ORIGINAL_WITHOUT_HEADERS: (a_message(TEXT, BARE + b"no header here\r\n"), b"no header"),
     DefectCode.ORIGINAL_HEADER_TOO_LARGE: (a_message(TEXT, BARE + b"X-X: y\r\n" * (HEADER_LINE_LIMIT + 1)), b"X-X: y"),
     DefectCode.NESTED_REPORT: (a_message(TEXT, BARE + SOUND.replace(b"=edge", b"=in")), -1),
@@ -272,18 +321,22 @@ WITNESSES: dict[DefectCode, tuple[bytes, bytes | int | None]] = {
 }
 
 
+# What only the way from a bounce to the report inside has to tell.
+OF_BOUNCES = {DefectCode.NO_REPORT_INSIDE, DefectCode.STATUS_TOO_LARGE}
+
+
 class TestCodes:
     """Every code has bytes that give it, at the place it means."""
 
     def test_all(self) -> None:
-        """No code is without a witness."""
-        assert set(WITNESSES) == set(DefectCode)
+        """No code of this reader is without a witness."""
+        assert set(WITNESSES) == set(DefectCode) - OF_BOUNCES
 
     def test_sound(self) -> None:
         """What the witnesses are made from is sound."""
         assert parse_report(SOUND, strict=True).defects == ()
 
-    @pytest.mark.parametrize("code", DefectCode)
+    @pytest.mark.parametrize("code", WITNESSES)
     def test_witness(self, code: DefectCode) -> None:
         """The bytes give the code, as a defect or as the error, and strict reading ends there."""
         data, place = WITNESSES[code]
@@ -523,11 +576,13 @@ class TestParts:
         part = b"Content-Type: message/rfc822\r\n\r\nX: y\n\nbody"
         assert parse_report(a_message(TEXT, part)).original == b"X: y\n\nbody"
 
-    def test_tnef(self) -> None:
-        """An original in the form of Outlook is told of, and counts as one that is there."""
-        parsed = parse_report(a_message(TEXT, b"Content-Type: application/vnd.ms-tnef\r\n\r\nx"))
-        assert codes(parsed) == [DefectCode.ORIGINAL_TNEF]
-        assert parsed.original is None
+    def test_copy_is_not_called_twin(self) -> None:
+        """Exchange 2003 writes an HTML twin itself, which is no oddity."""
+        twins = b"--in\r\n" + PLAIN + b"\r\n\r\n" + TEXT_2003 + b"\r\n--in\r\n" + HTML + b"\r\n--in--"
+        data = a_message(twins, PART, header=b"Content-Type: multipart/alternative; boundary=in")
+        data = data.replace(MARKER, b"Content-Identifer: ExJournalReport\r\n")
+        parsed = parse_report(data, strict=True)
+        assert [part.kind for part in parsed.parts] == ["text", "other", "original"]
 
     def test_html_twin(self) -> None:
         """An alternative of text and HTML, as some gateways make it, is read by its text."""
@@ -587,6 +642,172 @@ class TestParts:
         parsed = parse_report(data)
         assert parsed.original == ORIGINAL[:-3]
         assert codes(parsed) == [DefectCode.PERHAPS_TRUNCATED]
+
+
+TNEF = b"\x78\x9f\x3e\x22\x01\x00"
+WINMAIL = (
+    b'Content-Type: application/octet-stream; name="winmail.dat"\r\n'
+    b'Content-Disposition: attachment; filename="winmail.dat"\r\n'
+)
+
+
+class TestTnef:
+    """Outlook's own encoding is told of wherever it stands, never taken for a missing original, and its bytes are there."""
+
+    @pytest.mark.parametrize(
+        "header",
+        [
+            b"Content-Type: application/ms-tnef\r\n",
+            b"Content-Type: application/vnd.ms-tnef; name=x\r\n",
+            b"Content-Type: application/octet-stream; name=WINMAIL.DAT\r\n",
+            b"Content-Type: application/octet-stream\r\nContent-Disposition: attachment;\r\n filename=winmail.dat\r\n",
+            WINMAIL,
+        ],
+    )
+    @pytest.mark.parametrize(
+        ("encoding", "coded"),
+        [
+            (b"", TNEF),
+            (b"Content-Transfer-Encoding: base64\r\n", base64.b64encode(TNEF)),
+            (b"Content-Transfer-Encoding: quoted-printable\r\n", binascii.b2a_qp(TNEF, istext=False)),
+        ],
+    )
+    def test_instead_of_the_original(self, header: bytes, encoding: bytes, coded: bytes) -> None:
+        """By its type or by Outlook's name for it; the content is behind the transfer encoding."""
+        parsed = parse_report(a_message(TEXT, header + encoding + b"\r\n" + coded))
+        assert codes(parsed) == [DefectCode.ORIGINAL_TNEF]
+        assert parsed.original is None
+        assert parsed.parts[1].kind is PartKind.OTHER
+        assert parsed.parts[1].content == TNEF
+        assert parsed.parts[1].size == len(coded)
+
+    def test_damaged(self) -> None:
+        """What can be decoded of a damaged one is there."""
+        part = WINMAIL + b"Content-Transfer-Encoding: base64\r\n\r\neJ8+"
+        parsed = parse_report(a_message(TEXT, part + b"I"))
+        assert codes(parsed) == [DefectCode.ORIGINAL_TNEF, DefectCode.TRANSFER_ENCODING_DAMAGED]
+        assert parsed.parts[1].content == TNEF[:3]
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            headed(b"Content-Type: application/ms-tnef; name=winmail.dat", MARKER[:-2], body=TNEF),
+            headed(WINMAIL[:-2], MARKER[:-2], body=TNEF),
+            headed(TestMarkers.MULTIPART, MARKER[:-2], body=b"--edge\r\n" + WINMAIL + b"\r\n" + TNEF + b"\r\n--edge--"),
+            a_message(b"\r\n", WINMAIL + b"\r\n" + TNEF),
+            a_message(b"Hello.\r\n", WINMAIL + b"\r\n" + TNEF),
+        ],
+        ids=["alone", "by-its-name", "in-a-multipart", "beside-an-empty-text", "beside-a-text-that-is-no-report"],
+    )
+    def test_whole_report(self, data: bytes) -> None:
+        """A report that is winmail.dat as a whole is refused for that, at its place."""
+        error = refusal(data)
+        assert error.code is DefectCode.REPORT_TNEF
+        assert data[error.offset :].startswith(TNEF)
+
+    def test_no_report(self) -> None:
+        """Without a marker a message that is TNEF is a message like others."""
+        assert refusal(headed(WINMAIL[:-2], body=TNEF)).code is DefectCode.NOT_A_REPORT
+
+    def test_original_of_tnef(self) -> None:
+        """An original whose content is TNEF is told of, and read as the message it is."""
+        original = ORIGINAL.replace(b"\r\n\r\n", b"\r\nContent-Type: application/ms-tnef\r\n\r\n")
+        parsed = parse_report(built(original))
+        assert parsed.defects == (Defect(DefectCode.ORIGINAL_HOLDS_TNEF, "its content", parsed.parts[1].offset),)
+        assert parsed.original == original
+
+    @pytest.mark.parametrize(
+        "correlator",
+        [
+            b"X-MS-TNEF-Correlator: <1@example.com>",
+            b"X-MS-TNEF-Correlator:\r\n\t<1@example.com>",
+            b"x-ms-tnef-correlator: <1@example.com>",
+            b"X-MS-TNEF-Correlator: 000000000123456789ABCDEF",
+        ],
+    )
+    def test_original_with_tnef(self, correlator: bytes) -> None:
+        """An original with winmail.dat among its parts is told of by the header that both Exchange and Outlook write."""
+        more = correlator + b"\r\nContent-Type: multipart/mixed; boundary=in\r\n"
+        inner = b"--in\r\n\r\nHi.\r\n--in\r\n" + WINMAIL + b"\r\n" + TNEF + b"\r\n--in--\r\n"
+        original = ORIGINAL.partition(b"\r\n\r\n")[0] + b"\r\n" + more + b"\r\n" + inner
+        parsed = parse_report(built(original))
+        assert parsed.defects == (Defect(DefectCode.ORIGINAL_HOLDS_TNEF, "an attachment", parsed.parts[1].offset),)
+        assert parsed.original == original
+
+    @pytest.mark.parametrize("correlator", [b"X-MS-TNEF-Correlator:\r\n", b""])
+    def test_original_without_tnef(self, correlator: bytes) -> None:
+        """An empty correlator, which Exchange writes on anything, is no TNEF."""
+        header = ORIGINAL.partition(b"\r\n\r\n")[0] + b"\r\n" + correlator
+        original = header + b"Content-Type: multipart/mixed; boundary=in\r\n\r\n--in\r\n\r\nHi.\r\n--in--\r\n"
+        assert parse_report(built(original), strict=True).original == original
+
+
+# A protected message (MS-OXORMMS), by its content class and by its attachment, and what anybody can read.
+CLEAR = ORIGINAL.replace(b"Hi.", b"In the clear.")
+CLASSED = ORIGINAL.replace(b"\r\n\r\n", b"\r\nContent-class: rpmsg.message\r\n\r\n")
+ATTACHED = ORIGINAL.replace(
+    b"\r\n\r\nHi.\r\n",
+    b"\r\nContent-Type: multipart/mixed; boundary=in\r\n\r\n--in\r\n"
+    b'Content-Type: application/x-microsoft-rpmsg-message; name="message.rpmsg"\r\n\r\nx\r\n--in--\r\n',
+)
+
+
+class TestToldApart:
+    """Of two messages the protected one is the original, the other its decrypted copy, and what said so is stated."""
+
+    @pytest.mark.parametrize(
+        ("first", "second", "original", "evidence"),
+        [
+            (CLASSED, CLEAR, 0, "content-class"),
+            (CLEAR, CLASSED, 1, "content-class"),
+            (ATTACHED, CLEAR, 0, "message.rpmsg"),
+            (CLEAR, ATTACHED, 1, "message.rpmsg"),
+            (CLEAR, ORIGINAL, 0, "order"),
+            (ORIGINAL, CLEAR, 0, "order"),
+            (CLASSED, ATTACHED, 0, "content-class"),
+            (ATTACHED, CLASSED, 1, "content-class"),
+            (CLASSED, CLASSED, 0, "order"),
+            (ATTACHED, ATTACHED, 0, "order"),
+            (CLEAR, CLEAR + b"See message.rpmsg.", 0, "order"),
+            (b"", ATTACHED, 1, "message.rpmsg"),
+            (CLEAR, CLASSED.replace(b"rpmsg.message", b"\r\n RPMSG.Message"), 1, "content-class"),
+            (CLEAR, ATTACHED.replace(b"x-microsoft-rpmsg-message", b"octet-stream"), 1, "message.rpmsg"),
+            (CLEAR, ATTACHED.replace(b"message.rpmsg", b"other"), 1, "message.rpmsg"),
+            (CLEAR, ORIGINAL + b"\r\nContent-class: rpmsg.message\r\n", 0, "order"),
+        ],
+        ids=str,
+    )
+    def test_two(self, first: bytes, second: bytes, original: int, evidence: str) -> None:
+        """By what is in them, else by their order; parts stay in theirs."""
+        messages = [first, second]
+        parsed = parse_report(a_message(TEXT, BARE + first, BARE + second))
+        assert parsed.original == messages[original]
+        assert parsed.decrypted == messages[1 - original]
+        assert parsed.decrypted_evidence == parsed.to_dict()["decrypted_evidence"] == evidence
+        assert [part.content for part in parsed.parts[1:]] == messages
+        kinds = [PartKind.ORIGINAL, PartKind.DECRYPTED]
+        assert [part.kind for part in parsed.parts[1:]] == (kinds[::-1] if original else kinds)
+
+    def test_encoded(self) -> None:
+        """A protected message is told behind its transfer encoding."""
+        coded = b"Content-Transfer-Encoding: base64\r\n" + BARE + base64.encodebytes(ATTACHED)
+        parsed = parse_report(a_message(TEXT, BARE + CLEAR, coded))
+        assert (parsed.original, parsed.decrypted) == (ATTACHED, CLEAR)
+        assert parsed.decrypted_evidence == "message.rpmsg"
+
+    @pytest.mark.parametrize("original", [CLASSED, CLEAR])
+    def test_one(self, original: bytes) -> None:
+        """A message alone is the original, and nothing has to be told apart."""
+        parsed = parse_report(a_message(TEXT, BARE + original), strict=True)
+        assert (parsed.original, parsed.decrypted, parsed.decrypted_evidence) == (original, None, "")
+        assert "decrypted_evidence" not in parsed.to_dict()
+
+    def test_compared(self) -> None:
+        """It is the original that is compared with the report, wherever it stands."""
+        other = CLASSED.replace(b"Hello", b"Other")
+        data = a_message(TEXT, BARE + CLEAR, BARE + other)
+        parsed = parse_report(data)
+        assert parsed.defects == (Defect(DefectCode.SUBJECT_MISMATCH, "", data.index(b" Other")),)
 
 
 class TestTransferEncodings:
@@ -731,10 +952,29 @@ class TestReportText:
         parsed = parse_report(a_message(b"Hello\r\n", b"\r\n" + line, b"\r\n" + line, PART))
         assert [part.kind for part in parsed.parts] == ["other", "text", "other", "original"]
 
-    def test_html_is_no_text(self) -> None:
-        """A report text in HTML alone is not read."""
-        header = b"Content-Type: text/html"
-        assert refusal(a_message(TEXT, PART, header=header)).code is DefectCode.REPORT_TEXT_MISSING
+    def test_html_alone(self) -> None:
+        """A report text in HTML alone is read by its lines, and told of."""
+        text = TEXT.replace(b"<", b"&lt;").replace(b">", b"&gt;").replace(b"\r\n", b"<br>\r\n")
+        parsed = parse_report(a_message(b"<html><body>" + text, PART, header=b"Content-Type: text/html"))
+        assert codes(parsed) == [DefectCode.REPORT_TEXT_HTML]
+        assert parsed.report == parse_report(SOUND).report
+        assert (parsed.parts[0].kind, parsed.parts[0].media_type) == (PartKind.TEXT, "text/html")
+
+    def test_html_after_text_that_says_nothing(self) -> None:
+        """HTML is read where the text parts hold nothing of a report, and only there."""
+        html = b"Content-Type: text/html\r\n\r\nSender: mallory@example.org<br>To: mallory@example.org"
+        parsed = parse_report(a_message(b"Hello.\r\n", html, PART))
+        assert parsed.report.sender == "mallory@example.org"
+        assert codes(parsed)[0] is DefectCode.REPORT_TEXT_HTML
+        for text in (TEXT, b"Message-Id: <1@example.com>\r\n"):
+            parsed = parse_report(a_message(text, html, PART))
+            assert "mallory@example.org" not in str(parsed.report)
+
+    def test_offsets_of_html(self) -> None:
+        """The part's beginning stands for lines that only a browser would show."""
+        html = TEXT.replace(b"<", b"&lt;").replace(b"\r\n", b"<br>\r\n") + b"odd<br>"
+        parsed = parse_report(a_message(html, PART, header=b"Content-Type: text/html"))
+        assert [defect.offset for defect in parsed.defects] == [parsed.parts[0].offset] * 2
 
     def test_other_text_types(self) -> None:
         """A text part of any other type can be the report text."""

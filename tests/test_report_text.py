@@ -156,20 +156,26 @@ class TestFields:
         assert read.oddities == [(DefectCode.REPEATED_FIELD, 1, 2)]
 
     @pytest.mark.parametrize(
-        ("line", "sender", "unparsed"),
+        ("line", "sender", "name"),
         [
-            ("Sender: <a@example.com>", "a@example.com", False),
-            ("Sender: Alice <a@example.com>", "a@example.com", True),
-            ('Sender: "Alice" <smtp:a@example.com>', "a@example.com", True),
-            ("Sender: <SMTP:a@example.com>", "a@example.com", False),
+            ("Sender: <a@example.com>", "a@example.com", ""),
+            ("Sender: Alice <a@example.com>", "a@example.com", "Alice"),
+            ('Sender: "Alice" <smtp:a@example.com>', "a@example.com", "Alice"),
+            ("Sender: <SMTP:a@example.com>", "a@example.com", ""),
         ],
     )
-    def test_brackets(self, line: str, sender: str, unparsed: bool) -> None:
-        """A sender in brackets is read, and a display name that has no place is kept."""
+    def test_brackets(self, line: str, sender: str, name: str) -> None:
+        """A sender in brackets is read, with its display name, and told of."""
         read = read_report_text(line)
-        assert read.values == {"sender": sender}
-        assert read.unparsed == ([line] if unparsed else [])
+        assert read.values == ({"sender": sender, "sender_display_name": name} if name else {"sender": sender})
+        assert read.unparsed == []
         assert codes(read) == [DefectCode.ADDRESS_IN_BRACKETS]
+
+    def test_principal_in_brackets(self) -> None:
+        """A display name of the principal has no place, and keeps its line."""
+        read = read_report_text("On-Behalf-Of: Chief <c@example.com>")
+        assert read.values == {"on_behalf_of": "c@example.com"}
+        assert read.unparsed == ["On-Behalf-Of: Chief <c@example.com>"]
 
 
 TO = Recipient("a@example.com", Role.TO)

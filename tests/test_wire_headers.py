@@ -18,7 +18,9 @@ from exjournal._wire.headers import (
     decode_words,
     encode_words,
     field_pattern,
+    field_spans,
     fields,
+    fields_pattern,
     first_line_is_field,
     known_charset,
     one_line,
@@ -139,6 +141,70 @@ class TestFields:
     def test_first_line(self, data: bytes, is_field: bool) -> None:
         """A field is a name of printable characters and a colon."""
         assert first_line_is_field(b"x" + data, 1, len(data) + 1) is is_field
+
+
+class TestFieldSpans:
+    """Where fields lie, to be cut as bytes."""
+
+    @pytest.mark.parametrize(
+        ("data", "kept", "rest"),
+        [
+            (b"Bcc: a\r\nX: y\r\n\r\nBcc: b\r\n", b"X: y\r\n\r\nBcc: b\r\n", b"Bcc: b\r\n"),
+            (b"X: y\nBCC : a\n b\n\tc\nbcc:\n\nz", b"X: y\n\nz", b"z"),
+            (b"X: y\r\nBcc: a", b"X: y\r\n", b""),
+            (b"Bcc: a\r\n b", b"", b""),
+            (b"Bcc:\r\n \r\n\r\nz", b"\r\nz", b"z"),
+            (b"X: y\r\n Bcc: a\r\nX-Bcc: b\r\nBccx: c\r\n\r\n", b"X: y\r\n Bcc: a\r\nX-Bcc: b\r\nBccx: c\r\n\r\n", b""),
+            (b"\r\nBcc: a\r\n", b"\r\nBcc: a\r\n", b"Bcc: a\r\n"),
+            (b"\nBcc: a\n", b"\nBcc: a\n", b"Bcc: a\n"),
+            (b"", b"", b""),
+            (b"garbage\nBcc: a\n", b"garbage\n", b""),
+        ],
+    )
+    def test_cut(self, data: bytes, kept: bytes, rest: bytes) -> None:
+        """Each field with its folds and its line end, up to the blank line, in place."""
+        for before in (b"", b"Bcc: no\n"):
+            whole = before + data
+            spans, body, complete = field_spans(whole, len(before), len(whole), fields_pattern(("bcc",)))
+            pieces, position = [], len(before)
+            for start, end in spans:
+                pieces.append(whole[position:start])
+                position = end
+            assert b"".join([*pieces, whole[position:]]) == kept
+            assert whole[body:] == rest
+            assert complete
+
+    @pytest.mark.parametrize(
+        ("names", "found"),
+        [
+            (("x-a",), [b"X-A"]),
+            (("X-A*",), [b"X-A", b"x-ab"]),
+            (("x-*",), [b"X-A", b"x-ab", b"x-"]),
+            (("x.b",), [b"X.B"]),
+            (("*",), [b"To", b"X-A", b"x-ab", b"X.B", b"x-"]),
+            (("to", "x.b"), [b"To", b"X.B"]),
+            ((), []),
+        ],
+    )
+    def test_names(self, names: tuple[str, ...], found: list[bytes]) -> None:
+        """Names are literal and without letter case, one that ends in * is a prefix, and no name is no field."""
+        data = b"To: 1\r\nX-A: 2\r\nx-ab : 3\r\nX.B: 4\r\nx-: 5\r\n\r\n"
+        spans, _, _ = field_spans(data, 0, len(data), fields_pattern(names))
+        assert [data[start:end].partition(b":")[0].rstrip() for start, end in spans] == found
+
+    def test_limit(self) -> None:
+        """A block is looked at to its limit, and that shows."""
+        data = b"Bcc: a\r\n" + b"X: " + b"y" * HEADER_LIMIT + b"\r\nBcc: b\r\n\r\n"
+        assert field_spans(data, 0, len(data), fields_pattern(("bcc",))) == ([(0, 8)], HEADER_LIMIT, False)
+
+    @given(message_like())
+    def test_agrees_with_fields(self, data: bytes) -> None:
+        """The spans are those of the fields that a list of all fields has."""
+        pattern = fields_pattern(("to", "subject", "x*"))
+        spans, body, _ = field_spans(data, 0, len(data), pattern)
+        names = [name for name, _ in fields(data[:body]) if re.fullmatch(rb"(?i)to|subject|x[!-9;-~]*", name)]
+        assert [data[start:end].partition(b":")[0].rstrip(b" \t") for start, end in spans] == names
+        assert all(end == len(data) or data[end - 1 : end] == b"\n" for _, end in spans)
 
 
 class TestValues:

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exjournal._wire.message import addresses_of, facts, message_id_of, skip_from_line
+from exjournal._wire.message import (
+    Mailbox,
+    addresses_of,
+    facts,
+    lead_in,
+    mailboxes_of,
+    message_id_of,
+    skip_from_line,
+)
 from exjournal.addresses import address_problem
 from strategies import addresses, message_like, plain_addresses
 
@@ -76,6 +84,105 @@ class TestFromLine:
         """It is passed over to its end; a From field is none."""
         assert skip_from_line(data, 0, len(data)) == begin
         assert skip_from_line(b"ab" + data, 2, len(data) + 2) == begin + 2
+
+
+class TestLeadIn:
+    """What mailbox files and text editors put before a header block."""
+
+    @pytest.mark.parametrize(
+        ("data", "ends"),
+        [
+            (b"To: x", (0, 0, 0)),
+            (b"", (0, 0, 0)),
+            (b"\xef\xbb\xbfTo: x", (3, 3, 3)),
+            (b"\xef\xbbTo: x", (0, 0, 0)),
+            (b"\r\n\nTo: x", (0, 3, 3)),
+            (b"From x\nTo: x", (0, 0, 7)),
+            (b"From: x\nTo: x", (0, 0, 0)),
+            (b"\xef\xbb\xbf\r\nFrom x\r\nTo: x", (3, 5, 13)),
+            (b"\r\n\r\n", (0, 4, 4)),
+            (b"From x", (0, 0, 6)),
+            (b"\n\xef\xbb\xbfTo: x", (0, 1, 1)),
+        ],
+    )
+    def test_ends(self, data: bytes, ends: tuple[int, int, int]) -> None:
+        """A byte order mark, blank lines and a From line, in this order, each where it ends."""
+        assert lead_in(data) == ends
+        before = b"ab"
+        moved = lead_in(before + data + b"To: y", len(before), len(before + data))
+        assert moved == tuple([end + len(before) for end in ends])
+
+    def test_limit(self) -> None:
+        """Behind many blank lines is nothing that anybody sent."""
+        mark, blank, begin = lead_in(b"\n" * 200_000)
+        assert mark == 0
+        assert 0 < blank == begin < 200_000
+
+    @given(message_like() | st.binary(max_size=20))
+    def test_in_order(self, data: bytes) -> None:
+        """The three ends are in order and in the data."""
+        mark, blank, begin = lead_in(data)
+        assert 0 <= mark <= blank <= begin <= len(data)
+
+
+class TestMailboxesOf:
+    """The entries of an address list, each with its display name."""
+
+    @pytest.mark.parametrize(
+        ("value", "found"),
+        [
+            ("a@example.com", [("", "a@example.com")]),
+            ("A <a@example.com>", [("A", "a@example.com")]),
+            ('"A, B" <a@example.com>, C D <c@example.com>', [("A, B", "a@example.com"), ("C D", "c@example.com")]),
+            ('"A \\"B\\" \\\\" <a@example.com>', [('A "B" \\', "a@example.com")]),
+            ('"A" B "C" <a@example.com>', [("A B C", "a@example.com")]),
+            ("=?utf-8?q?caf=C3=A9?= <a@example.com>", [("caf\u00e9", "a@example.com")]),
+            ("=?utf-8?q?caf=C3?=\r\n =?utf-8?q?=A9?= <a@example.com>", [("caf\u00e9", "a@example.com")]),
+            ("A\t  B <a@example.com>", [("A B", "a@example.com")]),
+            ("A (comment) <a@example.com>", [("A", "a@example.com")]),
+            ("a@example.com (A)", [("", "a@example.com")]),
+            ("Team: A <a@example.com>, b@example.com;", [("A", "a@example.com"), ("", "b@example.com")]),
+            ("Team: ;", []),
+            ("", []),
+            (" , ;", []),
+            ("nobody", [("nobody", "")]),
+            ("a@example.com, nobody, b@example.com", [("", "a@example.com"), ("nobody", ""), ("", "b@example.com")]),
+            ("<nobody>", [("<nobody>", "")]),
+            ("Jane <nobody>", [("Jane <nobody>", "")]),
+            ('"Doe, Jane"', [('"Doe, Jane"', "")]),
+            ("Jane\0Doe", [("Jane Doe", "")]),
+            ("a\0@example.com", [("a @example.com", "")]),
+            ("=?utf-8?q?nobody?=", [("=?utf-8?q?nobody?=", "")]),
+        ],
+    )
+    def test_entries(self, value: str, found: list[tuple[str, str]]) -> None:
+        """A name is decoded, without quotes and on one line; what is no address is kept as it was written."""
+        assert mailboxes_of(value.encode()) == found
+
+    @settings(max_examples=300)
+    @given(
+        st.text("\"'()<>[],:;@\\ \tab.=?", max_size=40)
+        | st.binary(max_size=30).map(lambda octets: octets.decode("latin-1"))
+    )
+    def test_valid(self, value: str) -> None:
+        """Whatever the value, an address is valid or empty, and a name stands on one line."""
+        found = mailboxes_of(value.replace("\n", "\n ").encode())
+        for mailbox in found:
+            assert isinstance(mailbox, Mailbox)
+            assert mailbox.name or mailbox.address
+            assert not mailbox.address or address_problem(mailbox.address) is None
+            assert not {"\r", "\n", "\0"} & {*mailbox.name}
+            assert mailbox.name.strip(" \t") == mailbox.name
+        assert [one.address for one in found if one.address] == [*addresses_of(value.replace("\n", "\n ").encode())]
+
+    @given(
+        st.lists(st.tuples(st.text(st.sampled_from('ab ,"()<>@:.\\\u00e9'), max_size=8), plain_addresses()), max_size=4)
+    )
+    def test_agrees_with_the_standard_library(self, pairs: list[tuple[str, str]]) -> None:
+        """Display names that the standard library writes are read as they were meant, with their blanks made one."""
+        pairs = [(name, address) for name, address in pairs if address.isascii()]
+        value = ", ".join([formataddr(pair) for pair in pairs])
+        assert mailboxes_of(value.encode()) == [(" ".join(name.split()), address) for name, address in pairs]
 
 
 class TestMessageId:

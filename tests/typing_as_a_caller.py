@@ -7,14 +7,19 @@ from email.message import EmailMessage
 from typing import assert_type
 
 from exjournal import (
+    ORGANIZATION_HEADERS,
+    RESTORE_HEADERS,
     BuildError,
     Defect,
     DefectCode,
+    DeliveryStatus,
     Envelope,
+    Evidence,
     Headers,
     InvalidValue,
     JournalError,
     JournalReport,
+    MessageKind,
     ParsedReport,
     ParseError,
     Part,
@@ -22,13 +27,18 @@ from exjournal import (
     Recipient,
     ReportFormat,
     Role,
+    Undeliverable,
     address_key,
     build_report,
     detect_format,
     mailbox_key,
+    matching_headers,
+    message_kind,
     parse_report,
     report_for,
     same_mailbox,
+    strip_headers,
+    unwrap_undeliverable,
 )
 
 MESSAGE = (
@@ -62,7 +72,22 @@ def writes() -> bytes:
         internal=False,
     )
     assert_type(data, bytes)
+    older = build_report(report, MESSAGE, format=ReportFormat.ENVELOPE_2003, correct_marker=True)
+    assert detect_format(older) is ReportFormat.ENVELOPE_2003
     return data
+
+
+def copies() -> None:
+    """A copy is read as what its caller says; where its recipients come from is said by the result."""
+    report = JournalReport(sender="ann@example.com", recipients=["bob@example.net", "carol@example.net"])
+    copy = build_report(report, MESSAGE, format=ReportFormat.BCC, bcc_all=True)
+    parsed = parse_report(copy, format=ReportFormat.BCC)
+    assert_type(parsed.recipients_from, Evidence)
+    assert parsed.recipients_from is Evidence.HEADER
+    assert_type(parsed.decrypted_evidence, str)
+    assert parsed.decrypted_evidence == ""
+    if message_kind(MESSAGE) is MessageKind.MAIL:
+        assert build_report(report, memoryview(MESSAGE), format=ReportFormat.MESSAGE_ONLY) == MESSAGE
 
 
 def says_by_hand() -> bytes:
@@ -78,7 +103,9 @@ def says_by_hand() -> bytes:
         mailbox="ann@example.com",
         sent_utc="10/1/2026 7:00:05 AM",
         received_utc="10/1/2026 7:00:09 AM",
+        sender_display_name="Ann",
     )
+    assert report.sent_at == DATE
     assert {report: "hashable"}[report] == "hashable"
     return build_report(report, None, domain="example.com")
 
@@ -118,6 +145,9 @@ def reads_what_it_says(report: JournalReport) -> None:
     assert_type(report.mailbox, str | None)
     assert_type(report.sent_utc, str | None)
     assert_type(report.received_utc, str | None)
+    assert_type(report.sent_at, datetime | None)
+    assert_type(report.received_at, datetime | None)
+    assert_type(report.sender_display_name, str)
     for recipient in report.recipients:
         assert_type(recipient.address, str)
         assert_type(recipient.role, Role)
@@ -158,6 +188,51 @@ def reads_in_place(data: bytes) -> None:
     assert build_report(JournalReport(sender="", recipients=["bob@example.net"]), mapped, domain="example.com")
 
 
+def rescues(data: bytes) -> None:
+    """A report comes out of a bounce as bytes, with a status that is typed; a report that is no bounce comes back."""
+    bounce = b"\r\n".join(
+        [
+            b"Content-Type: multipart/report; report-type=delivery-status; boundary=b\r\n\r\n--b",
+            b"Content-Type: message/delivery-status\r\n\r\nFinal-Recipient: rfc822; journal@archive.example",
+            b"Action: failed\r\nStatus: 5.1.1\r\n\r\n--b\r\nContent-Type: message/rfc822\r\n",
+            data,
+            b"--b--\r\n",
+        ]
+    )
+    for given in (bounce, bytearray(bounce), memoryview(bounce)):
+        found = unwrap_undeliverable(given)
+        assert_type(found, Undeliverable)
+        assert found.report == data
+    assert_type(found.report, bytes | None)
+    assert_type(found.report_id, str)
+    assert_type(found.status, tuple[DeliveryStatus, ...])
+    assert_type(found.defects, tuple[Defect, ...])
+    assert_type(found.parsed, ParsedReport | None)
+    assert DeliveryStatus(recipient="journal@archive.example", action="failed", status="5.1.1") in found.status
+    for one in found.status:
+        texts: list[str] = [
+            one.recipient,
+            one.action,
+            one.status,
+            one.diagnostic,
+            one.original_recipient,
+            one.remote_mta,
+        ]
+        assert len(texts) == 6
+    assert unwrap_undeliverable(data).status == ()
+
+
+def takes_fields_out() -> None:
+    """Header fields go by name: by a set of the library or by any collection of strings."""
+    sets: list[tuple[str, ...]] = [RESTORE_HEADERS, ORGANIZATION_HEADERS]
+    assert all(isinstance(name, str) for one in sets for name in one)
+    stamped = b"X-ExJournal-Stamp: 1\r\n" + MESSAGE
+    assert_type(matching_headers(stamped, RESTORE_HEADERS), tuple[str, ...])
+    assert_type(strip_headers(stamped, ORGANIZATION_HEADERS), bytes)
+    lazy: Iterator[str] = iter(["x-exjournal-*"])
+    assert strip_headers(memoryview(stamped), lazy) == MESSAGE
+
+
 def compares_addresses() -> None:
     """Keys are text, the comparison is a truth."""
     assert_type(address_key("Ann@EXAMPLE.com"), str)
@@ -167,7 +242,7 @@ def compares_addresses() -> None:
 
 def names() -> list[str]:
     """Members of the vocabularies are strings."""
-    return [*Role, *ReportFormat, *PartKind, *DefectCode]
+    return [*Role, *ReportFormat, *PartKind, *Evidence, *MessageKind, *DefectCode]
 
 
 def code_of(error: JournalError) -> str:
@@ -220,6 +295,9 @@ def refused_by_the_checker(report: JournalReport, part: Part) -> None:
     Recipient("bob@example.net", Role.TO, "staff@example.com")  # type: ignore[call-arg]
     Envelope("ann@example.com", [b"bob@example.net"])  # type: ignore[list-item]
     JournalReport("ann@example.com", [])  # type: ignore[call-arg]
+    unwrap_undeliverable("text")  # type: ignore[arg-type]
+    strip_headers(MESSAGE)  # type: ignore[call-arg]
+    message_kind(None)  # type: ignore[arg-type]
     report.subject = "another"  # type: ignore[misc]
     part.offset += 1  # type: ignore[misc]
 
@@ -233,6 +311,9 @@ def main() -> None:
     reads_parts(parsed.parts)
     reads_headers(parsed)
     reads_in_place(data)
+    copies()
+    rescues(data)
+    takes_fields_out()
     compares_addresses()
     assert "envelope" in names()
     assert refusals() == ["not-a-report", "domain", "address"]

@@ -9,7 +9,7 @@ import re
 from contextlib import suppress
 from typing import Final
 
-from exjournal._wire.lines import line_problem
+from exjournal._wire.lines import BLANKS, line_problem
 
 # Characters. Exchange's own limit for a proxy address (Exchange limits: "SMTP address, 571 characters").
 ADDRESS_LIMIT: Final = 571
@@ -61,9 +61,9 @@ def mailbox_key(address: str, /) -> str:
     local, at, domain = address.rpartition("@")
     if not at:
         return address.casefold()
+    local, domain = local.rstrip(BLANKS), domain.lstrip(BLANKS).rstrip(".")  # some systems write blanks round the sign
     if len(local) > 1 and local[0] == local[-1] == '"':
         local = _ESCAPED.sub(r"\1", local[1:-1])
-    domain = domain.rstrip(".")
     if not domain.isascii():
         # IDNA 2003 is what the standard library has; a domain it refuses keeps its own spelling.
         with suppress(UnicodeError):

@@ -123,7 +123,8 @@ def build_report(
     `correct_marker`: Exchange 2003 misspelt its marker, and so does this without it.
 
     BCC and MESSAGE_ONLY are the original itself, without its Bcc field or with one that names the recipients that its To and Cc
-    do not name, or with `bcc_all` every recipient. Of the arguments above they take none into account.
+    do not name, or with `bcc_all` every recipient. Of the arguments above they take none into account, and MESSAGE_ONLY none
+    of the report.
 
     Hand the result to a mail server only with an explicit SMTP envelope: its To, Cc and From are the original's.
 
@@ -138,7 +139,7 @@ def build_report(
         ):
             if is_given and format != only:
                 raise BuildError(name, f"belongs to {only} alone")
-    if not report.recipients:
+    if not report.recipients and format != ReportFormat.MESSAGE_ONLY:
         raise BuildError("recipients", "a report names at least one recipient")
     is_2003 = False
     if format != _ENVELOPE:

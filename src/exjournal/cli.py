@@ -24,15 +24,16 @@ from exjournal import (
     RESTORE_HEADERS,
     BuildError,
     DefectCode,
-    DeliveryStatus,
     Envelope,
     Evidence,
     InvalidValue,
+    JournalReport,
     ParsedReport,
     ParseError,
     Recipient,
     ReportFormat,
     Role,
+    Undeliverable,
     address_key,
     build_report,
     mailbox_key,
@@ -195,13 +196,18 @@ def _add_build(verbs: "argparse._SubParsersAction[_Parser]") -> None:
 
 
 def _build(options: argparse.Namespace) -> int:
+    if options.format == ReportFormat.ENVELOPE and options.domain is None:
+        return _usage("domain: is required: the domain of the system sender")
     if options.message == options.decrypted == "-":
         return _usage("decrypted: standard input is the message already")
     try:
         recipients = _recipients(options)
         # Only a client that logged in can have said what is To, Cc and Bcc.
         trusted = bool(options.to or options.cc or options.bcc)
-        envelope = Envelope("" if options.sender in (None, "<>") else options.sender, recipients, authenticated=trusted)
+        sender = "" if options.sender in (None, "<>") else options.sender
+        # The message-only format names nobody, so nobody need be named for it.
+        is_nobody = not recipients and options.format == ReportFormat.MESSAGE_ONLY
+        envelope = None if is_nobody else Envelope(sender, recipients, authenticated=trusted)
         date = None if options.date is None else datetime.fromisoformat(options.date)
     except InvalidValue as error:
         return _usage(str(error))
@@ -214,8 +220,11 @@ def _build(options: argparse.Namespace) -> int:
         except OSError as error:
             return _unreadable(name, error)
     original, decrypted = contents
-    # The roles are the caller's own, not those that the message claims.
-    report = replace(report_for(original or b"", envelope), recipients=tuple(recipients))
+    if envelope is None:
+        report = JournalReport(sender=sender, recipients=())
+    else:
+        # The roles are the caller's own, not those that the message claims.
+        report = replace(report_for(original or b"", envelope), recipients=tuple(recipients))
     if options.sender is None:
         report = replace(report, envelope_sender=None)
     try:
@@ -303,17 +312,18 @@ def _unwrap(options: argparse.Namespace) -> int:
         if truncated:
             _say(f"{name}: the original is perhaps truncated")
         content: bytes | memoryview = found.original
+        removed: Counter[str] = Counter()
         if options.clean:
             try:
-                removed = Counter(matching_headers(content, RESTORE_HEADERS))
+                removed.update(matching_headers(content, RESTORE_HEADERS))
                 content = strip_headers(content, RESTORE_HEADERS)
             except ParseError as error:
-                status = max(status, _told(name, error))
+                _say(f"{name}: the original cannot be cleaned: {error}")
+                status = max(status, FOUND)
                 continue
-            for field, count in removed.items():
-                _say(f"{name}: removed {field}" + (f" ({count})" if count > 1 else ""))
         if options.out == "-":
             _put(content)
+            _tell_removed(name, removed)
             continue
         target = folder / f"{'stdin' if name == '-' else Path(name).stem}.original.eml"
         if target in written:
@@ -326,36 +336,132 @@ def _unwrap(options: argparse.Namespace) -> int:
             _say(f"{target}: is there already, and a perhaps truncated original does not replace it")
             status = max(status, FOUND)
             continue
-        status = max(status, _write(target, content, force=options.force))
+        result = _write(target, content, force=options.force)
+        if result == FINE:
+            _tell_removed(name, removed)
+        status = max(status, result)
     return status
+
+
+def _tell_removed(name: str, removed: Counter[str]) -> None:
+    for field, count in removed.items():
+        _say(f"{name}: removed {field}" + (f" ({count})" if count > 1 else ""))
 
 
 def _rescue(options: argparse.Namespace) -> int:
-    """Write the reports out of bounces, and tell which journal mailbox refused how many, and why."""
-    refused: Counter[DeliveryStatus] = Counter()
+    """Write the reports out of bounces, and tell how many there were, and which journal mailbox refused them and why."""
+    folder = None if options.out == "-" else _Folder(Path(options.out))
+    ends: Counter[str] = Counter()
+    refused: dict[tuple[str, str, str], Counter[str]] = {}
     status = FINE
-    for name in options.files:
-        try:
-            found = unwrap_undeliverable(_read(name))
-        except (ParseError, OSError) as error:
-            status = max(status, _told(name, error))
-            continue
-        refused.update(set(found.status))
-        for defect in found.defects:
-            _say(f"{name}: {defect.code} at offset {defect.offset}")
-        if found.report is None:
-            _say(f"{name}: holds only the header of the report {found.report_id}")
-            status = max(status, FOUND)
-        elif options.out == "-":
-            _put(found.report)
-        else:
-            status = max(status, _write_anew(Path(options.out), _file_name(found.report_id), found.report))
-    for line in _refusals(refused):
-        if options.out == "-":
-            _say(line)
-        else:
-            _put_line(_shown(line))
+    try:
+        for name in options.files:
+            try:
+                found = unwrap_undeliverable(_read(name))
+            except OSError as error:
+                status = max(status, _told(name, error))
+                ends["unreadable"] += 1
+                continue
+            except ParseError as error:
+                status = max(status, _told(name, error))
+                ends["without a report"] += 1
+                continue
+            told = {
+                (one.recipient or one.original_recipient or "?", one.action, one.status, one.diagnostic)
+                for one in found.status
+            }
+            for mailbox, action, code, answer in told:
+                refused.setdefault((mailbox, action, code), Counter())[answer] += 1
+            for warning in _warnings(found):
+                _say(f"{name}: {warning}")
+                status = max(status, FOUND)
+            if found.report is None:
+                ends["with a header only"] += 1
+            elif folder is None:
+                _put(found.report)
+                ends["written"] += 1
+            else:
+                result, end = folder.add(name, _file_name(found.report_id), found.report)
+                status = max(status, result)
+                ends[end] += 1
+    finally:
+        # After an interrupt as well: what was written so far is written.
+        for line in _summary(len(options.files), ends, refused):
+            if folder is None:
+                _say(line)
+            else:
+                _put_line(_shown(line))
     return status
+
+
+def _warnings(found: Undeliverable) -> Iterator[str]:
+    """What the one who sends a report again should know before."""
+    if found.report is None:
+        yield f"holds only the header of {f'the report {found.report_id}' if found.report_id else 'a report without an id'}"
+        return
+    truncated = any(defect.code is DefectCode.PERHAPS_TRUNCATED for defect in found.defects)
+    yield from (
+        f"{defect.code} at offset {defect.offset}"
+        for defect in found.defects
+        if defect.code is not DefectCode.PERHAPS_TRUNCATED
+    )
+    try:
+        truncated |= any(defect.code is DefectCode.PERHAPS_TRUNCATED for defect in parse_report(found.report).defects)
+    except ParseError as error:
+        yield f"the report inside does not parse: {error}"
+    if truncated:
+        yield "the report inside is perhaps truncated"
+    if found.status and not any(one.action in ("failed", "") for one in found.status):
+        yield "the report is not refused (yet): sent again it may arrive twice"
+
+
+class _Folder:
+    """A folder of rescued reports: none replaces another, and the same bytes are there once."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        # The digests of the files of each name, as far as they were looked at: NAME.eml, NAME-2.eml, and so on.
+        self._known: dict[str, list[str]] = {}
+
+    def add(self, source: str, name: str, data: bytes) -> tuple[int, str]:
+        """Write a report under the first free of its names; the exit status that it makes, and how it ended."""
+        digest = hashlib.sha256(data).hexdigest()
+        known = self._known.setdefault(name, [])
+        if digest in known:
+            return FINE, "there already"
+        try:
+            self._path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            return _unreadable(str(self._path), error), "not written"
+        while True:
+            number = len(known) + 1
+            target = self._path / (f"{name}.eml" if number == 1 else f"{name}-{number}.eml")
+            try:
+                target.touch(exist_ok=False)  # one step, so that of two writers one is refused
+            except FileExistsError:
+                try:
+                    # What is no file has a name as well, and no bytes.
+                    known.append(hashlib.sha256(target.read_bytes()).hexdigest() if target.is_file() else "")
+                except OSError as error:
+                    return _unreadable(str(target), error), "not written"
+                if known[-1] == digest:
+                    return FINE, "there already"
+                continue
+            except OSError as error:
+                return _unreadable(str(target), error), "not written"
+            status = UNREADABLE
+            try:
+                status = _write(target, data, force=True)
+            finally:
+                if status != FINE:
+                    with contextlib.suppress(OSError):
+                        target.unlink()
+            if status != FINE:
+                return status, "not written"
+            if any(known):
+                _say(f"{source}: is written to {target}, as another report has the same id")
+            known.append(digest)
+            return FINE, "written"
 
 
 # Characters of a file's name: every file system takes so many, with a number and an extension behind them.
@@ -363,32 +469,31 @@ _NAME_LIMIT: Final = 150
 
 
 def _file_name(report_id: str) -> str:
-    """A report's id as the name of a file, with nothing in it that leads elsewhere."""
-    name = re.sub(r"[^A-Za-z0-9@._-]", "_", report_id.strip("<>"))[:_NAME_LIMIT]
-    return name if name.strip("._") else "report-without-id"
+    """A report's id as the name of a file: with nothing in it that leads elsewhere, is hidden, or reads like an option."""
+    name = re.sub(r"[^A-Za-z0-9@._-]", "_", report_id.strip("<>"))[:_NAME_LIMIT].strip("._-")
+    return name or "report-without-id"
 
 
-def _write_anew(folder: Path, name: str, data: bytes) -> int:
-    """Write a file under a name that is free; the same bytes under one of the names are enough."""
-    number = 1
-    while True:
-        target = folder / (f"{name}.eml" if number == 1 else f"{name}-{number}.eml")
-        try:
-            if not target.exists():
-                return _write(target, data, force=False)
-            if target.is_file() and target.stat().st_size == len(data) and target.read_bytes() == data:
-                _say(f"{target}: is there already, with the same bytes")
-                return FINE
-        except OSError as error:
-            return _unreadable(str(target), error)
-        number += 1
+# Lines of a summary, and characters of a server's answer.
+_REFUSAL_LIMIT: Final = 100
+_ANSWER_LIMIT: Final = 200
 
 
-def _refusals(refused: "Counter[DeliveryStatus]") -> Iterator[str]:
-    """One line for each mailbox and reason: how many reports, the mailbox, the code, the answer of the server."""
-    for one, count in sorted(refused.items(), key=lambda item: (-item[1], item[0].recipient, item[0].diagnostic)):
-        words = (f"{count:>6}", one.recipient or "?", one.action, one.status, one.diagnostic)
+def _summary(count: int, ends: Counter[str], refused: dict[tuple[str, str, str], Counter[str]]) -> Iterator[str]:
+    """How the bounces ended; then a line for each mailbox, action and code: how many times, and one of the answers."""
+    counted = ", ".join([f"{number} {end}" for end, number in ends.items()])
+    if count > 1:
+        yield f"{count} bounces: {counted or 'none read'}"
+    ordered = sorted(refused.items(), key=lambda item: (-item[1].total(), item[0]))
+    for (mailbox, action, code), answers in ordered[:_REFUSAL_LIMIT]:
+        answer = min(answers, key=lambda one: (-answers[one], one))
+        if len(answer) > _ANSWER_LIMIT:
+            answer = answer[:_ANSWER_LIMIT] + "…"
+        others = f"(one of {len(answers)} answers)" if len(answers) > 1 else ""
+        words = (f"{answers.total():>6}", mailbox[:_ANSWER_LIMIT], action, code, answer, others)
         yield "  ".join([word for word in words if word])
+    if len(ordered) > _REFUSAL_LIMIT:
+        yield f"and {len(ordered) - _REFUSAL_LIMIT} more mailboxes and codes"
 
 
 def _check(options: argparse.Namespace) -> int:

@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, Final
 
 from exjournal._wire.headers import (
     HEADER_LIMIT,
+    HEADER_LINE_LIMIT,
     encode_words,
+    field_pattern,
     field_spans,
     fields,
     fields_pattern,
     first_line_is_field,
+    one_line,
     scan,
     value_offset,
 )
-from exjournal._wire.message import facts, lead_in, mailboxes_of
+from exjournal._wire.message import addresses_of, lead_in, mailboxes_of, message_id_of
 from exjournal.addresses import mailbox_key, same_mailbox
 from exjournal.errors import BuildError, Defect, DefectCode, ParseError
 from exjournal.markers import OUTER, marked
@@ -26,30 +29,51 @@ from exjournal.models import JournalReport, ParsedReport, Part, PartKind, Recipi
 if TYPE_CHECKING:
     from exjournal._wire.octets import Octets
 
+_FACTS = field_pattern("from", "sender", "subject")
 _ROLES: Final = {b"to": Role.TO, b"cc": Role.CC, b"bcc": Role.BCC}
 
 
-def read_copy(octets: "Octets", start: int, format: ReportFormat, defects: list[Defect], /) -> ParsedReport:
-    """Read a copy whose header block begins at `start`: the original is all of it, its facts are claims of that block.
+_TOO_LARGE: Final = f"more than {HEADER_LIMIT} octets or {HEADER_LINE_LIMIT} lines"
+
+
+def _places(octets: "Octets") -> tuple[int, int, int]:
+    """The end of a byte order mark, where the header block begins, and where a From line before it does.
+
+    A blank line is not passed over, as it is before a report, but ends the block: a message that had but a Bcc field begins
+    with one when that is cut, and its body is no header.
+    """
+    mark, blank, begin = lead_in(octets)
+    return (mark, begin, mark) if blank == mark else (mark, mark, mark)
+
+
+def read_copy(octets: "Octets", format: ReportFormat, /) -> ParsedReport:
+    """Read a copy: the original is all of it, its facts are claims of its header block.
 
     A recipient that is named several times is one, and has the first of the roles To, Cc, Bcc that the message gives it.
     """
-    end = len(octets)
+    (mark, start, from_line), end = _places(octets), len(octets)
+    defects: list[Defect] = []
+    if mark:
+        defects.append(Defect(DefectCode.LEADING_BOM, "", 0))
+    if start != from_line:
+        defects.append(Defect(DefectCode.LEADING_FROM_LINE, "", from_line))
     outer, body, complete = scan(octets, start, end, OUTER)
     if not complete and body < end:
-        raise ParseError(DefectCode.HEADER_TOO_LARGE, f"more than {HEADER_LIMIT} octets", body)
+        raise ParseError(DefectCode.HEADER_TOO_LARGE, _TOO_LARGE, body)
     block = octets[start:body]
     if not first_line_is_field(octets, start, body):
         defects.append(Defect(DefectCode.ORIGINAL_WITHOUT_HEADERS, "", start))
     if marked(outer)[0] is not None:
         defects.append(Defect(DefectCode.NESTED_REPORT, "the copy is a report itself", start))
-    told = facts(octets, start, end)
-    author = next(iter(told.authors), "")
-    delegate = told.sender if not same_mailbox(told.sender, author) else ""
+    found, _, _ = scan(octets, start, end, _FACTS)
+    author = next(iter(addresses_of(found.get(b"from", b""))), "")
+    delegate = next(iter(addresses_of(found.get(b"sender", b""))), "")
+    delegate = "" if same_mailbox(delegate, author) else delegate
+    message_id = message_id_of(outer.get(b"message-id", b""))
     recipients, unparsed = _recipients(block)
     for is_missing, code in (
         (not author and not delegate, DefectCode.SENDER_MISSING),
-        (not told.message_id, DefectCode.MESSAGE_ID_MISSING),
+        (not message_id, DefectCode.MESSAGE_ID_MISSING),
         (not recipients, DefectCode.RECIPIENTS_MISSING),
     ):
         if is_missing:
@@ -60,8 +84,8 @@ def read_copy(octets: "Octets", start: int, format: ReportFormat, defects: list[
         sender=delegate or author,
         on_behalf_of=author if author and delegate else None,
         recipients=recipients,
-        subject=told.subject,
-        message_id=told.message_id,
+        subject=one_line(found.get(b"subject", b"")),
+        message_id=message_id,
     )
     view = memoryview(octets)
     part = Part(PartKind.ORIGINAL, "message/rfc822", "", view, 0, end)
@@ -84,10 +108,10 @@ def write_copy(octets: "Octets", recipients: Sequence[Recipient], /, *, everyone
 
     Nothing else is touched. The field stands first in the header block. Raises BuildError.
     """
-    start, end = lead_in(octets)[-1], len(octets)
+    (_, start, from_line), end = _places(octets), len(octets)
     spans, body, complete = field_spans(octets, start, end, _BCC)
     if not complete and body < end:
-        raise BuildError("original", f"has a header block of more than {HEADER_LIMIT} octets")
+        raise BuildError("original", f"has a header block of {_TOO_LARGE}")
     if not everyone:
         named, _ = _recipients(octets[start:body])
         keys = {mailbox_key(one.address) for one in named if one.role is not Role.BCC}
@@ -96,15 +120,17 @@ def write_copy(octets: "Octets", recipients: Sequence[Recipient], /, *, everyone
     view = memoryview(octets)
     kept = 0
     if recipients:
-        if (
-            start < end
-            and not first_line_is_field(octets, start, body)
-            and octets[start : start + 1] not in (b"\r", b"\n")
-        ):
+        # At the end of the data a From line may have no line end of its own.
+        has_room = octets[start : start + 1] in (b"\r", b"\n") if start < end else start == from_line
+        if not has_room and not first_line_is_field(octets, start, body):
             raise BuildError("original", "begins with no header field: a Bcc field has no place in it")
         first_end = octets.find(b"\n", start, body)
         line_end = b"\n" if first_end >= 0 and octets[first_end - 1 : first_end] != b"\r" else b"\r\n"
-        pieces += [view[:start], _bcc_field(recipients, line_end)]
+        field = _bcc_field(recipients, line_end)
+        lines = octets[start:body].count(b"\n") + field.count(b"\n")
+        if body - start + len(field) > HEADER_LIMIT or lines > HEADER_LINE_LIMIT:
+            raise BuildError("recipients", f"make a header block of {_TOO_LARGE}")
+        pieces += [view[:start], field]
         kept = start
     for begin, behind in spans:
         pieces.append(view[kept:begin])
@@ -123,7 +149,7 @@ def _bcc_field(recipients: Sequence[Recipient], line_end: bytes) -> bytes:
     entries = []
     for one in recipients:
         address = one.address.encode("utf-8")
-        if not one.display_name:
+        if not one.display_name or "<" in one.address:  # a bracket in quotes ends the brackets, for many a reader
             entries.append(address if _PLAIN.fullmatch(one.address) else b"<%b>" % address)
         elif one.display_name.isascii() and one.display_name.isprintable() and "=?" not in one.display_name:
             entries.append(b'"%b" <%b>' % (_TO_ESCAPE.sub(r"\\\1", one.display_name).encode("ascii"), address))

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from exjournal._wire.octets import Data, Octets
 
 # What a header firewall takes off mail from outside: none of it is a stranger's to write.
-ORGANIZATION_HEADERS: Final = (
+ORGANIZATION_HEADERS: Final[tuple[str, ...]] = (
     "X-MS-Exchange-Organization-*",
     "X-MS-Exchange-Forest-*",
     "X-MS-Exchange-CrossPremises-*",
     "X-ExJournal-*",
 )
 # What makes a server refuse a restored message, or leaks: report markers, processed stamps, the organisation's own fields.
-RESTORE_HEADERS: Final = (*MARKERS, *names.PROCESSED, *ORGANIZATION_HEADERS)
+RESTORE_HEADERS: Final[tuple[str, ...]] = (*MARKERS, *names.PROCESSED, *ORGANIZATION_HEADERS)
 
 
 def strip_headers(message: "Data", names: Iterable[str], /) -> bytes:
@@ -38,10 +38,11 @@ def strip_headers(message: "Data", names: Iterable[str], /) -> bytes:
     Raises InvalidValue for what is no name, and ParseError where the header block is too large to be looked at as a whole.
     """
     octets = in_place(message, "a message")
+    spans = _spans(octets, names)  # may raise, and a view in a traceback would keep a mapped file open
     view = memoryview(octets)
     kept = 0
     pieces = []
-    for start, end in _spans(octets, names):
+    for start, end in spans:
         pieces.append(view[kept:start])
         kept = end
     pieces.append(view[kept:])
@@ -67,7 +68,7 @@ def _spans(octets: "Octets", names: Iterable[str]) -> "list[Span]":
 
 def _pattern(names: tuple[str, ...]) -> FieldsPattern:
     for name in names:
-        letters = name.removesuffix("*")
-        if ":" in letters or not letters.isascii() or not letters.isprintable() or " " in letters or not name:
+        letters = name.removesuffix("*") if isinstance(name, str) else ""
+        if ":" in letters or not letters.isascii() or not letters.isprintable() or " " in letters or not letters:
             raise InvalidValue("names", "holds what is no name of a header field")
     return fields_pattern(names)

@@ -64,6 +64,7 @@ _EMBEDDED_REPORT: Final = names.EMBEDDED_REPORT.lower().encode()
 _INNER = field_pattern("subject", "message-id", "content-type")
 _INNER_MARKERS = field_pattern(*MARKERS)
 # A word of every marker; an expression that begins with one plain octet is searched for at the speed of that octet.
+_CORRELATOR = field_pattern("x-ms-tnef-correlator")
 _MARKER_WORD = re.compile(rb"J(?i:ournal-?(?:report|id))")
 _MARKER_WORD_LOWER = re.compile(rb"j(?i:ournal-?(?:report|id))")
 
@@ -121,7 +122,7 @@ def _read(octets: "Octets", wanted: ReportFormat | None) -> ParsedReport:
     if start == end:
         raise ParseError(DefectCode.EMPTY)
     if wanted in COPIES:
-        return read_copy(octets, start, wanted, defects)
+        return read_copy(octets, wanted)
     outer, body, complete = scan(octets, start, end, OUTER)
     if not complete and body < end:
         raise ParseError(DefectCode.HEADER_TOO_LARGE, _BLOCK_LIMITS, body)
@@ -265,8 +266,9 @@ def _no_text(leaves: list[Leaf], marker: str, body: int) -> NoReturn:
     for leaf in leaves:
         if leaf.end - leaf.start > REPORT_TEXT_LIMIT and leaf.info.family == "text":
             raise ParseError(DefectCode.REPORT_TEXT_TOO_LARGE, f"more than {REPORT_TEXT_LIMIT} octets", leaf.start)
-    if marker and leaves and all(leaf.info.family == "tnef" for leaf in leaves):
-        raise ParseError(DefectCode.REPORT_TNEF, "the whole report is encoded as TNEF", leaves[0].start)
+    tnef = [leaf for leaf in leaves if leaf.info.family == "tnef"]
+    if marker and tnef and not any(leaf.info.family == "message" for leaf in leaves):
+        raise ParseError(DefectCode.REPORT_TNEF, "the whole report is encoded as TNEF", tnef[0].start)
     missing = "a sender, a recipient or a Message-Id line" if marker else "a sender line and a recipient line"
     raise ParseError(DefectCode.REPORT_TEXT_MISSING, f"no text part holds {missing}", body)
 
@@ -357,14 +359,18 @@ def _told_apart(messages: list[Any]) -> tuple[Part | None, Part | None, str]:
     if len(messages) == 1:
         messages[0].kind = _ORIGINAL
         return messages[0], None, ""
-    evidence, other_evidence = [_protection(message.content) for message in messages]
-    if other_evidence and not evidence:
-        messages.reverse()
-    one_is_protected = bool(evidence) != bool(other_evidence)
+    evidence = "order"
+    for name, is_protected in (("content-class", _has_protected_class), ("message.rpmsg", _has_protected_content)):
+        first, second = [is_protected(bytes(message.content[:_PROTECTION_LIMIT])) for message in messages]
+        if first != second:
+            evidence = name
+            if second:
+                messages.reverse()
+            break
     original, decrypted = messages
     original.kind = _ORIGINAL
     decrypted.kind = _DECRYPTED
-    return original, decrypted, evidence or other_evidence if one_is_protected else "order"
+    return original, decrypted, evidence
 
 
 # Octets of a message in which the attachment of a protected one is looked for: behind a few lines of text.
@@ -372,13 +378,24 @@ _PROTECTION_LIMIT: Final = 1 << 20
 _CONTENT_CLASS = field_pattern("content-class")
 
 
-def _protection(content: memoryview) -> str:
-    """What says that a message is rights-protected, "" where nothing does (MS-OXORMMS 2.1)."""
-    octets = bytes(content[:_PROTECTION_LIMIT])
+def _has_protected_class(octets: bytes) -> bool:
     found, _, _ = scan(octets, 0, len(octets), _CONTENT_CLASS)
-    if b"rpmsg.message" in found.get(b"content-class", b"").lower():
-        return "content-class"
-    return "message.rpmsg" if b"message.rpmsg" in octets or b"x-microsoft-rpmsg-message" in octets else ""
+    return b"rpmsg.message" in found.get(b"content-class", b"").lower()
+
+
+def _has_protected_content(octets: bytes) -> bool:
+    """Whether the encrypted content is attached, by its name or its type (MS-OXORMMS 2.1.3)."""
+    for needle, before in ((b"message.rpmsg", b"="), (b"x-microsoft-rpmsg-message", b"application/")):
+        position = octets.find(needle)
+        for _ in range(_MENTIONS):
+            if octets[max(0, position - 16) : max(0, position)].rstrip(b'" \t').lower().endswith(before):
+                return True
+            position = octets.find(needle, position + 1) if position >= 0 else -1
+    return False
+
+
+# Mentions of the encrypted content that are looked at.
+_MENTIONS: Final = 20
 
 
 def _compare(octets: "Octets", original: Part, subject: str | None, message_id: str | None, defects: Defects) -> None:
@@ -407,8 +424,12 @@ def _compare(octets: "Octets", original: Part, subject: str | None, message_id: 
             scan(octets, start, end, _INNER_MARKERS)[0]
         )[0] is not None:
             defects.append(Defect(DefectCode.NESTED_REPORT, "the original is a report itself", offset))
-        # Exchange writes this field, with an id in it, on what it encodes as TNEF.
-        if octets.find(b"X-MS-TNEF-Correlator: <", start, body) >= 0 and find(octets, b"winmail.dat", body, end) >= 0:
+        # Exchange writes X-MS-TNEF-Correlator, with an id in it, on what it encodes as TNEF.
+        if (
+            octets.find(b"orrelator", start, body) >= 0
+            and scan(octets, start, end, _CORRELATOR)[0].get(b"x-ms-tnef-correlator", b"").strip()
+            and find(octets, b"winmail.dat", body, end) >= 0
+        ):
             defects.append(Defect(DefectCode.ORIGINAL_HOLDS_TNEF, "an attachment", offset))
     elif b"/ms-tnef" in content_type:
         defects.append(Defect(DefectCode.ORIGINAL_HOLDS_TNEF, "its content", offset))

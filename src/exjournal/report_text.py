@@ -283,7 +283,9 @@ def _read_field(line: str, attribute: str, value: str, number: int, result: Repo
         return
     if bracketed:
         result.note(DefectCode.ADDRESS_IN_BRACKETS, number)
-        if name:
+        if name and attribute == "sender":
+            result.values["sender_display_name"] = name
+        elif name:
             result.unparsed.append(line)  # the display name has no place in the model
     result.values[attribute] = value
 

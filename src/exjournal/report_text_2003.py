@@ -18,7 +18,7 @@ from exjournal._wire import names
 from exjournal._wire.lines import BLANKS, line_problem
 from exjournal.addresses import address_problem
 from exjournal.errors import DefectCode
-from exjournal.models import JournalReport, Recipient
+from exjournal.models import JournalReport, Recipient, Role, UncheckedRecipient
 from exjournal.report_text import ReportText
 
 _LABELS: Final = {
@@ -29,17 +29,23 @@ _LABELS: Final = {
 _LIST: Final = names.RECIPIENTS.lower()
 _LABEL = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,60}")
 
-# A display name in quotes or without; one without may hold commas, since each mailbox has a line of its own.
+# A display name may have quotes, whole or in part, or none; one without may hold commas, since each mailbox has its own line.
 _INSIDE_QUOTES: Final = r'[^"\\]*+(?:\\.[^"\\]*+)*+'
-_BRACKETED = re.compile(
-    rf'(?:"({_INSIDE_QUOTES})"|([^"<>]*+))[ \t]*+<((?:"{_INSIDE_QUOTES}"|[^<>"])*+)>[ \t]*+(?:,[ \t]*+|\Z)'
-)
+_BRACKETED = re.compile(rf'((?:"{_INSIDE_QUOTES}"|[^"<>])*+)<((?:"{_INSIDE_QUOTES}"|[^<>"])*+)>[ \t]*+(?:,[ \t]*+|\Z)')
 _BARE = re.compile(rf'((?:"{_INSIDE_QUOTES}"|[^",<>])++)(?:,[ \t]*+|\Z)')
+_QUOTED = re.compile(rf'"({_INSIDE_QUOTES})"')
 _ESCAPED = re.compile(r"\\(.)")
 _TO_ESCAPE = re.compile(r'(["\\])')
 _SMTP: Final = "smtp:"
 # An address of another kind has its type before it (X400:, EX:, FAX:).
 _OTHER_TYPE = re.compile(r"(?!smtp:)[A-Za-z][A-Za-z0-9-]*:", re.IGNORECASE)
+# Without brackets only what cannot be a sentence is an address; the labels of a header are no types.
+_PLAIN_BARE = re.compile(
+    rf'(?:"{_INSIDE_QUOTES}"|[^\s"@])++ ?@ ?[^\s"@]++'
+    r"|smtp:.*\S"
+    r"|(?!(?:to|cc|bcc|from|sender|subject|date|recipients?):)[A-Za-z][A-Za-z0-9]*:\S.*",
+    re.IGNORECASE,
+)
 # What C programs print for a display name that is not there.
 _NO_NAME: Final = "(null)"
 
@@ -47,57 +53,130 @@ _NO_NAME: Final = "(null)"
 def read_report_text_2003(text: str, /) -> ReportText:
     """Read a decoded report text; total and linear, whatever the text."""
     result = ReportText({}, [])
+    lines = [line.rstrip("\r") for line in text.split("\n")]
+    margin = _margin(lines)
     in_list = False
     list_is_indented: bool | None = None
-    for number, ended in enumerate(text.split("\n")):
-        line = ended.rstrip("\r")
+    is_foreign = False
+    behind_blank = False
+    number = -1
+    while number + 1 < len(lines):
+        number += 1
+        written = lines[number]
+        line = written.removeprefix(margin)
         content = line.strip(BLANKS)
         if not content:
-            # A blank line ends a list that has begun: behind it stand disclaimers, with addresses of their own.
-            in_list = in_list and not result.recipients
+            behind_blank = True
+            continue
+        if behind_blank and in_list and not is_foreign:
+            is_foreign = _is_foreign(lines, number, margin, result, is_indented=list_is_indented)
+        behind_blank = False
+        if is_foreign:
+            result.set_aside(written, DefectCode.UNKNOWN_LINE, number)
             continue
         is_indented = line[0] in BLANKS
+        if number + 1 < len(lines) and _is_folded(content, lines[number + 1]):
+            # A gateway cut between a display name and its address.
+            number += 1
+            content += " " + lines[number].strip(BLANKS)
+            written += "\n" + lines[number]
+            result.note(DefectCode.FOLDED_LINE, number)
         label, colon, value = content.partition(":")
         name = label.rstrip(BLANKS).lower()
         if colon and name == _LIST and not is_indented:
             in_list = True
             if value.strip(BLANKS):
-                _read_recipients(line, value.strip(BLANKS), number, result)
+                _read_recipients(written, value.strip(BLANKS), number, result)
         elif colon and name in _LABELS and not (in_list and is_indented):
-            _read_field(line, _LABELS[name], value.strip(BLANKS), number, result)
-        elif in_list and list_is_indented in (None, is_indented):
+            _read_field(written, _LABELS[name], value.strip(BLANKS), number, result)
+        elif in_list and _is_in_list(content, list_is_indented=list_is_indented, is_indented=is_indented):
             list_is_indented = is_indented
-            _read_recipients(line, content, number, result)
+            _read_recipients(written, content, number, result)
         elif colon and not is_indented and _LABEL.fullmatch(name) is not None:
-            result.set_aside(line, DefectCode.UNKNOWN_FIELD, number)
+            _set_aside(written, DefectCode.UNKNOWN_FIELD, number, result)
         else:
-            result.set_aside(line, DefectCode.UNKNOWN_LINE, number)
+            _set_aside(written, DefectCode.UNKNOWN_LINE, number, result)
     return result
 
 
-def _read_field(line: str, attribute: str, value: str, number: int, result: ReportText) -> None:
+def _is_in_list(content: str, *, list_is_indented: bool | None, is_indented: bool) -> bool:
+    """Whether a line stands where the list does; of an unindented list the first line shows it by its content."""
+    if list_is_indented is None:
+        return is_indented or _mailboxes(content) is not None
+    return list_is_indented == is_indented
+
+
+def _is_foreign(lines: list[str], start: int, margin: str, result: ReportText, *, is_indented: bool | None) -> bool:
+    """Whether the paragraph at `start`, behind a list and a blank line, is not all of it report.
+
+    It may be a disclaimer or a message, with recipients of its own; what stands behind it is foreign as well.
+    """
+    for index in range(start, len(lines)):
+        line = lines[index].removeprefix(margin)
+        content = line.strip(BLANKS)
+        if not content:
+            return False
+        label, colon, _ = content.partition(":")
+        attribute = _LABELS.get(label.rstrip(BLANKS).lower()) if colon and line[0] not in BLANKS else None
+        if attribute is not None and attribute not in result.values:
+            continue
+        # A list may be spaced out, or begin behind a blank line.
+        stands_right = not result.recipients or (bool(is_indented) and line[0] in BLANKS)
+        if not stands_right or _mailboxes(content) is None:
+            return True
+    return False
+
+
+def _margin(lines: list[str]) -> str:
+    """The blanks before the first line: of a text that a gateway moved to the right as a whole."""
+    for line in lines:
+        bare = line.lstrip(BLANKS)
+        if bare:
+            return line[: len(line) - len(bare)]
+    return ""
+
+
+def _is_folded(content: str, following: str) -> bool:
+    """Whether a line ends in a display name whose address stands on the next line."""
+    return (
+        following[:1] in (" ", "\t")
+        and following.lstrip(BLANKS).startswith("<")
+        and not content.endswith((",", ">", ":"))
+        and "@" not in content
+    )
+
+
+def _set_aside(written: str, code: DefectCode, number: int, result: ReportText) -> None:
+    for line in written.split("\n"):
+        result.set_aside(line, code, number)
+
+
+def _read_field(written: str, attribute: str, value: str, number: int, result: ReportText) -> None:
     if attribute in result.values:
-        result.set_aside(line, DefectCode.REPEATED_FIELD, number)
+        _set_aside(written, DefectCode.REPEATED_FIELD, number, result)
         return
     if attribute == "sender":
         mailboxes = _mailboxes(value) if value else [("", "")]
         if mailboxes is None or len(mailboxes) != 1:
-            result.set_aside(line, DefectCode.INVALID_VALUE, number)
+            _set_aside(written, DefectCode.INVALID_VALUE, number, result)
             return
         result.values["sender_display_name"], result.values["sender"] = mailboxes[0]
     elif line_problem(value) is not None:
-        result.set_aside(line, DefectCode.INVALID_VALUE, number)
+        _set_aside(written, DefectCode.INVALID_VALUE, number, result)
     else:
         result.values[attribute] = value
 
 
-def _read_recipients(line: str, content: str, number: int, result: ReportText) -> None:
+def _read_recipients(written: str, content: str, number: int, result: ReportText) -> None:
     mailboxes = _mailboxes(content)
     if mailboxes is None or any(not address for _, address in mailboxes):
-        result.set_aside(line, DefectCode.INVALID_VALUE, number)
+        _set_aside(written, DefectCode.INVALID_VALUE, number, result)
         return
     for name, address in mailboxes:
-        result.recipients.append(Recipient(address, display_name=name))
+        # Both were looked at already.
+        recipient = UncheckedRecipient(address, Role.RECIPIENT, None, None, name)
+        recipient.__class__ = Recipient
+        result.recipients.append(recipient)
 
 
 def _mailboxes(content: str) -> list[tuple[str, str]] | None:
@@ -105,25 +184,27 @@ def _mailboxes(content: str) -> list[tuple[str, str]] | None:
     found: list[tuple[str, str]] = []
     position = 0
     while position < len(content):
-        mailbox = _BRACKETED.match(content, position)
-        if mailbox is not None:
-            quoted, plain, address = mailbox.groups()
-            name = _ESCAPED.sub(r"\1", quoted) if quoted is not None else plain
-            if quoted is None and "@" in plain:
-                return None  # an address and a comma, not a name
+        # Bare ones first: the name before a bracket may hold commas, and would be looked for again and again.
+        mailbox = _BARE.match(content, position)
+        if mailbox is not None and _PLAIN_BARE.fullmatch(mailbox[1].strip(BLANKS)) is not None:
+            name, address = "", mailbox[1].strip(BLANKS)
         else:
-            mailbox = _BARE.match(content, position)
+            mailbox = _BRACKETED.match(content, position)
             if mailbox is None:
                 return None
-            name, address = "", mailbox[1]
-        name, address = name.strip(BLANKS), address.strip(BLANKS)
+            said, address = mailbox[1].strip(BLANKS), mailbox[2].strip(BLANKS)
+            outside = _QUOTED.sub("", said)
+            if "@" in outside and "," in outside:
+                return None  # an address, a comma and a name
+            quoted = _QUOTED.fullmatch(said)
+            name = "" if said == _NO_NAME else said
+            if quoted is not None:
+                name = _ESCAPED.sub(r"\1", quoted[1]).strip(BLANKS)
         if address[: len(_SMTP)].lower() == _SMTP:
             address = address[len(_SMTP) :].strip(BLANKS)
         if (address and address_problem(address) is not None) or line_problem(name) is not None:
             return None
-        if not address and "<" not in mailbox[0]:
-            return None
-        found.append(("" if name == _NO_NAME else name, address))
+        found.append((name, address))
         position = mailbox.end()
     return found
 

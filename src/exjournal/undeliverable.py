@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # Bounces inside bounces: a mailbox that refuses, its postmaster that refuses, and some more.
 BOUNCE_LIMIT: Final = 5
-# Octets of a delivery status: room for some thousand recipients, and a report goes to one.
+# Octets of delivery status in one bounce: room for some thousand recipients, and a report goes to one.
 STATUS_LIMIT: Final = 1 << 20
 
 _HEADERS_ONLY: Final = ("text/rfc822-headers", "message/global-headers")
@@ -93,12 +93,11 @@ def _unwrap(octets: "Octets", begin: int, end: int, depth: int) -> Undeliverable
     """The report that the message from `begin` to `end` is, or holds."""
     start = lead_in(octets, begin, end)[-1]
     outer, body, complete = scan(octets, start, end, OUTER)
+    info = declared(outer.get(b"content-type", b""))
+    if info.media_type != "multipart/report" and marked(outer)[0] is not None:
+        return Undeliverable(octets[begin:end], message_id_of(outer.get(b"message-id", b"")), (), ())
     if not complete and body < end:
         raise ParseError(DefectCode.HEADER_TOO_LARGE, "", body)
-    info = declared(outer.get(b"content-type", b""))
-    is_bounce = info.media_type == "multipart/report"
-    if not is_bounce and marked(outer)[0] is not None:
-        return Undeliverable(octets[begin:end], message_id_of(outer.get(b"message-id", b"")), (), ())
     if info.family != "multipart":
         if depth:
             raise _no_report(begin)
@@ -108,10 +107,19 @@ def _unwrap(octets: "Octets", begin: int, end: int, depth: int) -> Undeliverable
     noted: list[Defect] = []
     leaves = leaves_of(octets, start, body, end, info, noted)
     defects = [defect for defect in noted if defect.code in _TELLING]
-    status = [one for leaf in leaves if leaf.info.media_type in _STATUS for one in _statuses(octets, leaf, defects)]
+    told = [leaf for leaf in leaves if leaf.info.media_type in _STATUS]
+    status: list[DeliveryStatus] = []
+    room = STATUS_LIMIT
+    for leaf in told:
+        content = _content(octets, leaf, defects)
+        if len(content) > room:
+            defects.append(Defect(DefectCode.STATUS_TOO_LARGE, f"more than {STATUS_LIMIT} octets", leaf.start))
+        status += _statuses(content[:room])
+        room -= min(room, len(content))
     inside = _inside(octets, leaves, depth, defects) or _header_only(octets, leaves, defects)
     if inside is None:
-        if is_bounce or depth:
+        # Read receipts and feedback reports are multipart/report as well, and no bounces.
+        if depth or told or (info.media_type == "multipart/report" and info.report_type in ("", "delivery-status")):
             raise _no_report(body)
         raise ParseError(DefectCode.NOT_A_REPORT, "no marker, and no message inside")
     return replace(inside, status=(*inside.status, *status), defects=(*defects, *inside.defects))
@@ -161,25 +169,23 @@ def _header_only(octets: "Octets", leaves: list[Leaf], defects: list[Defect]) ->
             header = _content(octets, leaf, defects)
             found, _, _ = scan(header, lead_in(header)[-1], len(header), OUTER)
             report_id = message_id_of(found.get(b"message-id", b""))
+            # Some servers return but a few fields: the id is that of a report as well.
             if marked(found)[0] is not None or report_id.endswith(_OWN_ID):
                 return Undeliverable(None, report_id, (), ())
     return None
 
 
-def _statuses(octets: "Octets", leaf: Leaf, defects: list[Defect]) -> Iterator[DeliveryStatus]:
+def _statuses(content: bytes) -> Iterator[DeliveryStatus]:
     """The groups of fields of a delivery status that are about a recipient; the first one is about the message."""
-    content = _content(octets, leaf, defects)
-    if len(content) > STATUS_LIMIT:
-        defects.append(Defect(DefectCode.STATUS_TOO_LARGE, f"more than {STATUS_LIMIT} octets", leaf.start))
-    for group in _EMPTY_LINE.split(content[:STATUS_LIMIT]):
+    for group in _EMPTY_LINE.split(content):
         values: dict[bytes, str] = {}
         for name, value in fields(group.lstrip()):
             values.setdefault(name.lower(), " ".join(decode(unfold(value)).split()))
         if values.keys() & _ABOUT_A_RECIPIENT:
             yield DeliveryStatus(
                 recipient=_typed(values.get(b"final-recipient", "")),
-                action=values.get(b"action", "").lower(),
-                status=values.get(b"status", ""),
+                action=values.get(b"action", "").partition("(")[0].strip().lower(),  # behind it may stand a comment
+                status=values.get(b"status", "").partition("(")[0].strip(),
                 diagnostic=_typed(values.get(b"diagnostic-code", "")),
                 original_recipient=_typed(values.get(b"original-recipient", "")),
                 remote_mta=_typed(values.get(b"remote-mta", "")),
@@ -192,5 +198,7 @@ _ABOUT_A_RECIPIENT: Final = frozenset((b"final-recipient", b"original-recipient"
 
 def _typed(value: str) -> str:
     """A value without the type before it: `rfc822; journal@example.com`, `smtp; 550 no`."""
-    kind, semicolon, rest = value.partition(";")
-    return rest.strip() if semicolon and " " not in kind.strip() else value
+    return _TYPE.sub("", value, count=1)
+
+
+_TYPE = re.compile(r"\A *[A-Za-z0-9-]+ *; *")

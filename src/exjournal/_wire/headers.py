@@ -114,18 +114,21 @@ class FieldsPattern(NamedTuple):
 @lru_cache(maxsize=64)
 def fields_pattern(names: tuple[str, ...], /) -> FieldsPattern:
     """Names are literal and without letter case; one that ends in * is a prefix."""
-    wanted = "|".join([re.escape(name.removesuffix("*")) + "[!-9;-~]*" * name.endswith("*") for name in names])
+    wanted = "|".join([re.escape(name.removesuffix("*")) + "[!-9;-~]*+" * name.endswith("*") for name in names])
     # No name at all matches nothing.
     field = rf"(?:{wanted or '(?!)'})[ \t]*+:[^\n]*+(?:\n[ \t][^\n]*+)*+".encode("ascii")
     return FieldsPattern(re.compile(rb"\n(?:(\r?\n)|(?i:%b))" % field), re.compile(field, re.IGNORECASE))
 
 
-def field_spans(data: "Octets", start: int, end: int, pattern: FieldsPattern, /) -> tuple[list[Span], int, bool]:
+def field_spans(
+    data: "Octets", start: int, end: int, pattern: FieldsPattern, /, *, span: int = 0
+) -> tuple[list[Span], int, bool]:
     """Where each wanted field lies, with its folds and its line end; where the body begins; whether the block ended.
 
-    Linear, and never past the blank line or `HEADER_LIMIT`; the end of the data ends a block as well.
+    Linear, and never past the blank line, `HEADER_LIMIT` or `HEADER_LINE_LIMIT`; the end of the data ends a block as well.
+    `span` is for this function alone.
     """
-    limit = min(end, start + HEADER_LIMIT)
+    limit = min(end, start + (span or _UNCOUNTED))
     blank = _BLANK_LINE.match(data, start, limit)
     if blank is not None:
         return [], blank.end(), True
@@ -139,7 +142,10 @@ def field_spans(data: "Octets", start: int, end: int, pattern: FieldsPattern, /)
         if found[1] is not None:
             return spans, found.end(), True
         spans.append((found.start() + 1, min(found.end() + 1, end)))
-    return spans, limit, limit == end
+    if span or limit == end:
+        return spans, limit, limit == end
+    lines = _MANY_LINES.match(data, start, start + HEADER_LIMIT)
+    return field_spans(data, start, end, pattern, span=HEADER_LIMIT if lines is None else lines.end() - start)
 
 
 def value_offset(data: "Octets", start: int, end: int, name: bytes, /) -> int:

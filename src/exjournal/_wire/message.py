@@ -109,7 +109,7 @@ def mailboxes_of(value: bytes, /) -> list[Mailbox]:
     """The entries of an address list field (RFC 5322 section 3.4), in order, group members among them; comments are dropped."""
     text = decode(unfold(value))
     found: list[Mailbox] = []
-    angle = ""
+    angle: str | None = None
     words: list[str] = []
     position = 0
     while True:
@@ -129,9 +129,9 @@ def mailboxes_of(value: bytes, /) -> list[Mailbox]:
                 address = angle or (bare[-1] if bare else "")
                 if "@" not in address or address_problem(address) is not None:
                     address = ""
-                if address or angle or said.strip():
+                if angle is not None or said.strip():
                     found.append(_mailbox(said, angle, address))
-            angle = ""
+            angle = None
             words.clear()
         elif quoted or word:
             words.append(quoted or word)
@@ -142,9 +142,9 @@ def mailboxes_of(value: bytes, /) -> list[Mailbox]:
         position = token.end()
 
 
-def _mailbox(said: str, angle: str, address: str) -> Mailbox:
+def _mailbox(said: str, angle: str | None, address: str) -> Mailbox:
     if not address:
-        written = f"{said.strip()} <{angle}>" if angle else said
+        written = said if angle is None else f"{said.strip()} <{angle}>"
         return Mailbox(FORBIDDEN.sub(" ", written).strip(), "")
     # The words before an address in angle brackets are its display name, without their quotes, on one line.
     text = _QUOTED_WORDS.sub(lambda quoted: _ESCAPED.sub(r"\1", quoted[1]), said)

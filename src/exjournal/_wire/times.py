@@ -11,6 +11,7 @@ _AMERICAN = re.compile(
 
 def moment(text: str, /) -> datetime | None:
     """A time in UTC, or None for what is none: ISO 8601, RFC 5322, or month/day/year; without a zone it is UTC."""
+    text = " ".join(text.split())  # newer systems write a narrow blank before AM and PM
     found = None
     with suppress(ValueError):
         found = datetime.fromisoformat(text)

@@ -1,0 +1,267 @@
+"""For any bytes parse_report, told to read ENVELOPE_2003, BCC or MESSAGE_ONLY, returns a ParsedReport that loses no line of the text and no octet of the original, or raises ParseError; nothing else escapes.
+
+Run it as `python fuzz/fuzz_report_2003.py -max_total_time=60`; arguments go to libFuzzer.
+"""  # noqa: E501
+
+import json
+import mmap
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import atheris
+
+with atheris.instrument_imports(include=["exjournal"]):
+    from exjournal import (
+        BuildError,
+        Defect,
+        DefectCode,
+        Evidence,
+        JournalReport,
+        ParsedReport,
+        ParseError,
+        Part,
+        PartKind,
+        Recipient,
+        ReportFormat,
+        Role,
+        build_report,
+        detect_format,
+        mailbox_key,
+        parse_report,
+        strip_headers,
+    )
+
+import seeds
+
+_PLAIN_ENCODINGS = ("", "7bit", "8bit", "binary")
+_CHARSET = re.compile(rb'charset="?([A-Za-z0-9-]+)["\s;]', re.IGNORECASE)
+_ASCII_SUPERSETS = frozenset((b"us-ascii", b"utf-8", b"iso-8859-1"))
+_COPIES = (ReportFormat.BCC, ReportFormat.MESSAGE_ONLY)
+_LABELS = ("sender", "message-id", "subject", "recipients")
+_BLANKS = " \t"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+# What ends a part: a delimiter line, or the end of everything.
+_BEHIND_PART = re.compile(rb"\r?\n--|\Z")
+_BEFORE_PART = re.compile(rb"\n\r?\n\Z|\n--[^\n]*\n\Z")
+# What a report that this library wrote can still be told of: the original is whatever it is.
+_OF_THE_ORIGINAL = frozenset(
+    (
+        DefectCode.MESSAGE_ID_MISMATCH,
+        DefectCode.ORIGINAL_EMPTY,
+        DefectCode.ORIGINAL_MISSING,
+        DefectCode.ORIGINAL_WITHOUT_HEADERS,
+        DefectCode.ORIGINAL_HEADER_TOO_LARGE,
+        DefectCode.ORIGINAL_HOLDS_TNEF,
+        DefectCode.NESTED_REPORT,
+    )
+)
+_DATE = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def test_one_input(data: bytes) -> None:
+    """Hold the readers to their invariant and to what their documentation says."""
+    told = _read(data, ReportFormat.ENVELOPE_2003)
+    if isinstance(told, ParsedReport):
+        assert told.format is ReportFormat.ENVELOPE_2003
+        assert told.recipients_from is Evidence.ENVELOPE
+        _check(data, told)
+        _check_between(data, told)
+        _check_lines(data, told)
+        _check_written_2003(told)
+    if detect_format(data) is ReportFormat.ENVELOPE_2003:
+        marked = _read(data)
+        if isinstance(told, ParsedReport):
+            assert isinstance(marked, ParsedReport)
+            assert marked.to_dict(content=True) == told.to_dict(content=True)
+    copies = [_read(data, format) for format in _COPIES]
+    assert len({isinstance(copy, ParseError) for copy in copies}) == 1
+    for copy in copies:
+        if isinstance(copy, ParsedReport):
+            _check(data, copy)
+            _check_copy(data, copy)
+    if isinstance(copies[0], ParsedReport):
+        _check_written_copies(data, copies[0])
+
+
+def _read(
+    data: "bytes | mmap.mmap", told: ReportFormat | None = None, /, *, strict: bool = False
+) -> ParsedReport | ParseError:
+    try:
+        return parse_report(data, format=told, strict=strict)
+    except ParseError as error:
+        return error
+
+
+def _check(data: bytes, result: ParsedReport) -> None:
+    """Each part, each defect and each value is what it says it is, and reading again or strictly gives the same."""
+    for part in result.parts:
+        assert 0 <= part.offset <= part.offset + part.size <= len(data)
+        if part.encoding in _PLAIN_ENCODINGS:
+            assert bytes(part.content) == data[part.offset : part.offset + part.size]
+    for view, kind in ((result.original, PartKind.ORIGINAL), (result.decrypted, PartKind.DECRYPTED)):
+        contents = [part.content for part in result.parts if part.kind is kind]
+        assert contents == ([] if view is None else [view])
+    assert (result.decrypted is None) == (not result.decrypted_evidence)
+    for defect in result.defects:
+        assert isinstance(defect, Defect)
+        assert 0 <= defect.offset <= len(data)
+    as_data = result.to_dict(content=True)
+    assert json.loads(json.dumps(as_data, allow_nan=False, ensure_ascii=False).encode("utf-8")) == as_data
+    assert bytes(result.headers) in data
+    for recipient in result.report.recipients:
+        assert recipient == Recipient(**_fields(recipient))
+    assert result.report == JournalReport(**_fields(result.report))
+    strict = _read(data, result.format, strict=True)
+    if isinstance(strict, ParseError):
+        first = result.defects[0]
+        assert (strict.code, strict.detail, strict.offset) == (first.code, first.detail, first.offset)
+    else:
+        assert not result.defects
+    mapped = mmap.mmap(-1, len(data))
+    mapped.write(data)
+    again = _read(mapped, result.format)
+    assert isinstance(again, ParsedReport)
+    assert again.to_dict(content=True) == as_data
+
+
+def _fields(value: JournalReport | Recipient) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in type(value).__dataclass_fields__}
+
+
+def _check_between(data: bytes, result: ParsedReport) -> None:
+    """The original is all that stands between its header block and the delimiter line behind it."""
+    for part in result.parts:
+        if part.kind in (PartKind.ORIGINAL, PartKind.DECRYPTED):
+            assert _BEHIND_PART.match(data, part.offset + part.size) is not None
+            assert part.size == 0 or _BEFORE_PART.search(data, 0, part.offset) is not None
+
+
+def _check_lines(data: bytes, result: ParsedReport) -> None:
+    """Every line that is not empty became a field or recipients, or stands in `unparsed`."""
+    text = next(part for part in result.parts if part.kind is PartKind.TEXT)
+    if text.media_type == "text/html" or not _lines_are_lines(data):
+        return
+    content = bytes(text.content).removeprefix(_BYTE_ORDER_MARK)
+    unparsed = list(result.unparsed)
+    for line in _as_text(content).split("\n"):
+        written = line.rstrip("\r")
+        if not written.strip(_BLANKS):
+            continue
+        if written in unparsed:
+            unparsed.remove(written)
+        else:
+            assert _is_accounted_for(written, result), written
+    assert not unparsed
+
+
+def _is_accounted_for(line: str, result: ParsedReport) -> bool:
+    """Whether a line is one of the labels, or names a recipient."""
+    label, colon, value = line.partition(":")
+    if colon and label.strip(_BLANKS).lower() in _LABELS:
+        name = label.strip(_BLANKS).lower()
+        if name == "message-id" and result.report.message_id == value.strip(_BLANKS):
+            return True
+        if name == "subject" and result.report.subject == value.strip(_BLANKS):
+            return True
+        if name == "sender" and result.report.sender in value:
+            return True
+        if name == "recipients" and not value.strip(_BLANKS):
+            return True
+    return any(one.address in line for one in result.report.recipients)
+
+
+def _as_text(content: bytes) -> str:
+    with suppress(UnicodeDecodeError):
+        return content.decode("utf-8")
+    return content.decode("latin-1")
+
+
+def _lines_are_lines(data: bytes) -> bool:
+    """Whether text is UTF-8, or latin-1 where it is none: no charset is declared that says otherwise."""
+    named = [name.lower() for name in _CHARSET.findall(data)]
+    if len(named) != data.lower().count(b"charset") or not _ASCII_SUPERSETS.issuperset(named):
+        return False
+    return b"iso-8859-1" not in named or (data.isascii() and b"=" not in data and b"base64" not in data.lower())
+
+
+def _check_written_2003(result: ParsedReport) -> None:
+    """What was read can be written, and is read the same from there: the format carries no subject."""
+    report = replace(result.report, subject="")
+    if not report.recipients:
+        return
+    original = result.original_bytes()
+    for correct_marker in (False, True):
+        built = build_report(
+            report,
+            original,
+            format=ReportFormat.ENVELOPE_2003,
+            domain="example.com",
+            date=_DATE,
+            correct_marker=correct_marker,
+        )
+        assert detect_format(built) is ReportFormat.ENVELOPE_2003
+        again = parse_report(built)
+        assert again.report == report, (again.report, report)
+        assert again.original_bytes() == original
+        assert not again.unparsed
+        assert _OF_THE_ORIGINAL.issuperset(defect.code for defect in again.defects), again.defects
+
+
+def _check_copy(data: bytes, result: ParsedReport) -> None:
+    """The original is all of it; each recipient is there once, and all of it is a claim of the header."""
+    assert result.original == memoryview(data)
+    assert len(result.parts) == 1
+    part: Part = result.parts[0]
+    assert (part.offset, part.size) == (0, len(data))
+    assert result.marker == "caller"
+    assert result.recipients_from is Evidence.HEADER
+    keys = list(_keys(result))
+    assert len(keys) == len(set(keys))
+    assert all(one.role is not Role.RECIPIENT for one in result.report.recipients)
+
+
+def _keys(result: ParsedReport) -> Iterator[str]:
+    for recipient in result.report.recipients:
+        yield mailbox_key(recipient.address)
+
+
+def _check_written_copies(data: bytes, result: ParsedReport) -> None:
+    """A copy that is written is the message with nothing but its Bcc field gone or written anew, and names the same."""
+    if not result.report.recipients:
+        return
+    without = strip_headers(data, ["Bcc"])
+    assert build_report(result.report, data, format=ReportFormat.MESSAGE_ONLY) == without
+    for bcc_all in (False, True):
+        copy = _bcc_copy(data, result, bcc_all=bcc_all)
+        if copy is None:
+            continue
+        assert strip_headers(copy, ["Bcc"]) == without
+        again = parse_report(copy, format=ReportFormat.BCC)
+        assert sorted(_keys(again)) == sorted(_keys(result))
+        assert {mailbox_key(one.address): one.role for one in again.report.recipients} == {
+            mailbox_key(one.address): one.role for one in result.report.recipients
+        }
+
+
+def _bcc_copy(data: bytes, result: ParsedReport, *, bcc_all: bool) -> bytes | None:
+    """The copy, or None where a message without a header block has no place for a Bcc field."""
+    with suppress(BuildError):
+        return build_report(result.report, data, format=ReportFormat.BCC, bcc_all=bcc_all)
+    assert any(one.code is DefectCode.ORIGINAL_WITHOUT_HEADERS for one in result.defects)
+    return None
+
+
+def main() -> None:
+    """Fuzz, from what the tests know and what the writer writes."""
+    with seeds.folder(seeds.reports_2003()) as folder:
+        atheris.Setup(seeds.arguments(sys.argv, folder), test_one_input)
+        atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

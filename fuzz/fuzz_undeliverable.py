@@ -1,0 +1,136 @@
+"""For any bytes unwrap_undeliverable returns a report that is a slice of them, or was decoded out of them and says so, or raises ParseError; nothing else escapes.
+
+A report that comes out comes out of every bounce that is made round it. Run it as
+`python fuzz/fuzz_undeliverable.py -max_total_time=60`; arguments go to libFuzzer.
+"""  # noqa: E501
+
+import mmap
+import sys
+from dataclasses import fields
+
+import atheris
+
+with atheris.instrument_imports(include=["exjournal"]):
+    from exjournal import (
+        Defect,
+        DefectCode,
+        DeliveryStatus,
+        MessageKind,
+        ParseError,
+        Undeliverable,
+        message_kind,
+        unwrap_undeliverable,
+    )
+
+import seeds
+
+# What a bounce round a report can still be told of, where the report itself holds what reads as the bounce's delimiter.
+_BOUNDARY = b"_0d9c3a5e-77b1-4a53-8f57-2c7f0c1c7a11_"
+
+
+def test_one_input(data: bytes) -> None:
+    """Hold the reader to its invariant and to what its documentation says."""
+    kind = message_kind(data)
+    assert kind in tuple(MessageKind)
+    result = _unwrap(data)
+    mapped = mmap.mmap(-1, len(data)) if data else None
+    if mapped is not None:
+        mapped.write(data)
+        _check_same(result, _unwrap(mapped))
+    _check_same(result, _unwrap(bytearray(data)))
+    if isinstance(result, ParseError):
+        assert 0 <= result.offset <= len(data)
+        return
+    _check(data, result)
+    if result.report is not None:
+        _check_again(result.report, result.report_id)
+        _check_bounced(result.report, result.report_id)
+
+
+def _unwrap(data: "bytes | bytearray | mmap.mmap") -> Undeliverable | ParseError:
+    try:
+        return unwrap_undeliverable(data)
+    except ParseError as error:
+        return error
+
+
+def _check_same(one: Undeliverable | ParseError, other: Undeliverable | ParseError) -> None:
+    """Two answers are the same answer."""
+    if isinstance(one, ParseError):
+        assert isinstance(other, ParseError)
+        assert (one.code, one.detail, one.offset) == (other.code, other.detail, other.offset)
+    else:
+        assert one == other
+
+
+def _check(data: bytes, result: Undeliverable) -> None:
+    """The report, its id, each entry of the status and each defect are what they say they are."""
+    codes = [defect.code for defect in result.defects]
+    if result.report is not None and DefectCode.ORIGINAL_ENCODED not in codes:
+        assert result.report in data
+    for defect in result.defects:
+        assert isinstance(defect, Defect)
+        assert 0 <= defect.offset <= len(data)
+    assert "\n" not in result.report_id
+    assert "\r" not in result.report_id
+    for entry in result.status:
+        assert isinstance(entry, DeliveryStatus)
+        for field in fields(entry):
+            value = getattr(entry, field.name)
+            assert isinstance(value, str)
+            assert value == value.strip()
+            assert not {"\n", "\r"}.intersection(value)
+    try:
+        parsed = result.parsed
+    except ParseError:
+        return
+    assert (parsed is None) == (result.report is None)
+    if parsed is not None:
+        assert parsed.report_id == result.report_id
+
+
+def _check_again(report: bytes, report_id: str) -> None:
+    """A report is no bounce: it comes back as it is, with no status."""
+    assert unwrap_undeliverable(report) == Undeliverable(report, report_id, (), ())
+
+
+def _check_bounced(report: bytes, report_id: str) -> None:
+    """A bounce round the report, and one round that, give the same octets, whatever they are."""
+    if b"\n--" + _BOUNDARY in b"\n" + report:
+        return
+    bounced = report
+    for level in range(2):
+        boundary = _BOUNDARY + b"%d_" % level
+        bounced = (
+            b"Subject: Undeliverable\r\nMIME-Version: 1.0\r\n"
+            b'Content-Type: multipart/report; report-type=delivery-status; boundary="%b"\r\n\r\n'
+            b"--%b\r\nContent-Type: text/plain\r\n\r\nNo.\r\n"
+            b"--%b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; b.example\r\n\r\n"
+            b"Final-Recipient: rfc822; journal%d@example.com\r\nAction: Failed\r\nStatus: 5.1.1\r\n"
+            b"Diagnostic-Code: smtp; 550 no\r\n\r\n"
+            b"--%b\r\nContent-Type: message/rfc822\r\n\r\n%b\r\n--%b--\r\n"
+        ) % (boundary, boundary, boundary, level, boundary, bounced, boundary)
+        assert message_kind(bounced) is MessageKind.DELIVERY_STATUS
+        found = unwrap_undeliverable(bounced)
+        assert found.report == report
+        assert found.report_id == report_id
+        assert found.status == tuple(
+            [
+                DeliveryStatus(
+                    recipient=f"journal{n}@example.com", action="failed", status="5.1.1", diagnostic="550 no"
+                )
+                for n in range(level + 1)
+            ]
+        )
+        assert not found.defects
+
+
+def main() -> None:
+    """Fuzz, from what the tests know, and bounces round what the writer writes."""
+    with seeds.folder(seeds.bounces()) as folder:
+        atheris.Setup(seeds.arguments(sys.argv, folder), test_one_input)
+        atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
