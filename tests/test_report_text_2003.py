@@ -280,6 +280,14 @@ class TestList:
         assert read.recipients == [BOB, CAROL]
         assert read.unparsed == [indent + line]
 
+    def test_address_in_a_name(self) -> None:
+        """A name may be an address; one that holds an address and a comma may be two entries, and is kept as it is."""
+        assert listed("\tbob@example.net <bob@example.net>").recipients == [
+            Recipient("bob@example.net", display_name="bob@example.net")
+        ]
+        read = listed("\tDoe, carol@example.org there <bob@example.net>")
+        assert (read.recipients, read.unparsed) == ([], ["\tDoe, carol@example.org there <bob@example.net>"])
+
     def test_field_between_label_and_list(self) -> None:
         """A field behind the label is no recipient, and hides none of those behind it."""
         read = listed("X-New: 1", "\tbob@example.net")

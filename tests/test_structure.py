@@ -27,7 +27,7 @@ ALLOWED: dict[str, set[str]] = {
     "report_text": {"_wire.lines", "_wire.names", "addresses", "errors", "models"},
     "usual": {"_wire.lines", "_wire.multipart", "_wire.octets", "addresses", "models", "report_text"},
     "report_text_2003": {"_wire.lines", "_wire.names", "addresses", "errors", "models", "report_text"},
-    "markers": {"_wire.headers", "_wire.names", "_wire.octets", "models"},
+    "markers": {"_wire.headers", "_wire.names", "models"},
     "kinds": {"_wire.headers", "_wire.message", "_wire.multipart", "_wire.octets"},
     "copies": {"_wire.headers", "_wire.message", "_wire.octets", "addresses", "errors", "markers", "models"},
     "builder": {

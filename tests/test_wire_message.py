@@ -245,7 +245,7 @@ class TestAddressesOf:
             ("a @ example.com", ["a@example.com"]),
             ("a\t@\texample.com", ["a@example.com"]),
             ("<a@example.com> <b@example.com>", ["a@example.com"]),
-            ("a@example.com b@example.com", ["b@example.com"]),
+            ("a@example.com b@example.com", ["a@example.com", "b@example.com"]),
             ("Name", []),
             ("<Name>", []),
             ("<>", []),

@@ -303,6 +303,12 @@ class TestBodySpans:
         with pytest.raises(TooManyParts):
             spans(few + many + b"--b\n" * (PART_LIMIT - 9))
 
+    @pytest.mark.parametrize("count", [99, 100, 101])
+    def test_nothing_but_look_alikes(self, count: int) -> None:
+        """Lines that go on behind the boundary are no delimiters, however many there are."""
+        assert spans(b"--b?\n" * count) is None
+        assert spans(b"--b?\n" * count + b"--b\none\n--b--\n") is not None
+
     def test_special_characters(self) -> None:
         """A boundary is no pattern."""
         edge = b".*[x]+?|("

@@ -170,7 +170,9 @@ def build_report(
     ]
     text = write_report_text_2003(report) if is_2003 else write_report_text(report)
     if report_id is None:
-        report_id = _derived_id(text, report, messages, domain or "", "2003" if is_2003 else str(internal))
+        # The text of Exchange 2003 leaves out what the other parts of such a report may hold.
+        said = f"{text}{write_report_text(report)}{correct_marker}" if is_2003 else text
+        report_id = _derived_id(said, report, messages, domain or "", "2003" if is_2003 else str(internal))
     text_part = _alternative(text, report_id) if is_2003 else _text_part(text)
     if len(text_part) > REPORT_TEXT_LIMIT:
         raise BuildError("recipients", f"make a report text of more than {REPORT_TEXT_LIMIT} octets")
@@ -206,8 +208,8 @@ def _is_domain(domain: str) -> bool:
 def _derived_id(text: str, report: JournalReport, messages: list[bytes], domain: str, kind: str) -> str:
     """A report id that two different reports never share: from every argument but the date, each with its length before it."""
     digest = hashlib.sha256()
-    said = [text, repr(report.envelope_sender), domain, kind, str(len(messages))]
-    for octets in (*(item.encode("utf-8") for item in said), *messages):
+    told = [text, repr(report.envelope_sender), domain, kind, str(len(messages))]
+    for octets in (*(item.encode("utf-8") for item in told), *messages):
         digest.update(b"%d:" % len(octets))
         digest.update(octets)
     return f"<{_guid(digest.hexdigest())}@{names.REPORT_ID_DOMAIN}>"

@@ -78,8 +78,8 @@ def read_copy(octets: "Octets", format: ReportFormat, /) -> ParsedReport:
     ):
         if is_missing:
             defects.append(Defect(code, "", start))
-    for name, _ in unparsed:
-        defects.append(Defect(DefectCode.INVALID_VALUE, "", value_offset(octets, start, body, name)))
+    offsets = {name: value_offset(octets, start, body, name) for name in {name for name, _ in unparsed}}
+    defects += [Defect(DefectCode.INVALID_VALUE, "", offsets[name]) for name, _ in unparsed]
     report = JournalReport(
         sender=delegate or author,
         on_behalf_of=author if author and delegate else None,

@@ -30,12 +30,18 @@ def envelope_marker(fields: "Fields", /) -> str:
     return ""
 
 
+def marker_2003(fields: "Fields", /) -> str:
+    """The marker of Exchange 2003 among the fields of a block, "" where there is none."""
+    for name, marker in _MARKERS_2003.items():
+        if unfold(fields.get(name, b"")).lower() == names.MARKER_2003_VALUE:
+            return marker
+    return ""
+
+
 def marked(fields: "Fields", /) -> tuple[ReportFormat | None, str]:
     """The format that a marker names, and the marker."""
     marker = envelope_marker(fields)
     if marker:
         return _ENVELOPE, marker
-    for name, marker in _MARKERS_2003.items():
-        if unfold(fields.get(name, b"")).lower() == names.MARKER_2003_VALUE:
-            return ReportFormat.ENVELOPE_2003, marker
-    return None, ""
+    marker = marker_2003(fields)
+    return (ReportFormat.ENVELOPE_2003, marker) if marker else (None, "")

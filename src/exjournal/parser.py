@@ -37,7 +37,7 @@ from exjournal._wire.parts import leaves_of
 from exjournal.addresses import address_problem
 from exjournal.copies import read_copy
 from exjournal.errors import Defect, DefectCode, InvalidValue, ParseError
-from exjournal.markers import MARKERS, OUTER, envelope_marker, marked
+from exjournal.markers import MARKERS, OUTER, envelope_marker, marked, marker_2003
 from exjournal.models import (
     COPIES,
     JournalReport,
@@ -191,7 +191,9 @@ def _require_report(
                 DefectCode.EMBEDDED_REPORT, "a bounce", value_offset(octets, start, body, _EMBEDDED_REPORT)
             )
         raise ParseError(DefectCode.NOT_A_REPORT, "no marker: keep the message as it is")
-    return chosen, marker if named is chosen else ""
+    if named is not chosen:
+        marker = envelope_marker(outer) if chosen is _ENVELOPE else marker_2003(outer)
+    return chosen, marker
 
 
 class _Body(NamedTuple):
@@ -267,7 +269,7 @@ def _no_text(leaves: list[Leaf], marker: str, body: int) -> NoReturn:
         if leaf.end - leaf.start > REPORT_TEXT_LIMIT and leaf.info.family == "text":
             raise ParseError(DefectCode.REPORT_TEXT_TOO_LARGE, f"more than {REPORT_TEXT_LIMIT} octets", leaf.start)
     tnef = [leaf for leaf in leaves if leaf.info.family == "tnef"]
-    if marker and tnef and not any(leaf.info.family == "message" for leaf in leaves):
+    if tnef and not any(leaf.info.family == "message" for leaf in leaves):
         raise ParseError(DefectCode.REPORT_TNEF, "the whole report is encoded as TNEF", tnef[0].start)
     missing = "a sender, a recipient or a Message-Id line" if marker else "a sender line and a recipient line"
     raise ParseError(DefectCode.REPORT_TEXT_MISSING, f"no text part holds {missing}", body)

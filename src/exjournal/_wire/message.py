@@ -125,12 +125,16 @@ def mailboxes_of(value: bytes, /) -> list[Mailbox]:
         elif delimiter:
             if delimiter != ":":
                 said = "".join(words)
-                bare = [] if angle else [item for item in _BARE.findall(_AROUND_AT.sub("@", said)) if "@" in item]
-                address = angle or (bare[-1] if bare else "")
-                if "@" not in address or address_problem(address) is not None:
-                    address = ""
-                if angle is not None or said.strip():
-                    found.append(_mailbox(said, angle, address))
+                if not angle:
+                    # One address, or several with but a blank between them: none of them is lost.
+                    bare = [item for item in _BARE.findall(_AROUND_AT.sub("@", said)) if _is_address(item)]
+                    found += [Mailbox("", item) for item in bare]
+                    if not bare and (said.strip() or angle is not None):
+                        found.append(_no_mailbox(said if angle is None else f"{said.strip()} <>"))
+                elif _is_address(angle):
+                    found.append(Mailbox(_display_name(said), angle))
+                else:
+                    found.append(_no_mailbox(f"{said.strip()} <{angle}>"))
             angle = None
             words.clear()
         elif quoted or word:
@@ -142,13 +146,18 @@ def mailboxes_of(value: bytes, /) -> list[Mailbox]:
         position = token.end()
 
 
-def _mailbox(said: str, angle: str | None, address: str) -> Mailbox:
-    if not address:
-        written = said if angle is None else f"{said.strip()} <{angle}>"
-        return Mailbox(FORBIDDEN.sub(" ", written).strip(), "")
-    # The words before an address in angle brackets are its display name, without their quotes, on one line.
+def _is_address(text: str) -> bool:
+    return "@" in text and address_problem(text) is None
+
+
+def _no_mailbox(written: str) -> Mailbox:
+    return Mailbox(FORBIDDEN.sub(" ", written).strip(), "")
+
+
+def _display_name(said: str) -> str:
+    """The words before an address in angle brackets, without their quotes, on one line."""
     text = _QUOTED_WORDS.sub(lambda quoted: _ESCAPED.sub(r"\1", quoted[1]), said)
-    return Mailbox(" ".join(decode_words(FORBIDDEN.sub(" ", text)).split()) if angle else "", address)
+    return " ".join(decode_words(FORBIDDEN.sub(" ", text)).split())
 
 
 _QUOTED_WORDS = re.compile(r'"((?:[^"\\]|\\.)*+)(?:"|\Z)', re.DOTALL)
