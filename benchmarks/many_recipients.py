@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from contenders import ours, partitioned
-from measure import KB, Claim, Effort, Row, at_most, in_turn, microseconds
+from measure import KB, Claim, Effort, Row, at_most, in_turn, microseconds, shown
 from messages import Sample, samples
 
 # Every so many recipients one comes of an expanded list.
@@ -20,12 +20,20 @@ def _rows(effort: Effort) -> Iterator[Row]:
         a_line: dict[int, float] = {}
         for recipients in (10_000, 20_000, 40_000):
             reports = samples(3, 2 * KB, recipients=recipients, expanded_every=expanded_every)
-            both = {"exjournal": _read, "loop": _loop}
-            times = in_turn(both, reports, effort)
+            contenders = {"exjournal": _read, "loop": _loop}
+            if redirects:
+                contenders["redirects_too"] = _loop_with_redirects
+            times = in_turn(contenders, reports, effort)
             a_line[recipients] = times["exjournal"] / recipients
             case = f"{recipients} recipients{redirects}, to the loop"
             note = microseconds(**times, each=a_line[recipients])
-            yield at_most(case, times["exjournal"] / times["loop"], 2.5, note)
+            ratio = times["exjournal"] / times["loop"]
+            if redirects:
+                # That loop leaves half of the lines whole: the bound is held to one that parts what there is to part.
+                yield shown(case, ratio, note)
+                yield at_most(f"{case} that takes redirects apart", times["exjournal"] / times["redirects_too"], 2.5)
+            else:
+                yield at_most(case, ratio, 2.5, note)
         case = f"a recipient of 40 000{redirects}, to one of 10 000"
         yield at_most(case, a_line[40_000] / a_line[10_000], 1.3)
 
@@ -36,3 +44,13 @@ def _read(report: Sample) -> object:
 
 def _loop(report: Sample) -> object:
     return partitioned(report.text)
+
+
+def _loop_with_redirects(report: Sample) -> object:
+    lines: list[tuple[str, str, str]] = []
+    append = lines.append
+    for line in report.text.split("\r\n"):
+        label, _, value = line.partition(": ")
+        address, _, redirect = value.partition(", Expanded: ")
+        append((label, address, redirect))
+    return lines

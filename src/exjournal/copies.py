@@ -29,7 +29,6 @@ from exjournal.models import JournalReport, ParsedReport, Part, PartKind, Recipi
 if TYPE_CHECKING:
     from exjournal._wire.octets import Octets
 
-_FACTS = field_pattern("from", "sender", "subject")
 _ROLES: Final = {b"to": Role.TO, b"cc": Role.CC, b"bcc": Role.BCC}
 
 
@@ -65,7 +64,7 @@ def read_copy(octets: "Octets", format: ReportFormat, /) -> ParsedReport:
         defects.append(Defect(DefectCode.ORIGINAL_WITHOUT_HEADERS, "", start))
     if marked(outer)[0] is not None:
         defects.append(Defect(DefectCode.NESTED_REPORT, "the copy is a report itself", start))
-    found, _, _ = scan(octets, start, end, _FACTS)
+    found, _, _ = scan(octets, start, end, field_pattern("from", "sender", "subject"))
     author = next(iter(addresses_of(found.get(b"from", b""))), "")
     delegate = next(iter(addresses_of(found.get(b"sender", b""))), "")
     delegate = "" if same_mailbox(delegate, author) else delegate
@@ -109,7 +108,7 @@ def write_copy(octets: "Octets", recipients: Sequence[Recipient], /, *, everyone
     Nothing else is touched. The field stands first in the header block. Raises BuildError.
     """
     (_, start, from_line), end = _places(octets), len(octets)
-    spans, body, complete = field_spans(octets, start, end, _BCC)
+    spans, body, complete = field_spans(octets, start, end, fields_pattern(("bcc",)))
     if not complete and body < end:
         raise BuildError("original", f"has a header block of {_TOO_LARGE}")
     if not everyone:
@@ -139,7 +138,6 @@ def write_copy(octets: "Octets", recipients: Sequence[Recipient], /, *, everyone
     return b"".join(pieces)
 
 
-_BCC: Final = fields_pattern(("bcc",))
 # An address that stands in an address list as it is (RFC 5322 section 3.4.1).
 _PLAIN = re.compile(r'[^\s"(),:;<>@\[\]\\]+@[^\s"(),:;<>@\[\]\\]+')
 _TO_ESCAPE = re.compile(r'(["\\])')

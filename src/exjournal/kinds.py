@@ -15,7 +15,6 @@ from exjournal._wire.octets import in_place
 if TYPE_CHECKING:
     from exjournal._wire.octets import Data
 
-_PATTERN = field_pattern("content-type", "content-class")
 _DELIVERY, _RECEIPT = "delivery-status", "disposition-notification"
 
 
@@ -33,7 +32,7 @@ def message_kind(message: "Data", /) -> MessageKind:
     Told by the type of a `multipart/report`, and by the content class that Exchange writes. Looks at the header block only.
     """
     octets = in_place(message, "a message")
-    found, _, _ = scan(octets, lead_in(octets)[-1], len(octets), _PATTERN)
+    found, _, _ = scan(octets, lead_in(octets)[-1], len(octets), field_pattern("content-type", "content-class"))
     info = declared(found.get(b"content-type", b""))
     if info.media_type == "multipart/report":
         if info.report_type == _DELIVERY:

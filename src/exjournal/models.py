@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from exjournal._wire import headers as _headers
 from exjournal._wire.lines import line_problem
-from exjournal._wire.times import moment
 from exjournal.addresses import address_problem
 from exjournal.errors import Defect, InvalidValue
 
@@ -219,12 +218,18 @@ class JournalReport:
     @property
     def sent_at(self) -> "datetime | None":
         """`sent_utc` as a time in UTC, or None where it is none that is known; its syntax is not published."""
-        return None if self.sent_utc is None else moment(self.sent_utc)
+        return _moment(self.sent_utc)
 
     @property
     def received_at(self) -> "datetime | None":
         """`received_utc` as a time in UTC, or None where it is none that is known; its syntax is not published."""
-        return None if self.received_utc is None else moment(self.received_utc)
+        return _moment(self.received_utc)
+
+
+def _moment(text: str | None) -> "datetime | None":
+    from exjournal._wire.times import moment
+
+    return None if text is None else moment(text)
 
 
 class Headers:

@@ -21,7 +21,6 @@ from exjournal._wire.headers import (
     unfold,
     value_offset,
 )
-from exjournal._wire.html import lines_of_html
 from exjournal._wire.message import BYTE_ORDER_MARK, ODD_BEGINNINGS, lead_in, message_id_of
 from exjournal._wire.multipart import (
     DECODED_ENCODINGS,
@@ -62,9 +61,7 @@ _ENVELOPE_SENDER: Final = names.ENVELOPE_SENDER.lower().encode()
 _EMBEDDED_REPORT: Final = names.EMBEDDED_REPORT.lower().encode()
 # Markers are looked for, at twice the time, only in what could be a report: multipart/mixed, with a marker's words.
 _INNER = field_pattern("subject", "message-id", "content-type")
-_INNER_MARKERS = field_pattern(*MARKERS)
 # A word of every marker; an expression that begins with one plain octet is searched for at the speed of that octet.
-_CORRELATOR = field_pattern("x-ms-tnef-correlator")
 _MARKER_WORD = re.compile(rb"J(?i:ournal-?(?:report|id))")
 _MARKER_WORD_LOWER = re.compile(rb"j(?i:ournal-?(?:report|id))")
 
@@ -289,6 +286,8 @@ def _read_text(octets: "Octets", leaf: Leaf, format: ReportFormat, oddities: Def
     is_html = info.family == "html"
     if is_html:
         oddities.append(Defect(DefectCode.REPORT_TEXT_HTML, "", start))
+        from exjournal._wire.html import lines_of_html
+
         text = lines_of_html(text)
     read = read_report_text(text) if format is _ENVELOPE else read_report_text_2003(text)
     if read.oddities:
@@ -377,11 +376,10 @@ def _told_apart(messages: list[Any]) -> tuple[Part | None, Part | None, str]:
 
 # Octets of a message in which the attachment of a protected one is looked for: behind a few lines of text.
 _PROTECTION_LIMIT: Final = 1 << 20
-_CONTENT_CLASS = field_pattern("content-class")
 
 
 def _has_protected_class(octets: bytes) -> bool:
-    found, _, _ = scan(octets, 0, len(octets), _CONTENT_CLASS)
+    found, _, _ = scan(octets, 0, len(octets), field_pattern("content-class"))
     return b"rpmsg.message" in found.get(b"content-class", b"").lower()
 
 
@@ -423,13 +421,15 @@ def _compare(octets: "Octets", original: Part, subject: str | None, message_id: 
     content_type = inner.get(b"content-type", b"").lower()
     if b"multipart/mixed" in content_type:
         if (_MARKER_WORD.search(octets, start, body) or _MARKER_WORD_LOWER.search(octets, start, body)) and marked(
-            scan(octets, start, end, _INNER_MARKERS)[0]
+            scan(octets, start, end, field_pattern(*MARKERS))[0]
         )[0] is not None:
             defects.append(Defect(DefectCode.NESTED_REPORT, "the original is a report itself", offset))
         # Exchange writes X-MS-TNEF-Correlator, with an id in it, on what it encodes as TNEF.
         if (
             octets.find(b"orrelator", start, body) >= 0
-            and scan(octets, start, end, _CORRELATOR)[0].get(b"x-ms-tnef-correlator", b"").strip()
+            and scan(octets, start, end, field_pattern("x-ms-tnef-correlator"))[0]
+            .get(b"x-ms-tnef-correlator", b"")
+            .strip()
             and find(octets, b"winmail.dat", body, end) >= 0
         ):
             defects.append(Defect(DefectCode.ORIGINAL_HOLDS_TNEF, "an attachment", offset))

@@ -41,6 +41,7 @@ class FieldPattern(NamedTuple):
     first: re.Pattern[bytes]
 
 
+@lru_cache(maxsize=64)
 def field_pattern(*names: str) -> FieldPattern:
     """Names are regular expressions without groups, matched without letter case; blanks before the colon are tolerated."""
     # Alternatives that begin alike are tried as one.
