@@ -111,7 +111,7 @@ def write_copy(octets: "Octets", recipients: Sequence[Recipient], /, *, everyone
     spans, body, complete = field_spans(octets, start, end, fields_pattern(("bcc",)))
     if not complete and body < end:
         raise BuildError("original", f"has a header block of {_TOO_LARGE}")
-    if not everyone:
+    if recipients and not everyone:
         named, _ = _recipients(octets[start:body])
         keys = {mailbox_key(one.address) for one in named if one.role is not Role.BCC}
         recipients = [one for one in recipients if mailbox_key(one.address) not in keys]
