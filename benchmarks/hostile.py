@@ -500,7 +500,8 @@ class Group(NamedTuple):
 GROUPS = (
     Group(CASES, answer, against_ordinary=True),
     Group(PROTECTED_CASES, answer, against_ordinary=True),
-    Group(COPY_CASES, answer_copy, against_ordinary=True),
+    # An address list costs by the entry, as a report text does by the line.
+    Group(COPY_CASES, answer_copy, against_ordinary=False),
     Group(BOUNCE_CASES, answer_bounce, against_ordinary=True),
     Group(STRIP_CASES, answer_stripped, against_ordinary=True),
     Group(TEXT_CASES, answer, against_ordinary=False),

@@ -23,7 +23,7 @@ from exjournal import (
     parse_report,
     strip_headers,
 )
-from exjournal._wire.headers import HEADER_LIMIT
+from exjournal._wire.headers import FIELD_LIMIT, HEADER_LIMIT
 from strategies import ORIGINAL, any_bytes, built, message_like
 from test_laws import peak, watchdog
 
@@ -196,7 +196,7 @@ class TestLimit:
     @pytest.mark.parametrize("names", [[], ["X"], ["Subject"]], ids=repr)
     def test_too_large(self, act: Callable[[bytes, Iterable[str]], object], names: list[str]) -> None:
         """A block of more than 512 KiB is a ParseError, whatever was asked for."""
-        line = b"X: " + b"y" * 59 + b"\r\n"
+        line = b"X: " + b"y" * 600 + b"\r\n"
         message = line * (HEADER_LIMIT // len(line) + 1) + ORIGINAL
         with pytest.raises(ParseError) as caught:
             act(message, names)
@@ -204,7 +204,7 @@ class TestLimit:
 
     @pytest.mark.parametrize(
         "line",
-        [b"X: " + b"y" * 30 + b"\r\n", b"X: " + b"y" * 9000 + b"\r\n", b"X: y\r\n z" + b"z" * 50 + b"\r\n"],
+        [b"X: " + b"y" * 600 + b"\r\n", b"X: " + b"y" * 9000 + b"\r\n", b"X: y\r\n z" + b"z" * 600 + b"\r\n"],
         ids=len,
     )
     def test_nearly_too_large(self, line: bytes) -> None:
@@ -212,6 +212,14 @@ class TestLimit:
         message = line * ((HEADER_LIMIT - len(ORIGINAL)) // len(line)) + ORIGINAL
         assert strip_headers(message, ["X"]) == ORIGINAL
         assert set(matching_headers(message, ["X"])) == {"X"}
+
+    def test_very_many_fields(self) -> None:
+        """More fields than the limit are refused, and that many are not."""
+        line = b"X: y\r\n"
+        assert strip_headers(line * FIELD_LIMIT + ORIGINAL, ["X"]) == ORIGINAL
+        with pytest.raises(ParseError) as caught:
+            strip_headers(line * (FIELD_LIMIT + 1) + ORIGINAL, ["X"])
+        assert caught.value.code is DefectCode.HEADER_TOO_LARGE
 
     @pytest.mark.parametrize("spare", [0, 1])
     def test_the_limit(self, spare: int) -> None:

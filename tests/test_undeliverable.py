@@ -45,7 +45,7 @@ from exjournal import (
 )
 from exjournal._wire.headers import HEADER_LIMIT
 from exjournal._wire.multipart import PART_LIMIT
-from exjournal.undeliverable import BOUNCE_LIMIT, STATUS_LIMIT
+from exjournal.undeliverable import BOUNCE_LIMIT, MESSAGE_LIMIT, STATUS_LIMIT
 from strategies import ORIGINAL, Arguments, any_bytes, arguments, built, damaged
 from test_laws import peak, steps, watchdog
 
@@ -771,6 +771,25 @@ class TestVerbatim:
         """A report that is no bounce comes back unchanged, with an empty status."""
         report = given_arguments.build()
         assert unwrap_undeliverable(report) == Undeliverable(report, parse_report(report).report_id, (), ())
+
+
+class TestManyMessages:
+    """Of the messages in a bounce so many are looked at."""
+
+    @pytest.mark.parametrize(("before", "is_found"), [(MESSAGE_LIMIT - 1, True), (MESSAGE_LIMIT, False)])
+    def test_limit(self, before: int, is_found: bool) -> None:
+        """The report is found up to the limit, and behind it the bounce is one of other messages."""
+        report = built()
+        parts = [b"Content-Type: message/rfc822\r\n\r\nSubject: x\r\n\r\n"] * before
+        parts.append(b"Content-Type: message/rfc822\r\n\r\n" + report)
+        body = b"".join([b"--edge-of-it\r\n" + part + b"\r\n" for part in parts])
+        data = b"Content-Type: multipart/report; boundary=edge-of-it\r\n\r\n" + body + b"--edge-of-it--\r\n"
+        if is_found:
+            assert unwrap_undeliverable(data).report == report
+        else:
+            with pytest.raises(ParseError) as caught:
+                unwrap_undeliverable(data)
+            assert caught.value.code is DefectCode.NO_REPORT_INSIDE
 
 
 class TestTotal:

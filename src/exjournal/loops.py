@@ -8,7 +8,14 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from exjournal._wire import names
-from exjournal._wire.headers import HEADER_LIMIT, FieldsPattern, field_spans, fields_pattern
+from exjournal._wire.headers import (
+    FIELD_LIMIT,
+    HEADER_LIMIT,
+    HEADER_LINE_LIMIT,
+    FieldsPattern,
+    field_spans,
+    fields_pattern,
+)
 from exjournal._wire.message import lead_in
 from exjournal._wire.octets import in_place
 from exjournal.errors import DefectCode, InvalidValue, ParseError
@@ -18,6 +25,9 @@ if TYPE_CHECKING:
     from exjournal._wire.headers import Span
     from exjournal._wire.octets import Data, Octets
 
+_LIMITS: Final = (
+    f"more than {HEADER_LIMIT} octets, {HEADER_LINE_LIMIT} lines, or {FIELD_LIMIT} fields of the names looked for"
+)
 # What a header firewall takes off mail from outside: none of it is a stranger's to write.
 ORGANIZATION_HEADERS: Final[tuple[str, ...]] = (
     "X-MS-Exchange-Organization-*",
@@ -62,7 +72,7 @@ def _spans(octets: "Octets", names: Iterable[str]) -> "list[Span]":
         raise InvalidValue("names", "is one string, not a collection of names")
     spans, body, complete = field_spans(octets, lead_in(octets)[-1], len(octets), _pattern(tuple(names)))
     if not complete and body < len(octets):
-        raise ParseError(DefectCode.HEADER_TOO_LARGE, f"more than {HEADER_LIMIT} octets", body)
+        raise ParseError(DefectCode.HEADER_TOO_LARGE, _LIMITS, body)
     return spans
 
 

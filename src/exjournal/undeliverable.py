@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 # Bounces inside bounces: a mailbox that refuses, its postmaster that refuses, and some more.
 BOUNCE_LIMIT: Final = 5
+# Messages in one bounce that are looked at: it has one, and mailing lists or gateways may add some.
+MESSAGE_LIMIT: Final = 10
 # Octets of delivery status in one bounce: room for some thousand recipients, and a report goes to one.
 STATUS_LIMIT: Final = 1 << 20
 
@@ -77,8 +79,8 @@ class Undeliverable:
 def unwrap_undeliverable(data: "Data", /) -> Undeliverable:
     """The report inside a bounce: a `multipart/report` (RFC 3464), or any multipart with the report as a message in it.
 
-    Bounces of bounces are opened up to five deep. A report that is no bounce comes back as it is, with no status. bytes and
-    mmap are read in place; the report is one copy.
+    Bounces of bounces are opened up to five deep, and of the messages in a bounce ten are looked at. A report that is no bounce
+    comes back as it is, with no status. bytes and mmap are read in place; the report is one copy.
 
     Raises ParseError: `no-report-inside` for a bounce of anything else, `not-a-report` for what is neither, and the codes of
     limits.
@@ -132,9 +134,8 @@ def _no_report(offset: int) -> ParseError:
 def _inside(octets: "Octets", leaves: list[Leaf], depth: int, defects: list[Defect]) -> Undeliverable | None:
     """The report in the first attached message that is one or holds one; the first one's error where none does."""
     problem: ParseError | None = None
-    for leaf in leaves:
-        if leaf.info.family != "message":
-            continue
+    messages = [leaf for leaf in leaves if leaf.info.family == "message"]
+    for leaf in messages[:MESSAGE_LIMIT]:
         try:
             if leaf.info.encoding not in DECODED_ENCODINGS:
                 return _unwrap(octets, leaf.start, leaf.end, depth + 1)

@@ -126,7 +126,7 @@ def field_spans(
 ) -> tuple[list[Span], int, bool]:
     """Where each wanted field lies, with its folds and its line end; where the body begins; whether the block ended.
 
-    Linear, and never past the blank line, `HEADER_LIMIT` or `HEADER_LINE_LIMIT`; the end of the data ends a block as well.
+    Linear, and never past the blank line or the limits of a block; the end of the data ends a block as well.
     `span` is for this function alone.
     """
     limit = min(end, start + (span or _UNCOUNTED))
@@ -143,6 +143,8 @@ def field_spans(
         if found[1] is not None:
             return spans, found.end(), True
         spans.append((found.start() + 1, min(found.end() + 1, end)))
+        if len(spans) > FIELD_LIMIT:
+            return spans, found.start(), False
     if span or limit == end:
         return spans, limit, limit == end
     lines = _MANY_LINES.match(data, start, start + HEADER_LIMIT)

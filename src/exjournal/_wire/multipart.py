@@ -21,6 +21,8 @@ PART_LIMIT: Final = 250
 _LOOK_ALIKES: Final = 100
 # Octets. A part header block that is longer than this is not worth keeping.
 HEADER_KEPT: Final = 512
+# Octets of a part header block that are looked at: its few fields stand at the top.
+_LOOKED_AT: Final = 16 << 10
 
 
 # What nearly every report declares, worth a pattern of its own.
@@ -66,7 +68,7 @@ _PARAMETER_LIMIT: Final = 8
 
 def part_info(block: bytes, /) -> PartInfo:
     """Read a part header block; the blocks of reports are few and short, so the answers are kept."""
-    return kept_info(block) if len(block) <= HEADER_KEPT else _info(block)
+    return kept_info(block) if len(block) <= HEADER_KEPT else _info(block[:_LOOKED_AT])
 
 
 def _info(block: bytes, /) -> PartInfo:
@@ -271,15 +273,18 @@ def transfer_decoded(data: "Octets", start: int, end: int, encoding: str, /) -> 
     raw = data[start:end]
     if encoding == "quoted-printable":
         return binascii.a2b_qp(raw), True
-    try:
-        return binascii.a2b_base64(raw.translate(None, b"\r\n \t"), strict_mode=True), True
-    except binascii.Error:
-        pass
+    if _NOT_CODED.search(raw, 0, _LOOKED_AT) is None:
+        try:
+            return binascii.a2b_base64(raw.translate(None, b"\r\n \t"), strict_mode=True), True
+        except binascii.Error:
+            pass
     # Cut short, or with something behind it: all that stands before the padding or a blank line, by the alphabet's octets.
     body = _BASE64_END.split(raw.lstrip(), maxsplit=1)[0].translate(None, _NOT_BASE64)
     return binascii.a2b_base64(body[: len(body) - (len(body) % 4 == 1)] + b"=" * (-len(body) % 4)), False
 
 
+# What shows at a glance that content is not base64 alone, and spares a pass over it.
+_NOT_CODED = re.compile(rb"[^A-Za-z0-9+/=\r\n \t]")
 _BASE64_END = re.compile(rb"=|\n[ \t]*+\r?\n")
 _NOT_BASE64: Final = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"))
 
