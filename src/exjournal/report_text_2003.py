@@ -137,13 +137,8 @@ def _margin(lines: list[str]) -> str:
 
 
 def _is_folded(content: str, following: str) -> bool:
-    """Whether a line ends in a display name whose address stands on the next line."""
-    return (
-        following[:1] in (" ", "\t")
-        and following.lstrip(BLANKS).startswith("<")
-        and not content.endswith((",", ">", ":"))
-        and "@" not in content
-    )
+    """Whether a line ends in a display name in quotes whose address stands on the next line."""
+    return content.endswith('"') and following[:1] in (" ", "\t") and following.lstrip(BLANKS).startswith("<")
 
 
 def _set_aside(written: str, code: DefectCode, number: int, result: ReportText) -> None:

@@ -129,12 +129,15 @@ def mailboxes_of(value: bytes, /) -> list[Mailbox]:
                     # One address, or several with but a blank between them: none of them is lost.
                     bare = [item for item in _BARE.findall(_AROUND_AT.sub("@", said)) if _is_address(item)]
                     found += [Mailbox("", item) for item in bare]
-                    if not bare and (said.strip() or angle is not None):
-                        found.append(_no_mailbox(said if angle is None else f"{said.strip()} <>"))
+                    written = "" if bare else said if angle is None else f"{said.strip()} <>"
                 elif _is_address(angle):
                     found.append(Mailbox(_display_name(said), angle))
+                    written = ""
                 else:
-                    found.append(_no_mailbox(f"{said.strip()} <{angle}>"))
+                    written = f"{said.strip()} <{angle}>"
+                written = FORBIDDEN.sub(" ", written).strip()
+                if written:
+                    found.append(Mailbox(written, ""))
             angle = None
             words.clear()
         elif quoted or word:
@@ -148,10 +151,6 @@ def mailboxes_of(value: bytes, /) -> list[Mailbox]:
 
 def _is_address(text: str) -> bool:
     return "@" in text and address_problem(text) is None
-
-
-def _no_mailbox(written: str) -> Mailbox:
-    return Mailbox(FORBIDDEN.sub(" ", written).strip(), "")
 
 
 def _display_name(said: str) -> str:
