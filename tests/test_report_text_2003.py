@@ -280,6 +280,18 @@ class TestList:
         assert read.recipients == [BOB, CAROL]
         assert read.unparsed == [indent + line]
 
+    def test_folded_behind_the_name(self) -> None:
+        """A gateway that cuts between a name in quotes and its address loses neither, of a recipient or of the sender."""
+        read = listed('\t"Bob"', "\t <smtp:bob@example.net>,", "\t<carol@example.org>")
+        assert read.recipients == [Recipient("bob@example.net", display_name="Bob"), CAROL]
+        assert (read.unparsed, codes(read)) == ([], [DefectCode.FOLDED_LINE])
+        read = read_report_text_2003(
+            'Sender: "Ann"\r\n\t<smtp:ann@example.com>\r\nRecipients:\r\n\tbob@example.net\r\n'
+        )
+        assert (read.values["sender"], read.values["sender_display_name"]) == ("ann@example.com", "Ann")
+        read = listed('\t"Bob"', "\t<>")
+        assert (read.recipients, read.unparsed) == ([], ['\t"Bob"', "\t<>"])
+
     def test_address_in_a_name(self) -> None:
         """A name may be an address; one that holds an address and a comma may be two entries, and is kept as it is."""
         assert listed("\tbob@example.net <bob@example.net>").recipients == [
