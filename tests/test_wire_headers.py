@@ -20,11 +20,11 @@ from exjournal._wire.headers import (
     field_pattern,
     field_spans,
     fields,
-    fields_pattern,
     first_line_is_field,
     known_charset,
     one_line,
     scan,
+    span_pattern,
     unfold,
     value_offset,
 )
@@ -165,7 +165,7 @@ class TestFieldSpans:
         """Each field with its folds and its line end, up to the blank line, in place."""
         for before in (b"", b"Bcc: no\n"):
             whole = before + data
-            spans, body, complete = field_spans(whole, len(before), len(whole), fields_pattern(("bcc",)))
+            spans, body, complete = field_spans(whole, len(before), len(whole), span_pattern(("bcc",)))
             pieces, position = [], len(before)
             for start, end in spans:
                 pieces.append(whole[position:start])
@@ -189,18 +189,18 @@ class TestFieldSpans:
     def test_names(self, names: tuple[str, ...], found: list[bytes]) -> None:
         """Names are literal and without letter case, one that ends in * is a prefix, and no name is no field."""
         data = b"To: 1\r\nX-A: 2\r\nx-ab : 3\r\nX.B: 4\r\nx-: 5\r\n\r\n"
-        spans, _, _ = field_spans(data, 0, len(data), fields_pattern(names))
+        spans, _, _ = field_spans(data, 0, len(data), span_pattern(names))
         assert [data[start:end].partition(b":")[0].rstrip() for start, end in spans] == found
 
     def test_limit(self) -> None:
         """A block is looked at to its limit, and that shows."""
         data = b"Bcc: a\r\n" + b"X: " + b"y" * HEADER_LIMIT + b"\r\nBcc: b\r\n\r\n"
-        assert field_spans(data, 0, len(data), fields_pattern(("bcc",))) == ([(0, 8)], HEADER_LIMIT, False)
+        assert field_spans(data, 0, len(data), span_pattern(("bcc",))) == ([(0, 8)], HEADER_LIMIT, False)
 
     @given(message_like())
     def test_agrees_with_fields(self, data: bytes) -> None:
         """The spans are those of the fields that a list of all fields has."""
-        pattern = fields_pattern(("to", "subject", "x*"))
+        pattern = span_pattern(("to", "subject", "x*"))
         spans, body, _ = field_spans(data, 0, len(data), pattern)
         names = [name for name, _ in fields(data[:body]) if re.fullmatch(rb"(?i)to|subject|x[!-9;-~]*", name)]
         assert [data[start:end].partition(b":")[0].rstrip(b" \t") for start, end in spans] == names

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from exjournal import DefectCode, ParseError
 from exjournal._wire.headers import HEADER_LIMIT
 from exjournal._wire.multipart import (
+    PART_HEADER_LIMIT,
     PART_LIMIT,
     Body,
     TooManyParts,
@@ -328,6 +329,13 @@ class TestBodySpans:
 
 class TestLeaves:
     """The parts that hold no parts themselves."""
+
+    @pytest.mark.parametrize(("room", "media_type"), [(0, "message/rfc822"), (1, "text/plain")])
+    def test_long_part_header(self, room: int, media_type: str) -> None:
+        """What a part declares counts where it stands within the limit of its header."""
+        field = b"Content-Type: message/rfc822\r\n"
+        padding = b"X: " + b"y" * (PART_HEADER_LIMIT - len(field) - 5 + room * 40) + b"\r\n"
+        assert part_info(padding + field).media_type == media_type
 
     def test_too_many_parts(self) -> None:
         """A body of too many parts is refused."""

@@ -8,17 +8,19 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from exjournal._wire.headers import (
+    BLOCK_LIMITS,
     HEADER_LIMIT,
     HEADER_LINE_LIMIT,
     encode_words,
     field_pattern,
     field_spans,
     fields,
-    fields_pattern,
     first_line_is_field,
     one_line,
     scan,
+    span_pattern,
     value_offset,
+    without,
 )
 from exjournal._wire.message import addresses_of, lead_in, mailboxes_of, message_id_of
 from exjournal.addresses import mailbox_key, same_mailbox
@@ -30,9 +32,6 @@ if TYPE_CHECKING:
     from exjournal._wire.octets import Octets
 
 _ROLES: Final = {b"to": Role.TO, b"cc": Role.CC, b"bcc": Role.BCC}
-
-
-_TOO_LARGE: Final = f"more than {HEADER_LIMIT} octets or {HEADER_LINE_LIMIT} lines"
 
 
 def _places(octets: "Octets") -> tuple[int, int, int]:
@@ -58,7 +57,7 @@ def read_copy(octets: "Octets", format: ReportFormat, /) -> ParsedReport:
         defects.append(Defect(DefectCode.LEADING_FROM_LINE, "", from_line))
     outer, body, complete = scan(octets, start, end, OUTER)
     if not complete and body < end:
-        raise ParseError(DefectCode.HEADER_TOO_LARGE, _TOO_LARGE, body)
+        raise ParseError(DefectCode.HEADER_TOO_LARGE, BLOCK_LIMITS, body)
     block = octets[start:body]
     if not first_line_is_field(octets, start, body):
         defects.append(Defect(DefectCode.ORIGINAL_WITHOUT_HEADERS, "", start))
@@ -108,16 +107,13 @@ def write_copy(octets: "Octets", recipients: Sequence[Recipient], /, *, everyone
     Nothing else is touched. The field stands first in the header block. Raises BuildError.
     """
     (_, start, from_line), end = _places(octets), len(octets)
-    spans, body, complete = field_spans(octets, start, end, fields_pattern(("bcc",)))
+    spans, body, complete = field_spans(octets, start, end, span_pattern(("bcc",)))
     if not complete and body < end:
-        raise BuildError("original", f"has a header block of {_TOO_LARGE}")
+        raise BuildError("original", f"has a header block of {BLOCK_LIMITS}")
     if recipients and not everyone:
         named, _ = _recipients(octets[start:body])
         keys = {mailbox_key(one.address) for one in named if one.role is not Role.BCC}
         recipients = [one for one in recipients if mailbox_key(one.address) not in keys]
-    pieces: list[bytes | memoryview] = []
-    view = memoryview(octets)
-    kept = 0
     if recipients:
         # At the end of the data a From line may have no line end of its own.
         has_room = octets[start : start + 1] in (b"\r", b"\n") if start < end else start == from_line
@@ -128,14 +124,9 @@ def write_copy(octets: "Octets", recipients: Sequence[Recipient], /, *, everyone
         field = _bcc_field(recipients, line_end)
         lines = octets[start:body].count(b"\n") + field.count(b"\n")
         if body - start + len(field) > HEADER_LIMIT or lines > HEADER_LINE_LIMIT:
-            raise BuildError("recipients", f"make a header block of {_TOO_LARGE}")
-        pieces += [view[:start], field]
-        kept = start
-    for begin, behind in spans:
-        pieces.append(view[kept:begin])
-        kept = behind
-    pieces.append(view[kept:])
-    return b"".join(pieces)
+            raise BuildError("recipients", f"make a header block of {BLOCK_LIMITS}")
+        return b"".join([octets[:start], field, *without(octets, spans, start)])
+    return b"".join(without(octets, spans))
 
 
 # An address that stands in an address list as it is (RFC 5322 section 3.4.1).

@@ -8,14 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from exjournal._wire import names
-from exjournal._wire.headers import (
-    FIELD_LIMIT,
-    HEADER_LIMIT,
-    HEADER_LINE_LIMIT,
-    FieldsPattern,
-    field_spans,
-    fields_pattern,
-)
+from exjournal._wire.headers import BLOCK_LIMITS, SpanPattern, field_spans, span_pattern, without
 from exjournal._wire.message import lead_in
 from exjournal._wire.octets import in_place
 from exjournal.errors import DefectCode, InvalidValue, ParseError
@@ -25,9 +18,6 @@ if TYPE_CHECKING:
     from exjournal._wire.headers import Span
     from exjournal._wire.octets import Data, Octets
 
-_LIMITS: Final = (
-    f"more than {HEADER_LIMIT} octets, {HEADER_LINE_LIMIT} lines, or {FIELD_LIMIT} fields of the names looked for"
-)
 # What a header firewall takes off mail from outside: none of it is a stranger's to write.
 ORGANIZATION_HEADERS: Final[tuple[str, ...]] = (
     "X-MS-Exchange-Organization-*",
@@ -49,14 +39,7 @@ def strip_headers(message: "Data", names: Iterable[str], /) -> bytes:
     """
     octets = in_place(message, "a message")
     spans = _spans(octets, names)  # may raise, and a view in a traceback would keep a mapped file open
-    view = memoryview(octets)
-    kept = 0
-    pieces = []
-    for start, end in spans:
-        pieces.append(view[kept:start])
-        kept = end
-    pieces.append(view[kept:])
-    return b"".join(pieces)
+    return b"".join(without(octets, spans))
 
 
 def matching_headers(message: "Data", names: Iterable[str], /) -> tuple[str, ...]:
@@ -72,13 +55,13 @@ def _spans(octets: "Octets", names: Iterable[str]) -> "list[Span]":
         raise InvalidValue("names", "is one string, not a collection of names")
     spans, body, complete = field_spans(octets, lead_in(octets)[-1], len(octets), _pattern(tuple(names)))
     if not complete and body < len(octets):
-        raise ParseError(DefectCode.HEADER_TOO_LARGE, _LIMITS, body)
+        raise ParseError(DefectCode.HEADER_TOO_LARGE, BLOCK_LIMITS, body)
     return spans
 
 
-def _pattern(names: tuple[str, ...]) -> FieldsPattern:
+def _pattern(names: tuple[str, ...]) -> SpanPattern:
     for name in names:
         letters = name.removesuffix("*") if isinstance(name, str) else ""
         if ":" in letters or not letters.isascii() or not letters.isprintable() or " " in letters or not letters:
             raise InvalidValue("names", "holds what is no name of a header field")
-    return fields_pattern(names)
+    return span_pattern(names)

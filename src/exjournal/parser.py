@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 
 from exjournal._wire import names
 from exjournal._wire.headers import (
-    FIELD_LIMIT,
+    BLOCK_LIMITS,
     HEADER_LIMIT,
-    HEADER_LINE_LIMIT,
     decode,
     decode_words,
     field_pattern,
@@ -29,10 +28,9 @@ from exjournal._wire.multipart import (
     PartInfo,
     declared,
     text_decoded,
-    transfer_decoded,
 )
 from exjournal._wire.octets import find, in_place
-from exjournal._wire.parts import leaves_of
+from exjournal._wire.parts import content_of, leaves_of
 from exjournal.addresses import address_problem
 from exjournal.copies import read_copy
 from exjournal.errors import Defect, DefectCode, InvalidValue, ParseError
@@ -65,9 +63,6 @@ _INNER = field_pattern("subject", "message-id", "content-type")
 _MARKER_WORD = re.compile(rb"J(?i:ournal-?(?:report|id))")
 _MARKER_WORD_LOWER = re.compile(rb"j(?i:ournal-?(?:report|id))")
 
-_BLOCK_LIMITS: Final = (
-    f"more than {HEADER_LIMIT} octets, {HEADER_LINE_LIMIT} lines, or {FIELD_LIMIT} fields of the names looked for"
-)
 # Looking a member up on its enumeration calls a function on Python 3.11; a report needs ten of them.
 _ENVELOPE: Final = ReportFormat.ENVELOPE
 _TEXT: Final = PartKind.TEXT
@@ -122,7 +117,7 @@ def _read(octets: "Octets", wanted: ReportFormat | None) -> ParsedReport:
         return read_copy(octets, wanted)
     outer, body, complete = scan(octets, start, end, OUTER)
     if not complete and body < end:
-        raise ParseError(DefectCode.HEADER_TOO_LARGE, _BLOCK_LIMITS, body)
+        raise ParseError(DefectCode.HEADER_TOO_LARGE, BLOCK_LIMITS, body)
     content_type = outer.get(b"content-type", b"")
     outer_defects: Defects = []
     envelope_sender = None
@@ -308,10 +303,7 @@ def _content(octets: "Octets", leaf: Leaf, defects: Defects) -> bytes:
     if encoding not in DECODED_ENCODINGS:
         defects.append(Defect(DefectCode.TRANSFER_ENCODING_UNKNOWN, "", leaf.start))
         return octets[leaf.start : leaf.end]
-    content, whole = transfer_decoded(octets, leaf.start, leaf.end, encoding)
-    if not whole:
-        defects.append(Defect(DefectCode.TRANSFER_ENCODING_DAMAGED, encoding, leaf.start))
-    return content
+    return content_of(octets, leaf, defects)
 
 
 def _parts(
@@ -417,7 +409,7 @@ def _compare(octets: "Octets", original: Part, subject: str | None, message_id: 
     start = first.start(1)
     inner, body, complete = scan(octets, start, end, _INNER)
     if not complete and body < end:
-        defects.append(Defect(DefectCode.ORIGINAL_HEADER_TOO_LARGE, _BLOCK_LIMITS, offset))
+        defects.append(Defect(DefectCode.ORIGINAL_HEADER_TOO_LARGE, BLOCK_LIMITS, offset))
     content_type = inner.get(b"content-type", b"").lower()
     if b"multipart/mixed" in content_type:
         if (_MARKER_WORD.search(octets, start, body) or _MARKER_WORD_LOWER.search(octets, start, body)) and marked(

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from exjournal._wire import names
-from exjournal._wire.headers import decode, fields, scan, unfold
+from exjournal._wire.headers import BLOCK_LIMITS, decode, fields, scan, unfold
 from exjournal._wire.message import lead_in, message_id_of
-from exjournal._wire.multipart import DECODED_ENCODINGS, Leaf, declared, transfer_decoded
+from exjournal._wire.multipart import DECODED_ENCODINGS, Leaf, declared
 from exjournal._wire.octets import in_place
-from exjournal._wire.parts import leaves_of
+from exjournal._wire.parts import content_of, leaves_of
 from exjournal.errors import Defect, DefectCode, ParseError
 from exjournal.markers import OUTER, marked
 from exjournal.models import ParsedReport
@@ -99,7 +99,7 @@ def _unwrap(octets: "Octets", begin: int, end: int, depth: int) -> Undeliverable
     if info.media_type != "multipart/report" and marked(outer)[0] is not None:
         return Undeliverable(octets[begin:end], message_id_of(outer.get(b"message-id", b"")), (), ())
     if not complete and body < end:
-        raise ParseError(DefectCode.HEADER_TOO_LARGE, "", body)
+        raise ParseError(DefectCode.HEADER_TOO_LARGE, BLOCK_LIMITS, body)
     if info.family != "multipart":
         if depth:
             raise _no_report(begin)
@@ -113,7 +113,7 @@ def _unwrap(octets: "Octets", begin: int, end: int, depth: int) -> Undeliverable
     status: list[DeliveryStatus] = []
     room = STATUS_LIMIT
     for leaf in told:
-        content = _content(octets, leaf, defects)
+        content = content_of(octets, leaf, defects)
         if len(content) > room:
             defects.append(Defect(DefectCode.STATUS_TOO_LARGE, f"more than {STATUS_LIMIT} octets", leaf.start))
         status += _statuses(content[:room])
@@ -139,7 +139,7 @@ def _inside(octets: "Octets", leaves: list[Leaf], depth: int, defects: list[Defe
         try:
             if leaf.info.encoding not in DECODED_ENCODINGS:
                 return _unwrap(octets, leaf.start, leaf.end, depth + 1)
-            content = _content(octets, leaf, defects)
+            content = content_of(octets, leaf, defects)
             inside = _unwrap(content, 0, len(content), depth + 1)
         except ParseError as error:
             offset = leaf.start if leaf.info.encoding in DECODED_ENCODINGS else error.offset
@@ -154,20 +154,11 @@ def _inside(octets: "Octets", leaves: list[Leaf], depth: int, defects: list[Defe
     return None
 
 
-def _content(octets: "Octets", leaf: Leaf, defects: list[Defect]) -> bytes:
-    if leaf.info.encoding not in DECODED_ENCODINGS:
-        return octets[leaf.start : leaf.end]
-    content, whole = transfer_decoded(octets, leaf.start, leaf.end, leaf.info.encoding)
-    if not whole:
-        defects.append(Defect(DefectCode.TRANSFER_ENCODING_DAMAGED, leaf.info.encoding, leaf.start))
-    return content
-
-
 def _header_only(octets: "Octets", leaves: list[Leaf], defects: list[Defect]) -> Undeliverable | None:
     """What a bounce tells that carries the header of a report and nothing else of it (RFC 6522 section 4)."""
     for leaf in leaves:
         if leaf.info.media_type in _HEADERS_ONLY:
-            header = _content(octets, leaf, defects)
+            header = content_of(octets, leaf, defects)
             found, _, _ = scan(header, lead_in(header)[-1], len(header), OUTER)
             report_id = message_id_of(found.get(b"message-id", b""))
             # Some servers return but a few fields: the id is that of a report as well.

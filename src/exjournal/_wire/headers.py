@@ -24,6 +24,10 @@ HEADER_LINE_LIMIT: Final = 20_000
 _UNCOUNTED: Final = 64 << 10
 # Fields of wanted names in one block: a message has each once, or a few times.
 FIELD_LIMIT: Final = 1000
+# What stands in an error about a block that is beyond them.
+BLOCK_LIMITS: Final = (
+    f"more than {HEADER_LIMIT} octets, {HEADER_LINE_LIMIT} lines, or {FIELD_LIMIT} fields of the names looked for"
+)
 # Octets in a line without its CRLF (RFC 5322 section 2.1.1).
 LINE_LIMIT: Final = 998
 
@@ -105,7 +109,7 @@ def scan(data: "Octets", start: int, end: int, pattern: FieldPattern, /, *, span
 _MANY_LINES = re.compile(rb"(?:[^\n]*+\n){%d}" % HEADER_LINE_LIMIT)
 
 
-class FieldsPattern(NamedTuple):
+class SpanPattern(NamedTuple):
     """Compiled once for a set of names of which every field is wanted, wherever it stands in its block."""
 
     inside: re.Pattern[bytes]
@@ -113,16 +117,16 @@ class FieldsPattern(NamedTuple):
 
 
 @lru_cache(maxsize=64)
-def fields_pattern(names: tuple[str, ...], /) -> FieldsPattern:
+def span_pattern(names: tuple[str, ...], /) -> SpanPattern:
     """Names are literal and without letter case; one that ends in * is a prefix."""
     wanted = "|".join([re.escape(name.removesuffix("*")) + "[!-9;-~]*+" * name.endswith("*") for name in names])
     # No name at all matches nothing.
     field = rf"(?:{wanted or '(?!)'})[ \t]*+:[^\n]*+(?:\n[ \t][^\n]*+)*+".encode("ascii")
-    return FieldsPattern(re.compile(rb"\n(?:(\r?\n)|(?i:%b))" % field), re.compile(field, re.IGNORECASE))
+    return SpanPattern(re.compile(rb"\n(?:(\r?\n)|(?i:%b))" % field), re.compile(field, re.IGNORECASE))
 
 
 def field_spans(
-    data: "Octets", start: int, end: int, pattern: FieldsPattern, /, *, span: int = 0
+    data: "Octets", start: int, end: int, pattern: SpanPattern, /, *, span: int = 0
 ) -> tuple[list[Span], int, bool]:
     """Where each wanted field lies, with its folds and its line end; where the body begins; whether the block ended.
 
@@ -149,6 +153,17 @@ def field_spans(
         return spans, limit, limit == end
     lines = _MANY_LINES.match(data, start, start + HEADER_LIMIT)
     return field_spans(data, start, end, pattern, span=HEADER_LIMIT if lines is None else lines.end() - start)
+
+
+def without(data: "Octets", spans: list[Span], start: int = 0, /) -> list[memoryview]:
+    """The data from `start` in pieces, without the spans; views, to be joined in one copy."""
+    view = memoryview(data)
+    pieces = []
+    for begin, end in spans:
+        pieces.append(view[start:begin])
+        start = end
+    pieces.append(view[start:])
+    return pieces
 
 
 def value_offset(data: "Octets", start: int, end: int, name: bytes, /) -> int:

@@ -22,7 +22,9 @@ _LOOK_ALIKES: Final = 100
 # Octets. A part header block that is longer than this is not worth keeping.
 HEADER_KEPT: Final = 512
 # Octets of a part header block that are looked at: its few fields stand at the top.
-_LOOKED_AT: Final = 16 << 10
+PART_HEADER_LIMIT: Final = 16 << 10
+# Octets of content that are looked at before it is decoded.
+_GLANCE: Final = 16 << 10
 
 
 # What nearly every report declares, worth a pattern of its own.
@@ -68,7 +70,7 @@ _PARAMETER_LIMIT: Final = 8
 
 def part_info(block: bytes, /) -> PartInfo:
     """Read a part header block; the blocks of reports are few and short, so the answers are kept."""
-    return kept_info(block) if len(block) <= HEADER_KEPT else _info(block[:_LOOKED_AT])
+    return kept_info(block) if len(block) <= HEADER_KEPT else _info(block[:PART_HEADER_LIMIT])
 
 
 def _info(block: bytes, /) -> PartInfo:
@@ -273,7 +275,7 @@ def transfer_decoded(data: "Octets", start: int, end: int, encoding: str, /) -> 
     raw = data[start:end]
     if encoding == "quoted-printable":
         return binascii.a2b_qp(raw), True
-    if _NOT_CODED.search(raw, 0, _LOOKED_AT) is None:
+    if _NOT_CODED.search(raw, 0, _GLANCE) is None:
         try:
             return binascii.a2b_base64(raw.translate(None, b"\r\n \t"), strict_mode=True), True
         except binascii.Error:

@@ -4,6 +4,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from exjournal._wire.multipart import (
+    DECODED_ENCODINGS,
     PART_LIMIT,
     Body,
     Leaf,
@@ -12,6 +13,7 @@ from exjournal._wire.multipart import (
     body_spans,
     leaf_at,
     part_info,
+    transfer_decoded,
 )
 from exjournal.errors import Defect, DefectCode, ParseError
 
@@ -47,6 +49,17 @@ def leaves_of(
     except TooManyParts as beyond:
         raise ParseError(DefectCode.TOO_MANY_PARTS, f"more than {PART_LIMIT}", beyond.args[0]) from None
     return leaves
+
+
+def content_of(data: "Octets", leaf: Leaf, defects: list[Defect], /) -> bytes:
+    """The octets of a leaf behind base64 or quoted-printable, or as they stand; what is damaged is told."""
+    encoding = leaf.info.encoding
+    if encoding not in DECODED_ENCODINGS:
+        return data[leaf.start : leaf.end]
+    content, whole = transfer_decoded(data, leaf.start, leaf.end, encoding)
+    if not whole:
+        defects.append(Defect(DefectCode.TRANSFER_ENCODING_DAMAGED, encoding, leaf.start))
+    return content
 
 
 def _collect(data: "Octets", body: Body, depth: int, leaves: list[Leaf], defects: list[Defect]) -> None:
