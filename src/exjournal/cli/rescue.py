@@ -1,0 +1,165 @@
+"""`unwrap --undeliverable`: the reports inside bounces, written out so that they can be sent again.
+
+It stands beside the verb `unwrap`, which hands its files over: a report that bounced is named for its id, is never written over
+another, and is counted in a summary of which journal mailbox refused how many and why.
+"""
+
+import argparse
+import contextlib
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from exjournal import DefectCode, ParseError, Undeliverable, parse_report, unwrap_undeliverable
+from exjournal.cli.output import FINE, FOUND, UNREADABLE, put, put_line, read, say, shown, told, unreadable, write
+
+
+def rescue(options: argparse.Namespace) -> int:
+    """Write the reports out of bounces, and tell how many there were, and which journal mailbox refused them and why."""
+    folder = None if options.out == "-" else _Folder(Path(options.out))
+    ends: Counter[str] = Counter()
+    refused: dict[tuple[str, str, str], Counter[str]] = {}
+    status = FINE
+    try:
+        for name in options.files:
+            try:
+                found = unwrap_undeliverable(read(name))
+            except OSError as error:
+                status = max(status, told(name, error))
+                ends["unreadable"] += 1
+                continue
+            except ParseError as error:
+                status = max(status, told(name, error))
+                ends["without a report"] += 1
+                continue
+            refusals = {
+                (one.recipient or one.original_recipient or "?", one.action, one.status, one.diagnostic)
+                for one in found.status
+            }
+            for mailbox, action, code, answer in refusals:
+                refused.setdefault((mailbox, action, code), Counter())[answer] += 1
+            for warning in _warnings(found):
+                say(f"{name}: {warning}")
+                status = max(status, FOUND)
+            if found.report is None:
+                ends["with a header only"] += 1
+            elif folder is None:
+                put(found.report)
+                ends["written"] += 1
+            else:
+                result, end = folder.add(name, _file_name(found.report_id), found.report)
+                status = max(status, result)
+                ends[end] += 1
+    finally:
+        # After an interrupt as well: what was written so far is written.
+        for line in _summary(len(options.files), ends, refused):
+            if folder is None:
+                say(line)
+            else:
+                put_line(shown(line))
+    return status
+
+
+def _warnings(found: Undeliverable) -> Iterator[str]:
+    """What the one who sends a report again should know before."""
+    if found.report is None:
+        yield f"holds only the header of {f'the report {found.report_id}' if found.report_id else 'a report without an id'}"
+        return
+    truncated = any(defect.code is DefectCode.PERHAPS_TRUNCATED for defect in found.defects)
+    yield from (
+        f"{defect.code} at offset {defect.offset}"
+        for defect in found.defects
+        if defect.code is not DefectCode.PERHAPS_TRUNCATED
+    )
+    try:
+        truncated |= any(defect.code is DefectCode.PERHAPS_TRUNCATED for defect in parse_report(found.report).defects)
+    except ParseError as error:
+        yield f"the report inside does not parse: {error}"
+    if truncated:
+        yield "the report inside is perhaps truncated"
+    if found.status and not any(one.action in ("failed", "") for one in found.status):
+        yield "the report is not refused (yet): sent again it may arrive twice"
+
+
+class _Folder:
+    """A folder of rescued reports: none replaces another, and the same bytes are there once."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        # The digests of the files of each name, as far as they were looked at: NAME.eml, NAME-2.eml, and so on.
+        self._known: dict[str, list[str]] = {}
+
+    def add(self, source: str, name: str, data: bytes) -> tuple[int, str]:
+        """Write a report under the first free of its names; the exit status that it makes, and how it ended."""
+        digest = hashlib.sha256(data).hexdigest()
+        known = self._known.setdefault(name, [])
+        if digest in known:
+            return FINE, "there already"
+        try:
+            self._path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            return unreadable(str(self._path), error), "not written"
+        while True:
+            number = len(known) + 1
+            target = self._path / (f"{name}.eml" if number == 1 else f"{name}-{number}.eml")
+            try:
+                target.touch(exist_ok=False)  # one step, so that of two writers one is refused
+            except FileExistsError:
+                try:
+                    # What is no file has a name as well, and no bytes.
+                    known.append(hashlib.sha256(target.read_bytes()).hexdigest() if target.is_file() else "")
+                except OSError as error:
+                    return unreadable(str(target), error), "not written"
+                if known[-1] == digest:
+                    return FINE, "there already"
+                continue
+            except OSError as error:
+                return unreadable(str(target), error), "not written"
+            status = UNREADABLE
+            try:
+                status = write(target, data, force=True)
+            finally:
+                if status != FINE:
+                    with contextlib.suppress(OSError):
+                        target.unlink()
+            if status != FINE:
+                return status, "not written"
+            if any(known):
+                say(f"{source}: is written to {target}, as another report has the same id")
+            known.append(digest)
+            return FINE, "written"
+
+
+# Characters of a file's name: every file system takes so many, with a number and an extension behind them.
+_NAME_LIMIT: Final = 150
+
+
+def _file_name(report_id: str) -> str:
+    """A report's id as the name of a file: with nothing in it that leads elsewhere, is hidden, or reads like an option."""
+    name = re.sub(r"[^A-Za-z0-9@._-]", "_", report_id.strip("<>"))[:_NAME_LIMIT].strip("._-")
+    return name or "report-without-id"
+
+
+# Lines of a summary, and characters of a server's answer.
+_REFUSAL_LIMIT: Final = 100
+_ANSWER_LIMIT: Final = 200
+
+
+def _summary(count: int, ends: Counter[str], refused: dict[tuple[str, str, str], Counter[str]]) -> Iterator[str]:
+    """How the bounces ended; then a line for each mailbox, action and code: how many times, and one of the answers."""
+    counted = ", ".join([f"{number} {end}" for end, number in ends.items()])
+    if count > 1:
+        yield f"{count} bounces: {counted or 'none read'}"
+    ordered = sorted(refused.items(), key=lambda item: (-item[1].total(), item[0]))
+    for (mailbox, action, code), answers in ordered[:_REFUSAL_LIMIT]:
+        answer = min(answers, key=lambda one: (-answers[one], one))
+        if len(answer) > _ANSWER_LIMIT:
+            answer = answer[:_ANSWER_LIMIT] + "…"
+        others = f"(one of {len(answers)} answers)" if len(answers) > 1 else ""
+        words = (f"{answers.total():>6}", mailbox[:_ANSWER_LIMIT], action, code, answer, others)
+        yield "  ".join([word for word in words if word])
+    if len(ordered) > _REFUSAL_LIMIT:
+        yield f"and {len(ordered) - _REFUSAL_LIMIT} more mailboxes and codes"
