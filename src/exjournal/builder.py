@@ -18,10 +18,11 @@ from exjournal._wire.message import Facts, facts, skip_from_line
 from exjournal._wire.octets import find, in_place
 from exjournal.addresses import mailbox_key, same_mailbox
 from exjournal.copies import write_copy
-from exjournal.errors import BuildError
+from exjournal.errors import BuildError, InvalidValue
 from exjournal.models import COPIES, Envelope, JournalReport, Recipient, ReportFormat, Role
 from exjournal.report_text import REPORT_TEXT_LIMIT, write_report_text
 from exjournal.report_text_2003 import html_twin, write_report_text_2003
+from exjournal.seals import known_secrets, seal_field
 
 if TYPE_CHECKING:
     from exjournal._wire.octets import Data
@@ -111,6 +112,7 @@ def build_report(
     internal: bool = False,
     correct_marker: bool = False,
     bcc_all: bool = False,
+    secret: bytes | None = None,
 ) -> bytes:
     """The bytes of a journal report, with the original in it byte for byte.
 
@@ -120,7 +122,8 @@ def build_report(
     `report_id` keeps its angle brackets; without it the id follows from the report and a digest of the original, so that a
     retry has the same one. ENVELOPE alone has `internal`, which writes the marker and the property of a report that stays in
     an organisation's transport, and `decrypted`, the readable copy of a rights-protected original. ENVELOPE_2003 alone has
-    `correct_marker`: Exchange 2003 misspelt its marker, and so does this without it.
+    `correct_marker`: Exchange 2003 misspelt its marker, and so does this without it. With `secret`, at least 16 octets, both
+    bear a seal, by which `verify_seal` and `decide` know the report again.
 
     BCC and MESSAGE_ONLY are the original itself, without its Bcc field or with one that names the recipients that its To and Cc
     do not name, or with `bcc_all` every recipient. Of the arguments above they take none into account, and MESSAGE_ONLY none
@@ -130,6 +133,8 @@ def build_report(
 
     Raises BuildError, whose `.field` names the argument.
     """
+    if secret is not None:
+        secret = _known_secret(secret, format)
     if internal or correct_marker or bcc_all or decrypted is not None:
         for name, is_given, only in (
             ("internal", internal, ReportFormat.ENVELOPE),
@@ -154,10 +159,8 @@ def build_report(
     if domain is None:
         if not is_2003:
             raise BuildError("domain", "is required: the domain of the system sender")
-    elif not _is_domain(domain):
-        raise BuildError(
-            "domain", "is no domain name in ASCII letters (an internationalised one goes in as its A-label)"
-        )
+    elif (problem := domain_problem(domain)) is not None:
+        raise BuildError("domain", problem)
     if report_id is not None and _REPORT_ID.fullmatch(report_id) is None:
         raise BuildError("report_id", "is no Message-ID in angle brackets")
     if decrypted is not None and original is None:
@@ -196,13 +199,26 @@ def build_report(
         pieces.append(b"\r\n")
         pieces.append(message)
     pieces.append(b"\r\n--%b--\r\n" % boundary)
-    return b"".join(pieces)
+    data = b"".join(pieces)
+    return data if secret is None else seal_field(data, secret) + data
+
+
+def _known_secret(secret: bytes, format: ReportFormat) -> bytes:
+    if format in COPIES:
+        raise BuildError("secret", "belongs to the envelope formats: a copy is the original itself, and bears no seal")
+    try:
+        (known,) = known_secrets((secret,))
+    except InvalidValue as error:
+        raise BuildError("secret", error.reason) from None
+    return known
 
 
 @lru_cache(maxsize=64)
-def _is_domain(domain: str) -> bool:
-    """Whether mail can come from there; a writer asks for one domain again and again."""
-    return len(domain) <= _DOMAIN_LIMIT and _DOMAIN.fullmatch(domain) is not None
+def domain_problem(domain: str, /) -> str | None:
+    """Why mail cannot come from a domain, or None; a writer asks for one domain again and again."""
+    if len(domain) <= _DOMAIN_LIMIT and _DOMAIN.fullmatch(domain) is not None:
+        return None
+    return "is no domain name in ASCII letters (an internationalised one goes in as its A-label)"
 
 
 def _derived_id(text: str, report: JournalReport, messages: list[bytes], domain: str, kind: str) -> str:

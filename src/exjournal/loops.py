@@ -1,22 +1,46 @@
-"""Header fields that tell a server what was journaled already, and the way to take them out.
+"""Header fields that tell what was journaled already: how they are recognised, written, and taken out.
 
-A message that is restored from its report still bears what the servers of its first journey stamped on it: markers for which a
-server refuses it, and facts of an organisation that are nobody else's business.
+A report marker, a processed stamp or a count of hops is what some server wrote, or what a stranger wrote to look like one. What
+is found is told with the header that convinced, and with whether a stranger could have written it; `rules` decides what of it
+counts. The stamp of this library counts everywhere, as it is sealed with a secret. And a message that is restored from its
+report still bears what the servers of its first journey stamped on it: markers for which a server refuses it, and facts of an
+organisation that are nobody else's business.
 """
 
+import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exjournal._wire import names
-from exjournal._wire.headers import BLOCK_LIMITS, SpanPattern, field_spans, span_pattern, without
+from exjournal._wire.headers import (
+    BLOCK_LIMITS,
+    SpanPattern,
+    field_spans,
+    scan,
+    span_pattern,
+    without,
+)
 from exjournal._wire.message import lead_in
+from exjournal._wire.multipart import DECODED_ENCODINGS, declared
 from exjournal._wire.octets import in_place
+from exjournal._wire.parts import content_of, leaves_of
 from exjournal.errors import DefectCode, InvalidValue, ParseError
-from exjournal.markers import MARKERS
+from exjournal.kinds import MessageKind, kind_of
+from exjournal.markers import MARKERS, OUTER, marked
+from exjournal.seals import Seal, known_secrets, seal_of
+from exjournal.stamps import Stamps, verified_stamps
+from exjournal.undeliverable import unwrap_undeliverable
 
 if TYPE_CHECKING:
-    from exjournal._wire.headers import Span
+    from exjournal._wire.headers import Fields, Span
     from exjournal._wire.octets import Data, Octets
+
+# Received fields: a message that passed so many servers is in a loop (RFC 5321 section 6.3 names the number).
+HOP_LIMIT: Final = 100
+# Reports about reports: a second server may journal the report of a first one, a fifth one is a loop.
+REPORT_NESTING_LIMIT: Final = 5
 
 # What a header firewall takes off mail from outside: none of it is a stranger's to write.
 ORGANIZATION_HEADERS: Final[tuple[str, ...]] = (
@@ -65,3 +89,153 @@ def _pattern(names: tuple[str, ...]) -> SpanPattern:
         if ":" in letters or not letters.isascii() or not letters.isprintable() or " " in letters or not letters:
             raise InvalidValue("names", "holds what is no name of a header field")
     return span_pattern(names)
+
+
+class LoopReason(StrEnum):
+    """What tells that a message was journaled already, is journal mail itself, or goes round in circles."""
+
+    SEAL = "seal"
+    STAMP = "stamp"
+    REPORT = "report"
+    BOUNCED_REPORT = "bounced-report"
+    PROCESSED = "processed"
+    NESTING_LIMIT = "nesting-limit"
+    HOP_LIMIT = "hop-limit"
+    HEADER_TOO_LARGE = "header-too-large"
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """What convinced: the reason, the name of the header as written, and whether a stranger could have written it.
+
+    Only a seal or stamp that a secret verified is not forgeable; one that none verified is told as forgeable.
+    """
+
+    reason: LoopReason
+    header: str
+    forgeable: bool
+
+
+def detect_loop(message: "Data", /, *, secrets: Iterable[bytes] = ()) -> Loop | None:
+    """Why a message should not be journaled once more, or None: the strongest reason that its header names.
+
+    In this order: a seal or stamp of our own that one of the secrets verifies; a header block that is too large to be looked
+    at, `REPORT_NESTING_LIMIT` reports inside reports, `HOP_LIMIT` Received fields; a report marker of any format; a bounce of a
+    report; a seal or stamp that no secret verifies; Exchange's processed stamp in any spelling.
+
+    A forgeable answer is what anybody can write, and worth something only over a trusted path. Raises InvalidValue for secrets
+    that are none.
+    """
+    return next(iter(look(in_place(message, "a message"), known_secrets(secrets)).loops), None)
+
+
+class Look(NamedTuple):
+    """What the header block says of journaling: the reasons found, the strongest first; verified stamps; the fields seen."""
+
+    loops: tuple[Loop, ...]
+    stamps: Stamps
+    # Every value of each field that was looked for, by its name in lower case.
+    fields: dict[bytes, list[bytes]]
+
+
+_LOOKED_FOR = span_pattern(
+    (
+        *MARKERS,
+        *names.PROCESSED,
+        names.SEAL,
+        names.STAMP,
+        "Received",
+        "From",
+        "Sender",
+        "Content-Type",
+        "Content-Class",
+        "X-Failed-Recipients",
+    )
+)
+_SEAL: Final = names.SEAL.lower().encode()
+_STAMP: Final = names.STAMP.lower().encode()
+_PROCESSED: Final = {name.lower().encode(): name for name in names.PROCESSED}
+_MULTIPART_REPORT = re.compile(rb"\s*multipart/report\b", re.IGNORECASE)
+
+
+def look(octets: "Octets", secrets: tuple[bytes, ...], /) -> Look:
+    """Look at a header block once, for everything that journaling is decided by."""
+    start, end = lead_in(octets)[-1], len(octets)
+    spans, body, complete = field_spans(octets, start, end, _LOOKED_FOR)
+    found: dict[bytes, list[bytes]] = {}
+    written: dict[bytes, str] = {}
+    for begin, behind in spans:
+        name, _, value = octets[begin:behind].partition(b":")
+        name = name.rstrip()
+        lowered = name.lower()
+        found.setdefault(lowered, []).append(value)
+        written.setdefault(lowered, name.decode("ascii"))
+    first: Fields = {name: values[0] for name, values in found.items()}
+    sure: list[Loop] = []
+    limits: list[Loop] = []
+    told: list[Loop] = []
+    doubtful: list[Loop] = []
+    if _SEAL in found:
+        verified = seal_of(octets, secrets) is Seal.VALID
+        (sure if verified else doubtful).append(Loop(LoopReason.SEAL, written[_SEAL], not verified))
+    stamps = Stamps()
+    if _STAMP in found:
+        stamps = verified_stamps(octets, found[_STAMP], secrets)
+        verified = bool(stamps.verified)
+        (sure if verified else doubtful).append(Loop(LoopReason.STAMP, written[_STAMP], not verified))
+    if not complete and body < end:
+        limits.append(Loop(LoopReason.HEADER_TOO_LARGE, "", forgeable=True))
+    is_multipart_report = _MULTIPART_REPORT.match(first.get(b"content-type", b"")) is not None
+    format_, marker = marked(first)
+    if format_ is not None and not is_multipart_report:
+        told.append(Loop(LoopReason.REPORT, written[marker.lower().encode()], forgeable=True))
+        if _nested(octets, start, end) >= REPORT_NESTING_LIMIT:
+            limits.append(Loop(LoopReason.NESTING_LIMIT, written[marker.lower().encode()], forgeable=True))
+    elif is_multipart_report or _is_bounce(first):
+        inside = _bounced(octets)
+        if inside is not None:
+            told.append(Loop(LoopReason.BOUNCED_REPORT, inside, forgeable=True))
+    if len(found.get(b"received", ())) >= HOP_LIMIT:
+        limits.append(Loop(LoopReason.HOP_LIMIT, written[b"received"], forgeable=True))
+    doubtful += [Loop(LoopReason.PROCESSED, written[name], forgeable=True) for name in _PROCESSED if name in found]
+    return Look((*sure, *limits, *told, *doubtful), stamps, found)
+
+
+def _is_bounce(first: "Fields") -> bool:
+    kind = kind_of(first.get(b"content-type", b""), first.get(b"content-class", b""))
+    return kind is MessageKind.DELIVERY_STATUS or b"x-failed-recipients" in first
+
+
+def _bounced(octets: "Octets") -> str | None:
+    """The marker of the report inside a bounce, "Message-ID" where the bounce holds only a header; None where there is none."""
+    try:
+        found = unwrap_undeliverable(octets)
+    except ParseError:
+        return None
+    if found.report is None:
+        return "Message-ID"
+    fields, _, _ = scan(found.report, lead_in(found.report)[-1], len(found.report), OUTER)
+    return marked(fields)[1]
+
+
+def _nested(octets: "Octets", start: int, end: int) -> int:
+    """How many reports there are inside one another, the outermost one included; counted up to the limit."""
+    for level in range(REPORT_NESTING_LIMIT):
+        fields, body, _ = scan(octets, start, end, OUTER)
+        info = declared(fields.get(b"content-type", b""))
+        if marked(fields)[0] is None or info.media_type == "multipart/report":
+            return level
+        try:
+            leaves = leaves_of(octets, start, body, end, info, []) if info.family == "multipart" else []
+        except ParseError:
+            return level + 1
+        original = next((leaf for leaf in leaves if leaf.info.family == "message"), None)
+        if original is None:
+            return level + 1
+        if original.info.encoding in DECODED_ENCODINGS:
+            octets = content_of(octets, original, [])
+            start, end = 0, len(octets)
+        else:
+            start, end = original.start, original.end
+        start = lead_in(octets, start, end)[-1]
+    return REPORT_NESTING_LIMIT

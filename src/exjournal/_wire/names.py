@@ -31,6 +31,9 @@ TRANSPORT_PROPERTIES: Final = "X-MS-Exchange-Organization-Transport-Properties"
 
 # Our own: MAIL FROM of the original, which the report text does not carry.
 ENVELOPE_SENDER: Final = "X-ExJournal-Envelope-Sender"
+# Our own: what proves that a report is unaltered, and what a message was journaled for already.
+SEAL: Final = "X-ExJournal-Seal"
+STAMP: Final = "X-ExJournal-Stamp"
 
 # The report text of Exchange 2007 and later (MS-XJRNL 2.1.1): label as written.
 SENDER: Final = "Sender"

@@ -24,6 +24,7 @@ from exjournal import (
     report_for,
 )
 from exjournal.cli.output import FINE, put, read, unreadable, usage, write
+from exjournal.cli.secrets import add_secret_files, secrets_of
 
 _EXPLICIT_ENVELOPE: Final = """\
 Send the report only with an explicit SMTP envelope: RCPT TO the journal mailbox, MAIL FROM the
@@ -78,6 +79,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         "--correct-marker", action="store_true", help="spell the marker of envelope-2003 right; Exchange 2003 did not"
     )
     option("--bcc-all", action="store_true", help="name every recipient in the Bcc field of the bcc format")
+    add_secret_files(parser, "by the first of which the report is sealed")
     option("--report-id", metavar="ID", help="the report's own Message-ID, in angle brackets; derived without it")
     option("--date", metavar="ISO", help="when the report was made, with a time zone; now without it")
     option("--out", default="-", metavar="FILE", help="where the report goes; standard output without it, or for -")
@@ -110,6 +112,9 @@ def _build(options: argparse.Namespace) -> int:
         except OSError as error:
             return unreadable(name, error)
     original, decrypted = contents
+    secrets = secrets_of(options)
+    if isinstance(secrets, int):
+        return secrets
     if envelope is None:
         report = JournalReport(sender=sender, recipients=())
     else:
@@ -129,6 +134,7 @@ def _build(options: argparse.Namespace) -> int:
             internal=options.internal,
             correct_marker=options.correct_marker,
             bcc_all=options.bcc_all,
+            secret=secrets[0] if secrets else None,
         )
     except BuildError as error:
         return usage(str(error))

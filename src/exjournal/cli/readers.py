@@ -9,8 +9,18 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
-from exjournal import Evidence, ParsedReport, ParseError, Recipient, ReportFormat, parse_report
+from exjournal import (
+    Evidence,
+    ParsedReport,
+    ParseError,
+    Recipient,
+    ReportFormat,
+    Seal,
+    parse_report,
+    verify_seal,
+)
 from exjournal.cli.output import FINE, FOUND, put_line, read, shown, told
+from exjournal.cli.secrets import add_secret_files, secrets_of
 
 
 def add_parse(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -23,6 +33,7 @@ def add_check(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     """Add the verb `check` to the command."""
     parser = add_reader(verbs, "check", _check, "tell whether files are reports, and what is odd about them")
     parser.add_argument("--json", action="store_true", help="one JSON object a line for each file")
+    add_secret_files(parser, "by which the seals of the reports are verified")
 
 
 def add_reader(
@@ -43,19 +54,21 @@ def add_reader(
     return parser
 
 
-def reports(options: argparse.Namespace) -> Iterator[tuple[str, ParsedReport | ParseError | OSError]]:
-    """Each named file with the report in it, or with what was wrong."""
+def reports(options: argparse.Namespace) -> Iterator[tuple[str, ParsedReport | ParseError | OSError, bytes]]:
+    """Each named file with the report in it, or with what was wrong, and with its octets."""
     format_ = None if options.format is None else ReportFormat(options.format)
     for name in options.files:
+        data = b""
         try:
-            yield name, parse_report(read(name), format=format_)
+            data = read(name)
+            yield name, parse_report(data, format=format_), data
         except (ParseError, OSError) as error:
-            yield name, error
+            yield name, error, data
 
 
 def _parse(options: argparse.Namespace) -> int:
     status = FINE
-    for name, found in reports(options):
+    for name, found, _ in reports(options):
         if isinstance(found, ParsedReport):
             put_line(_json(name, found) if options.json else _view(name, found))
         else:
@@ -65,7 +78,10 @@ def _parse(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     status = FINE
-    for name, found in reports(options):
+    secrets = secrets_of(options)
+    if isinstance(secrets, int):
+        return secrets
+    for name, found, data in reports(options):
         if isinstance(found, OSError):
             status = max(status, told(name, found))
             continue
@@ -78,6 +94,12 @@ def _check(options: argparse.Namespace) -> int:
             result["defects"] = dict(sorted(codes.items()))
             oddities = ", ".join(code if count == 1 else f"{code} ({count})" for code, count in sorted(codes.items()))
             line = f"{shown(name)}: report, {found.format}, {found.marker}: {oddities or 'no defects'}"
+            if secrets:
+                seal = verify_seal(data, secrets=secrets)
+                result["seal"] = str(seal)
+                line += f", seal {seal}"
+                if seal is not Seal.VALID:
+                    status = max(status, FOUND)
         if isinstance(found, ParseError) or found.defects:
             status = max(status, FOUND)
         put_line(json.dumps(result) if options.json else line)

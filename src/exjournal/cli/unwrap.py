@@ -43,7 +43,7 @@ def _unwrap(options: argparse.Namespace) -> int:
     folder = Path(options.out)
     written: set[Path] = set()
     status = FINE
-    for name, found in reports(options):
+    for name, found, _ in reports(options):
         if not isinstance(found, ParsedReport):
             status = max(status, told(name, found))
             continue

@@ -1,0 +1,216 @@
+"""The journaling agent: the whole line from a message to the journal reports on it, as a gateway calls it.
+
+The agent decides, builds and stamps, and does nothing else: what it returns is for the caller to send, and the message is for
+the caller to pass on, after every delivery was accepted.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from exjournal._wire import names
+from exjournal._wire.headers import field_pattern, first_line_is_field, scan
+from exjournal._wire.message import lead_in
+from exjournal._wire.multipart import DECODED_ENCODINGS, declared
+from exjournal._wire.octets import in_place
+from exjournal.builder import build_report, domain_problem, report_for
+from exjournal.decisions import Decision, Hold, HoldReason, PlannedReport, decide
+from exjournal.errors import BuildError, InvalidValue
+from exjournal.models import COPIES, Envelope
+from exjournal.rules import RuleSet
+from exjournal.seals import known_secrets
+from exjournal.stamps import stamp_value
+
+if TYPE_CHECKING:
+    from exjournal._wire.octets import Data, Octets
+
+# What Exchange writes into its processed stamp.
+_PROCESSED_VALUE: Final = "Journal Agent"
+
+
+class Body(StrEnum):
+    """What a content needs of the server that takes it: the BODY parameter of MAIL FROM (RFC 6152, RFC 3030)."""
+
+    SEVEN_BIT = "7BIT"
+    EIGHT_BIT_MIME = "8BITMIME"
+    BINARY_MIME = "BINARYMIME"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A journal report on its way: the SMTP envelope, the content, and what the transport must be able to do.
+
+    `mail_from` is the alternate journaling mailbox, "" for the null sender; `rcpt_to` the journal mailbox. `smtputf8` is True
+    where an address or a header field is more than ASCII (RFC 6531). `size` are the octets that the receiver counts, with the
+    growth of what must be sent as base64; `too_large` is True where that is more than the limit that the agent was given.
+    """
+
+    mail_from: str
+    rcpt_to: str
+    content: bytes = field(repr=False)
+    body: Body
+    smtputf8: bool
+    size: int
+    too_large: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """What to do with a message: send each of the deliveries, then pass the message on with the header fields before it.
+
+    With `hold` the message must not be passed on: the caller defers it or rejects it. Then there is nothing to send. A value of
+    `header_fields` may have line ends in it, each followed by a tab (RFC 5322 section 2.2.3).
+    """
+
+    decision: Decision
+    deliveries: tuple[Delivery, ...]
+    header_fields: tuple[tuple[str, str], ...]
+    hold: Hold | None
+    _original: bytes = field(repr=False)
+
+    def message(self) -> bytes:
+        """The message with the header fields before its own, every other byte as it was."""
+        if not self.header_fields:
+            return self._original
+        original = self._original
+        mark, blank, start = lead_in(original)
+        if blank > mark:
+            start = mark  # blank lines end a header block with nothing in it
+        line_end = original.find(b"\n", start)
+        is_lf = line_end >= 0 and original[line_end - 1 : line_end] != b"\r"
+        text = "".join([f"{name}: {value}\r\n" for name, value in self.header_fields])
+        if start < len(original) and not first_line_is_field(original, start, len(original)) and blank == mark:
+            text += "\r\n"  # a body without a header: its first line must not become one
+        fields = (text.replace("\r\n", "\n") if is_lf else text).encode("ascii")
+        return b"".join([original[:start], fields, original[start:]])
+
+
+@dataclass(frozen=True, slots=True)
+class JournalAgent:
+    """Rules, the domain of the system sender and the secrets, ready to process messages, from any number of threads.
+
+    `domain` is the organisation's default domain. `secrets` seal reports and stamp messages, the first one signs; without any
+    there is no stamp, and every pass journals again. Reports that cannot be delivered go back to the alternate mailbox of the
+    organisation; where it has none, `hold_undeliverable=True` says that the caller keeps every report until it is delivered: it
+    is sent from the null sender, and an ordinary server would drop it in the end. `size_limit`, in octets, marks deliveries
+    that the receiver would refuse. `write_processed` adds Exchange's own processed stamp, for which an Exchange organisation
+    behind this one skips its own rules. Raises InvalidValue.
+    """
+
+    rules: RuleSet
+    domain: str = field(kw_only=True)
+    secrets: tuple[bytes, ...] = field(default=(), kw_only=True, repr=False)
+    hold_undeliverable: bool = field(default=False, kw_only=True)
+    size_limit: int | None = field(default=None, kw_only=True)
+    write_processed: bool = field(default=False, kw_only=True)
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            rules: RuleSet,
+            *,
+            domain: str,
+            secrets: Iterable[bytes] = (),
+            hold_undeliverable: bool = False,
+            size_limit: int | None = None,
+            write_processed: bool = False,
+        ) -> None: ...
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.rules, RuleSet):
+            raise InvalidValue("rules", f"is a {type(self.rules).__name__}, not a rule set")
+        if not isinstance(self.domain, str):
+            raise InvalidValue("domain", f"is a {type(self.domain).__name__}, not a string")
+        problem = domain_problem(self.domain)
+        if problem is not None:
+            raise InvalidValue("domain", problem)
+        object.__setattr__(self, "secrets", known_secrets(self.secrets))
+        if self.rules.organization.alternate_mailbox is None and not self.hold_undeliverable:
+            raise InvalidValue(
+                "hold_undeliverable",
+                "is required where the organisation has no alternate mailbox: who keeps a report that is refused?",
+            )
+        if self.size_limit is not None and (not isinstance(self.size_limit, int) or self.size_limit <= 0):
+            raise InvalidValue("size_limit", "is no positive number of octets")
+
+    def process(self, message: "Data", envelope: Envelope, /, *, received: datetime | None = None) -> Outcome:
+        """What to do with a message under its envelope: the deliveries, the header fields to prepend, or a hold.
+
+        `received`, with a time zone, is the date of the reports, now without it; with it the same input gives the same output.
+        A server that journals where a message is submitted and again after it was routed calls this twice, the second time with
+        the stamped message; what did not change in between is not journaled twice. Nothing is sent here.
+
+        Raises BuildError for a time without a time zone; whatever the message is, there is an outcome.
+        """
+        octets = in_place(message, "a message")[:]
+        decision = decide(octets, envelope, self.rules, secrets=self.secrets)
+        if decision.hold is not None:
+            return Outcome(decision, (), (), decision.hold, octets)
+        deliveries = []
+        contents: dict[tuple[Envelope, str], bytes] = {}
+        for planned in decision.reports:
+            one = (planned.envelope, str(planned.format))
+            try:
+                if one not in contents:
+                    contents[one] = self._content(octets, planned, received)
+            except BuildError as error:
+                if error.field == "date":
+                    raise
+                return Outcome(decision, (), (), Hold(HoldReason.REPORT_NOT_BUILT, str(error)), octets)
+            deliveries.append(self._delivery(octets, planned, contents[one]))
+        return Outcome(decision, tuple(deliveries), tuple(self._header_fields(octets, decision)), None, octets)
+
+    def _content(self, octets: bytes, planned: PlannedReport, received: datetime | None) -> bytes:
+        report = report_for(octets, planned.envelope)
+        if planned.format in COPIES:
+            return build_report(report, octets, format=planned.format)
+        secret = self.secrets[0] if self.secrets else None
+        return build_report(report, octets, domain=self.domain, format=planned.format, date=received, secret=secret)
+
+    def _delivery(self, octets: bytes, planned: PlannedReport, content: bytes) -> Delivery:
+        mail_from = self.rules.organization.alternate_mailbox or ""
+        body = Body.SEVEN_BIT if content.isascii() else Body.EIGHT_BIT_MIME
+        if b"\0" in content:
+            body = Body.BINARY_MIME
+        size = len(content)
+        if body is Body.BINARY_MIME or _is_bare_tnef(octets):
+            size += _growth(len(octets))
+        start = lead_in(content)[-1]
+        _, header_end, _ = scan(content, start, len(content), _NOTHING)
+        return Delivery(
+            mail_from,
+            planned.journal_to,
+            content,
+            body,
+            not (mail_from + planned.journal_to).isascii() or not content[start:header_end].isascii(),
+            size,
+            self.size_limit is not None and size > self.size_limit,
+        )
+
+    def _header_fields(self, octets: bytes, decision: Decision) -> Iterator[tuple[str, str]]:
+        if not decision.reports:
+            return
+        if self.secrets:
+            yield names.STAMP, stamp_value(octets, decision.journaled(), self.secrets[0])
+        if self.write_processed:
+            yield names.PROCESSED[0], _PROCESSED_VALUE
+
+
+_NOTHING = field_pattern("content-type")
+_TYPE = field_pattern("content-type", "content-transfer-encoding")
+
+
+def _is_bare_tnef(octets: "Octets") -> bool:
+    """Whether a message is TNEF as a whole, and not yet in base64."""
+    found, _, _ = scan(octets, lead_in(octets)[-1], len(octets), _TYPE)
+    info = declared(found.get(b"content-type", b""), found.get(b"content-transfer-encoding", b""))
+    return info.family == "tnef" and info.encoding not in DECODED_ENCODINGS
+
+
+def _growth(size: int) -> int:
+    """What base64 adds to so many octets, in lines of 76 (RFC 2045 section 6.8)."""
+    coded = (size + 2) // 3 * 4
+    return coded + (coded + 75) // 76 * 2 - size

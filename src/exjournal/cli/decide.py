@@ -1,0 +1,123 @@
+"""The verb decide: what becomes of a message under rules from a file, and why."""
+
+import argparse
+import json
+from typing import Final
+
+from exjournal import Config, Decision, Envelope, Explanation, InvalidValue, decide, load_config
+from exjournal.cli.output import FINE, FOUND, put_line, read, shown, unreadable, usage
+from exjournal.cli.secrets import add_secret_files, secrets_of
+
+_DESCRIPTION: Final = """\
+Tell which journal rules a message sets off under its envelope, which reports they ask for, and for every
+rule why it fires or does not. Nothing is built or sent."""
+
+
+def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Register the verb."""
+    parser = verbs.add_parser(
+        "decide",
+        help="tell which journal rules a message sets off, and why",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    option = parser.add_argument
+    option(
+        "message", nargs="?", default="-", metavar="MESSAGE", help="the message; standard input without it, or for -"
+    )
+    option("--rules", required=True, metavar="TOML", help="rules, organisation and agent")
+    option("--from", dest="sender", metavar="ADDRESS", help="MAIL FROM, <> for the null sender")
+    option("--to", action="append", default=[], metavar="ADDRESS", help="RCPT TO; may be repeated")
+    option("--authenticated", action="store_true", help="a client logged in to submit the message")
+    option("--trusted-path", action="store_true", help="the message comes from one of our own servers")
+    option("--check-config", action="store_true", help="look at the file of rules only, and tell what is odd about it")
+    add_secret_files(parser, "by which seals and stamps are verified, beside those of the file of rules")
+    option("--json", action="store_true", help="one JSON object")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    try:
+        config = load_config(options.rules)
+    except InvalidValue as error:
+        where = f"{options.rules}: {error.field}: " if error.field else f"{options.rules}: "
+        return usage(where + error.reason)
+    except OSError as error:
+        return unreadable(options.rules, error)
+    if options.check_config:
+        return _check(options, config)
+    if options.sender is None or not options.to:
+        return usage("--from and --to: are required: the envelope decides")
+    try:
+        sender = "" if options.sender == "<>" else options.sender
+        envelope = Envelope(sender, options.to, authenticated=options.authenticated, trusted_path=options.trusted_path)
+    except InvalidValue as error:
+        return usage(str(error))
+    secrets = secrets_of(options)
+    if isinstance(secrets, int):
+        return secrets
+    try:
+        message = read(options.message)
+    except OSError as error:
+        return unreadable(options.message, error)
+    decision = decide(message, envelope, config.rules, secrets=[*config.secrets, *secrets])
+    if options.json:
+        put_line(json.dumps({"file": options.message, **decision.to_dict()}))
+    else:
+        put_line(_view(options.message, decision))
+    return FINE
+
+
+def _check(options: argparse.Namespace, config: Config) -> int:
+    rules, organization = config.rules.rules, config.rules.organization
+    enabled = [rule for rule in rules if rule.enabled]
+    mailboxes = {organization.key(rule.journal_to) for rule in enabled}
+    counts = {
+        "rules": len(rules),
+        "enabled": len(enabled),
+        "journal_mailboxes": len(mailboxes),
+        "groups": len(organization.groups),
+        "secrets": len(config.secrets),
+    }
+    warnings = [*config.rules.warnings, *_warnings(config)]
+    if options.json:
+        put_line(json.dumps({"file": options.rules, **counts, "warnings": warnings}))
+    else:
+        told = ", ".join([f"{count} {name.replace('_', ' ')}" for name, count in counts.items()])
+        put_line(f"{shown(options.rules)}: {told}")
+        for warning in warnings:
+            put_line(f"  {shown(warning)}")
+    return FOUND if warnings else FINE
+
+
+def _warnings(config: Config) -> list[str]:
+    warnings = []
+    if config.rules.organization.alternate_mailbox is None:
+        warnings.append("organization.alternate_mailbox: is missing: a report that is refused has nowhere to go")
+    if config.agent is not None and not config.secrets:
+        warnings.append("agent.secret_files: is empty: no stamp is written, and a second pass journals again")
+    return warnings
+
+
+def _view(name: str, decision: Decision) -> str:
+    lines = [shown(name)]
+    if decision.hold is not None:
+        lines.append(f"  hold          {decision.hold.reason} {shown(decision.hold.detail)}".rstrip())
+    for loop in decision.loops:
+        who = "anybody can write it" if loop.forgeable else "verified"
+        lines.append(f"  bears         {loop.reason} {shown(loop.header)} ({who})")
+    lines.append(f"  reports       {len(decision.reports) or 'none'}")
+    for planned in decision.reports:
+        recipients = len(planned.envelope.recipients)
+        told = f"{planned.journal_to}  {planned.format}, {recipients} recipients, by {', '.join(planned.rules)}"
+        lines.append(f"    {shown(told)}")
+    lines.append("  rules")
+    explanations = decision.explain()
+    width = max([len(one.rule) for one in explanations], default=0)
+    lines += [_row(one, width) for one in explanations]
+    return "\n".join(lines)
+
+
+def _row(one: Explanation, width: int) -> str:
+    words = str(one).removeprefix(f"{one.rule}: ")
+    return f"    {shown(one.rule):<{width}}  {shown(words)}"

@@ -1,0 +1,583 @@
+"""Decisions: which rules a message sets off under its envelope, which reports they ask for, and why.
+
+A rule fires where some sender and some recipient of the message lie in its scope, and one of the two, or everyone, is whom it
+is for. All rules that match fire; each journal mailbox gets one report, and it lists every recipient. What keeps a message from
+being journaled is believed only where no stranger can have written it; when in doubt, the message is journaled.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import cached_property
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from exjournal._wire.message import addresses_of
+from exjournal._wire.octets import in_place
+from exjournal.kinds import MessageKind, kind_of
+from exjournal.loops import Look, Loop, LoopReason, look
+from exjournal.models import Envelope, Recipient, ReportFormat
+from exjournal.rules import JournalRule, Mailbox, RuleSet
+from exjournal.seals import known_secrets
+from exjournal.stamps import Journaled, Stamps
+
+if TYPE_CHECKING:
+    from exjournal._wire.octets import Data
+
+
+class HoldReason(StrEnum):
+    """Why a message must not be passed on yet: it cannot be journaled, or going on would be a loop."""
+
+    HOP_LIMIT = "hop-limit"
+    NESTING_LIMIT = "nesting-limit"
+    HEADER_TOO_LARGE = "header-too-large"
+    REPORT_NOT_BUILT = "report-not-built"
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A reason not to pass a message on, and what more there is to say of it."""
+
+    reason: HoldReason
+    detail: str = ""
+
+
+class Reason(StrEnum):
+    """Why a rule fires, or why it does not."""
+
+    MATCHED = "matched"
+    DISABLED = "disabled"
+    JOURNAL_MAILBOX = "journal-mailbox"
+    NOT_NAMED = "not-named"
+    OUT_OF_SCOPE = "out-of-scope"
+    SEALED = "sealed"
+    JOURNAL_REPORT = "journal-report"
+    PROCESSED = "processed"
+    MESSAGE_KIND = "message-kind"
+    VOICE_MAIL = "voice-mail"
+    ALREADY_JOURNALED = "already-journaled"
+
+
+class Place(StrEnum):
+    """Where an address stands that a rule is for."""
+
+    MAIL_FROM = "mail-from"
+    FROM = "from"
+    SENDER = "sender"
+    RECIPIENT = "recipient"
+    EXPANDED_FROM = "expanded-from"
+    FORWARDED_FROM = "forwarded-from"
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """An address for which a rule is, and where it stands.
+
+    `member_of` is the group or database of the rule that the address is in; `holds` the recipient of the rule that the address,
+    a group nobody has expanded yet, has among its members.
+    """
+
+    address: str
+    place: Place
+    member_of: str | None = None
+    holds: str | None = None
+
+    def __str__(self) -> str:
+        words = f"{self.address} ({_PLACES[self.place]})"
+        if self.member_of is not None:
+            return f"{words}, a member of {self.member_of}"
+        return words if self.holds is None else f"{words}, a group that holds {self.holds}"
+
+
+_PLACES: Final = {
+    Place.MAIL_FROM: "MAIL FROM",
+    Place.FROM: "From",
+    Place.SENDER: "Sender",
+    Place.RECIPIENT: "recipient",
+    Place.EXPANDED_FROM: "list it was expanded from",
+    Place.FORWARDED_FROM: "mailbox it was forwarded from",
+}
+_WORDS: Final = {
+    Reason.MATCHED: "journaled",
+    Reason.DISABLED: "not journaled: the rule is disabled",
+    Reason.JOURNAL_MAILBOX: "not journaled: every recipient is a journal mailbox or the alternate one",
+    Reason.NOT_NAMED: "not journaled: neither a sender nor a recipient is whom the rule is for",
+    Reason.OUT_OF_SCOPE: "not journaled: no sender and recipient lie in the scope of the rule",
+    Reason.SEALED: "not journaled: it is a journal report under our own seal",
+    Reason.JOURNAL_REPORT: "not journaled: it is a journal report, and came over a trusted path",
+    Reason.PROCESSED: "not journaled: Exchange's processed stamp is obeyed over a trusted path",
+    Reason.MESSAGE_KIND: "not journaled: message-only journaling leaves delivery reports and receipts out",
+    Reason.VOICE_MAIL: "not journaled: voice mail is not journaled here",
+    Reason.ALREADY_JOURNALED: "not journaled again: our own stamp names this mailbox and all recipients",
+}
+# Addresses that are named in words; the data has all of them.
+_SHOWN: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What became of one rule, and why: as data, and in words as a string.
+
+    `matches` are the addresses for which the rule is, by address; none for a rule for everyone.
+    """
+
+    rule: str
+    journal_to: str
+    reason: Reason
+    matches: tuple[Match, ...] = ()
+
+    @property
+    def matched(self) -> bool:
+        """Whether the rule fires, and a report is made."""
+        return self.reason is Reason.MATCHED
+
+    def __str__(self) -> str:
+        words = f"{self.rule}: {_WORDS[self.reason]}"
+        if self.matched:
+            words += f" to {self.journal_to}: " + ("" if self.matches else "the rule is for everyone")
+        elif self.matches:
+            words += "; it is for "
+        words += "; ".join(map(str, self.matches[:_SHOWN]))
+        rest = len(self.matches) - _SHOWN
+        return f"{words}; and {rest} more" if rest > 0 else words
+
+    def to_dict(self) -> dict[str, object]:
+        """The same as values for JSON."""
+        matches = [
+            {"address": one.address, "place": str(one.place), "member_of": one.member_of, "holds": one.holds}
+            for one in self.matches
+        ]
+        return {
+            "rule": self.rule,
+            "journal_to": self.journal_to,
+            "matched": self.matched,
+            "reason": str(self.reason),
+            "matches": matches,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedReport:
+    """A report to make: for which journal mailbox, of which envelope, in which format, and the names of the rules that ask."""
+
+    journal_to: str
+    envelope: Envelope
+    format: ReportFormat
+    rules: tuple[str, ...]
+
+
+class _Ends(NamedTuple):
+    """The two ends of a message: bits of the rules that are for somebody there, and whether anybody is inside or outside."""
+
+    senders: int
+    sender_inside: bool
+    sender_outside: bool
+    inside: int
+    outside: int
+    has_inside: bool
+    has_outside: bool
+
+
+class _Plan(NamedTuple):
+    """A journal mailbox that gets a report, or got one before: of which envelope, and the bits of its rules that fire."""
+
+    mailbox: Mailbox
+    envelope: Envelope
+    fired: int
+    done: bool
+
+
+class _Case(NamedTuple):
+    """What a decision was made from, for those who ask why."""
+
+    senders: tuple[tuple[Place, str], ...]
+    forks: tuple[tuple[Envelope, _Ends], ...]
+    stamps: Stamps
+    stop: Reason | None
+    left_out: int
+    kind: MessageKind
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Decision:
+    """Which reports a message asks for, and everything about it that spoke for or against.
+
+    `hold` is set where the message must not be passed on: it has reached a limit on hops or nesting, or its header cannot be
+    looked at. `loops` are the signs of earlier journaling that the message bears, obeyed or not, the strongest first; `loop` is
+    the first of them. What is not asked for is not made.
+    """
+
+    hold: Hold | None
+    loops: tuple[Loop, ...]
+    envelope: Envelope
+    rules: RuleSet
+    _case: _Case
+
+    def __repr__(self) -> str:
+        held = "" if self.hold is None else f", hold: {self.hold.reason}"
+        return f"<Decision: {len(self.reports)} reports{held}>"
+
+    @cached_property
+    def reports(self) -> tuple[PlannedReport, ...]:
+        """The reports to make, by journal mailbox: one for each, or with forks one for each and fork."""
+        return tuple(
+            [
+                PlannedReport(
+                    plan.mailbox.address, plan.envelope, plan.mailbox.format, _names(plan.mailbox, plan.fired)
+                )
+                for plan in self._plans
+                if not plan.done
+            ]
+        )
+
+    @property
+    def loop(self) -> Loop | None:
+        """The strongest sign that the message was journaled already, or None."""
+        return self.loops[0] if self.loops else None
+
+    @property
+    def matches(self) -> tuple[Explanation, ...]:
+        """The rules that fire."""
+        return tuple([one for one in self.explain() if one.matched])
+
+    @property
+    def skipped(self) -> tuple[Explanation, ...]:
+        """The rules that do not."""
+        return tuple([one for one in self.explain() if not one.matched])
+
+    def explain(self) -> tuple[Explanation, ...]:
+        """For every rule, by name: whether it fires, by which addresses, and why or why not."""
+        return tuple(_explanations(self.rules, self._case, self._plans))
+
+    def to_dict(self) -> dict[str, object]:
+        """The whole of it as values for JSON: hold, loops, reports and the explanation of each rule."""
+        hold = None if self.hold is None else {"reason": str(self.hold.reason), "detail": self.hold.detail}
+        return {
+            "hold": hold,
+            "loops": [
+                {"reason": str(one.reason), "header": one.header, "forgeable": one.forgeable} for one in self.loops
+            ],
+            "reports": [
+                {
+                    "journal_to": one.journal_to,
+                    "format": str(one.format),
+                    "rules": list(one.rules),
+                    "recipients": [recipient.address for recipient in one.envelope.recipients],
+                }
+                for one in self.reports
+            ],
+            "rules": [one.to_dict() for one in self.explain()],
+        }
+
+    def journaled(self) -> tuple[Journaled, ...]:
+        """What a stamp says of the reports, in keys of mailboxes."""
+        parties = _parties(self.rules, self._case)
+        return tuple([_journaled(self.rules, plan, parties) for plan in self._plans if not plan.done])
+
+    @cached_property
+    def _plans(self) -> tuple[_Plan, ...]:
+        return tuple(_plans(self._case, self.rules))
+
+
+def decide(message: "Data", envelope: Envelope, rules: RuleSet, /, *, secrets: Iterable[bytes] = ()) -> Decision:
+    """Which rules fire for a message under its envelope, and which reports they ask for.
+
+    MAIL FROM, From and Sender are senders alike. Whether the sender is inside is said by MAIL FROM, by From where MAIL FROM is
+    the null sender; an unclear sender is both inside and outside, and so is one inside that did not log in, and one outside
+    that did. A group stands for its members, and mail to a group for mail to each of them. Journal mailboxes and the alternate
+    one match nothing as recipients.
+
+    A journal report is not journaled where one of the `secrets` verifies its seal, or over a trusted path; a message whose
+    stamp one of them verifies not for the recipients it was journaled for. Only over a trusted path, delivery reports and
+    receipts are left out of message-only journaling, and voice mail where the organisation leaves it out.
+
+    Raises InvalidValue for secrets that are none; whatever the message is, there is a decision.
+    """
+    octets = in_place(message, "a message")
+    seen = look(octets, known_secrets(secrets))
+    authors = [address for value in seen.fields.get(b"from", ()) for address in addresses_of(value)]
+    delegates = [address for value in seen.fields.get(b"sender", ()) for address in addresses_of(value)]
+    senders = (
+        *([(Place.MAIL_FROM, envelope.sender)] if envelope.sender else []),
+        *[(Place.FROM, address) for address in authors],
+        *[(Place.SENDER, address) for address in delegates],
+    )
+    side = _sides(envelope, authors, rules)
+    forks = tuple([(fork, _ends(fork, senders, side, rules)) for fork in _forks(envelope, rules)])
+    stop = _stop(seen.loops, envelope, rules)
+    left_out, kind = _left_out(seen, envelope, rules)
+    case = _Case(senders, forks, seen.stamps, stop, left_out, kind)
+    has_reports = next((True for plan in _plans(case, rules) if not plan.done), False)
+    return Decision(_hold(seen.loops, rules, stop, has_reports=has_reports), seen.loops, envelope, rules, case)
+
+
+def _sides(envelope: Envelope, authors: list[str], rules: RuleSet) -> tuple[bool, bool]:
+    """Whether the sender is inside, and whether outside."""
+    addresses = [envelope.sender] if envelope.sender else authors
+    is_internal = rules.organization.is_internal
+    unclear = not addresses or not all("@" in address for address in addresses)
+    inside = unclear or any(map(is_internal, addresses))
+    outside = unclear or not all(map(is_internal, addresses))
+    if rules.believe_senders:
+        return inside, outside
+    # Anybody can write an inside address; who logged in is inside whatever he writes.
+    return inside or envelope.authenticated, outside or not envelope.authenticated
+
+
+def _forks(envelope: Envelope, rules: RuleSet) -> tuple[Envelope, ...]:
+    if not rules.fork_mixed:
+        return (envelope,)
+    is_internal = rules.organization.is_internal
+    inside: list[Recipient] = []
+    outside: list[Recipient] = []
+    for one in envelope.recipients:
+        (inside if is_internal(one.address) or "@" not in one.address else outside).append(one)
+    if not inside or not outside:
+        return (envelope,)
+    return replace(envelope, recipients=tuple(inside)), replace(envelope, recipients=tuple(outside))
+
+
+def _ends(envelope: Envelope, senders: tuple[tuple[Place, str], ...], side: tuple[bool, bool], rules: RuleSet) -> _Ends:
+    index, organization = rules.index, rules.organization
+    key, bits, exempt, reach = organization.key, index.bits, index.exempt, index.reach
+    sent = 0
+    for _, address in senders:
+        sent |= bits.get(key(address), 0)
+    inside = outside = 0
+    has_inside = has_outside = False
+    usual = index.usual
+    others: list[str] = []
+    for recipient in envelope.recipients:
+        own = usual.get(recipient.address.lower())
+        if own is None:
+            others.append(recipient.address)
+        else:
+            inside |= own
+            has_inside = True
+        if recipient.expanded_from is not None:
+            others.append(recipient.expanded_from)
+        if recipient.forwarded_from is not None:
+            others.append(recipient.forwarded_from)
+    domains: dict[str, bool] = {}
+    for mailbox in map(key, others):
+        if mailbox in exempt:
+            continue
+        own = bits.get(mailbox, 0)
+        if mailbox in reach:
+            is_inside, is_outside = reach[mailbox]
+        else:
+            _, at, domain = mailbox.rpartition("@")
+            is_known = domains.get(domain)
+            if is_known is None:
+                is_known = domains[domain] = organization.is_internal(mailbox)
+            is_inside, is_outside = is_known or not at, not is_known
+        if is_inside:
+            inside |= own
+            has_inside = True
+        if is_outside:
+            outside |= own
+            has_outside = True
+    return _Ends(sent, *side, inside, outside, has_inside, has_outside)
+
+
+def _fired(ends: _Ends, rules: RuleSet) -> int:
+    """The bits of the rules for which some sender and some recipient lie in scope, and one of them is whom the rule is for."""
+    index = rules.index
+    if not ends.has_inside and not ends.has_outside:
+        return 0
+    senders = ends.senders | index.everyone
+    anybody = senders | ends.inside | ends.outside
+    fired = anybody & ~(index.internal | index.external)
+    if ends.sender_inside and ends.has_inside:
+        fired |= (senders | ends.inside) & index.internal
+    if ends.sender_outside:
+        fired |= anybody & index.external
+    elif ends.has_outside:
+        fired |= (senders | ends.outside) & index.external
+    return fired
+
+
+def _stop(loops: tuple[Loop, ...], envelope: Envelope, rules: RuleSet) -> Reason | None:
+    """Why nothing is journaled at all; what a stranger can write counts only over a trusted path."""
+    reasons = {loop.reason: loop for loop in loops}
+    if LoopReason.SEAL in reasons and not reasons[LoopReason.SEAL].forgeable:
+        return Reason.SEALED
+    if envelope.trusted_path:
+        if LoopReason.REPORT in reasons:
+            return Reason.JOURNAL_REPORT
+        if rules.obey_processed and LoopReason.PROCESSED in reasons:
+            return Reason.PROCESSED
+    return None
+
+
+def _left_out(seen: Look, envelope: Envelope, rules: RuleSet) -> tuple[int, MessageKind]:
+    """The bits of the rules that leave messages of this kind out, and the kind, as far as it can be believed."""
+    if not envelope.trusted_path:
+        return 0, MessageKind.MAIL
+    types, classes = seen.fields.get(b"content-type", (b"",)), seen.fields.get(b"content-class", (b"",))
+    kind = kind_of(types[0], classes[0])
+    if kind is MessageKind.VOICE_MAIL:
+        return 0 if rules.organization.voice_mail else -1, kind
+    return 0 if kind is MessageKind.MAIL else rules.index.message_only, kind
+
+
+def _plans(case: _Case, rules: RuleSet) -> Iterator[_Plan]:
+    if case.stop is not None:
+        return
+    parties: list[tuple[str, int]] | None = None
+    for envelope, ends in case.forks:
+        fired = _fired(ends, rules) & ~case.left_out
+        if not fired:
+            continue
+        for mailbox in rules.index.mailboxes:
+            own = (fired >> mailbox.offset) & mailbox.mask
+            if not own:
+                continue
+            plan = _Plan(mailbox, envelope, own, done=False)
+            if case.stamps.verified:
+                if parties is None:
+                    parties = _parties(rules, case)
+                plan = _not_again(plan, case.stamps, rules, parties)
+            yield plan
+
+
+def _not_again(plan: _Plan, stamps: Stamps, rules: RuleSet, parties: list[tuple[str, int]]) -> _Plan:
+    """The same plan, or what a verified stamp leaves of it."""
+    told = _journaled(rules, plan, parties)
+    if stamps.hold_report(told):
+        return plan._replace(done=True)
+    missing = stamps.missing(told)
+    if not missing:
+        return plan._replace(done=stamps.hold_users(told))
+    if rules.only_new and len(missing) < len(set(told.recipients)):
+        new = [one for one in plan.envelope.recipients if _recipient_key(one, rules) in missing]
+        return plan._replace(envelope=replace(plan.envelope, recipients=tuple(new)))
+    return plan
+
+
+def _parties(rules: RuleSet, case: _Case) -> list[tuple[str, int]]:
+    """The senders and recipients that rules are for, by their keys, with the bits of these rules."""
+    key, bits, exempt = rules.organization.key, rules.index.bits, rules.index.exempt
+    keys = {key(address) for _, address in case.senders}
+    for envelope, _ in case.forks:
+        for one in envelope.recipients:
+            addresses = (one.address, one.expanded_from, one.forwarded_from)
+            keys.update({key(address) for address in addresses if address is not None} - exempt)
+    return [(one, bits[one]) for one in sorted(keys) if one in bits]
+
+
+def _journaled(rules: RuleSet, plan: _Plan, parties: list[tuple[str, int]]) -> Journaled:
+    mailbox, fired = plan.mailbox, plan.fired
+    users = [key for key, bits in parties if (bits >> mailbox.offset) & fired]
+    if (rules.index.everyone >> mailbox.offset) & fired:
+        users.append("")  # everyone
+    return Journaled(
+        mailbox.key, tuple(users), tuple(sorted({_recipient_key(one, rules) for one in plan.envelope.recipients}))
+    )
+
+
+def _recipient_key(recipient: Recipient, rules: RuleSet) -> str:
+    """A recipient as a stamp knows it: with the list or mailbox it was reached through, which is evidence as well."""
+    key = rules.organization.key
+    own = key(recipient.address)
+    if recipient.expanded_from is None and recipient.forwarded_from is None:
+        return own
+    return f"{own}\0{key(recipient.expanded_from or '')}\0{key(recipient.forwarded_from or '')}"
+
+
+def _names(mailbox: Mailbox, fired: int) -> tuple[str, ...]:
+    if fired == mailbox.mask:
+        return mailbox.names
+    return tuple([name for number, name in enumerate(mailbox.names) if fired >> number & 1])
+
+
+_LIMITS: Final = {
+    LoopReason.HEADER_TOO_LARGE: HoldReason.HEADER_TOO_LARGE,
+    LoopReason.NESTING_LIMIT: HoldReason.NESTING_LIMIT,
+    LoopReason.HOP_LIMIT: HoldReason.HOP_LIMIT,
+}
+
+
+def _hold(loops: tuple[Loop, ...], rules: RuleSet, stop: Reason | None, *, has_reports: bool) -> Hold | None:
+    """Why the message must not be passed on: journaling it once more would go on for ever, or it cannot be judged."""
+    for loop in loops:
+        reason = _LIMITS.get(loop.reason)
+        if reason is HoldReason.HEADER_TOO_LARGE:
+            # Whom the message is from may stand in what was not looked at.
+            if rules.index.rules and stop is None:
+                return Hold(reason)
+        elif reason is not None and has_reports:
+            return Hold(reason, loop.header)
+    return None
+
+
+def _explanations(rules: RuleSet, case: _Case, plans: tuple[_Plan, ...]) -> Iterator[Explanation]:
+    index = rules.index
+    offsets = {rule.name: number for number, rule in enumerate(index.rules)}
+    named = index.everyone
+    fired = journaled = 0
+    has_recipients = False
+    for _, ends in case.forks:
+        named |= ends.senders | ends.inside | ends.outside
+        fired |= _fired(ends, rules)
+        has_recipients |= ends.has_inside or ends.has_outside
+    for plan in plans:
+        if not plan.done:
+            journaled |= plan.fired << plan.mailbox.offset
+    parties = list(_placed(rules, case))
+    for rule in sorted(rules.rules, key=lambda one: one.name):
+        if not rule.enabled:
+            yield Explanation(rule.name, rule.journal_to, Reason.DISABLED)
+            continue
+        bit = 1 << offsets[rule.name]
+        if not has_recipients:
+            reason = Reason.JOURNAL_MAILBOX
+        elif not named & bit:
+            reason = Reason.NOT_NAMED
+        elif not fired & bit:
+            reason = Reason.OUT_OF_SCOPE
+        elif case.stop is not None:
+            reason = case.stop
+        elif case.left_out & bit:
+            reason = Reason.VOICE_MAIL if case.kind is MessageKind.VOICE_MAIL else Reason.MESSAGE_KIND
+        else:
+            reason = Reason.MATCHED if journaled & bit else Reason.ALREADY_JOURNALED
+        yield Explanation(rule.name, rule.journal_to, reason, tuple(_matches(rule, bit, parties, rules)))
+
+
+def _placed(rules: RuleSet, case: _Case) -> "Iterator[tuple[str, Place, str, int]]":
+    """Every address that some rule is for, with its place, its key and the bits of the rules: by address, each once."""
+    key, bits, exempt = rules.organization.key, rules.index.bits, rules.index.exempt
+    found = {(address, place) for place, address in case.senders}
+    for envelope, _ in case.forks:
+        for one in envelope.recipients:
+            for address, place in (
+                (one.address, Place.RECIPIENT),
+                (one.expanded_from, Place.EXPANDED_FROM),
+                (one.forwarded_from, Place.FORWARDED_FROM),
+            ):
+                if address is not None and key(address) not in exempt:
+                    found.add((address, place))
+    for address, place in sorted(found):
+        own = key(address)
+        if own in bits:
+            yield address, place, own, bits[own]
+
+
+def _matches(
+    rule: JournalRule, bit: int, parties: list[tuple[str, Place, str, int]], rules: RuleSet
+) -> Iterator[Match]:
+    groups = rules.index.groups
+    target = None if rule.recipient is None else rules.organization.key(rule.recipient)
+    inside = groups.below((target,)) if target in groups.members else set()
+    for address, place, key, bits in parties:
+        if not bits & bit:
+            continue
+        if target is None:
+            database = rule.mailboxes if isinstance(rule.mailboxes, str) else None
+            yield Match(address, place, member_of=database)
+        elif key == target:
+            yield Match(address, place)
+        elif key in inside or any(key in groups.members[name] for name in inside):
+            yield Match(address, place, member_of=rule.recipient)
+        else:
+            yield Match(address, place, holds=rule.recipient)
