@@ -81,7 +81,7 @@ ALLOWED: dict[str, set[str]] = {
         "models",
         "parser",
     },
-    "stamps": {"_wire.content", "_wire.octets", "seals"},
+    "stamps": {"_wire.octets", "seals"},
     "loops": {
         "_wire.headers",
         "_wire.message",

@@ -55,7 +55,7 @@ LEAST = 60
 
 REFUSED_KEYS = frozenset(("about", "refused"))
 READ_KEYS = frozenset(("about", "report", "report_id", "status", "defects"))
-STATUS_KEYS = frozenset(field.name for field in dataclasses.fields(DeliveryStatus))
+STATUS_KEYS = frozenset(DeliveryStatus._fields)
 
 Expectation = dict[str, Any]
 
@@ -74,7 +74,7 @@ def measured(report: bytes | None) -> dict[str, object] | None:
 
 def said(status: DeliveryStatus) -> dict[str, str]:
     """What a status says, without what it leaves empty."""
-    return {name: value for name, value in dataclasses.asdict(status).items() if value}
+    return {name: value for name, value in status._asdict().items() if value}
 
 
 def refusal(data: bytes) -> ParseError:
@@ -372,7 +372,7 @@ class TestDefects:
         place = data.index(inner)
         assert found.defects == (
             Defect(DefectCode.ORIGINAL_ENCODED, "base64", place),
-            dataclasses.replace(found.defects[1], offset=place),
+            found.defects[1]._replace(offset=place),
         )
         assert found.defects[1].code is DefectCode.PERHAPS_TRUNCATED
 
@@ -534,7 +534,7 @@ class TestStatus:
         content = b"".join([name + b":" + value + end for name, value, end in fields])
         assume(b"--bounce" not in content)
         for status in self.of(content):
-            for value in dataclasses.astuple(status):
+            for value in status:
                 assert len(value.splitlines()) <= 1
                 assert value == value.strip()
 

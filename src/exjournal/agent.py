@@ -5,10 +5,9 @@ the caller to pass on, after every delivery was accepted.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exjournal._wire import names
 from exjournal._wire.headers import field_pattern, first_line_is_field, scan
@@ -38,8 +37,7 @@ class Body(StrEnum):
     BINARY_MIME = "BINARYMIME"
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """A journal report on its way: the SMTP envelope, the content, and what the transport must be able to do.
 
     `mail_from` is the alternate journaling mailbox, "" for the null sender; `rcpt_to` the journal mailbox. `smtputf8` is True
@@ -49,14 +47,16 @@ class Delivery:
 
     mail_from: str
     rcpt_to: str
-    content: bytes = field(repr=False)
+    content: bytes
     body: Body
     smtputf8: bool
     size: int
     too_large: bool
 
+    def __repr__(self) -> str:
+        return f"<Delivery to {self.rcpt_to}: {self.size} octets, {self.body}>"
 
-@dataclass(frozen=True, slots=True, eq=False)
+
 class Outcome:
     """What to do with a message: send each of the deliveries, then pass the message on with the header fields before it.
 
@@ -64,11 +64,26 @@ class Outcome:
     `header_fields` may have line ends in it, each followed by a tab (RFC 5322 section 2.2.3).
     """
 
-    decision: Decision
-    deliveries: tuple[Delivery, ...]
-    header_fields: tuple[tuple[str, str], ...]
-    hold: Hold | None
-    _original: bytes = field(repr=False)
+    __slots__ = ("_original", "decision", "deliveries", "header_fields", "hold")
+
+    def __init__(
+        self,
+        original: bytes,
+        decision: Decision,
+        /,
+        deliveries: tuple[Delivery, ...] = (),
+        header_fields: tuple[tuple[str, str], ...] = (),
+        hold: Hold | None = None,
+    ) -> None:
+        self._original: Final = original
+        self.decision: Final = decision
+        self.deliveries: Final = deliveries
+        self.header_fields: Final = header_fields
+        self.hold: Final = hold
+
+    def __repr__(self) -> str:
+        held = "" if self.hold is None else f", hold: {self.hold.reason}"
+        return f"<Outcome: {len(self.deliveries)} deliveries{held}>"
 
     def message(self) -> bytes:
         """The message with the header fields before its own, every other byte as it was."""
@@ -87,7 +102,6 @@ class Outcome:
         return b"".join([original[:start], fields, original[start:]])
 
 
-@dataclass(frozen=True, slots=True)
 class JournalAgent:
     """Rules, the domain of the system sender and the secrets, ready to process messages, from any number of threads.
 
@@ -99,42 +113,42 @@ class JournalAgent:
     behind this one skips its own rules. Raises InvalidValue.
     """
 
-    rules: RuleSet
-    domain: str = field(kw_only=True)
-    secrets: tuple[bytes, ...] = field(default=(), kw_only=True, repr=False)
-    hold_undeliverable: bool = field(default=False, kw_only=True)
-    size_limit: int | None = field(default=None, kw_only=True)
-    write_processed: bool = field(default=False, kw_only=True)
+    __slots__ = ("domain", "hold_undeliverable", "rules", "secrets", "size_limit", "write_processed")
 
-    if TYPE_CHECKING:
-
-        def __init__(
-            self,
-            rules: RuleSet,
-            *,
-            domain: str,
-            secrets: Iterable[bytes] = (),
-            hold_undeliverable: bool = False,
-            size_limit: int | None = None,
-            write_processed: bool = False,
-        ) -> None: ...
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.rules, RuleSet):
-            raise InvalidValue("rules", f"is a {type(self.rules).__name__}, not a rule set")
-        if not isinstance(self.domain, str):
-            raise InvalidValue("domain", f"is a {type(self.domain).__name__}, not a string")
-        problem = domain_problem(self.domain)
+    def __init__(
+        self,
+        rules: RuleSet,
+        /,
+        *,
+        domain: str,
+        secrets: Iterable[bytes] = (),
+        hold_undeliverable: bool = False,
+        size_limit: int | None = None,
+        write_processed: bool = False,
+    ) -> None:
+        if not isinstance(rules, RuleSet):
+            raise InvalidValue("rules", f"is a {type(rules).__name__}, not a rule set")
+        if not isinstance(domain, str):
+            raise InvalidValue("domain", f"is a {type(domain).__name__}, not a string")
+        problem = domain_problem(domain)
         if problem is not None:
             raise InvalidValue("domain", problem)
-        object.__setattr__(self, "secrets", known_secrets(self.secrets))
-        if self.rules.organization.alternate_mailbox is None and not self.hold_undeliverable:
+        if rules.organization.alternate_mailbox is None and not hold_undeliverable:
             raise InvalidValue(
                 "hold_undeliverable",
                 "is required where the organisation has no alternate mailbox: who keeps a report that is refused?",
             )
-        if self.size_limit is not None and (not isinstance(self.size_limit, int) or self.size_limit <= 0):
+        if size_limit is not None and (type(size_limit) is not int or size_limit <= 0):
             raise InvalidValue("size_limit", "is no positive number of octets")
+        self.rules: Final = rules
+        self.domain: Final = domain
+        self.secrets: Final = known_secrets(secrets)
+        self.hold_undeliverable: Final = hold_undeliverable
+        self.size_limit: Final = size_limit
+        self.write_processed: Final = write_processed
+
+    def __repr__(self) -> str:
+        return f"<JournalAgent of {self.domain}: {len(self.rules.rules)} rules, {len(self.secrets)} secrets>"
 
     def process(self, message: "Data", envelope: Envelope, /, *, received: datetime | None = None) -> Outcome:
         """What to do with a message under its envelope: the deliveries, the header fields to prepend, or a hold.
@@ -148,7 +162,7 @@ class JournalAgent:
         octets = in_place(message, "a message")[:]
         decision = decide(octets, envelope, self.rules, secrets=self.secrets)
         if decision.hold is not None:
-            return Outcome(decision, (), (), decision.hold, octets)
+            return Outcome(octets, decision, hold=decision.hold)
         deliveries = []
         contents: dict[tuple[Envelope, str], bytes] = {}
         for planned in decision.reports:
@@ -159,9 +173,9 @@ class JournalAgent:
             except BuildError as error:
                 if error.field == "date":
                     raise
-                return Outcome(decision, (), (), Hold(HoldReason.REPORT_NOT_BUILT, str(error)), octets)
+                return Outcome(octets, decision, hold=Hold(HoldReason.REPORT_NOT_BUILT, str(error)))
             deliveries.append(self._delivery(octets, planned, contents[one]))
-        return Outcome(decision, tuple(deliveries), tuple(self._header_fields(octets, decision)), None, octets)
+        return Outcome(octets, decision, tuple(deliveries), tuple(self._header_fields(octets, decision)))
 
     def _content(self, octets: bytes, planned: PlannedReport, received: datetime | None) -> bytes:
         report = report_for(octets, planned.envelope)
@@ -179,7 +193,7 @@ class JournalAgent:
         if body is Body.BINARY_MIME or _is_bare_tnef(octets):
             size += _growth(len(octets))
         start = lead_in(content)[-1]
-        _, header_end, _ = scan(content, start, len(content), _NOTHING)
+        _, header_end, _ = scan(content, start, len(content), field_pattern("content-type"))
         return Delivery(
             mail_from,
             planned.journal_to,
@@ -199,13 +213,10 @@ class JournalAgent:
             yield names.PROCESSED[0], _PROCESSED_VALUE
 
 
-_NOTHING = field_pattern("content-type")
-_TYPE = field_pattern("content-type", "content-transfer-encoding")
-
-
 def _is_bare_tnef(octets: "Octets") -> bool:
     """Whether a message is TNEF as a whole, and not yet in base64."""
-    found, _, _ = scan(octets, lead_in(octets)[-1], len(octets), _TYPE)
+    pattern = field_pattern("content-type", "content-transfer-encoding")
+    found, _, _ = scan(octets, lead_in(octets)[-1], len(octets), pattern)
     info = declared(found.get(b"content-type", b""), found.get(b"content-transfer-encoding", b""))
     return info.family == "tnef" and info.encoding not in DECODED_ENCODINGS
 

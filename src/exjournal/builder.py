@@ -17,11 +17,9 @@ from exjournal._wire.headers import LINE_LIMIT, encode_words, field_pattern, fie
 from exjournal._wire.message import Facts, facts, skip_from_line
 from exjournal._wire.octets import find, in_place
 from exjournal.addresses import mailbox_key, same_mailbox
-from exjournal.copies import write_copy
 from exjournal.errors import BuildError, InvalidValue
 from exjournal.models import COPIES, Envelope, JournalReport, Recipient, ReportFormat, Role
 from exjournal.report_text import REPORT_TEXT_LIMIT, write_report_text
-from exjournal.report_text_2003 import html_twin, write_report_text_2003
 from exjournal.seals import known_secrets, seal_field
 
 if TYPE_CHECKING:
@@ -53,7 +51,7 @@ _WANTED: Final = {field: name for name, field in _COPIED}
 COPIED_LIMIT: Final = 32 << 10
 # Octets: the name of a copied field and its colon take no more of a line.
 _NAME_LIMIT: Final = 79
-_HEADER = field_pattern("subject", "cc", "to", "from", "list-[a-z-]+", "precedence", "x-mailing-list")
+_HEADER: Final = ("subject", "cc", "to", "from", "list-[a-z-]+", "precedence", "x-mailing-list")
 _LINE_ENDS = re.compile(rb"\r?\n")
 _BARE = re.compile(rb"[\r\0]")
 
@@ -133,8 +131,7 @@ def build_report(
 
     Raises BuildError, whose `.field` names the argument.
     """
-    if secret is not None:
-        secret = _known_secret(secret, format)
+    secret = _known_secret(secret, format)
     if internal or correct_marker or bcc_all or decrypted is not None:
         for name, is_given, only in (
             ("internal", internal, ReportFormat.ENVELOPE),
@@ -151,6 +148,8 @@ def build_report(
         if format in COPIES:
             if original is None:
                 raise BuildError("original", "is required: a copy is the original itself")
+            from exjournal.copies import write_copy  # few programs write old formats, and all load this module
+
             hidden = report.recipients if format == ReportFormat.BCC else ()
             return write_copy(in_place(original, "original"), hidden, everyone=bcc_all)
         if format != ReportFormat.ENVELOPE_2003:
@@ -171,7 +170,7 @@ def build_report(
         for what, message in (("original", original), ("decrypted", decrypted))
         if message is not None
     ]
-    text = write_report_text_2003(report) if is_2003 else write_report_text(report)
+    text = _text_2003(report) if is_2003 else write_report_text(report)
     if report_id is None:
         # The text of Exchange 2003 leaves out what the other parts of such a report may hold.
         said = f"{text}{write_report_text(report)}{correct_marker}" if is_2003 else text
@@ -199,11 +198,16 @@ def build_report(
         pieces.append(b"\r\n")
         pieces.append(message)
     pieces.append(b"\r\n--%b--\r\n" % boundary)
-    data = b"".join(pieces)
+    return _sealed(b"".join(pieces), secret)
+
+
+def _sealed(data: bytes, secret: bytes | None) -> bytes:
     return data if secret is None else seal_field(data, secret) + data
 
 
-def _known_secret(secret: bytes, format: ReportFormat) -> bytes:
+def _known_secret(secret: bytes | None, format: ReportFormat) -> bytes | None:
+    if secret is None:
+        return None
     if format in COPIES:
         raise BuildError("secret", "belongs to the envelope formats: a copy is the original itself, and bears no seal")
     try:
@@ -272,8 +276,16 @@ def _text_part(text: str, subtype: str = "plain", other_charset: str = "utf-8") 
     return header.encode("ascii") + content
 
 
+def _text_2003(report: JournalReport) -> str:
+    from exjournal.report_text_2003 import write_report_text_2003
+
+    return write_report_text_2003(report)
+
+
 def _alternative(text: str, report_id: str) -> bytes:
     """The report text of Exchange 2003 and its HTML twin, in the charset of its time where that has all of it."""
+    from exjournal.report_text_2003 import html_twin
+
     try:
         text.encode("iso-8859-1")
     except UnicodeEncodeError:
@@ -325,7 +337,7 @@ def _own_fields(report: JournalReport, domain: str | None, date: str, report_id:
 def _copied_fields(original: bytes) -> tuple[dict[str, bytes], bytes]:
     """The original's fields that a report repeats, cut as bytes: the first of each name, and all of a mailing list."""
     start = skip_from_line(original, 0, len(original))
-    found, body, _ = scan(original, start, len(original), _HEADER)
+    found, body, _ = scan(original, start, len(original), field_pattern(*_HEADER))
     copied = {name: cut for name, field in _COPIED if field in found and (cut := _cut(found[field])) is not None}
     if len(copied) == len(found):
         return copied, b""  # nothing to look for but the first of each

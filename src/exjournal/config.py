@@ -5,8 +5,7 @@ path of its key.
 """
 
 import re
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from exjournal.agent import JournalAgent
 from exjournal.errors import InvalidValue
@@ -52,13 +51,15 @@ _TYPES: Final = {dict: "a table", list: "an array", str: "a string", bool: "true
 _LINE_ENDS: Final = b"\r\n"
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(NamedTuple):
     """What a file says: the rules, the agent where it has a table for one, and the secrets of that table."""
 
     rules: RuleSet
     agent: JournalAgent | None
-    secrets: tuple[bytes, ...] = field(repr=False)
+    secrets: tuple[bytes, ...]
+
+    def __repr__(self) -> str:
+        return f"<Config: {len(self.rules.rules)} rules, {len(self.secrets)} secrets>"
 
 
 def load_config(path: "str | PathLike[str]", /) -> Config:

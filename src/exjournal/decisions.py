@@ -6,7 +6,7 @@ being journaled is believed only where no stranger can have written it; when in 
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -33,8 +33,7 @@ class HoldReason(StrEnum):
     REPORT_NOT_BUILT = "report-not-built"
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(NamedTuple):
     """A reason not to pass a message on, and what more there is to say of it."""
 
     reason: HoldReason
@@ -68,8 +67,7 @@ class Place(StrEnum):
     FORWARDED_FROM = "forwarded-from"
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """An address for which a rule is, and where it stands.
 
     `member_of` is the group or database of the rule that the address is in; `holds` the recipient of the rule that the address,
@@ -113,8 +111,7 @@ _WORDS: Final = {
 _SHOWN: Final = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(NamedTuple):
     """What became of one rule, and why: as data, and in words as a string.
 
     `matches` are the addresses for which the rule is, by address; none for a rule for everyone.
@@ -155,8 +152,7 @@ class Explanation:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedReport:
+class PlannedReport(NamedTuple):
     """A report to make: for which journal mailbox, of which envelope, in which format, and the names of the rules that ask."""
 
     journal_to: str
@@ -197,7 +193,6 @@ class _Case(NamedTuple):
     kind: MessageKind
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 class Decision:
     """Which reports a message asks for, and everything about it that spoke for or against.
 
@@ -206,11 +201,14 @@ class Decision:
     the first of them. What is not asked for is not made.
     """
 
-    hold: Hold | None
-    loops: tuple[Loop, ...]
-    envelope: Envelope
-    rules: RuleSet
-    _case: _Case
+    def __init__(
+        self, hold: Hold | None, loops: tuple[Loop, ...], envelope: Envelope, rules: RuleSet, case: _Case, /
+    ) -> None:
+        self.hold: Final = hold
+        self.loops: Final = loops
+        self.envelope: Final = envelope
+        self.rules: Final = rules
+        self._case: Final = case
 
     def __repr__(self) -> str:
         held = "" if self.hold is None else f", hold: {self.hold.reason}"

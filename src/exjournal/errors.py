@@ -4,8 +4,8 @@ Errors are raised where nothing useful can be returned; defects travel with a re
 should be. Codes and attributes are stable, wording is not, and neither ever holds text of a message.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class DefectCode(StrEnum):
@@ -68,8 +68,7 @@ class DefectCode(StrEnum):
     SUBJECT_MISMATCH = "subject-mismatch"
 
 
-@dataclass(frozen=True, slots=True)
-class Defect:
+class Defect(NamedTuple):
     """One oddity: its code, names and numbers that say more, and the offset in the caller's bytes where it lies."""
 
     code: DefectCode

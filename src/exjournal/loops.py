@@ -9,7 +9,6 @@ organisation that are nobody else's business.
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -104,8 +103,7 @@ class LoopReason(StrEnum):
     HEADER_TOO_LARGE = "header-too-large"
 
 
-@dataclass(frozen=True, slots=True)
-class Loop:
+class Loop(NamedTuple):
     """What convinced: the reason, the name of the header as written, and whether a stranger could have written it.
 
     Only a seal or stamp that a secret verified is not forgeable; one that none verified is told as forgeable.
@@ -138,19 +136,17 @@ class Look(NamedTuple):
     fields: dict[bytes, list[bytes]]
 
 
-_LOOKED_FOR = span_pattern(
-    (
-        *MARKERS,
-        *names.PROCESSED,
-        names.SEAL,
-        names.STAMP,
-        "Received",
-        "From",
-        "Sender",
-        "Content-Type",
-        "Content-Class",
-        "X-Failed-Recipients",
-    )
+_LOOKED_FOR: Final = (
+    *MARKERS,
+    *names.PROCESSED,
+    names.SEAL,
+    names.STAMP,
+    "Received",
+    "From",
+    "Sender",
+    "Content-Type",
+    "Content-Class",
+    "X-Failed-Recipients",
 )
 _SEAL: Final = names.SEAL.lower().encode()
 _STAMP: Final = names.STAMP.lower().encode()
@@ -161,7 +157,7 @@ _MULTIPART_REPORT = re.compile(rb"\s*multipart/report\b", re.IGNORECASE)
 def look(octets: "Octets", secrets: tuple[bytes, ...], /) -> Look:
     """Look at a header block once, for everything that journaling is decided by."""
     start, end = lead_in(octets)[-1], len(octets)
-    spans, body, complete = field_spans(octets, start, end, _LOOKED_FOR)
+    spans, body, complete = field_spans(octets, start, end, span_pattern(_LOOKED_FOR))
     found: dict[bytes, list[bytes]] = {}
     written: dict[bytes, str] = {}
     for begin, behind in spans:

@@ -412,8 +412,10 @@ def unchecked(cls: type[Value], /) -> Callable[..., Value]:
     report with 10 000 recipients is read ten thousand times as often as it is built. Callers prove what the public constructor
     checks.
     """
-    names = cls.__dataclass_fields__  # type: ignore[attr-defined]
-    return make_dataclass(cls.__name__, list(names), bases=cls.__bases__, slots=True, eq=False, repr=False)
+    names = list(cls.__dataclass_fields__)  # type: ignore[attr-defined]
+    # With a docstring given, none is made from the signature, which takes as long as all the rest.
+    room = {"__doc__": f"A {cls.__name__} that is not checked."}
+    return make_dataclass(cls.__name__, names, bases=cls.__bases__, namespace=room, slots=True, eq=False, repr=False)
 
 
 # The reader sets attributes of these, which no type of a frozen class allows.

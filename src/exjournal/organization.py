@@ -6,7 +6,7 @@ What is one mailbox, what is a group, and what is inside, is answered here; `rul
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from exjournal.addresses import address_problem, mailbox_key
 from exjournal.errors import InvalidValue
@@ -111,8 +111,7 @@ class Organization:
         return {key: root(key) for key in list(parents)}
 
 
-@dataclass(frozen=True, slots=True)
-class _Domains:
+class _Domains(NamedTuple):
     exact: frozenset[str]
     # Domains whose subdomains count as well.
     wide: frozenset[str]

@@ -32,7 +32,6 @@ from exjournal._wire.multipart import (
 from exjournal._wire.octets import find, in_place
 from exjournal._wire.parts import content_of, leaves_of
 from exjournal.addresses import address_problem
-from exjournal.copies import read_copy
 from exjournal.errors import Defect, DefectCode, InvalidValue, ParseError
 from exjournal.markers import MARKERS, OUTER, envelope_marker, marked, marker_2003
 from exjournal.models import (
@@ -47,7 +46,6 @@ from exjournal.models import (
     UncheckedReport,
 )
 from exjournal.report_text import REPORT_TEXT_LIMIT, ReportText, read_report_text
-from exjournal.report_text_2003 import read_report_text_2003
 from exjournal.usual import read_usual
 
 if TYPE_CHECKING:
@@ -114,6 +112,8 @@ def _read(octets: "Octets", wanted: ReportFormat | None) -> ParsedReport:
     if start == end:
         raise ParseError(DefectCode.EMPTY)
     if wanted in COPIES:
+        from exjournal.copies import read_copy  # few programs read old formats, and all load this module
+
         return read_copy(octets, wanted)
     outer, body, complete = scan(octets, start, end, OUTER)
     if not complete and body < end:
@@ -284,7 +284,12 @@ def _read_text(octets: "Octets", leaf: Leaf, format: ReportFormat, oddities: Def
         from exjournal._wire.html import lines_of_html
 
         text = lines_of_html(text)
-    read = read_report_text(text) if format is _ENVELOPE else read_report_text_2003(text)
+    if format is _ENVELOPE:
+        read = read_report_text(text)
+    else:
+        from exjournal.report_text_2003 import read_report_text_2003
+
+        read = read_report_text_2003(text)
     if read.oddities:
         # Lines can be found again in the caller's bytes where the octets are those and a line end is a line end.
         starts = [leaf.start]

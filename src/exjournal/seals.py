@@ -13,7 +13,6 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from exjournal._wire import names
-from exjournal._wire.content import content_digest
 from exjournal._wire.headers import field_spans, span_pattern, unfold
 from exjournal._wire.message import lead_in
 from exjournal._wire.octets import in_place
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 # Octets. A secret that is shorter can be tried out.
 SECRET_MINIMUM: Final = 16
 
-_SEALS = span_pattern((names.SEAL,))
 _SEAL = re.compile(rb"v=1;\s*s=([A-Za-z0-9_-]{43})")
 
 
@@ -53,14 +51,14 @@ def verify_seal(report: "Data", /, *, secrets: Iterable[bytes]) -> Seal:
 def seal_of(octets: "Octets", secrets: tuple[bytes, ...], /) -> Seal:
     """The same for secrets that were looked at; without any, a seal is INVALID."""
     start = lead_in(octets)[-1]
-    spans, _, _ = field_spans(octets, start, len(octets), _SEALS)
+    spans, _, _ = field_spans(octets, start, len(octets), span_pattern((names.SEAL,)))
     if not spans:
         return Seal.ABSENT
     found = [_SEAL.fullmatch(unfold(octets[begin:behind].partition(b":")[2])) for begin, behind in spans]
     digests = [decoded(seal[1]) for seal in found if seal is not None]
     if not digests or not secrets:
         return Seal.INVALID
-    content = content_digest(octets)
+    content = digest_of(octets)
     expected = [keyed(secret, b"report", content) for secret in secrets]
     valid = any(hmac.compare_digest(one, other) for one in expected for other in digests)
     return Seal.VALID if valid else Seal.INVALID
@@ -68,7 +66,14 @@ def seal_of(octets: "Octets", secrets: tuple[bytes, ...], /) -> Seal:
 
 def seal_field(octets: "Octets", secret: bytes, /) -> bytes:
     """The header field that seals a report, with its line end, to be put before everything else."""
-    return b"%b: v=1; s=%b\r\n" % (names.SEAL.encode(), encoded(keyed(secret, b"report", content_digest(octets))))
+    return b"%b: v=1; s=%b\r\n" % (names.SEAL.encode(), encoded(keyed(secret, b"report", digest_of(octets))))
+
+
+def digest_of(octets: "Octets", /) -> bytes:
+    """The digest of the content that a seal is made over; loaded with the first one, as few programs seal."""
+    from exjournal._wire.content import content_digest
+
+    return content_digest(octets)
 
 
 def known_secrets(secrets: Iterable[bytes], /) -> tuple[bytes, ...]:

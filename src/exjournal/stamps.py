@@ -12,8 +12,7 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from exjournal._wire.content import content_digest
-from exjournal.seals import decoded, encoded, keyed
+from exjournal.seals import decoded, digest_of, encoded, keyed
 
 if TYPE_CHECKING:
     from exjournal._wire.octets import Octets
@@ -64,7 +63,7 @@ def verified_stamps(octets: "Octets", values: Iterable[bytes], secrets: tuple[by
     read = [(decoded(stamp[1]), stamp[2]) for stamp in found if stamp is not None]
     if not read or not secrets:
         return Stamps()
-    content = content_digest(octets)
+    content = digest_of(octets)
     verified = []
     for secret in secrets:
         for seal, text in read:
@@ -79,7 +78,7 @@ def stamp_value(octets: "Octets", reports: Iterable[Journaled], secret: bytes, /
 
     Of more reports than `TAG_LIMIT` the rest stays out, and is made again at the next hop.
     """
-    content = content_digest(octets)
+    content = digest_of(octets)
     key = keyed(secret, b"tags", content)
     told = sorted(reports)
     tags = {_tag(key, *_report(one)) for one in told[:TAG_LIMIT]}

@@ -7,7 +7,7 @@ What is inside is found by its marker and cut out as bytes; nothing of it is rea
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exjournal._wire import names
 from exjournal._wire.headers import BLOCK_LIMITS, decode, fields, scan, unfold
@@ -37,8 +37,7 @@ _OWN_ID: Final = f"@{names.REPORT_ID_DOMAIN}>"
 _TELLING: Final = frozenset((DefectCode.PERHAPS_TRUNCATED, DefectCode.BOUNDARY_MISSING, DefectCode.BOUNDARY_MISMATCH))
 
 
-@dataclass(frozen=True, slots=True)
-class DeliveryStatus:
+class DeliveryStatus(NamedTuple):
     """What a bounce says of one recipient (RFC 3464 section 2.3); "" where it says nothing.
 
     `recipient` is the final one, for an undeliverable report the journal mailbox. `status` is the code ("5.1.1"), `diagnostic`
@@ -147,7 +146,7 @@ def _inside(octets: "Octets", leaves: list[Leaf], depth: int, defects: list[Defe
         else:
             # Against RFC 2046 section 5.2.1, but met. Offsets behind an encoding mean nothing to the caller.
             encoded = Defect(DefectCode.ORIGINAL_ENCODED, leaf.info.encoding, leaf.start)
-            told = [replace(defect, offset=leaf.start) for defect in inside.defects]
+            told = [defect._replace(offset=leaf.start) for defect in inside.defects]
             return replace(inside, defects=(encoded, *told))
     if problem is not None:
         raise problem

@@ -29,23 +29,21 @@ if TYPE_CHECKING:
     from exjournal._wire.octets import Octets
 
 # Bcc is missing on purpose: servers take it out.
-_COVERED = span_pattern(
-    (
-        "From",
-        "Sender",
-        "Reply-To",
-        "To",
-        "Cc",
-        "Date",
-        "Subject",
-        "Message-ID",
-        "In-Reply-To",
-        "References",
-        "Comments",
-        "Keywords",
-        "Content-*",
-        names.ENVELOPE_SENDER,
-    )
+_COVERED: Final = (
+    "From",
+    "Sender",
+    "Reply-To",
+    "To",
+    "Cc",
+    "Date",
+    "Subject",
+    "Message-ID",
+    "In-Reply-To",
+    "References",
+    "Comments",
+    "Keywords",
+    "Content-*",
+    names.ENVELOPE_SENDER,
 )
 _ENCODING: Final = b"content-transfer-encoding"
 _BOUNDARY = re.compile(rb';\s*boundary[*\d]*\s*=\s*(?:"[^"]*+"?|[^\s;]*+)', re.IGNORECASE)
@@ -57,7 +55,7 @@ _DECODED_LIMIT: Final = 64 << 10
 def content_digest(data: "Octets", /) -> bytes:
     """SHA-256 of what a message says; of all its octets where the header block is beyond the limits."""
     start, end = lead_in(data)[-1], len(data)
-    spans, body, complete = field_spans(data, start, end, _COVERED)
+    spans, body, complete = field_spans(data, start, end, span_pattern(_COVERED))
     digest = hashlib.sha256()
     if not complete and body < end:
         _put(digest, b"octets", data[start:])

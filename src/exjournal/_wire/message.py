@@ -10,7 +10,7 @@ from exjournal.addresses import address_problem
 if TYPE_CHECKING:
     from exjournal._wire.octets import Octets
 
-_PATTERN = field_pattern("from", "sender", "to", "cc", "subject", "message-id")
+_FIELDS: Final = ("from", "sender", "to", "cc", "subject", "message-id")
 
 
 class Facts(NamedTuple):
@@ -26,7 +26,7 @@ class Facts(NamedTuple):
 
 def facts(data: "Octets", start: int, end: int, /) -> Facts:
     """Read the header block of a message; whatever is absent is empty."""
-    found, _, _ = scan(data, skip_from_line(data, start, end), end, _PATTERN)
+    found, _, _ = scan(data, skip_from_line(data, start, end), end, field_pattern(*_FIELDS))
     return Facts(
         addresses_of(found.get(b"from", b"")),
         next(iter(addresses_of(found.get(b"sender", b""))), ""),
