@@ -19,6 +19,7 @@ SCRIPTS = (
     "envelope_2003",
     "copies",
     "undeliverable",
+    "decisions",
     "importing",
     "hostile",
     "against_before",

@@ -10,8 +10,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exjournal._wire import names
-from exjournal._wire.headers import field_pattern, first_line_is_field, scan
-from exjournal._wire.message import lead_in
+from exjournal._wire.headers import field_pattern, scan
+from exjournal._wire.message import header_place, lead_in
 from exjournal._wire.multipart import DECODED_ENCODINGS, declared
 from exjournal._wire.octets import in_place
 from exjournal.builder import build_report, domain_problem, report_for
@@ -90,13 +90,11 @@ class Outcome:
         if not self.header_fields:
             return self._original
         original = self._original
-        mark, blank, start = lead_in(original)
-        if blank > mark:
-            start = mark  # blank lines end a header block with nothing in it
+        start, body, is_bare = header_place(original)
         line_end = original.find(b"\n", start)
         is_lf = line_end >= 0 and original[line_end - 1 : line_end] != b"\r"
         text = "".join([f"{name}: {value}\r\n" for name, value in self.header_fields])
-        if start < len(original) and not first_line_is_field(original, start, len(original)) and blank == mark:
+        if is_bare and body == start:
             text += "\r\n"  # a body without a header: its first line must not become one
         fields = (text.replace("\r\n", "\n") if is_lf else text).encode("ascii")
         return b"".join([original[:start], fields, original[start:]])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from exjournal._wire import names
 from exjournal._wire.headers import field_spans, fields, span_pattern
-from exjournal._wire.message import lead_in
+from exjournal._wire.message import header_place
 from exjournal._wire.multipart import (
     Body,
     PartInfo,
@@ -26,6 +26,7 @@ from exjournal._wire.parts import NESTING_LIMIT
 if TYPE_CHECKING:
     from hashlib import _Hash
 
+    from exjournal._wire.headers import Span
     from exjournal._wire.octets import Octets
 
 # Bcc is missing on purpose: servers take it out.
@@ -47,15 +48,20 @@ _COVERED: Final = (
 )
 _ENCODING: Final = b"content-transfer-encoding"
 _BOUNDARY = re.compile(rb';\s*boundary[*\d]*\s*=\s*(?:"[^"]*+"?|[^\s;]*+)', re.IGNORECASE)
-# Octets: base64 up to this size is decoded, so that a text is the same however it was sent; above it the text of the encoding
+# Octets: text in base64 up to this size is decoded, so that it is the same however it was sent; else the text of the encoding
 # is as good and costs a third.
 _DECODED_LIMIT: Final = 64 << 10
 
 
 def content_digest(data: "Octets", /) -> bytes:
     """SHA-256 of what a message says; of all its octets where the header block is beyond the limits."""
-    start, end = lead_in(data)[-1], len(data)
-    spans, body, complete = field_spans(data, start, end, span_pattern(_COVERED))
+    start, body, is_bare = header_place(data)
+    end = len(data)
+    spans: list[Span] = []
+    if is_bare:
+        complete = True  # a server that adds a field puts a blank line behind it, or finds one there
+    else:
+        spans, body, complete = field_spans(data, start, end, span_pattern(_COVERED))
     digest = hashlib.sha256()
     if not complete and body < end:
         _put(digest, b"octets", data[start:])
@@ -82,7 +88,9 @@ def _put_fields(digest: "_Hash", block: bytes, *, ordered: bool = False) -> dict
         first.setdefault(name, value)
         if name != _ENCODING:
             words = b" ".join(value.split())
-            told.append((name, _BOUNDARY.sub(b"", words) if name == b"content-type" else words))
+            if name == b"content-type" and words[:10].lower() == b"multipart/":
+                words = _BOUNDARY.sub(b"", words)
+            told.append((name, words))
     if ordered:
         told.sort(key=lambda field: field[0])  # fields of one name keep their order
     for name, words in told:
@@ -93,7 +101,7 @@ def _put_fields(digest: "_Hash", block: bytes, *, ordered: bool = False) -> dict
 def _put_content(digest: "_Hash", data: "Octets", info: PartInfo, start: int, end: int, depth: int) -> None:
     body = _body(data, info, start, end) if depth <= NESTING_LIMIT else None
     if body is None:
-        _put(digest, b"content", _content(data, info, start, end))
+        _put_leaf(digest, data, info, start, end)
         return
     _put(digest, b"preamble", _lines(data[start : body.preamble_end]).strip())
     for begin, behind in body.parts:
@@ -114,21 +122,49 @@ def _body(data: "Octets", info: PartInfo, start: int, end: int) -> Body | None:
         return None  # one content, boundaries and all
 
 
-def _content(data: "Octets", info: PartInfo, start: int, end: int) -> bytes:
-    """The octets of a part behind its transfer encoding, without carriage returns where they can only be line ends."""
+def _put_leaf(digest: "_Hash", data: "Octets", info: PartInfo, start: int, end: int) -> None:
+    """Take a content in behind its transfer encoding, without carriage returns where they can only be line ends."""
+    if info.encoding == "binary":
+        _put_octets(digest, b"content", data, start, end, b"")
+        return
     if info.encoding == "base64":
-        if end - start <= _DECODED_LIMIT:
+        content, whole = b"", False
+        if info.family in ("text", "html") and end - start <= _DECODED_LIMIT:
             content, whole = transfer_decoded(data, start, end, info.encoding)
-            if whole:
-                return _lines(content).rstrip(b"\n") if info.family in ("text", "html") else content
-        return data[start:end].translate(None, b"\r\n \t")
-    if info.encoding == "quoted-printable":
-        content, _ = transfer_decoded(data, start, end, info.encoding)
-        return _lines(content).rstrip(b"\n")
-    content = data[start:end]
-    return content if info.encoding == "binary" else _lines(content).rstrip(b"\n")
+        if not whole:
+            _put_octets(digest, b"base64", data, start, end, b"\r\n \t")
+            return
+        data, start, end = content, 0, len(content)
+    elif info.encoding == "quoted-printable":
+        data, _ = transfer_decoded(data, start, end, info.encoding)
+        start, end = 0, len(data)
+    _put_octets(digest, b"content", data, start, _text_end(data, start, end), b"\r")
+
+
+# Octets that are hashed at a time: a copy of so many stays in the cache of the processor.
+_CHUNK: Final = 256 << 10
+
+
+def _put_octets(digest: "_Hash", kind: bytes, data: "Octets", start: int, end: int, removed: bytes) -> None:
+    inner = hashlib.sha256()
+    for begin in range(start, end, _CHUNK):
+        chunk = data[begin : min(begin + _CHUNK, end)]
+        # To take one octet out by `replace` is twice as fast as by `translate`, and nine times as fast as to replace a pair.
+        inner.update(chunk.replace(removed, b"") if len(removed) == 1 else chunk.translate(None, removed))
+    _put(digest, kind, inner.digest())
+
+
+def _text_end(data: "Octets", start: int, end: int) -> int:
+    """Where a text ends without the line ends behind it: servers add one, or take it."""
+    while end > start:
+        begin = max(start, end - _CHUNK)
+        chunk = data[begin:end]
+        kept = len(chunk.rstrip(b"\r\n"))
+        end = begin + kept
+        if kept:
+            break
+    return end
 
 
 def _lines(content: bytes) -> bytes:
-    # To take one octet out is nine times as fast as to replace a pair.
     return content.replace(b"\r", b"")

@@ -3,7 +3,7 @@
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from exjournal._wire.headers import decode, decode_words, field_pattern, one_line, scan, unfold
+from exjournal._wire.headers import decode, decode_words, field_pattern, first_line_is_field, one_line, scan, unfold
 from exjournal._wire.lines import FORBIDDEN
 from exjournal.addresses import address_problem
 
@@ -63,6 +63,21 @@ def lead_in(data: "Octets", start: int = 0, end: int | None = None, /) -> tuple[
     beginning = data[mark : min(end, mark + _BLANK_LIMIT)]
     blank = mark + len(beginning) - len(beginning.lstrip(b"\r\n"))
     return mark, blank, skip_from_line(data, blank, end)
+
+
+def header_place(data: "Octets", /) -> tuple[int, int, bool]:
+    """Where a field can be put before those of a message; where its body begins if it has no header; whether it has none.
+
+    Without a header a message begins with a blank line, or with what is no field.
+    """
+    mark, blank, start = lead_in(data)
+    if blank > mark:
+        found = _BLANK_LINE.match(data, mark)
+        return mark, mark if found is None else found.end(), True
+    return start, start, start < len(data) and not first_line_is_field(data, start, len(data))
+
+
+_BLANK_LINE = re.compile(rb"\r?\n")
 
 
 def skip_from_line(data: "Octets", start: int, end: int, /) -> int:
