@@ -250,6 +250,7 @@ CASES: dict[str, Callable[[int], bytes]] = {
     "200 parts": _parts(200, b"Content-Type: image/png"),
     "200 text parts": _parts(200, b"Content-Type: text/plain"),
     "200 parts without a header": _parts(200, b""),
+    "200 parts with many short fields": _parts(200, b"X: a\r\n" * 700 + b"X: a"),
     "200 parts with a quote left open": _parts(200, b'Content-Type: multipart/mixed; boundary="c'),
     "200 multiparts without a delimiter": _bushy,
     "200 parts with very many quotes left open": lambda size: _report(

@@ -7,13 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exjournal import MessageKind, ParseError, message_kind, parse_report
+from exjournal.kinds import kind_of
 from strategies import ORIGINAL, any_bytes, built, message_like, originals
 
 MAIL, DELIVERY, RECEIPT = MessageKind.MAIL, MessageKind.DELIVERY_STATUS, MessageKind.READ_RECEIPT
+VOICE = MessageKind.VOICE_MAIL
 DSN_TYPE = b"Content-Type: multipart/report; report-type=delivery-status; boundary=b"
 MDN_TYPE = b"Content-Type: multipart/report; report-type=disposition-notification; boundary=b"
 DSN_CLASS = b"Content-Class: urn:content-classes:dsn"
 MDN_CLASS = b"Content-Class: urn:content-classes:mdn"
+VOICE_TYPE = b"Content-Type: multipart/voice-message; boundary=b"
+VOICE_CLASSES = [b"voice", b"voice-ca", b"voice-uc", b"missedcall"]
 
 
 def a_message(*fields: bytes, body: bytes = b"text\r\n") -> bytes:
@@ -71,6 +75,32 @@ KINDS: dict[str, tuple[bytes, MessageKind]] = {
     "byte order mark first": (b"\xef\xbb\xbf" + DSN_TYPE + b"\r\n\r\n", DELIVERY),
     "From_ line first": (b"From MAILER-DAEMON Thu Feb 29 12:30:45 2024\n" + MDN_TYPE + b"\r\n\r\n", RECEIPT),
     "blank lines first": (b"\r\n\n" + DSN_TYPE + b"\r\n\r\n", DELIVERY),
+    "voice message": (a_message(VOICE_TYPE), VOICE),
+    "voice message in upper case": (a_message(VOICE_TYPE.upper()), VOICE),
+    "voice message, folded": (a_message(b"Content-Type:\r\n multipart/voice-message;\r\n\tboundary=b"), VOICE),
+    "voice message of a version": (a_message(b"Content-Type: multipart/Voice-Message; version=2.0"), VOICE),
+    "voice message beside the class of a receipt": (a_message(VOICE_TYPE, MDN_CLASS), VOICE),
+    "voice message that begins alike": (a_message(VOICE_TYPE.replace(b"message", b"messages")), MAIL),
+    "voice message with a report type": (a_message(VOICE_TYPE + b"; report-type=delivery-status"), VOICE),
+    "report with the class of voice mail": (a_message(DSN_TYPE, b"Content-Class: voice"), DELIVERY),
+    "a sound": (a_message(b"Content-Type: audio/wav"), MAIL),
+    "a sound with the class of voice mail": (a_message(b"Content-Type: audio/wav", b"Content-Class: voice"), VOICE),
+    "voice message as a parameter": (a_message(b"Content-Type: multipart/mixed; type=multipart/voice-message"), MAIL),
+    "voice message inside": (
+        a_message(b"Content-Type: multipart/mixed; boundary=b", body=b"--b\r\n" + VOICE_TYPE + b"\r\n\r\n--b--"),
+        MAIL,
+    ),
+    **{f"class {name.decode()}": (a_message(b"Content-Class: " + name), VOICE) for name in VOICE_CLASSES},
+    **{
+        f"class {name.decode()} in upper case": (a_message(b"content-class:" + name.upper()), VOICE)
+        for name in VOICE_CLASSES
+    },
+    "class of voice mail, folded": (a_message(b"Content-Class:\r\n\tvoice \r\n "), VOICE),
+    "class that begins as voice": (a_message(b"Content-Class: voice-xx"), MAIL),
+    "class that ends as voice": (a_message(b"Content-Class: urn:content-classes:voice"), MAIL),
+    "class of a fax": (a_message(b"Content-Class: fax"), MAIL),
+    "first of two classes": (a_message(b"Content-Class: voice", DSN_CLASS), VOICE),
+    "class of no words": (a_message(b"Content-Class:"), MAIL),
     "a report": (built(), MAIL),
     "nothing": (b"", MAIL),
 }
@@ -83,7 +113,7 @@ def test_kinds(message: bytes, kind: MessageKind) -> None:
     assert message_kind(message.replace(b"\r\n", b"\n")) is kind
 
 
-@pytest.mark.parametrize("kind", [DSN_TYPE, MDN_TYPE, DSN_CLASS, MDN_CLASS])
+@pytest.mark.parametrize("kind", [DSN_TYPE, MDN_TYPE, DSN_CLASS, MDN_CLASS, VOICE_TYPE, b"Content-Class: voice"])
 def test_a_report_on_any_kind_is_mail(kind: bytes) -> None:
     """A journal report is mail, whatever it journals, and the original in it is still told by its own header."""
     original = a_message(kind)
@@ -95,8 +125,8 @@ def test_a_report_on_any_kind_is_mail(kind: bytes) -> None:
 
 
 def test_values() -> None:
-    """Kinds are the words that stand in a report type, or near it."""
-    assert [str(kind) for kind in MessageKind] == ["mail", "delivery-status", "read-receipt"]
+    """Kinds are words, and those of reports stand in a report type, or near it."""
+    assert [str(kind) for kind in MessageKind] == ["mail", "delivery-status", "read-receipt", "voice-mail"]
 
 
 @pytest.mark.parametrize("message", ["text", None, 1, [b"x"]], ids=repr)
@@ -115,7 +145,7 @@ def test_any_bytes(data: bytes) -> None:
 
 
 @given(
-    st.sampled_from([DSN_TYPE, MDN_TYPE, DSN_CLASS, MDN_CLASS, b"X: y"]),
+    st.sampled_from([DSN_TYPE, MDN_TYPE, DSN_CLASS, MDN_CLASS, VOICE_TYPE, b"Content-Class: missedcall", b"X: y"]),
     st.lists(st.sampled_from([b"From: a@example.com", b"Received: x\r\n\ty", b"X-Content-Type: multipart/report"])),
     st.binary(max_size=40),
 )
@@ -131,6 +161,17 @@ def test_a_header_block_beyond_the_limit() -> None:
     assert message_kind(a_message(filler, DSN_TYPE)) is MAIL
     with pytest.raises(ParseError):
         parse_report(a_message(filler, DSN_TYPE))
+
+
+@given(
+    st.binary(max_size=40) | st.sampled_from([VOICE_TYPE[14:], DSN_TYPE[14:], MDN_TYPE[14:]]), st.binary(max_size=20)
+)
+def test_the_values_alone(content_type: bytes, content_class: bytes) -> None:
+    """The values of the two fields tell the same as the header they stand in, as far as they stand on a line."""
+    kind = kind_of(content_type, content_class)
+    assert kind in MessageKind
+    if not set(content_type + content_class) & set(b"\r\n"):
+        assert message_kind(a_message(b"Content-Type:" + content_type, b"Content-Class:" + content_class)) is kind
 
 
 def test_ordinary_mail() -> None:

@@ -13,6 +13,7 @@ from exjournal import DefectCode, ParseError
 from exjournal._wire.headers import HEADER_LIMIT
 from exjournal._wire.multipart import (
     PART_HEADER_LIMIT,
+    PART_HEADER_LINE_LIMIT,
     PART_LIMIT,
     Body,
     TooManyParts,
@@ -332,10 +333,16 @@ class TestLeaves:
 
     @pytest.mark.parametrize(("room", "media_type"), [(0, "message/rfc822"), (1, "text/plain")])
     def test_long_part_header(self, room: int, media_type: str) -> None:
-        """What a part declares counts where it stands within the limit of its header."""
+        """What a part declares counts where it stands within the octets of its header that are looked at."""
         field = b"Content-Type: message/rfc822\r\n"
         padding = b"X: " + b"y" * (PART_HEADER_LIMIT - len(field) - 5 + room * 40) + b"\r\n"
         assert part_info(padding + field).media_type == media_type
+
+    @pytest.mark.parametrize(("room", "media_type"), [(0, "message/rfc822"), (1, "text/plain")])
+    def test_part_header_of_many_lines(self, room: int, media_type: str) -> None:
+        """What a part declares counts where it stands within the lines of its header that are looked at."""
+        padding = b"X: yyyyyyyyyyyy\r\n" * (PART_HEADER_LINE_LIMIT - 1 + room)
+        assert part_info(padding + b"Content-Type: message/rfc822\r\n").media_type == media_type
 
     def test_too_many_parts(self) -> None:
         """A body of too many parts is refused."""

@@ -71,13 +71,16 @@ def load_config(path: "str | PathLike[str]", /) -> Config:
     import tomllib
     from pathlib import Path
 
-    file = Path(path)
+    octets = _octets(path)
     try:
-        told = tomllib.loads(file.read_bytes().decode("utf-8"))
+        # Some editors write a byte order mark, which TOML does not know.
+        told = tomllib.loads(octets.decode("utf-8-sig"))
     except tomllib.TOMLDecodeError as error:
         raise InvalidValue("", f"is no TOML: {error}") from None
     except UnicodeDecodeError as error:
         raise InvalidValue("", f"is no UTF-8: octet {error.start}") from None
+    except (ValueError, RecursionError):
+        raise InvalidValue("", "is no TOML that can be read: tables too deep, or a number too long") from None
     tables = _table("", told, _TABLES, required=("organization",))
     organization = _organization(tables["organization"])
     rules = _rules(tables.get("rules", []))
@@ -86,7 +89,7 @@ def load_config(path: "str | PathLike[str]", /) -> Config:
     if "agent" not in tables:
         return Config(rule_set, None, ())
     given = _table("agent", tables["agent"], _AGENT, required=("domain",))
-    secrets = _secrets(file.parent, given.pop("secret_files", []))
+    secrets = _secrets(Path(path).parent, given.pop("secret_files", []))
     try:
         return Config(rule_set, JournalAgent(rule_set, secrets=secrets, **given), secrets)
     except InvalidValue as error:
@@ -98,10 +101,17 @@ def load_secret(path: "str | PathLike[str]", /) -> bytes:
 
     Raises InvalidValue where it is too short to be one, and OSError where the file cannot be read.
     """
+    (secret,) = known_secrets((_octets(path).rstrip(_LINE_ENDS),))
+    return secret
+
+
+def _octets(path: "str | PathLike[str]") -> bytes:
     from pathlib import Path
 
-    (secret,) = known_secrets((Path(path).read_bytes().rstrip(_LINE_ENDS),))
-    return secret
+    try:
+        return Path(path).read_bytes()
+    except ValueError:
+        raise InvalidValue("", "cannot be read: no file can have this name") from None
 
 
 def _organization(told: "dict[str, Any]") -> Organization:
@@ -136,9 +146,8 @@ def _secrets(folder: "Path", names: "list[Any]") -> tuple[bytes, ...]:
             secrets.append(load_secret(folder / name))
         except InvalidValue as error:
             raise InvalidValue(path, error.reason) from None
-        except (OSError, ValueError) as error:  # a name with a NUL in it is a ValueError
-            reason = error.strerror if isinstance(error, OSError) else None
-            raise InvalidValue(path, f"cannot be read: {reason or 'no such name can be'}") from None
+        except OSError as error:
+            raise InvalidValue(path, f"cannot be read: {error.strerror or error}") from None
     return tuple(secrets)
 
 

@@ -142,8 +142,8 @@ class _Domains(NamedTuple):
 
 
 def _strings(name: str, value: object) -> tuple[str, ...]:
-    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
-        raise InvalidValue(name, f"is a {type(value).__name__}, not a collection of strings")
+    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
+        raise InvalidValue(name, f"is of type {type(value).__name__}, not a collection of strings")
     items = tuple(value)
     for number, item in enumerate(items):
         if not isinstance(item, str):

@@ -48,6 +48,8 @@ _COVERED: Final = (
 )
 _ENCODING: Final = b"content-transfer-encoding"
 _BOUNDARY = re.compile(rb';\s*boundary[*\d]*\s*=\s*(?:"[^"]*+"?|[^\s;]*+)', re.IGNORECASE)
+# Octets of a part header block: a longer one is taken as it is written, as folding is looked at field by field.
+_FOLDED_LIMIT: Final = 1 << 10
 # Octets: text in base64 up to this size is decoded, so that it is the same however it was sent; else the text of the encoding
 # is as good and costs a third.
 _DECODED_LIMIT: Final = 64 << 10
@@ -107,8 +109,11 @@ def _put_content(digest: "_Hash", data: "Octets", info: PartInfo, start: int, en
     for begin, behind in body.parts:
         leaf = leaf_at(data, begin, behind)
         header = data[begin : leaf.start]
-        _put(digest, b"part", b"")
-        _put_fields(digest, header)
+        if len(header) <= _FOLDED_LIMIT:
+            _put(digest, b"part", b"")
+            _put_fields(digest, header)
+        else:
+            _put(digest, b"part", _lines(header))
         _put_content(digest, data, leaf.info, leaf.start, leaf.end, depth + 1)
     _put(digest, b"epilogue", _lines(data[body.epilogue : end]).strip())
 

@@ -105,6 +105,9 @@ def _build(options: argparse.Namespace) -> int:
         return usage(str(error))
     except ValueError:
         return usage("date: is no ISO 8601 date")
+    secrets = secrets_of(options)
+    if isinstance(secrets, int):
+        return secrets
     contents = []
     for name in (options.message, options.decrypted):
         try:
@@ -112,9 +115,6 @@ def _build(options: argparse.Namespace) -> int:
         except OSError as error:
             return unreadable(name, error)
     original, decrypted = contents
-    secrets = secrets_of(options)
-    if isinstance(secrets, int):
-        return secrets
     if envelope is None:
         report = JournalReport(sender=sender, recipients=())
     else:

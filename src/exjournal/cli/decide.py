@@ -22,15 +22,17 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     option = parser.add_argument
-    option(
-        "message", nargs="?", default="-", metavar="MESSAGE", help="the message; standard input without it, or for -"
-    )
+    option("message", nargs="?", metavar="MESSAGE", help="the message; standard input without it, or for -")
     option("--rules", required=True, metavar="TOML", help="rules, organisation and agent")
     option("--from", dest="sender", metavar="ADDRESS", help="MAIL FROM, <> for the null sender")
     option("--to", action="append", default=[], metavar="ADDRESS", help="RCPT TO; may be repeated")
     option("--authenticated", action="store_true", help="a client logged in to submit the message")
     option("--trusted-path", action="store_true", help="the message comes from one of our own servers")
-    option("--check-config", action="store_true", help="look at the file of rules only, and tell what is odd about it")
+    option(
+        "--check-config",
+        action="store_true",
+        help="look at the file of rules only, and tell what is odd about it; the message and its envelope are not asked for",
+    )
     add_secret_files(parser, "by which seals and stamps are verified, beside those of the file of rules")
     option("--json", action="store_true", help="one JSON object")
     parser.set_defaults(run=_run)
@@ -56,15 +58,16 @@ def _run(options: argparse.Namespace) -> int:
     secrets = secrets_of(options)
     if isinstance(secrets, int):
         return secrets
+    name = "-" if options.message is None else options.message
     try:
-        message = read(options.message)
+        message = read(name)
     except OSError as error:
-        return unreadable(options.message, error)
+        return unreadable(name, error)
     decision = decide(message, envelope, config.rules, secrets=[*config.secrets, *secrets])
     if options.json:
-        put_line(json.dumps({"file": options.message, **decision.to_dict()}))
+        put_line(json.dumps({"file": name, **decision.to_dict()}))
     else:
-        put_line(_view(options.message, decision))
+        put_line(_view(name, decision))
     return FINE
 
 
@@ -83,7 +86,7 @@ def _check(options: argparse.Namespace, config: Config) -> int:
     if options.json:
         put_line(json.dumps({"file": options.rules, **counts, "warnings": warnings}))
     else:
-        told = ", ".join([f"{count} {name.replace('_', ' ')}" for name, count in counts.items()])
+        told = ", ".join([f"{name.replace('_', ' ')} {count}" for name, count in counts.items()])
         put_line(f"{shown(options.rules)}: {told}")
         for warning in warnings:
             put_line(f"  {shown(warning)}")
@@ -92,7 +95,10 @@ def _check(options: argparse.Namespace, config: Config) -> int:
 
 def _warnings(config: Config) -> list[str]:
     warnings = []
-    if config.rules.organization.alternate_mailbox is None:
+    if not config.rules.organization.domains:
+        warnings.append("organization.domains: is empty: everybody is outside")
+    keeps = config.agent is not None and config.agent.hold_undeliverable
+    if config.rules.organization.alternate_mailbox is None and not keeps:
         warnings.append("organization.alternate_mailbox: is missing: a report that is refused has nowhere to go")
     if config.agent is not None and not config.secrets:
         warnings.append("agent.secret_files: is empty: no stamp is written, and a second pass journals again")
@@ -105,15 +111,17 @@ def _view(name: str, decision: Decision) -> str:
         lines.append(f"  hold          {decision.hold.reason} {shown(decision.hold.detail)}".rstrip())
     for loop in decision.loops:
         who = "anybody can write it" if loop.forgeable else "verified"
-        lines.append(f"  bears         {loop.reason} {shown(loop.header)} ({who})")
+        lines.append(f"  bears         {' '.join(filter(None, (loop.reason, shown(loop.header))))} ({who})")
     lines.append(f"  reports       {len(decision.reports) or 'none'}")
     for planned in decision.reports:
-        recipients = len(planned.envelope.recipients)
-        told = f"{planned.journal_to}  {planned.format}, {recipients} recipients, by {', '.join(planned.rules)}"
+        recipients, total = len(planned.envelope.recipients), len(decision.envelope.recipients)
+        told = (
+            f"{planned.journal_to}  {planned.format}, {recipients} of {total} recipients, by {', '.join(planned.rules)}"
+        )
         lines.append(f"    {shown(told)}")
     lines.append("  rules")
     explanations = decision.explain()
-    width = max([len(one.rule) for one in explanations], default=0)
+    width = max([len(shown(one.rule)) for one in explanations], default=0)
     lines += [_row(one, width) for one in explanations]
     return "\n".join(lines)
 

@@ -12,7 +12,7 @@ def add_secret_files(parser: argparse.ArgumentParser, purpose: str) -> None:
         "--secret-file",
         action="append",
         default=[],
-        metavar="FILE",
+        metavar="PATH",
         help=f"a file that holds a secret of at least 16 octets, {purpose}; may be repeated",
     )
 
