@@ -10,8 +10,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exjournal._wire import names
-from exjournal._wire.headers import field_pattern, scan
-from exjournal._wire.message import header_place, lead_in
+from exjournal._wire.headers import HEADER_LIMIT, HEADER_LINE_LIMIT, field_pattern, scan
+from exjournal._wire.message import BYTE_ORDER_MARK, header_place, lead_in
 from exjournal._wire.multipart import DECODED_ENCODINGS, declared
 from exjournal._wire.octets import in_place
 from exjournal.builder import build_report, domain_problem, report_for
@@ -25,6 +25,8 @@ from exjournal.stamps import stamp_value
 if TYPE_CHECKING:
     from exjournal._wire.octets import Data, Octets
 
+# Octets and lines of a header block that are left to the fields that servers add behind a stamp.
+_MARGIN: Final = 4096
 # What Exchange writes into its processed stamp.
 _PROCESSED_VALUE: Final = "Journal Agent"
 
@@ -96,6 +98,8 @@ class Outcome:
         text = "".join([f"{name}: {value}\r\n" for name, value in self.header_fields])
         if is_bare and body == start:
             text += "\r\n"  # a body without a header: its first line must not become one
+        if start and original[start - 1 : start] != b"\n" and original[:start] != BYTE_ORDER_MARK:
+            text = "\r\n" + text  # a From line, and nothing behind it
         fields = (text.replace("\r\n", "\n") if is_lf else text).encode("ascii")
         return b"".join([original[:start], fields, original[start:]])
 
@@ -155,8 +159,10 @@ class JournalAgent:
         A server that journals where a message is submitted and again after it was routed calls this twice, the second time with
         the stamped message; what did not change in between is not journaled twice. Nothing is sent here.
 
-        Raises BuildError for a time without a time zone; whatever the message is, there is an outcome.
+        Raises InvalidValue for a time without a time zone; whatever the message is, there is an outcome.
         """
+        if received is not None and received.utcoffset() is None:
+            raise InvalidValue("received", "has no time zone")
         octets = in_place(message, "a message")[:]
         decision = decide(octets, envelope, self.rules, secrets=self.secrets)
         if decision.hold is not None:
@@ -170,7 +176,7 @@ class JournalAgent:
                     contents[one] = self._content(octets, planned, received)
             except BuildError as error:
                 if error.field == "date":
-                    raise
+                    raise InvalidValue("received", error.reason) from None
                 return Outcome(octets, decision, hold=Hold(HoldReason.REPORT_NOT_BUILT, str(error)))
             deliveries.append(self._delivery(octets, planned, contents[one]))
         return Outcome(octets, decision, tuple(deliveries), tuple(self._header_fields(octets, decision)))
@@ -188,10 +194,11 @@ class JournalAgent:
         if b"\0" in content:
             body = Body.BINARY_MIME
         size = len(content)
+        if b"\r\n" not in octets:
+            size += octets.count(b"\n")  # a client sends CRLF
         if body is Body.BINARY_MIME or _is_bare_tnef(octets):
             size += _growth(len(octets))
-        start = lead_in(content)[-1]
-        _, header_end, _ = scan(content, start, len(content), field_pattern("content-type"))
+        start, header_end = _header(content)
         return Delivery(
             mail_from,
             planned.journal_to,
@@ -206,9 +213,21 @@ class JournalAgent:
         if not decision.reports:
             return
         if self.secrets:
-            yield names.STAMP, stamp_value(octets, decision.journaled(), self.secrets[0])
+            value = stamp_value(octets, decision.journaled(), self.secrets[0])
+            start, header_end = _header(octets)
+            header = octets[start:header_end]
+            lines = header.count(b"\n") + value.count("\n")
+            # Where it does not fit in, the next hop journals again; with it the message would be held there.
+            if len(header) + len(value) <= HEADER_LIMIT - _MARGIN and lines <= HEADER_LINE_LIMIT - _MARGIN:
+                yield names.STAMP, value
         if self.write_processed:
             yield names.PROCESSED[0], _PROCESSED_VALUE
+
+
+def _header(octets: bytes) -> tuple[int, int]:
+    start = lead_in(octets)[-1]
+    _, end, _ = scan(octets, start, len(octets), field_pattern("content-type"))
+    return start, end
 
 
 def _is_bare_tnef(octets: "Octets") -> bool:

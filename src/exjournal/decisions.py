@@ -95,7 +95,7 @@ _PLACES: Final = {
     Place.FORWARDED_FROM: "mailbox it was forwarded from",
 }
 _WORDS: Final = {
-    Reason.MATCHED: "journaled",
+    Reason.MATCHED: "asks for a report",
     Reason.DISABLED: "not journaled: the rule is disabled",
     Reason.JOURNAL_MAILBOX: "not journaled: every recipient is a journal mailbox or the alternate one",
     Reason.NOT_NAMED: "not journaled: neither a sender nor a recipient is whom the rule is for",
@@ -124,7 +124,7 @@ class Explanation(NamedTuple):
 
     @property
     def matched(self) -> bool:
-        """Whether the rule fires, and a report is made."""
+        """Whether the rule fires, and asks for a report; where the message is held, it is still to be made."""
         return self.reason is Reason.MATCHED
 
     def __str__(self) -> str:
@@ -216,7 +216,7 @@ class Decision:
 
     @cached_property
     def reports(self) -> tuple[PlannedReport, ...]:
-        """The reports to make, by journal mailbox: one for each, or with forks one for each and fork."""
+        """The reports to make, by journal mailbox; with forks, those of the recipients inside come first."""
         return tuple(
             [
                 PlannedReport(

@@ -39,8 +39,9 @@ def verify_seal(report: "Data", /, *, secrets: Iterable[bytes]) -> Seal:
     """Whether a report bears a seal of one of the secrets, and is as it was when it was sealed.
 
     Covered are the report text, the original, every other part, and the fields of the outer header block that are shown to a
-    reader. Not covered are line ends, folding, boundaries and transfer encodings, which servers rewrite, and fields that they
-    add. Secrets have at least 16 octets. Raises InvalidValue where there is none.
+    reader. Not covered is what servers rewrite: folding, the boundary and the transfer encodings of texts of the report itself;
+    of the original only carriage returns, and line ends at its end; nor fields that they add to the outer block.
+    Secrets have at least 16 octets. Raises InvalidValue where there is none.
     """
     keys = known_secrets(secrets)
     if not keys:

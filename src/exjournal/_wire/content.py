@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from exjournal._wire import names
-from exjournal._wire.headers import field_spans, fields, span_pattern
+from exjournal._wire.headers import field_spans, fields, span_pattern, without
 from exjournal._wire.message import header_place
 from exjournal._wire.multipart import (
     Body,
@@ -68,6 +68,7 @@ def content_digest(data: "Octets", /) -> bytes:
     if not complete and body < end:
         _put(digest, b"octets", data[start:])
         return digest.digest()
+    _put_odd(digest, data[start:body])
     block = b"".join([data[begin:behind] for begin, behind in spans])
     found = _put_fields(digest, block, ordered=True)
     info = declared(found.get(b"content-type", b""), found.get(_ENCODING, b""))
@@ -81,6 +82,23 @@ def _put(digest: "_Hash", kind: bytes, content: bytes) -> None:
     digest.update(content)
 
 
+def _put_odd(digest: "_Hash", block: bytes) -> None:
+    """Take a whole block in where something in it may be shown as a body, or as another field, by one reader or the other."""
+    if _ODD.search(block) is None:
+        return
+    spans, _, _ = field_spans(block, 0, len(block), span_pattern(_ADDED))
+    clean = [(begin, end) for begin, end in spans if _ODD.search(b"\n" + block[begin:end]) is None]
+    _put(digest, b"odd", b"".join(without(block, clean)))
+
+
+# What servers, this library among them, put before a block.
+_ADDED: Final = ("Received", "Return-Path", "X-ExJournal-*")
+
+
+# A carriage return alone, a line of blanks, and a line that is neither a field nor a fold.
+_ODD = re.compile(rb"\r(?!\n)|\n(?![!-9;-~]++[ \t]*+:|[ \t]++[^ \t\r\n]|\r?\n|\Z)")
+
+
 def _put_fields(digest: "_Hash", block: bytes, *, ordered: bool = False) -> dict[bytes, bytes]:
     """Take the fields of a block in, `ordered` by name where servers move them; the first value of each, as written."""
     first: dict[bytes, bytes] = {}
@@ -91,7 +109,7 @@ def _put_fields(digest: "_Hash", block: bytes, *, ordered: bool = False) -> dict
         if name != _ENCODING:
             words = b" ".join(value.split())
             if name == b"content-type" and words[:10].lower() == b"multipart/":
-                words = _BOUNDARY.sub(b"", words)
+                words = _BOUNDARY.sub(b"", words, count=1)
             told.append((name, words))
     if ordered:
         told.sort(key=lambda field: field[0])  # fields of one name keep their order
@@ -111,6 +129,7 @@ def _put_content(digest: "_Hash", data: "Octets", info: PartInfo, start: int, en
         header = data[begin : leaf.start]
         if len(header) <= _FOLDED_LIMIT:
             _put(digest, b"part", b"")
+            _put_odd(digest, b"\n" + header)
             _put_fields(digest, header)
         else:
             _put(digest, b"part", _lines(header))
@@ -140,12 +159,14 @@ def _put_leaf(digest: "_Hash", data: "Octets", info: PartInfo, start: int, end: 
             _put_octets(digest, b"base64", data, start, end, b"\r\n \t")
             return
         data, start, end = content, 0, len(content)
-    elif info.encoding == "quoted-printable":
+    elif info.encoding == "quoted-printable" and _BARE.search(data, start, end) is None:
         data, _ = transfer_decoded(data, start, end, info.encoding)
         start, end = 0, len(data)
     _put_octets(digest, b"content", data, start, _text_end(data, start, end), b"\r")
 
 
+# What stands between such a carriage return and the end of its line, decoders disagree about.
+_BARE = re.compile(rb"\r(?!\n)")
 # Octets that are hashed at a time: a copy of so many stays in the cache of the processor.
 _CHUNK: Final = 256 << 10
 

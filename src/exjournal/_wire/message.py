@@ -72,8 +72,10 @@ def header_place(data: "Octets", /) -> tuple[int, int, bool]:
     """
     mark, blank, start = lead_in(data)
     if blank > mark:
-        found = _BLANK_LINE.match(data, mark)
-        return mark, mark if found is None else found.end(), True
+        start = mark
+    found = _BLANK_LINE.match(data, start)
+    if found is not None:
+        return start, found.end(), True
     return start, start, start < len(data) and not first_line_is_field(data, start, len(data))
 
 
