@@ -1,6 +1,7 @@
 """Runs every example of the README and of docs/: Python blocks as doctests, console blocks as commands.
 
-Each page has a folder of its own with `message.eml`, the sample message of examples/, and `report.eml`, a report round it.
+Each page has a folder of its own with `message.eml`, the sample message of examples/, `report.eml`, a report round it, and
+`journal.toml`, the rules of examples/, with the secret that they name.
 """
 
 import os
@@ -51,9 +52,11 @@ def run_console(example: Example) -> str | None:
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A folder with the two files that the examples of a page work on."""
+    """A folder with the files that the examples of a page work on."""
     folder = tmp_path_factory.mktemp("page")
-    shutil.copy(ROOT / "examples" / "message.eml", folder)
+    for name in ("message.eml", "journal.toml"):
+        shutil.copy(ROOT / "examples" / name, folder)
+    (folder / "journal.key").write_bytes(b"a secret of the organisation\n")
     message = (folder / "message.eml").read_bytes()
     envelope = Envelope(
         "ann@example.com",

@@ -1,5 +1,7 @@
 """What the property tests draw from: whatever the models allow, and bytes that only a hostile sender writes."""
 
+import base64
+import binascii
 import dataclasses
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, NamedTuple
@@ -685,3 +687,203 @@ def nearly_usual_texts(draw: st.DrawFn) -> str:
             + text[where + draw(st.integers(0, 1)) :]
         )
     return text
+
+
+# Messages as what they say, and the ways in which servers send them
+
+
+class Leaf(NamedTuple):
+    """A part without parts: its type, further fields, and its content; lines of text end in LF, the last one in nothing."""
+
+    media_type: bytes
+    fields: tuple[tuple[bytes, bytes], ...]
+    content: bytes
+
+
+class Branch(NamedTuple):
+    """A multipart: its type, further fields, its parts, and what stands before and behind them."""
+
+    media_type: bytes
+    fields: tuple[tuple[bytes, bytes], ...]
+    parts: "tuple[Leaf | Branch, ...]"
+    preamble: bytes
+    epilogue: bytes
+
+
+class Mail(NamedTuple):
+    """A message as what it says: fields that a reader is shown, each name once and in order of names, and its content."""
+
+    fields: tuple[tuple[bytes, bytes], ...]
+    root: Leaf | Branch
+
+
+_SHOWN_NAMES = [
+    b"cc",
+    b"comments",
+    b"content-description",
+    b"date",
+    b"from",
+    b"in-reply-to",
+    b"keywords",
+    b"message-id",
+    b"references",
+    b"reply-to",
+    b"sender",
+    b"subject",
+    b"to",
+    b"x-exjournal-envelope-sender",
+]
+_SHOWN_VALUES = st.lists(
+    st.sampled_from([b"a", b"b", b"Re:", b"bob@example.net", b"<1@example.com>", b"=?utf-8?q?=C3=A9?=", b"\xc3\xa9"]),
+    max_size=4,
+).map(b" ".join)
+_PART_FIELDS = st.lists(
+    st.tuples(
+        st.sampled_from([b"content-disposition", b"content-id", b"x-a", b"content", b"part", b"epilogue"]),
+        st.sampled_from([b"", b"a", b"attachment; filename=a.txt", b'attachment; filename="b c.txt"']),
+    ),
+    max_size=2,
+).map(tuple)
+_TEXTS = (
+    st.lists(st.sampled_from([b"", b" ", b"Hi.", b"caf\xc3\xa9", b"=", b"=3D", b"QUJD", b"--", b". "]), max_size=4)
+    .map(b"\n".join)
+    .map(lambda text: text.rstrip(b"\n"))
+)
+_TEXT_TYPES = st.sampled_from([b"text/plain", b"text/plain; charset=utf-8", b"text/html", b"text/calendar"])
+_LEAVES = st.builds(Leaf, _TEXT_TYPES, _PART_FIELDS, _TEXTS) | st.builds(
+    Leaf, st.sampled_from([b"application/octet-stream", b"image/png"]), _PART_FIELDS, st.binary(max_size=12)
+)
+_BRANCH_TYPES = st.sampled_from([b"multipart/mixed", b"multipart/alternative", b'multipart/related; type="text/html"'])
+_ASIDES = st.sampled_from([b"", b"", b"aside"])
+
+
+def _branches(parts: st.SearchStrategy[Leaf | Branch]) -> st.SearchStrategy[Leaf | Branch]:
+    return st.builds(
+        Branch, _BRANCH_TYPES, _PART_FIELDS, st.lists(parts, min_size=1, max_size=3).map(tuple), _ASIDES, _ASIDES
+    )
+
+
+_ROOTS = st.recursive(_LEAVES, _branches, max_leaves=4)
+
+
+def _is_shallow(part: Leaf | Branch, room: int = 4) -> bool:
+    return isinstance(part, Leaf) or (room > 0 and all(_is_shallow(one, room - 1) for one in part.parts))
+
+
+@st.composite
+def mails(draw: st.DrawFn) -> Mail:
+    """Messages as what they say; the fields of the content itself stand in the header of the message."""
+    fields = draw(st.dictionaries(st.sampled_from(_SHOWN_NAMES), _SHOWN_VALUES, max_size=5))
+    root = draw(_ROOTS.filter(_is_shallow))._replace(fields=())
+    return Mail(tuple(sorted(fields.items())), root)
+
+
+def _changed_octets(draw: st.DrawFn, octets: bytes) -> bytes:
+    where = draw(st.integers(0, len(octets)))
+    return octets[:where] + draw(st.sampled_from([b"", b"x"])) + octets[where + draw(st.integers(0, 1)) :]
+
+
+def _changed_part(draw: st.DrawFn, part: Leaf | Branch, *, is_root: bool) -> Leaf | Branch:
+    if isinstance(part, Branch):
+        where = draw(st.integers(0, len(part.parts) - 1))
+        before, one, behind = part.parts[:where], part.parts[where], part.parts[where + 1 :]
+        match draw(st.integers(0, 6)):
+            case 0:
+                return part._replace(preamble=_changed_octets(draw, part.preamble).strip())
+            case 1:
+                return part._replace(epilogue=_changed_octets(draw, part.epilogue).strip())
+            case 2:
+                return part._replace(parts=(*before, one, one, *behind))
+            case 3 if len(part.parts) > 1:
+                return part._replace(parts=before + behind)
+            case 4:
+                return part._replace(parts=(*behind, one, *before))
+            case _:
+                return part._replace(parts=(*before, _changed_part(draw, one, is_root=False), *behind))
+    if not is_root and draw(st.booleans()):
+        return part._replace(fields=draw(_PART_FIELDS))
+    if draw(st.integers(0, 3)) == 0:
+        return part._replace(media_type=part.media_type + b"; name=x")
+    content = _changed_octets(draw, part.content)
+    return part._replace(content=content.rstrip(b"\n") if part.media_type.startswith(b"text/") else content)
+
+
+@st.composite
+def changed_mails(draw: st.DrawFn, mail: Mail) -> Mail:
+    """What a message says, changed in one place; now and then it comes out as it was."""
+    if mail.fields and draw(st.integers(0, 2)) == 0:
+        fields = dict(mail.fields)
+        name = draw(st.sampled_from(sorted(fields)))
+        if draw(st.booleans()):
+            del fields[name]
+        else:
+            fields[name] = b" ".join((fields[name] + b" more").split())
+        return mail._replace(fields=tuple(sorted(fields.items())))
+    return mail._replace(root=_changed_part(draw, mail.root, is_root=True))
+
+
+_TRACES = st.sampled_from(
+    [
+        b"Received: from a.example\r\n\tby b.example",
+        b"Return-Path: <>",
+        b"DKIM-Signature: v=1",
+        b"X-MS-Exchange-Organization-SCL: 1",
+        b"X-ExJournal-Stamp: v=1; s=x; t=",
+        b"X-ExJournal-Seal: v=1; s=x",
+        b"Bcc: bob@example.net",
+        b"Delivered-To: bob@example.net",
+        b"Authentication-Results: b.example; spf=none",
+    ]
+)
+
+
+@st.composite
+def sent(draw: st.DrawFn, mail: Mail) -> bytes:
+    """The octets of a message in one of the ways in which servers send it.
+
+    Line ends, folds, letter case and order of fields, trace fields, boundaries and transfer encodings are drawn.
+    """
+    end = draw(st.sampled_from([b"\r\n", b"\n"]))
+    seed = draw(st.integers(0, 9))
+    counter = iter(range(1000))
+
+    def field(name: bytes, value: bytes) -> bytes:
+        words = value.split()
+        gaps = [draw(st.sampled_from([b" ", b" ", b"  ", end + b" ", end + b"\t"])) for _ in words]
+        name = draw(st.sampled_from([name, name.title(), name.upper()]))
+        return name + b":" + b"".join([gap + word for gap, word in zip(gaps, words, strict=True)]) + end
+
+    def rendered(part: Leaf | Branch) -> tuple[bytes, bytes]:
+        own = [field(name, value) for name, value in part.fields]
+        if isinstance(part, Branch):
+            boundary = b"=_%d_%d" % (seed, next(counter))
+            quoted = b'"%b"' % boundary
+            own.insert(0, field(b"content-type", part.media_type + b"; boundary=" + quoted))
+            pieces = [part.preamble + end] if part.preamble else []
+            for one in part.parts:
+                header, body = rendered(one)
+                pieces.append(b"--" + boundary + end + header + end + body + end)
+            return b"".join(own), b"".join([*pieces, b"--", boundary, b"--", end, part.epilogue])
+        is_text = part.media_type.startswith(b"text/")
+        encoding = draw(st.sampled_from([b"8bit", b"7bit", b"", b"quoted-printable"])) if is_text else b"base64"
+        if is_text and draw(st.integers(0, 3)) == 0:
+            encoding = b"base64"
+        own.insert(0, field(b"content-type", part.media_type))
+        if encoding:
+            own.insert(draw(st.integers(0, len(own))), field(b"content-transfer-encoding", encoding))
+        content = part.content
+        if encoding == b"base64":
+            content = base64.encodebytes(content.replace(b"\n", draw(_ENDS_OF_TEXT)) if is_text else content)
+        elif encoding == b"quoted-printable":
+            content = binascii.b2a_qp(content, istext=draw(st.booleans()))
+        return b"".join(own), content.replace(b"\n", end)
+
+    header, body = rendered(mail.root)
+    own = [field(name, value) for name, value in mail.fields]
+    traces = [trace.replace(b"\r\n", end) + end for trace in draw(st.lists(_TRACES, max_size=3))]
+    block = draw(st.permutations([*own, header, *traces]))
+    before = draw(st.sampled_from([b"", b"", b"\xef\xbb\xbf", b"From someone" + end]))
+    return before + b"".join(block) + end + body
+
+
+_ENDS_OF_TEXT = st.sampled_from([b"\r\n", b"\n"])

@@ -83,7 +83,7 @@ def told(outcome: Outcome) -> tuple[object, ...]:
     """Everything that an outcome says, in a form that can be compared."""
     return (
         outcome.decision.to_dict(),
-        outcome.decision.journaled(),
+        outcome.decision._journaled(),
         outcome.deliveries,
         outcome.header_fields,
         outcome.hold,

@@ -18,9 +18,11 @@ from exjournal import (
     Recipient,
     ReportFormat,
     Role,
+    Seal,
     build_report,
     parse_report,
     report_for,
+    verify_seal,
 )
 from exjournal.report_text import REPORT_TEXT_LIMIT
 from strategies import DATE, ORIGINAL, Arguments, a_report, arguments, built, message_like
@@ -1064,3 +1066,68 @@ def test_a_report_text_that_no_reader_takes() -> None:
     with pytest.raises(BuildError) as caught:
         build_report(JournalReport(sender="", recipients=recipients), None, domain="example.com")
     assert caught.value.field == "recipients"
+
+
+SECRET = b"the first secret"
+
+
+class TestSecret:
+    """A secret puts a seal before a report, and changes nothing else of it."""
+
+    @settings(max_examples=100)
+    @given(arguments(formats=(ReportFormat.ENVELOPE, ReportFormat.ENVELOPE_2003)))
+    def test_nothing_else(self, given_arguments: Arguments) -> None:
+        """Behind the seal stands the report that is built without a secret, its id included."""
+        report, original, options = given_arguments
+        sealed = build_report(report, original, **options, secret=SECRET)
+        seal, _, rest = sealed.partition(b"\r\n")
+        assert re.fullmatch(rb"X-ExJournal-Seal: v=1; s=[A-Za-z0-9_-]{43}", seal)
+        assert rest == given_arguments.build()
+        assert build_report(report, original, **options, secret=SECRET) == sealed
+        assert verify_seal(sealed, secrets=[SECRET]) is Seal.VALID
+
+    @pytest.mark.parametrize(
+        "secret",
+        [
+            b"",
+            b"hush",
+            SECRET[:15],
+            "a secret that is text",
+            bytearray(SECRET),
+            memoryview(SECRET),
+            16,
+            [SECRET],
+            (),
+            False,
+        ],
+        ids=lambda value: f"{type(value).__name__} {value!r:.12}",
+    )
+    def test_no_secret(self, secret: Any) -> None:
+        """What is no secret is a BuildError that shows nothing of it."""
+        with pytest.raises(BuildError) as caught:
+            built(secret=secret)
+        assert caught.value.field == "secret"
+        assert "hush" not in str(caught.value)
+        assert "secret that" not in str(caught.value)
+        assert caught.value.__cause__ is None
+
+    @pytest.mark.parametrize("secret", [SECRET, b""], ids=repr)
+    @pytest.mark.parametrize("format", [ReportFormat.BCC, ReportFormat.MESSAGE_ONLY])
+    def test_copies(self, format: ReportFormat, secret: bytes) -> None:
+        """A copy bears no seal: a secret for it is refused, good or not."""
+        with pytest.raises(BuildError, match="belongs to the envelope formats") as caught:
+            built(format=format, secret=secret)
+        assert caught.value.field == "secret"
+
+    @pytest.mark.parametrize("format", ["nonsense", None, 1], ids=repr)
+    def test_no_format(self, format: Any) -> None:
+        """A format that is none is told of as such, also with a secret."""
+        with pytest.raises(BuildError) as caught:
+            built(format=format, secret=SECRET)
+        assert caught.value.field == "format"
+
+    def test_boundary_and_id(self) -> None:
+        """The derived id and the boundary do not depend on the secret, so that a retry under a new one is the same report."""
+        ids = {parse_report(built(report_id=None, secret=secret)).report_id for secret in (SECRET, SECRET + b"x")}
+        assert ids == {parse_report(built(report_id=None)).report_id}
+        assert boundary_of(built(secret=SECRET).partition(b"\r\n")[2]) == boundary_of(built())

@@ -17,10 +17,22 @@ import exjournal
 from exjournal import (
     ORGANIZATION_HEADERS,
     DefectCode,
+    Envelope,
+    HoldReason,
+    JournalAgent,
     JournalReport,
+    JournalRule,
+    LoopReason,
+    Organization,
     ParseError,
+    Place,
+    Reason,
     Recipient,
+    RuleSet,
+    Scope,
+    Seal,
     build_report,
+    decide,
     parse_report,
     unwrap_undeliverable,
 )
@@ -191,7 +203,7 @@ class TestFormat:
     def test_limits(self) -> None:
         """The limits named are constants of the library, with the values named."""
         table = rows(section(page("format.md"), "Limits"))
-        assert len(table) >= 7
+        assert len(table) >= 18
         for name, value, *_ in table:
             module, _, constant = name.strip("`").rpartition(".")
             number, _, unit = value.partition(" ")
@@ -242,6 +254,77 @@ class TestUndeliverable:
         assert set(ORGANIZATION_HEADERS) <= set(CODED.findall(prose(page("undeliverable.md"))))
 
 
+class TestRules:
+    """docs/rules.md is complete, and its tables are what the library does."""
+
+    @pytest.mark.parametrize("row", rows(section(page("rules.md"), "Scopes")), ids=lambda row: row[0])
+    def test_scopes(self, row: list[str]) -> None:
+        """Each kind of mail sets off the rules of the scopes that its row names."""
+        _, mail_from, author, authenticated, recipients, *scopes = row
+        organization = Organization(["example.com"])
+        rules = RuleSet([JournalRule(scope, "journal@archive.example", scope=scope) for scope in Scope], organization)
+        envelope = Envelope(
+            mail_from.strip("`").removeprefix("<>"), CODED.findall(recipients), authenticated=authenticated == "yes"
+        )
+        message = f"From: {author.strip('`')}\r\nSubject: Lunch\r\n\r\n".encode()
+        fired = {one.rule for one in decide(message, envelope, rules).matches}
+        expected = dict(zip((Scope.INTERNAL, Scope.EXTERNAL, Scope.GLOBAL), scopes, strict=True))
+        assert fired == {scope for scope, says in expected.items() if says == "yes"}
+
+    def test_arguments(self) -> None:
+        """Every argument of an organisation, a rule and a set of rules has a row."""
+        for heading, cls, given in (
+            ("The organisation", Organization, 0),
+            ("Rules and whom they are for", JournalRule, 0),
+            ("Options of a RuleSet", RuleSet, 2),
+        ):
+            table = rows(section(page("rules.md"), heading))
+            assert [row[0].strip("`") for row in table] == list(inspect.signature(cls).parameters)[given:]
+
+    def test_why_not(self) -> None:
+        """Every reason and every place has a row, the reasons in their order."""
+        text = section(page("rules.md"), "Why is this message not in the archive?")
+        first = [row[0] for row in rows(text)]
+        reasons = [cell.strip("`") for cell in first[: len(Reason)]]
+        assert reasons == list(Reason)
+        assert {name for cell in first[len(Reason) :] for name in CODED.findall(cell)} == set(Place)
+
+    def test_file(self) -> None:
+        """The file shown is that of the examples."""
+        [shown] = [block for language, block in fences(page("rules.md")) if language == "toml"]
+        assert shown == (ROOT / "examples" / "journal.toml").read_text(encoding="utf-8")
+
+
+class TestLoops:
+    """docs/loops.md has every reason, of a loop, of a hold and of a seal."""
+
+    def test_reasons(self) -> None:
+        """Every reason has its row; a seal and a stamp stand first, and once more where nobody verified them."""
+        table = rows(section(page("loops.md"), "detect_loop"))
+        told = [(name, row[2]) for row in table for name in CODED.findall(row[0])]
+        sure = [(LoopReason.SEAL, "no"), (LoopReason.STAMP, "no")]
+        assert told[:2] == sure
+        assert sorted(told[2:]) == sorted((reason, "yes") for reason in LoopReason)
+
+    def test_holds(self) -> None:
+        """Every reason to hold a message has its row there, and an answer on the page of gateways."""
+        assert {row[0].strip("`") for row in rows(section(page("loops.md"), "Limits and hold"))} == set(HoldReason)
+        answers = rows(section(page("gateway.md"), "When a message is held"))
+        assert {name for row in answers for name in CODED.findall(row[0])} == set(HoldReason)
+
+    def test_seals(self) -> None:
+        """Every value of a seal has its row."""
+        named = [row[0].strip("`") for row in rows(section(page("loops.md"), "Seals"))]
+        assert named[: len(Seal)] == list(Seal)
+
+    def test_gateway(self) -> None:
+        """Every attribute of a delivery has its row, and both kinds of trust."""
+        table = rows(section(page("gateway.md"), "What the transport must offer"))
+        assert [name for row in table for name in CODED.findall(row[0])] == list(exjournal.Delivery._fields)
+        trust = rows(section(page("gateway.md"), "What a gateway must know"))
+        assert [row[0].strip("`") for row in trust] == list(inspect.signature(Envelope).parameters)[2:]
+
+
 class TestApi:
     """docs/api.md has every public name, with its signature, and every key of the JSON form."""
 
@@ -259,7 +342,9 @@ class TestApi:
                 assert parameters == signature(getattr(exjournal, name))
                 shown.add(name)
         functions = {name for name in exjournal.__all__ if inspect.isfunction(getattr(exjournal, name))}
-        assert functions | {"Envelope", "Recipient", "JournalReport", "Headers", "DeliveryStatus"} == shown
+        constructed = {"Envelope", "Recipient", "JournalReport", "Headers", "DeliveryStatus"}
+        constructed |= {"Organization", "JournalRule", "RuleSet", "JournalAgent"}
+        assert functions | constructed == shown
 
     def test_keys(self) -> None:
         """The table of `to_dict` has every key of a report with everything in it, and no other."""
@@ -275,27 +360,43 @@ class TestApi:
         found = paths(parse_report(data).to_dict(content=True))
         assert sorted(row[0].strip("`") for row in rows(section(page("api.md"), "to_dict"))) == sorted(found)
 
+    def test_keys_of_a_decision(self) -> None:
+        """The table of `Decision.to_dict` has every key of a decision with everything in it, and no other."""
+        rule = JournalRule("Bob", "journal@archive.example", recipient="bob@example.com")
+        rules = RuleSet([rule], Organization(["example.com"]))
+        held = decide(b"Received: a\r\n" * 100 + b"\r\n", Envelope("", ["bob@example.com"]), rules)
+        table = rows(section(page("api.md"), "Decision.to_dict"))
+        assert sorted(row[0].strip("`") for row in table) == sorted(paths(held.to_dict()))
+
+    def test_agent(self) -> None:
+        """Every argument of an agent has a row."""
+        table = rows(section(page("api.md"), "JournalAgent"))
+        named = [row[0].strip("`") for row in table]
+        assert named[:-1] == list(inspect.signature(JournalAgent).parameters)
+
 
 def signature(function: object) -> str:
     """The parameters of a function or class as the documentation writes them."""
     parameters = inspect.signature(function).parameters.values()  # type: ignore[arg-type]
-    bare = [
-        one.replace(annotation=inspect.Parameter.empty, default=_Shown(one.default))
-        if isinstance(one.default, Enum)
-        else one.replace(annotation=inspect.Parameter.empty)
-        for one in parameters
-    ]
+    bare = [one.replace(annotation=inspect.Parameter.empty, default=_shown(one.default)) for one in parameters]
     return str(inspect.Signature(bare))[1:-1]
 
 
-class _Shown:
-    """A default that shows as it is written in code."""
+def _shown(default: object) -> object:
+    """A default that shows as it is written in code; what a factory makes is a mapping with nothing in it."""
+    if isinstance(default, Enum):
+        return _Shown(f"{type(default).__name__}.{default.name}")
+    return {} if repr(default) == "<factory>" else default
 
-    def __init__(self, member: Enum) -> None:
-        self.member = member
+
+class _Shown:
+    """What shows as the words it was given."""
+
+    def __init__(self, words: str) -> None:
+        self.words = words
 
     def __repr__(self) -> str:
-        return f"{type(self.member).__name__}.{self.member.name}"
+        return self.words
 
 
 def paths(value: object, prefix: str = "") -> set[str]:
@@ -372,7 +473,7 @@ class TestPages:
             elif language == "console":
                 assert block.startswith("$ ")
             else:
-                assert language == "text"
+                assert language == "text" or (language, path.name) == ("toml", "rules.md")
 
     def test_every_page_is_linked(self) -> None:
         """The README leads to each page of docs/."""

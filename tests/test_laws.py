@@ -12,6 +12,7 @@ import tracemalloc
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from random import Random
 from types import FrameType
 from typing import Any
 
@@ -20,23 +21,40 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from exjournal import (
+    ORGANIZATION_HEADERS,
     BuildError,
+    Decision,
     DefectCode,
+    Delivery,
     Envelope,
+    HoldReason,
+    JournalAgent,
     JournalReport,
+    JournalRule,
+    LoopReason,
+    Organization,
     ParsedReport,
     ParseError,
     PartKind,
+    Reason,
     Recipient,
     ReportFormat,
     Role,
+    RuleSet,
+    Scope,
+    Seal,
     build_report,
+    decide,
     detect_format,
+    detect_loop,
     mailbox_key,
     parse_report,
     report_for,
+    strip_headers,
+    verify_seal,
 )
 from exjournal._wire.headers import HEADER_LIMIT, HEADER_LINE_LIMIT
+from exjournal.loops import HOP_LIMIT, look
 from exjournal.report_text import _read_any, read_usual_text
 from strategies import (
     DATE,
@@ -44,15 +62,18 @@ from strategies import (
     ORIGINAL,
     PART,
     Arguments,
+    Mail,
     a_message,
     a_report,
     any_bytes,
     arguments,
     built,
     carried,
+    changed_mails,
     copies,
     damaged,
     envelopes,
+    mails,
     message_like,
     nearly_usual_texts,
     originals,
@@ -60,6 +81,7 @@ from strategies import (
     report_texts,
     report_texts_2003,
     reports,
+    sent,
 )
 
 COPIES = (ReportFormat.BCC, ReportFormat.MESSAGE_ONLY)
@@ -153,6 +175,120 @@ def without_bcc(data: bytes) -> bytes:
     return head + b"".join(kept_lines(found)) + rest
 
 
+SECRET = b"the secret of the laws"
+_ORGANIZATION = Organization(
+    ["example.com", "*.example.org"],
+    groups={"staff@example.com": ["alice@example.com", "friends"], "friends": ["bob@example.net", "staff@example.com"]},
+    databases={"DB1": ["alice@example.com", "carol@example.org"]},
+    aliases={"alice@example.com": ["a.lice@example.com"]},
+    alternate_mailbox="alternate@example.com",
+    voice_mail=False,
+    subaddresses=True,
+)
+_RULES = (
+    JournalRule("everyone", "journal@example.com"),
+    JournalRule("inside", "inside@example.com", scope=Scope.INTERNAL),
+    JournalRule("outside", "outside@example.com", scope=Scope.EXTERNAL, format=ReportFormat.ENVELOPE_2003),
+    JournalRule("staff", "journal@example.com", recipient="staff@example.com"),
+    JournalRule("bob", "bob@journal.example", recipient="bob@example.net", scope=Scope.EXTERNAL),
+    JournalRule.for_database("database", "copies@example.com", mailboxes="DB1", format=ReportFormat.MESSAGE_ONLY),
+    JournalRule("off", "off@example.com", enabled=False),
+)
+
+
+@st.composite
+def rule_sets(draw: st.DrawFn) -> RuleSet:
+    """Some of a few rules of one organisation, with any of the options."""
+    return RuleSet(
+        draw(st.lists(st.sampled_from(_RULES), unique=True)),
+        _ORGANIZATION,
+        fork_mixed=draw(st.booleans()),
+        believe_senders=draw(st.booleans()),
+        obey_processed=draw(st.booleans()),
+        only_new=draw(st.booleans()),
+    )
+
+
+def with_rules(rules: RuleSet, others: list[JournalRule]) -> RuleSet:
+    """A rule set with other rules."""
+    return dataclasses.replace(rules, rules=tuple(others))
+
+
+def an_agent(rules: RuleSet) -> JournalAgent:
+    """An agent of these rules that knows the secret."""
+    return JournalAgent(rules, domain="example.com", secrets=[SECRET])
+
+
+_OTHER = b"From: alice@example.com\r\nSubject: Another message\r\n\r\nHo.\r\n"
+_STAMPED = an_agent(RuleSet(_RULES, _ORGANIZATION)).process(
+    _OTHER, Envelope("alice@example.com", ["bob@example.net", "alice@example.com"]), received=DATE
+)
+_TRUE_STAMP = _STAMPED.message()[: -len(_OTHER)]
+_TRUE_SEAL = built(secret=SECRET).partition(b"\r\n")[0] + b"\r\n"
+# What a stranger may write to look like something that is not journaled, but for From and Sender.
+FORGED = (
+    b"X-MS-Journal-Report:\r\n",
+    b"X-MS-Exchange-Organization-Journal-Report:\r\n",
+    b"Content-Identifer: ExJournalReport\r\n",
+    b"Content-Identifier: exjournalreport\r\n",
+    b"X-WM-Journal-Report: x\r\n",
+    b"X-GM-Journal-ID: x\r\n",
+    b"X-MS-Exchange-Organization-Processed-By-Journaling: Journal Agent\r\n",
+    b"X-MS-Exchange-Organization-Processed-By-Gcc-Journaling: Journal Agent\r\n",
+    b"X-MS-Exchange-CrossPremises-Processed-By-Journaling: Journal Agent\r\n",
+    b"X-Microsoft-Exchange-ProcessedByJournaling: Journal Agent\r\n",
+    b"X-ExJournal-Stamp: v=1; s=" + b"A" * 43 + b"; t=\r\n",
+    b"X-ExJournal-Seal: v=1; s=" + b"A" * 43 + b"\r\n",
+    _TRUE_STAMP,
+    _TRUE_SEAL,
+    _TRUE_STAMP.replace(b"Stamp: v=1; s=", b"Seal: v=1;\r\n s="),
+    b"Received: by x\r\n" * 30,
+    b"Content-Type: multipart/report; report-type=delivery-status; boundary=b\r\n",
+    b"Content-Type: multipart/report; report-type=disposition-notification; boundary=b\r\n",
+    b"Content-Type: multipart/voice-message; boundary=b\r\n",
+    b"Content-Type: multipart/mixed; boundary=b\r\n",
+    b"Content-Class: urn:content-classes:dsn\r\n",
+    b"Content-Class: urn:content-classes:mdn\r\n",
+    b"Content-Class: voice\r\n",
+    b"Content-Class: missedcall\r\n",
+    b"X-Failed-Recipients: journal@example.com\r\n",
+    b"X-MS-Exchange-Generated-Message-Source: Journal Agent\r\n",
+    b"Auto-Submitted: auto-generated\r\n",
+    b"To: journal@example.com, alternate@example.com\r\n",
+    b"Message-ID: <1@journal.report.generator>\r\n",
+)
+SPOOFED = (
+    b"From: alice@example.com\r\n",
+    b"From: journal@example.com\r\n",
+    b"From: alternate@example.com\r\n",
+    b"From: MicrosoftExchange329e71ec88ae4615bbc36ab6ce41109e@example.com\r\n",
+    b"From: mallory@example.net\r\n",
+    b"From:\r\n",
+    b"From: nobody\r\n",
+    b"From: (\r\n",
+    b"Sender: journal@example.com\r\n",
+    b"Sender: alice@example.com, mallory@example.net\r\n",
+    b"Sender:\r\n",
+)
+
+
+@st.composite
+def forged_messages(draw: st.DrawFn) -> bytes:
+    """Messages with forged fields before whatever a message is."""
+    forged = draw(st.lists(st.sampled_from(FORGED + SPOOFED), max_size=6))
+    return b"".join(forged) + draw(message_like() | st.sampled_from([ORIGINAL, _OTHER, built(), built(secret=SECRET)]))
+
+
+def untrusted(envelope: Envelope) -> Envelope:
+    """The envelope of a message that comes from no server of ours."""
+    return dataclasses.replace(envelope, trusted_path=False)
+
+
+def planned(decision: Decision) -> list[tuple[str, Envelope, ReportFormat, tuple[str, ...]]]:
+    """The reports of a decision, all that is said of them."""
+    return [tuple(report) for report in decision.reports]
+
+
 class TestTotal:
     """For any bytes, every reader returns its result or raises `ParseError`; nothing else ever escapes."""
 
@@ -214,6 +350,32 @@ class TestTotal:
         report = report_for(message, envelope)
         assert [one.address for one in report.recipients] == [one.address for one in envelope.recipients]
         assert report.envelope_sender == envelope.sender
+
+    @settings(max_examples=300)
+    @given(any_bytes() | message_like() | copies() | st.binary(max_size=200))
+    def test_detect_loop(self, data: bytes) -> None:
+        """Any bytes are told for what they are, and have a seal that is good, bad or absent."""
+        found = detect_loop(data, secrets=[SECRET])
+        assert found is None or isinstance(found.reason, LoopReason)
+        assert isinstance(verify_seal(data, secrets=[SECRET]), Seal)
+
+    @settings(max_examples=500)
+    @given(any_bytes() | message_like() | copies() | forged_messages(), envelopes(), rule_sets())
+    def test_decide_and_process(self, data: bytes, envelope: Envelope, rules: RuleSet) -> None:
+        """Any bytes under any envelope and rules have a decision that says why, and an outcome that can be sent."""
+        decision = decide(data, envelope, rules, secrets=[SECRET])
+        json.dumps(decision.to_dict())
+        assert [one.rule for one in decision.explain()] == sorted(rule.name for rule in rules.rules)
+        assert len(decision.matches) + len(decision.skipped) == len(rules.rules)
+        assert all(str(one) for one in decision.explain())
+        outcome = an_agent(rules).process(data, envelope, received=DATE)
+        if outcome.hold is not None:
+            assert outcome.deliveries == outcome.header_fields == ()
+        else:
+            assert [one.rcpt_to for one in outcome.deliveries] == [one.journal_to for one in decision.reports]
+        assert outcome.message().endswith(data[data.find(b"\n\n") :] if b"\n\n" in data else b"")
+        for name, value in outcome.header_fields:
+            assert re.search(r"[\r\n](?![\n\t])", f"{name}: {value}") is None
 
     @settings(max_examples=300)
     @given(st.text("\"'(),:;<>@[]\\ \t\r\n\0=?ab", max_size=60), st.sampled_from(["From", "Sender", "To", "Cc"]))
@@ -411,6 +573,24 @@ class TestDeterministic:
         assert (
             build_report(report, None if original is None else bytearray(original), **other) == given_arguments.build()
         )
+
+    @settings(max_examples=200)
+    @given(
+        any_bytes() | message_like() | forged_messages(), envelopes(), rule_sets(), st.randoms(use_true_random=False)
+    )
+    def test_process(self, message: bytes, envelope: Envelope, rules: RuleSet, random: Random) -> None:
+        """The same message, envelope and time give the same deliveries and fields, whatever the order of the rules."""
+        first = an_agent(rules).process(message, envelope, received=DATE)
+        shuffled = [*rules.rules]
+        random.shuffle(shuffled)
+        second = an_agent(with_rules(rules, shuffled)).process(memoryview(message), envelope, received=DATE)
+        assert (first.deliveries, first.header_fields, first.hold) == (
+            second.deliveries,
+            second.header_fields,
+            second.hold,
+        )
+        assert first.message() == second.message()
+        assert first.decision.to_dict() == second.decision.to_dict()
 
 
 # Names that trace headers have, and that say nothing of a report.
@@ -1079,3 +1259,183 @@ class TestStrictIsASubset:
         """A report without an oddity is read strictly, in every format."""
         for format in ReportFormat:
             assert parse_report(built(date=DATE, format=format), format=format, strict=True).defects == ()
+
+
+# Recipients that rules are for, that are exempt, and that are neither.
+_PARTIES = st.sampled_from(
+    [
+        "alice@example.com",
+        "A.Lice+tag@EXAMPLE.com",
+        "bob@example.net",
+        "carol@example.org",
+        "staff@example.com",
+        "friends",
+        "mallory@example.net",
+        "journal@example.com",
+        "alternate@example.com",
+        Recipient("dave@example.net", expanded_from="staff@example.com"),
+        Recipient("dave@example.net", forwarded_from="alice@example.com"),
+    ]
+)
+ENVELOPES_OF_PARTIES = st.builds(
+    Envelope,
+    st.sampled_from(["", "alice@example.com", "bob@example.net", "mallory@example.net", "journal@example.com"]),
+    st.lists(_PARTIES, min_size=1, max_size=4),
+    authenticated=st.booleans(),
+)
+
+
+class TestClosed:
+    """Whatever the builder writes (envelope formats), `detect_loop` recognises, and `decide` refuses to journal it again over a
+    trusted path or under the agent's own seal.
+    """  # noqa: D205
+
+    @settings(max_examples=150)
+    @given(arguments(formats=ENVELOPES), ENVELOPES_OF_PARTIES, rule_sets())
+    def test_trusted_path(self, given_arguments: Arguments, envelope: Envelope, rules: RuleSet) -> None:
+        """A report is told, and over a trusted path no report is made of it, nor is it held."""
+        report = given_arguments.build()
+        found = detect_loop(report)
+        assert found is not None
+        assert found.reason in {LoopReason.REPORT, LoopReason.NESTING_LIMIT}
+        assert found.header.encode() in report
+        decision = decide(report, dataclasses.replace(envelope, trusted_path=True), rules)
+        assert (decision.reports, decision.hold) == ((), None)
+        assert {one.reason for one in decision.explain()} <= _NOT_FIRED | {Reason.JOURNAL_REPORT}
+
+    @settings(max_examples=150)
+    @given(arguments(formats=ENVELOPES), ENVELOPES_OF_PARTIES, rule_sets(), st.data())
+    def test_own_seal(
+        self, given_arguments: Arguments, envelope: Envelope, rules: RuleSet, data: st.DataObject
+    ) -> None:
+        """Under our own seal the same holds over any path, also behind servers that refold and add to the header."""
+        given_arguments.options["secret"] = SECRET
+        report = data.draw(changed_underway(given_arguments.build()))
+        if b"content-type-options" in report.lower():
+            return  # no trace field: it is named like one of the content
+        found = detect_loop(report, secrets=[SECRET])
+        assert found is not None
+        assert (found.reason, found.forgeable) == (LoopReason.SEAL, False)
+        decision = decide(report, envelope, rules, secrets=[SECRET])
+        assert (decision.reports, decision.hold) == ((), None)
+        assert {one.reason for one in decision.explain()} <= _NOT_FIRED | {Reason.SEALED}
+
+    @settings(max_examples=150)
+    @given(message_like() | any_bytes() | copies(), ENVELOPES_OF_PARTIES, rule_sets())
+    def test_what_the_agent_sends(self, message: bytes, envelope: Envelope, rules: RuleSet) -> None:
+        """No report that an agent sends is journaled where it passes the agent again."""
+        for one in an_agent(rules).process(message, envelope, received=DATE).deliveries:
+            again = an_agent(rules).process(one.content, Envelope(one.mail_from, [one.rcpt_to]), received=DATE)
+            # A copy is a message as any other, and what ends its loop is that its recipient matches nothing.
+            assert (again.deliveries, again.hold) == ((), None)
+            if is_report(one):
+                forwarded = Envelope(one.rcpt_to, ["mallory@example.net"])
+                assert an_agent(rules).process(one.content, forwarded, received=DATE).deliveries == ()
+
+    @settings(max_examples=150)
+    @given(mails(), ENVELOPES_OF_PARTIES, rule_sets(), st.data())
+    def test_own_stamp(self, mail: Mail, envelope: Envelope, rules: RuleSet, data: st.DataObject) -> None:
+        """A message that an agent stamped is not journaled again for the same recipients, in any order."""
+        outcome = an_agent(rules).process(data.draw(sent(mail)), envelope, received=DATE)
+        turned = dataclasses.replace(envelope, recipients=envelope.recipients[::-1])
+        message = outcome.message()
+        if not message.startswith((b"\xef", b"From ")):  # what stands before a header block stays before it
+            message = b"Received: by x\r\n" + message
+        again = an_agent(rules).process(message, turned, received=DATE)
+        assert outcome.hold is None
+        assert (again.deliveries, again.hold) == ((), None)
+
+
+def is_report(one: Delivery) -> bool:
+    """Whether what is delivered is of an envelope format."""
+    return b"X-ExJournal-Seal: " in one.content[:20]
+
+
+_NOT_FIRED = {Reason.DISABLED, Reason.JOURNAL_MAILBOX, Reason.NOT_NAMED, Reason.OUT_OF_SCOPE}
+
+
+class TestStrangers:
+    """No header of a message from an untrusted path makes `decide` skip it: a report marker, a stamp or a delivery-report form
+    counts only over a trusted path or under a valid seal.
+    """  # noqa: D205
+
+    @settings(max_examples=200)
+    @given(
+        st.lists(st.sampled_from(FORGED), max_size=6),
+        message_like() | any_bytes() | copies() | st.sampled_from([ORIGINAL, _OTHER + b".", built()]),
+        ENVELOPES_OF_PARTIES | envelopes().map(untrusted),
+        rule_sets(),
+    )
+    def test_forged_fields(self, forged: list[bytes], message: bytes, envelope: Envelope, rules: RuleSet) -> None:
+        """The reports planned with forged fields are those without them, or the message is held."""
+        plain = b"X-Kept: 1\r\n" + message
+        expected = decide(plain, envelope, rules, secrets=[SECRET])
+        decision = decide(b"".join(forged) + plain, envelope, rules, secrets=[SECRET])
+        assert planned(decision) == planned(expected)
+        assert all(one.forgeable for one in decision.loops)
+        if decision.hold != expected.hold:
+            assert decision.hold is not None
+            assert decision.hold.reason in {HoldReason.HOP_LIMIT, HoldReason.NESTING_LIMIT}
+        outcome = an_agent(rules).process(b"".join(forged) + plain, envelope, received=DATE)
+        assert outcome.hold is not None or len(outcome.deliveries) == len(expected.reports)
+
+    @settings(max_examples=200)
+    @given(st.lists(st.sampled_from(FORGED + SPOOFED), max_size=6), message_like(), ENVELOPES_OF_PARTIES, rule_sets())
+    def test_spoofed_authors(self, forged: list[bytes], message: bytes, envelope: Envelope, rules: RuleSet) -> None:
+        """Spoofed authors set off further rules, and keep none from firing that fires for a stranger's mail."""
+        rules = dataclasses.replace(rules, believe_senders=False)
+        envelope = dataclasses.replace(envelope, authenticated=False)
+        expected = decide(b"From: mallory@example.net\r\n\r\n", envelope, rules)
+        decision = decide(b"".join(forged) + message, envelope, rules, secrets=[SECRET])
+        names = {(one.journal_to, one.envelope, name) for one in decision.reports for name in one.rules}
+        assert names >= {(one.journal_to, one.envelope, name) for one in expected.reports for name in one.rules}
+
+    @settings(max_examples=150)
+    @given(mails(), ENVELOPES_OF_PARTIES, ENVELOPES_OF_PARTIES, rule_sets(), st.data())
+    def test_a_copied_stamp(
+        self, mail: Mail, first: Envelope, second: Envelope, rules: RuleSet, data: st.DataObject
+    ) -> None:
+        """The stamp of one message is worth nothing on one that says something else."""
+        other = data.draw(changed_mails(mail))
+        if other == mail:
+            return
+        outcome = an_agent(rules).process(data.draw(sent(mail)), first, received=DATE)
+        stamps = b"".join([f"{name}: {value}\r\n".encode() for name, value in outcome.header_fields])
+        plain = b"X-Kept: 1\r\n" + data.draw(sent(other))
+        decision = decide(stamps + plain, second, rules, secrets=[SECRET])
+        assert planned(decision) == planned(decide(plain, second, rules, secrets=[SECRET]))
+
+    @settings(max_examples=150)
+    @given(arguments(formats=ENVELOPES), arguments(formats=ENVELOPES), ENVELOPES_OF_PARTIES, rule_sets())
+    def test_a_copied_seal(self, one: Arguments, other: Arguments, envelope: Envelope, rules: RuleSet) -> None:
+        """The seal of one report is worth nothing on another."""
+        one.options["secret"] = SECRET
+        plain = other.build()
+        seal, _, report = one.build().partition(b"\r\n")
+        if report != plain:
+            decision = decide(seal + b"\r\n" + plain, envelope, rules, secrets=[SECRET])
+            assert planned(decision) == planned(decide(plain, envelope, rules, secrets=[SECRET]))
+
+    @given(message_like(), ENVELOPES_OF_PARTIES, rule_sets(), st.integers(HOP_LIMIT, HOP_LIMIT + 900))
+    def test_hops(self, message: bytes, envelope: Envelope, rules: RuleSet, hops: int) -> None:
+        """A hundred servers and more hold what would be journaled, and let nothing else stop."""
+        plain = b"X-Kept: 1\r\n" + message
+        expected = decide(plain, envelope, rules)
+        decision = decide(b"Received: by x\r\n" * hops + plain, envelope, rules)
+        if decision.hold is None:
+            assert expected.reports == ()
+        else:
+            assert decision.hold.reason in {HoldReason.HOP_LIMIT, HoldReason.HEADER_TOO_LARGE, HoldReason.NESTING_LIMIT}
+            outcome = an_agent(rules).process(b"Received: by x\r\n" * hops + plain, envelope, received=DATE)
+            assert (outcome.deliveries, outcome.header_fields) == ((), ())
+
+    @settings(max_examples=150)
+    @given(forged_messages() | message_like())
+    def test_the_header_firewall(self, message: bytes) -> None:
+        """Behind the header firewall no stamp or seal of ours is left, good or forged, and no field of the organisation's."""
+        left = strip_headers(b"X-Kept: 1\r\n" + message, ORGANIZATION_HEADERS)
+        found = look(left, (SECRET,))
+        assert not {LoopReason.SEAL, LoopReason.STAMP} & {one.reason for one in found.loops}
+        assert found.stamps.verified == ()
+        assert not [name for name in found.fields if name.startswith((b"x-ms-exchange-", b"x-exjournal-"))]
+        assert strip_headers(left, ORGANIZATION_HEADERS) == left

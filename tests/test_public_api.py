@@ -16,28 +16,52 @@ import typing_as_a_caller
 DOCUMENTED = [
     "ORGANIZATION_HEADERS",
     "RESTORE_HEADERS",
+    "Body",
     "BuildError",
+    "Config",
+    "Decision",
     "Defect",
     "DefectCode",
+    "Delivery",
     "DeliveryStatus",
     "Envelope",
     "Evidence",
+    "Explanation",
     "Headers",
+    "Hold",
+    "HoldReason",
     "InvalidValue",
+    "JournalAgent",
     "JournalError",
     "JournalReport",
+    "JournalRule",
+    "Loop",
+    "LoopReason",
+    "Match",
     "MessageKind",
+    "Organization",
+    "Outcome",
     "ParseError",
     "ParsedReport",
     "Part",
     "PartKind",
+    "Place",
+    "PlannedReport",
+    "Reason",
     "Recipient",
     "ReportFormat",
     "Role",
+    "RuleSet",
+    "Scope",
+    "Seal",
     "Undeliverable",
     "address_key",
     "build_report",
+    "decide",
     "detect_format",
+    "detect_loop",
+    "load_config",
+    "load_secret",
     "mailbox_key",
     "matching_headers",
     "message_kind",
@@ -46,6 +70,7 @@ DOCUMENTED = [
     "same_mailbox",
     "strip_headers",
     "unwrap_undeliverable",
+    "verify_seal",
 ]
 # Constants, which are written in capitals and carry no docstring.
 SETS = [name for name in DOCUMENTED if name.isupper()]
@@ -53,14 +78,16 @@ SETS = [name for name in DOCUMENTED if name.isupper()]
 CLASSES = [
     name for name in DOCUMENTED if inspect.isclass(thing := getattr(exjournal, name)) and not issubclass(thing, str)
 ]
-HEAVY = ["argparse", "email", "logging", "pathlib", "sqlite3"]
+# What one module of the library tells another, and no caller needs.
+INNER = {"index", "journaled"}
+HEAVY = ["argparse", "email", "logging", "pathlib", "sqlite3", "tomllib"]
 
 
 def members(cls: type) -> set[str]:
     """The public attributes that a class of this library adds to its bases: fields, slots, properties, methods."""
     own = {name for name in vars(cls) if not name.startswith("_")}
     if dataclasses.is_dataclass(cls):
-        own |= {field.name for field in dataclasses.fields(cls)}
+        own |= {field.name for field in dataclasses.fields(cls) if not field.name.startswith("_")}
     return own
 
 
@@ -114,7 +141,7 @@ class TestTyping:
     def test_uses_every_member(self, name: str) -> None:
         """Each field, property and method of a public class is used in it."""
         used = {node.attr for node in ast.walk(self.tree) if isinstance(node, ast.Attribute)}
-        assert members(getattr(exjournal, name)) - used == set()
+        assert members(getattr(exjournal, name)) - used <= INNER
 
     def test_marker_for_type_checkers(self) -> None:
         """The package says that it is typed (PEP 561)."""

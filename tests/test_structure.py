@@ -96,9 +96,9 @@ ALLOWED: dict[str, set[str]] = {
         "stamps",
         "undeliverable",
     },
-    "organization": {"addresses", "errors"},
+    "organization": {"_wire.lines", "addresses", "errors"},
     "rules": {"_wire.lines", "addresses", "errors", "models", "organization"},
-    "decisions": {"_wire.message", "_wire.octets", "kinds", "loops", "models", "rules", "seals", "stamps"},
+    "decisions": {"_wire.message", "_wire.octets", "addresses", "kinds", "loops", "models", "rules", "seals", "stamps"},
     "agent": {
         "_wire.headers",
         "_wire.message",

@@ -1,36 +1,62 @@
 """Everything public, used as a caller would: mypy checks it in strict mode, and test_public_api.py runs it."""
 
 import mmap
-from collections.abc import Callable, Iterable, Iterator
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from email.message import EmailMessage
+from pathlib import Path
 from typing import assert_type
 
 from exjournal import (
     ORGANIZATION_HEADERS,
     RESTORE_HEADERS,
+    Body,
     BuildError,
+    Config,
+    Decision,
     Defect,
     DefectCode,
+    Delivery,
     DeliveryStatus,
     Envelope,
     Evidence,
+    Explanation,
     Headers,
+    Hold,
+    HoldReason,
     InvalidValue,
+    JournalAgent,
     JournalError,
     JournalReport,
+    JournalRule,
+    Loop,
+    LoopReason,
+    Match,
     MessageKind,
+    Organization,
+    Outcome,
     ParsedReport,
     ParseError,
     Part,
     PartKind,
+    Place,
+    PlannedReport,
+    Reason,
     Recipient,
     ReportFormat,
     Role,
+    RuleSet,
+    Scope,
+    Seal,
     Undeliverable,
     address_key,
     build_report,
+    decide,
     detect_format,
+    detect_loop,
+    load_config,
+    load_secret,
     mailbox_key,
     matching_headers,
     message_kind,
@@ -39,12 +65,14 @@ from exjournal import (
     same_mailbox,
     strip_headers,
     unwrap_undeliverable,
+    verify_seal,
 )
 
 MESSAGE = (
     b"From: ann@example.com\r\nTo: bob@example.net\r\nSubject: Lunch\r\nMessage-ID: <1@example.com>\r\n\r\nAt one?\r\n"
 )
 DATE = datetime(2026, 10, 1, 7, 0, 5, tzinfo=UTC)
+SECRET = b"a secret of the organisation"
 
 
 def writes() -> bytes:
@@ -74,6 +102,9 @@ def writes() -> bytes:
     assert_type(data, bytes)
     older = build_report(report, MESSAGE, format=ReportFormat.ENVELOPE_2003, correct_marker=True)
     assert detect_format(older) is ReportFormat.ENVELOPE_2003
+    assert (
+        verify_seal(build_report(report, MESSAGE, domain="example.com", secret=SECRET), secrets=[SECRET]) is Seal.VALID
+    )
     return data
 
 
@@ -233,6 +264,155 @@ def takes_fields_out() -> None:
     assert strip_headers(memoryview(stamped), lazy) == MESSAGE
 
 
+def makes_rules() -> RuleSet:
+    """Rules take strings, vocabularies or any collection; one string stands for a collection of one in a mapping."""
+    lazy: Iterator[str] = iter(["bob@example.com", "dave@example.com"])
+    organization = Organization(
+        ["example.com", "*.corp.example"],
+        groups={"staff@example.com": lazy, "legal": ("erin@example.com",)},
+        aliases={"ann@example.com": "ann.example@example.com"},
+        databases={"DB01": ["bob@example.com"]},
+        hosted_domains=("cloud.example",),
+        alternate_mailbox="journal-ndr@example.com",
+        voice_mail=True,
+        subaddresses=True,
+    )
+    assert_type(organization.domains, tuple[str, ...])
+    assert_type(organization.groups, Mapping[str, tuple[str, ...]])
+    assert_type(organization.aliases, Mapping[str, tuple[str, ...]])
+    assert_type(organization.databases, Mapping[str, tuple[str, ...]])
+    assert_type(organization.hosted_domains, tuple[str, ...])
+    assert_type(organization.alternate_mailbox, str | None)
+    assert_type(organization.voice_mail, bool)
+    assert_type(organization.subaddresses, bool)
+    assert_type(organization.is_internal("ann@example.com"), bool)
+    assert_type(organization.is_hosted("ann@cloud.example"), bool)
+    assert_type(organization.key("ann+news@example.com"), str)
+    rules = [
+        JournalRule("Border", "journal@archive.example", scope=Scope.EXTERNAL),
+        JournalRule("Bob", "bob-journal@archive.example", recipient="bob@example.com", enabled=True),
+        JournalRule("Two", "two@archive.example", mailboxes=["carol@example.com"], format=ReportFormat.ENVELOPE_2003),
+        JournalRule.for_database("One", "one@archive.example", mailboxes="DB01", enabled=False),
+    ]
+    for rule in rules:
+        texts: list[str] = [rule.name, rule.journal_to]
+        assert len(texts) == 2
+        assert_type(rule.scope, Scope)
+        assert_type(rule.recipient, str | None)
+        assert_type(rule.mailboxes, str | tuple[str, ...] | None)
+        assert_type(rule.enabled, bool)
+        assert_type(rule.format, ReportFormat)
+    made = RuleSet(
+        iter(rules), organization, fork_mixed=False, believe_senders=False, obey_processed=False, only_new=False
+    )
+    assert_type(made.rules, tuple[JournalRule, ...])
+    assert_type(made.organization, Organization)
+    assert_type(made.warnings, tuple[str, ...])
+    options: list[bool] = [made.fork_mixed, made.believe_senders, made.obey_processed, made.only_new]
+    assert not any(options)
+    return made
+
+
+def decides(rules: RuleSet) -> None:
+    """A decision has its reports, its reasons and what spoke against it, each of one type."""
+    decision = decide(memoryview(MESSAGE), Envelope("ann@example.com", ["bob@example.com"]), rules, secrets=[SECRET])
+    assert_type(decision, Decision)
+    assert_type(decision.reports, tuple[PlannedReport, ...])
+    assert_type(decision.hold, Hold | None)
+    assert_type(decision.loops, tuple[Loop, ...])
+    assert_type(decision.loop, Loop | None)
+    assert_type(decision.matches, tuple[Explanation, ...])
+    assert_type(decision.skipped, tuple[Explanation, ...])
+    assert_type(decision.explain(), tuple[Explanation, ...])
+    assert_type(decision.envelope, Envelope)
+    assert_type(decision.rules, RuleSet)
+    assert_type(decision.to_dict(), dict[str, object])
+    for planned in decision.reports:
+        assert_type(planned.journal_to, str)
+        assert_type(planned.envelope, Envelope)
+        assert_type(planned.format, ReportFormat)
+        assert_type(planned.rules, tuple[str, ...])
+    for one in decision.explain():
+        assert_type(one.rule, str)
+        assert_type(one.journal_to, str)
+        assert_type(one.reason, Reason)
+        assert_type(one.matches, tuple[Match, ...])
+        assert_type(one.matched, bool)
+        assert_type(one.to_dict(), dict[str, object])
+        for match in one.matches:
+            assert_type(match.address, str)
+            assert_type(match.place, Place)
+            assert_type(match.member_of, str | None)
+            assert_type(match.holds, str | None)
+    assert [one.rule for one in decision.matches] == ["Bob", "Border"]
+
+
+def tells_loops() -> None:
+    """A loop names its header; a hold its reason."""
+    loop = detect_loop(b"X-MS-Journal-Report:\r\n" + MESSAGE, secrets=iter([SECRET]))
+    assert_type(loop, Loop | None)
+    assert loop == Loop(LoopReason.REPORT, "X-MS-Journal-Report", forgeable=True)
+    assert_type(loop.reason, LoopReason)
+    assert_type(loop.header, str)
+    assert_type(loop.forgeable, bool)
+    hold = Hold(HoldReason.HOP_LIMIT)
+    assert_type(hold.reason, HoldReason)
+    assert_type(hold.detail, str)
+
+
+def journals(rules: RuleSet) -> None:
+    """An agent gives deliveries and header fields; the caller sends."""
+    agent = JournalAgent(
+        rules,
+        domain="example.com",
+        secrets=[SECRET],
+        hold_undeliverable=False,
+        size_limit=1 << 20,
+        write_processed=False,
+    )
+    assert_type(agent.rules, RuleSet)
+    assert_type(agent.domain, str)
+    assert_type(agent.secrets, tuple[bytes, ...])
+    assert_type(agent.hold_undeliverable, bool)
+    assert_type(agent.size_limit, int | None)
+    assert_type(agent.write_processed, bool)
+    outcome = agent.process(MESSAGE, Envelope("ann@example.com", ["bob@example.net"]), received=DATE)
+    assert_type(outcome, Outcome)
+    assert_type(outcome.decision, Decision)
+    assert_type(outcome.deliveries, tuple[Delivery, ...])
+    assert_type(outcome.header_fields, tuple[tuple[str, str], ...])
+    assert_type(outcome.hold, Hold | None)
+    assert_type(outcome.message(), bytes)
+    for delivery in outcome.deliveries:
+        assert_type(delivery.mail_from, str)
+        assert_type(delivery.rcpt_to, str)
+        assert_type(delivery.content, bytes)
+        assert_type(delivery.body, Body)
+        assert_type(delivery.smtputf8, bool)
+        assert_type(delivery.size, int)
+        assert_type(delivery.too_large, bool)
+        assert verify_seal(delivery.content, secrets=agent.secrets) is Seal.VALID
+
+
+def loads() -> None:
+    """Files are named by strings or paths."""
+    with tempfile.TemporaryDirectory() as folder:
+        key, file = Path(folder, "journal.key"), Path(folder, "journal.toml")
+        key.write_bytes(SECRET + b"\n")
+        file.write_text(
+            '[organization]\ndomains = ["example.com"]\n'
+            '[agent]\ndomain = "example.com"\nhold_undeliverable = true\nsecret_files = ["journal.key"]\n',
+            encoding="utf-8",
+        )
+        assert_type(load_secret(key), bytes)
+        config = load_config(str(file))
+    assert_type(config, Config)
+    assert_type(config.rules, RuleSet)
+    assert_type(config.agent, JournalAgent | None)
+    assert_type(config.secrets, tuple[bytes, ...])
+    assert config.secrets == (SECRET,)
+
+
 def compares_addresses() -> None:
     """Keys are text, the comparison is a truth."""
     assert_type(address_key("Ann@EXAMPLE.com"), str)
@@ -242,7 +422,8 @@ def compares_addresses() -> None:
 
 def names() -> list[str]:
     """Members of the vocabularies are strings."""
-    return [*Role, *ReportFormat, *PartKind, *Evidence, *MessageKind, *DefectCode]
+    decided = [*Scope, *Reason, *Place, *HoldReason, *LoopReason, *Seal, *Body]
+    return [*Role, *ReportFormat, *PartKind, *Evidence, *MessageKind, *DefectCode, *decided]
 
 
 def code_of(error: JournalError) -> str:
@@ -298,6 +479,12 @@ def refused_by_the_checker(report: JournalReport, part: Part) -> None:
     unwrap_undeliverable("text")  # type: ignore[arg-type]
     strip_headers(MESSAGE)  # type: ignore[call-arg]
     message_kind(None)  # type: ignore[arg-type]
+    decide(MESSAGE, ["bob@example.net"], [])  # type: ignore[arg-type]
+    detect_loop(MESSAGE, [SECRET])  # type: ignore[call-arg]
+    verify_seal(MESSAGE)  # type: ignore[call-arg]
+    verify_seal(MESSAGE, secrets=["text"])  # type: ignore[list-item]
+    JournalRule("All", "journal@archive.example", Scope.GLOBAL)  # type: ignore[call-arg]
+    JournalAgent(RuleSet([], Organization([])))  # type: ignore[call-arg]
     report.subject = "another"  # type: ignore[misc]
     part.offset += 1  # type: ignore[misc]
 
@@ -314,6 +501,11 @@ def main() -> None:
     copies()
     rescues(data)
     takes_fields_out()
+    rules = makes_rules()
+    decides(rules)
+    tells_loops()
+    journals(rules)
+    loads()
     compares_addresses()
     assert "envelope" in names()
     assert refusals() == ["not-a-report", "domain", "address"]

@@ -6,7 +6,6 @@ the same mailbox. Nothing else in the library compares addresses.
 """
 
 import re
-from contextlib import suppress
 from typing import Final
 
 from exjournal._wire.lines import BLANKS, line_problem
@@ -65,10 +64,35 @@ def mailbox_key(address: str, /) -> str:
     if len(local) > 1 and local[0] == local[-1] == '"':
         local = _ESCAPED.sub(r"\1", local[1:-1])
     if not domain.isascii():
-        # IDNA 2003 is what the standard library has; a domain it refuses keeps its own spelling.
-        with suppress(UnicodeError):
-            domain = domain.encode("idna").decode("ascii")
+        domain = _a_labels(domain)
     return f"{local.casefold()}@{domain.casefold()}"
+
+
+def _a_labels(domain: str) -> str:
+    """A domain as A-labels (RFC 5890); one that has none keeps its own spelling.
+
+    The standard library has IDNA 2003, which differs from what registries use by four characters that stand for themselves.
+    """
+    domain = domain.rstrip("\u3002\uff0e\uff61.")
+    labels = _FULL_STOPS.split(domain)
+    if not all(labels):
+        return domain
+    try:
+        return ".".join(
+            [
+                f"xn--{label.lower().encode('punycode').decode('ascii')}"
+                if _DEVIATIONS.search(label)
+                else label.encode("idna").decode("ascii")
+                for label in labels
+            ]
+        )
+    except UnicodeError:
+        return domain
+
+
+# RFC 3490 section 3.1; RFC 5894 section 7.2.
+_FULL_STOPS = re.compile("[.\u3002\uff0e\uff61]")
+_DEVIATIONS = re.compile("[\xdf\u03c2\u200c\u200d]")
 
 
 def same_mailbox(one: str, other: str, /) -> bool:

@@ -213,7 +213,7 @@ class JournalAgent:
         if not decision.reports:
             return
         if self.secrets:
-            value = stamp_value(octets, decision.journaled(), self.secrets[0])
+            value = stamp_value(octets, decision._journaled(), self.secrets[0])
             start, header_end = _header(octets)
             header = octets[start:header_end]
             lines = header.count(b"\n") + value.count("\n")

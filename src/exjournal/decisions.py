@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exjournal._wire.message import addresses_of
 from exjournal._wire.octets import in_place
+from exjournal.addresses import mailbox_key
 from exjournal.kinds import MessageKind, kind_of
 from exjournal.loops import Look, Loop, LoopReason, look
 from exjournal.models import Envelope, Recipient, ReportFormat
-from exjournal.rules import JournalRule, Mailbox, RuleSet
+from exjournal.rules import Index, JournalRule, Mailbox, RuleSet
 from exjournal.seals import known_secrets
 from exjournal.stamps import Journaled, Stamps
 
@@ -180,6 +181,8 @@ class _Plan(NamedTuple):
     envelope: Envelope
     fired: int
     done: bool
+    # Those of the fork that rules are for, with their bits; looked for only where stamps are read or written.
+    parties: "Parties"
 
 
 class _Case(NamedTuple):
@@ -191,6 +194,11 @@ class _Case(NamedTuple):
     stop: Reason | None
     left_out: int
     kind: MessageKind
+
+    @property
+    def has_recipients(self) -> bool:
+        """Whether anybody but journal mailboxes gets the message."""
+        return any(ends.has_inside or ends.has_outside for _, ends in self.forks)
 
 
 class Decision:
@@ -266,10 +274,8 @@ class Decision:
             "rules": [one.to_dict() for one in self.explain()],
         }
 
-    def journaled(self) -> tuple[Journaled, ...]:
-        """What a stamp says of the reports, in keys of mailboxes."""
-        parties = _parties(self.rules, self._case)
-        return tuple([_journaled(self.rules, plan, parties) for plan in self._plans if not plan.done])
+    def _journaled(self) -> tuple[Journaled, ...]:
+        return tuple([_journaled(plan, self.rules) for plan in self._plans if not plan.done])
 
     @cached_property
     def _plans(self) -> tuple[_Plan, ...]:
@@ -304,8 +310,7 @@ def decide(message: "Data", envelope: Envelope, rules: RuleSet, /, *, secrets: I
     stop = _stop(seen.loops, envelope, rules)
     left_out, kind = _left_out(seen, envelope, rules)
     case = _Case(senders, forks, seen.stamps, stop, left_out, kind)
-    has_reports = next((True for plan in _plans(case, rules) if not plan.done), False)
-    return Decision(_hold(seen.loops, rules, stop, has_reports=has_reports), seen.loops, envelope, rules, case)
+    return Decision(_hold(seen.loops, rules, case), seen.loops, envelope, rules, case)
 
 
 def _sides(envelope: Envelope, authors: list[str], rules: RuleSet) -> tuple[bool, bool]:
@@ -335,51 +340,63 @@ def _forks(envelope: Envelope, rules: RuleSet) -> tuple[Envelope, ...]:
 
 
 def _ends(envelope: Envelope, senders: tuple[tuple[Place, str], ...], side: tuple[bool, bool], rules: RuleSet) -> _Ends:
-    index, organization = rules.index, rules.organization
-    key, bits, exempt, reach = organization.key, index.bits, index.exempt, index.reach
-    sent = 0
-    for _, address in senders:
-        sent |= bits.get(key(address), 0)
+    index, resolved = rules._index, rules.organization._resolved
+    exempt, sides = index.exempt, index.groups.sides
     inside = outside = 0
     has_inside = has_outside = False
     usual = index.usual
-    others: list[str] = []
+    others: list[tuple[str, Place]] = []
     for recipient in envelope.recipients:
         own = usual.get(recipient.address.lower())
         if own is None:
-            others.append(recipient.address)
+            others.append((recipient.address, Place.RECIPIENT))
         else:
             inside |= own
             has_inside = True
         if recipient.expanded_from is not None:
-            others.append(recipient.expanded_from)
+            others.append((recipient.expanded_from, Place.EXPANDED_FROM))
         if recipient.forwarded_from is not None:
-            others.append(recipient.forwarded_from)
+            others.append((recipient.forwarded_from, Place.FORWARDED_FROM))
     domains: dict[str, bool] = {}
-    for mailbox in map(key, others):
+    for address, place in others:
+        written = mailbox_key(address)
+        mailbox = resolved(written)
         if mailbox in exempt:
             continue
-        own = bits.get(mailbox, 0)
-        if mailbox in reach:
-            is_inside, is_outside = reach[mailbox]
+        own = _bits(mailbox, place, index)
+        if place is Place.RECIPIENT and mailbox in sides:
+            is_inside, is_outside = bool(sides[mailbox] & 1), bool(sides[mailbox] & 2)
         else:
-            _, at, domain = mailbox.rpartition("@")
-            is_known = domains.get(domain)
-            if is_known is None:
-                is_known = domains[domain] = organization.is_internal(mailbox)
-            is_inside, is_outside = is_known or not at, not is_known
+            _, at, domain = written.rpartition("@")
+            if not at:
+                is_inside = is_outside = True
+            else:
+                if domain not in domains:
+                    domains[domain] = rules.organization.is_internal(written)
+                is_inside = domains[domain]
+                is_outside = not is_inside
         if is_inside:
             inside |= own
             has_inside = True
         if is_outside:
             outside |= own
             has_outside = True
+    sent = 0
+    for place, address in senders:
+        sent |= _bits(resolved(mailbox_key(address)), place, index)
     return _Ends(sent, *side, inside, outside, has_inside, has_outside)
+
+
+def _bits(key: str, place: Place, index: Index) -> int:
+    """The bits of the rules that are for an address where it stands: only mail to a group is mail to each of its members."""
+    if place is not Place.RECIPIENT and key in index.named:
+        return index.named[key]
+    return index.bits.get(key, 0)
 
 
 def _fired(ends: _Ends, rules: RuleSet) -> int:
     """The bits of the rules for which some sender and some recipient lie in scope, and one of them is whom the rule is for."""
-    index = rules.index
+    index = rules._index
     if not ends.has_inside and not ends.has_outside:
         return 0
     senders = ends.senders | index.everyone
@@ -415,32 +432,27 @@ def _left_out(seen: Look, envelope: Envelope, rules: RuleSet) -> tuple[int, Mess
     kind = kind_of(types[0], classes[0])
     if kind is MessageKind.VOICE_MAIL:
         return 0 if rules.organization.voice_mail else -1, kind
-    return 0 if kind is MessageKind.MAIL else rules.index.message_only, kind
+    return 0 if kind is MessageKind.MAIL else rules._index.message_only, kind
 
 
 def _plans(case: _Case, rules: RuleSet) -> Iterator[_Plan]:
     if case.stop is not None:
         return
-    parties: list[tuple[str, int]] | None = None
     for envelope, ends in case.forks:
         fired = _fired(ends, rules) & ~case.left_out
         if not fired:
             continue
-        for mailbox in rules.index.mailboxes:
+        parties = Parties(rules, case.senders, envelope)
+        for mailbox in rules._index.mailboxes:
             own = (fired >> mailbox.offset) & mailbox.mask
-            if not own:
-                continue
-            plan = _Plan(mailbox, envelope, own, done=False)
-            if case.stamps.verified:
-                if parties is None:
-                    parties = _parties(rules, case)
-                plan = _not_again(plan, case.stamps, rules, parties)
-            yield plan
+            if own:
+                plan = _Plan(mailbox, envelope, own, False, parties)  # noqa: FBT003
+                yield _not_again(plan, case.stamps, rules) if case.stamps.verified else plan
 
 
-def _not_again(plan: _Plan, stamps: Stamps, rules: RuleSet, parties: list[tuple[str, int]]) -> _Plan:
+def _not_again(plan: _Plan, stamps: Stamps, rules: RuleSet) -> _Plan:
     """The same plan, or what a verified stamp leaves of it."""
-    told = _journaled(rules, plan, parties)
+    told = _journaled(plan, rules)
     if stamps.hold_report(told):
         return plan._replace(done=True)
     missing = stamps.missing(told)
@@ -452,25 +464,29 @@ def _not_again(plan: _Plan, stamps: Stamps, rules: RuleSet, parties: list[tuple[
     return plan
 
 
-def _parties(rules: RuleSet, case: _Case) -> list[tuple[str, int]]:
-    """The senders and recipients that rules are for, by their keys, with the bits of these rules."""
-    key, bits, exempt = rules.organization.key, rules.index.bits, rules.index.exempt
-    keys = {key(address) for _, address in case.senders}
-    for envelope, _ in case.forks:
-        for one in envelope.recipients:
-            addresses = (one.address, one.expanded_from, one.forwarded_from)
-            keys.update({key(address) for address in addresses if address is not None} - exempt)
-    return [(one, bits[one]) for one in sorted(keys) if one in bits]
+class Parties:
+    """The senders and recipients of a fork that rules are for, by their keys, with the bits of these rules."""
+
+    def __init__(self, rules: RuleSet, senders: tuple[tuple[Place, str], ...], envelope: Envelope, /) -> None:
+        self._rules = rules
+        self._senders = senders
+        self._envelope = envelope
+
+    @cached_property
+    def bits(self) -> tuple[tuple[str, int], ...]:
+        """Each key once for every way in which rules are for it."""
+        found = {(key, bits) for _, _, key, bits in _placed(self._rules, self._senders, [self._envelope])}
+        return tuple(sorted(found))
 
 
-def _journaled(rules: RuleSet, plan: _Plan, parties: list[tuple[str, int]]) -> Journaled:
+def _journaled(plan: _Plan, rules: RuleSet) -> Journaled:
     mailbox, fired = plan.mailbox, plan.fired
-    users = [key for key, bits in parties if (bits >> mailbox.offset) & fired]
-    if (rules.index.everyone >> mailbox.offset) & fired:
-        users.append("")  # everyone
-    return Journaled(
-        mailbox.key, tuple(users), tuple(sorted({_recipient_key(one, rules) for one in plan.envelope.recipients}))
-    )
+    users = {key for key, bits in plan.parties.bits if (bits >> mailbox.offset) & fired}
+    if (rules._index.everyone >> mailbox.offset) & fired:
+        users.add("")  # everyone
+    recipients = {_recipient_key(one, rules) for one in plan.envelope.recipients}
+    sender = plan.envelope.sender and rules.organization.key(plan.envelope.sender)
+    return Journaled(mailbox.key, sender, tuple(sorted(users)), tuple(sorted(recipients)))
 
 
 def _recipient_key(recipient: Recipient, rules: RuleSet) -> str:
@@ -495,39 +511,37 @@ _LIMITS: Final = {
 }
 
 
-def _hold(loops: tuple[Loop, ...], rules: RuleSet, stop: Reason | None, *, has_reports: bool) -> Hold | None:
+def _hold(loops: tuple[Loop, ...], rules: RuleSet, case: _Case) -> Hold | None:
     """Why the message must not be passed on: journaling it once more would go on for ever, or it cannot be judged."""
     for loop in loops:
         reason = _LIMITS.get(loop.reason)
         if reason is HoldReason.HEADER_TOO_LARGE:
             # Whom the message is from may stand in what was not looked at.
-            if rules.index.rules and stop is None:
+            if rules._index.rules and case.stop is None and case.has_recipients:
                 return Hold(reason)
-        elif reason is not None and has_reports:
+        elif reason is not None and any(not plan.done for plan in _plans(case, rules)):
             return Hold(reason, loop.header)
     return None
 
 
 def _explanations(rules: RuleSet, case: _Case, plans: tuple[_Plan, ...]) -> Iterator[Explanation]:
-    index = rules.index
+    index = rules._index
     offsets = {rule.name: number for number, rule in enumerate(index.rules)}
     named = index.everyone
     fired = journaled = 0
-    has_recipients = False
     for _, ends in case.forks:
         named |= ends.senders | ends.inside | ends.outside
         fired |= _fired(ends, rules)
-        has_recipients |= ends.has_inside or ends.has_outside
     for plan in plans:
         if not plan.done:
             journaled |= plan.fired << plan.mailbox.offset
-    parties = list(_placed(rules, case))
+    parties = list(_placed(rules, case.senders, [envelope for envelope, _ in case.forks]))
     for rule in sorted(rules.rules, key=lambda one: one.name):
         if not rule.enabled:
             yield Explanation(rule.name, rule.journal_to, Reason.DISABLED)
             continue
         bit = 1 << offsets[rule.name]
-        if not has_recipients:
+        if not case.has_recipients:
             reason = Reason.JOURNAL_MAILBOX
         elif not named & bit:
             reason = Reason.NOT_NAMED
@@ -542,11 +556,13 @@ def _explanations(rules: RuleSet, case: _Case, plans: tuple[_Plan, ...]) -> Iter
         yield Explanation(rule.name, rule.journal_to, reason, tuple(_matches(rule, bit, parties, rules)))
 
 
-def _placed(rules: RuleSet, case: _Case) -> "Iterator[tuple[str, Place, str, int]]":
+def _placed(
+    rules: RuleSet, senders: tuple[tuple[Place, str], ...], envelopes: Iterable[Envelope]
+) -> Iterator[tuple[str, Place, str, int]]:
     """Every address that some rule is for, with its place, its key and the bits of the rules: by address, each once."""
-    key, bits, exempt = rules.organization.key, rules.index.bits, rules.index.exempt
-    found = {(address, place) for place, address in case.senders}
-    for envelope, _ in case.forks:
+    key, exempt = rules.organization.key, rules._index.exempt
+    found = {(address, place) for place, address in senders}
+    for envelope in envelopes:
         for one in envelope.recipients:
             for address, place in (
                 (one.address, Place.RECIPIENT),
@@ -557,25 +573,25 @@ def _placed(rules: RuleSet, case: _Case) -> "Iterator[tuple[str, Place, str, int
                     found.add((address, place))
     for address, place in sorted(found):
         own = key(address)
-        if own in bits:
-            yield address, place, own, bits[own]
+        bits = _bits(own, place, rules._index)
+        if bits:
+            yield address, place, own, bits
 
 
 def _matches(
     rule: JournalRule, bit: int, parties: list[tuple[str, Place, str, int]], rules: RuleSet
 ) -> Iterator[Match]:
-    groups = rules.index.groups
-    target = None if rule.recipient is None else rules.organization.key(rule.recipient)
-    inside = groups.below((target,)) if target in groups.members else set()
+    named = rules._index.targets[rule.name]
+    groups = rules._index.groups
+    inside = groups.below(named & groups.members.keys())
+    whole = rule.mailboxes if isinstance(rule.mailboxes, str) else None
     for address, place, key, bits in parties:
         if not bits & bit:
             continue
-        if target is None:
-            database = rule.mailboxes if isinstance(rule.mailboxes, str) else None
-            yield Match(address, place, member_of=database)
-        elif key == target:
-            yield Match(address, place)
+        if key in named:
+            yield Match(address, place, member_of=whole)
         elif key in inside or any(key in groups.members[name] for name in inside):
-            yield Match(address, place, member_of=rule.recipient)
+            yield Match(address, place, member_of=rule.recipient or whole)
         else:
-            yield Match(address, place, holds=rule.recipient)
+            held = min((groups.mailboxes(key) | groups.below((key,))) & named, default=None)
+            yield Match(address, place, holds=rule.recipient or held)

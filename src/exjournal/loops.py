@@ -7,7 +7,6 @@ report still bears what the servers of its first journey stamped on it: markers 
 organisation that are nobody else's business.
 """
 
-import re
 from collections.abc import Iterable
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -30,7 +29,7 @@ from exjournal.kinds import MessageKind, kind_of
 from exjournal.markers import MARKERS, OUTER, marked
 from exjournal.seals import Seal, known_secrets, seal_of
 from exjournal.stamps import Stamps, verified_stamps
-from exjournal.undeliverable import unwrap_undeliverable
+from exjournal.undeliverable import OWN_ID, unwrap_undeliverable
 
 if TYPE_CHECKING:
     from exjournal._wire.headers import Fields, Span
@@ -151,7 +150,6 @@ _LOOKED_FOR: Final = (
 _SEAL: Final = names.SEAL.lower().encode()
 _STAMP: Final = names.STAMP.lower().encode()
 _PROCESSED: Final = {name.lower().encode(): name for name in names.PROCESSED}
-_MULTIPART_REPORT = re.compile(rb"\s*multipart/report\b", re.IGNORECASE)
 
 
 def look(octets: "Octets", secrets: tuple[bytes, ...], /) -> Look:
@@ -181,7 +179,7 @@ def look(octets: "Octets", secrets: tuple[bytes, ...], /) -> Look:
         (sure if verified else doubtful).append(Loop(LoopReason.STAMP, written[_STAMP], not verified))
     if not complete and body < end:
         limits.append(Loop(LoopReason.HEADER_TOO_LARGE, "", forgeable=True))
-    is_multipart_report = _MULTIPART_REPORT.match(first.get(b"content-type", b"")) is not None
+    is_multipart_report = declared(first.get(b"content-type", b"")).media_type == "multipart/report"
     format_, marker = marked(first)
     if format_ is not None and not is_multipart_report:
         told.append(Loop(LoopReason.REPORT, written[marker.lower().encode()], forgeable=True))
@@ -190,7 +188,8 @@ def look(octets: "Octets", secrets: tuple[bytes, ...], /) -> Look:
     elif is_multipart_report or _is_bounce(first):
         inside = _bounced(octets)
         if inside is not None:
-            told.append(Loop(LoopReason.BOUNCED_REPORT, inside, forgeable=True))
+            header = inside or written.get(b"content-type", "")
+            told.append(Loop(LoopReason.BOUNCED_REPORT, header, forgeable=True))
     if len(found.get(b"received", ())) >= HOP_LIMIT:
         limits.append(Loop(LoopReason.HOP_LIMIT, written[b"received"], forgeable=True))
     doubtful += [Loop(LoopReason.PROCESSED, written[name], forgeable=True) for name in _PROCESSED if name in found]
@@ -203,15 +202,14 @@ def _is_bounce(first: "Fields") -> bool:
 
 
 def _bounced(octets: "Octets") -> str | None:
-    """The marker of the report inside a bounce, "Message-ID" where the bounce holds only a header; None where there is none."""
+    """What tells of the report inside a bounce, "" where it is a marker in a header alone; None where there is no report."""
     try:
         found = unwrap_undeliverable(octets)
     except ParseError:
         return None
     if found.report is None:
-        return "Message-ID"
-    fields, _, _ = scan(found.report, lead_in(found.report)[-1], len(found.report), OUTER)
-    return marked(fields)[1]
+        return "Message-ID" if found.report_id.endswith(OWN_ID) else ""
+    return next((loop.header for loop in look(found.report, ()).loops if loop.reason is LoopReason.REPORT), "")
 
 
 def _nested(octets: "Octets", start: int, end: int) -> int:

@@ -4,18 +4,23 @@ Rules name addresses, and a message arrives under any of several spellings and a
 What is one mailbox, what is a group, and what is inside, is answered here; `rules` prepares its look-ups from it.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
+from exjournal._wire.lines import line_problem
 from exjournal.addresses import address_problem, mailbox_key
 from exjournal.errors import InvalidValue
 
+# Characters of a domain (RFC 5321 section 4.5.3.1.2).
+_DOMAIN_LIMIT: Final = 255
 # Addresses by a name or an address; one address may stand for a collection of one.
 Addresses: TypeAlias = Mapping[str, str | Iterable[str]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Organization:
     """An organisation as far as journaling must know it.
 
@@ -61,18 +66,36 @@ class Organization:
             store(self, name, _strings(name, getattr(self, name)))
         store(self, "_own", _Domains.of("domains", self.domains))
         store(self, "_hosted", _Domains.of("hosted_domains", self.hosted_domains))
-        for name in ("groups", "aliases", "databases"):
-            store(self, name, _lists(name, getattr(self, name)))
-        known = set(map(mailbox_key, self.groups))
-        for name, members in self.groups.items():
-            for number, member in enumerate(members):
-                if "@" not in member and mailbox_key(member) not in known:
-                    raise InvalidValue(f'groups."{name}"[{number}]', "is neither an address nor the name of a group")
+        for name, problem_of in (
+            ("groups", address_problem),
+            ("aliases", address_problem),
+            ("databases", line_problem),
+        ):
+            store(self, name, MappingProxyType(_lists(name, getattr(self, name), problem_of)))
+        store(self, "_mailboxes", self._joined())
+        known = set(map(self.key, (*self.groups, *self.aliases)))
+        for name, lists in (("groups", self.groups), ("databases", self.databases)):
+            for key, members in lists.items():
+                for number, member in enumerate(members):
+                    if "@" not in member and self.key(member) not in known:
+                        raise InvalidValue(f'{name}."{key}"[{number}]', "is neither an address nor the name of a group")
         if self.alternate_mailbox is not None:
             require_mailbox("alternate_mailbox", self.alternate_mailbox)
             if self.is_hosted(self.alternate_mailbox):
                 raise InvalidValue("alternate_mailbox", "is hosted by Exchange Online, which takes no journal mail")
-        store(self, "_mailboxes", self._joined())
+
+    def __hash__(self) -> int:
+        return hash((self.domains, self.alternate_mailbox, tuple(self.groups), tuple(self.databases)))
+
+    def __repr__(self) -> str:
+        return (
+            f"<Organization of {', '.join(self.domains)}: {len(self.groups)} groups, {len(self.databases)} databases>"
+        )
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Mappings that cannot be written to cannot be pickled either.
+        values = {one.name: getattr(self, one.name) for one in fields(self) if one.init}
+        return _made, ({name: dict(value) if isinstance(value, Mapping) else value for name, value in values.items()},)
 
     def is_internal(self, address: str, /) -> bool:
         """Whether an address is inside: its domain is an accepted domain."""
@@ -84,16 +107,15 @@ class Organization:
 
     def key(self, address: str, /) -> str:
         """A key that is equal for all addresses of one mailbox: spellings, aliases, and subaddresses where they count."""
-        key = mailbox_key(address)
-        mailboxes = self._mailboxes
-        if key in mailboxes:
-            return mailboxes[key]
+        return self._resolved(mailbox_key(address))
+
+    def _resolved(self, key: str, /) -> str:
+        """The same for a mailbox key."""
         if self.subaddresses and "+" in key:
             local, _, domain = key.rpartition("@")
             local = local.partition("+")[0]
             key = f"{local}@{domain}" if local else key
-            return mailboxes.get(key, key)
-        return key
+        return self._mailboxes.get(key, key)
 
     def _joined(self) -> dict[str, str]:
         """The key of each address that has aliases: the least of the keys of its mailbox, whichever names which."""
@@ -104,11 +126,16 @@ class Organization:
                 parents[key] = key = parents[parents[key]]
             return key
 
+        object.__setattr__(self, "_mailboxes", {})  # so far a subaddress is resolved, and nothing else
         for name, others in self.aliases.items():
             for other in others:
-                one, two = sorted((root(mailbox_key(name)), root(mailbox_key(other))))
+                one, two = sorted((root(self.key(name)), root(self.key(other))))
                 parents[two] = one
         return {key: root(key) for key in list(parents)}
+
+
+def _made(values: dict[str, Any]) -> Organization:
+    return Organization(**values)
 
 
 class _Domains(NamedTuple):
@@ -121,11 +148,10 @@ class _Domains(NamedTuple):
         keys: dict[bool, set[str]] = {False: set(), True: set()}
         for number, domain in enumerate(domains):
             bare = domain.removeprefix("*.")
-            problem = "has an @" if "@" in bare else address_problem(f"a@{bare}")
-            if not bare or "*" in bare or bare.startswith("."):
-                problem = "is no domain (one with its subdomains is written *.example.com)"
-            if problem is not None:
-                raise InvalidValue(f"{name}[{number}]", problem)
+            if not _is_domain(bare):
+                raise InvalidValue(
+                    f"{name}[{number}]", "is no domain (one with its subdomains is written *.example.com)"
+                )
             keys[bare != domain].add(mailbox_key(f"a@{bare}").rpartition("@")[2])
         return cls(frozenset(keys[False]), frozenset(keys[True]))
 
@@ -143,7 +169,7 @@ class _Domains(NamedTuple):
 
 def _strings(name: str, value: object) -> tuple[str, ...]:
     if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
-        raise InvalidValue(name, f"is of type {type(value).__name__}, not a collection of strings")
+        raise InvalidValue(name, f"is a {type(value).__name__}, not a collection of strings")
     items = tuple(value)
     for number, item in enumerate(items):
         if not isinstance(item, str):
@@ -151,15 +177,18 @@ def _strings(name: str, value: object) -> tuple[str, ...]:
     return items
 
 
-def _lists(name: str, value: object) -> dict[str, tuple[str, ...]]:
+def _lists(name: str, value: object, problem_of: Callable[[str], str | None]) -> dict[str, tuple[str, ...]]:
     if not isinstance(value, Mapping):
         raise InvalidValue(name, f"is a {type(value).__name__}, not a mapping")
     lists: dict[str, tuple[str, ...]] = {}
     seen: set[str] = set()
     for key, items in value.items():
-        if not isinstance(key, str) or not key.strip():
-            raise InvalidValue(name, "has a key that is no name")
-        path = f'{name}."{key}"'
+        if not isinstance(key, str):
+            raise InvalidValue(name, "has a key that is not a string")
+        path = f'{name}."{key}"' if key.strip() else name
+        problem = problem_of(key) or (None if key else "is empty")
+        if problem is not None:
+            raise InvalidValue(path, f"stands under a key that {problem}")
         own = mailbox_key(key)
         if own in seen:
             raise InvalidValue(path, "is there twice, in another spelling")
@@ -176,6 +205,23 @@ def require_mailbox(name: str, address: object, /) -> None:
     """InvalidValue where something is no address that mail can be sent to."""
     if not isinstance(address, str):
         raise InvalidValue(name, f"is a {type(address).__name__}, not a string")
-    problem = address_problem(address) or (None if "@" in address else "has no domain")
+    problem = address_problem(address)
+    if problem is None and not _is_domain(address.rpartition("@")[2] if "@" in address else ""):
+        problem = "has no domain"
     if problem is not None:
         raise InvalidValue(name, problem)
+
+
+def _is_domain(domain: str) -> bool:
+    """Whether something can stand behind the sign of an address, in either spelling, as a literal, or with a final dot."""
+    if _LITERAL.fullmatch(domain) is not None:
+        return True
+    labels = _FULL_STOPS.split(domain)
+    if len(domain) > _DOMAIN_LIMIT or not all(labels[:-1]) or labels == [""]:
+        return False
+    return _NO_DOMAIN.search(domain) is None and line_problem(domain) is None
+
+
+_LITERAL = re.compile(r"\[[0-9A-Za-z:.]+\]")
+_FULL_STOPS = re.compile("[.\u3002\uff0e\uff61]")
+_NO_DOMAIN = re.compile(r"""[\s*@"'<>()\[\]\\,;:]""")

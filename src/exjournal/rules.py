@@ -122,29 +122,36 @@ class Mailbox(NamedTuple):
 
 
 class Groups(NamedTuple):
-    """Groups by their keys: the groups in each, the groups that each is in, and the other members."""
+    """Groups by their keys: the groups in each, the groups that each is in, the other members, and where these are."""
 
     groups: dict[str, set[str]]
     parents: dict[str, set[str]]
     members: dict[str, set[str]]
+    # 1 where somebody is inside, 2 where somebody is outside: as addresses are written, whatever their aliases.
+    sides: dict[str, int]
 
     @classmethod
     def of(cls, organization: Organization) -> "Groups":
         """The groups of an organisation."""
         key = organization.key
         members: dict[str, set[str]] = {}
+        sides: dict[str, int] = {}
         for name, addresses in organization.groups.items():
-            members.setdefault(key(name), set()).update(map(key, addresses))
+            own = key(name)
+            members.setdefault(own, set()).update(map(key, addresses))
+            inside = {organization.is_internal(one) for one in (name, *addresses) if "@" in one}
+            sides[own] = sides.get(own, 0) | (True in inside) | 2 * (False in inside)
         groups = {name: {one for one in inside if one in members} for name, inside in members.items()}
         parents: dict[str, set[str]] = {name: set() for name in members}
-        for name, inside in groups.items():
-            members[name] -= inside
-            for one in inside:
+        for name, within in groups.items():
+            members[name] -= within
+            for one in within:
                 parents[one].add(name)
-        return cls(groups, parents, members)
+        _spread(sides, parents)
+        return cls(groups, parents, members, {name: side or 3 for name, side in sides.items()})
 
     def below(self, names: Iterable[str]) -> set[str]:
-        """These groups and all groups inside them; groups that hold one another end nowhere else."""
+        """These groups and all groups inside them, whether they hold one another or not."""
         seen = set(names)
         waiting = list(seen)
         while waiting:
@@ -152,6 +159,10 @@ class Groups(NamedTuple):
             seen |= new
             waiting += new
         return seen
+
+    def mailboxes(self, name: str) -> set[str]:
+        """The keys of all that are in a group, or in a group inside it, and are no groups."""
+        return set().union(*[self.members[one] for one in self.below((name,))])
 
 
 class Index(NamedTuple):
@@ -165,13 +176,15 @@ class Index(NamedTuple):
     bits: dict[str, int]
     # The same of those that are inside, and neither a group nor exempt: nearly all that are looked up.
     usual: dict[str, int]
-    # Of groups: whether mail to them stays inside, and whether it goes outside.
-    reach: dict[str, tuple[bool, bool]]
+    # Groups: the bits of rules on them and on groups they are in, not on their members.
+    named: dict[str, int]
     everyone: int
     internal: int
     external: int
     message_only: int
     groups: Groups
+    # By the names of rules: the keys of the addresses and groups that they name.
+    targets: dict[str, frozenset[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +208,7 @@ class RuleSet:
     obey_processed: bool = field(default=False, kw_only=True)
     only_new: bool = field(default=False, kw_only=True)
     warnings: tuple[str, ...] = field(init=False, compare=False)
-    index: Index = field(init=False, repr=False, compare=False)
+    _index: Index = field(init=False, repr=False, compare=False)
 
     if TYPE_CHECKING:
 
@@ -224,13 +237,13 @@ class RuleSet:
         groups = Groups.of(self.organization)
         targets = _targets(self.rules, self.organization)
         object.__setattr__(self, "warnings", tuple(_warnings(self.rules, targets, groups, self.organization)))
-        object.__setattr__(self, "index", _index(self.rules, targets, groups, self.organization))
+        object.__setattr__(self, "_index", _index(self.rules, targets, groups, self.organization))
 
 
 def _validate(rules: tuple[JournalRule, ...], organization: Organization) -> None:
     key = organization.key
     alternate = None if organization.alternate_mailbox is None else key(organization.alternate_mailbox)
-    groups = set(map(key, organization.groups))
+    known = set(map(key, (*organization.groups, *organization.aliases)))
     databases = {name.casefold() for name in organization.databases}
     names: set[str] = set()
     formats: dict[str, ReportFormat] = {}
@@ -250,10 +263,15 @@ def _validate(rules: tuple[JournalRule, ...], organization: Organization) -> Non
             raise InvalidValue(
                 f"{path}.format", f"is not {formats[mailbox]}, which another rule has for this journal mailbox"
             )
-        if rule.recipient is not None and "@" not in rule.recipient and key(rule.recipient) not in groups:
+        if rule.recipient is not None and "@" not in rule.recipient and key(rule.recipient) not in known:
             raise InvalidValue(f"{path}.recipient", "is neither an address nor the name of a group")
-        if isinstance(rule.mailboxes, str) and rule.mailboxes.casefold() not in databases:
-            raise InvalidValue(f"{path}.mailboxes", "is the name of no database")
+        if isinstance(rule.mailboxes, str):
+            if rule.mailboxes.casefold() not in databases:
+                raise InvalidValue(f"{path}.mailboxes", "is the name of no database")
+            continue
+        for place, address in enumerate(rule.mailboxes or ()):
+            if "@" not in address and key(address) not in known:
+                raise InvalidValue(f"{path}.mailboxes[{place}]", "is neither an address nor the name of a group")
 
 
 def _targets(rules: tuple[JournalRule, ...], organization: Organization) -> "list[frozenset[str] | None]":
@@ -336,14 +354,10 @@ def _index(
                 bits[member] = bits.get(member, 0) | bit
     # And mail to a group is mail to its members, whom nobody has expanded yet.
     addressed = dict(reached)
-    reach: dict[str, int] = {}
     for name, members in groups.members.items():
         for member in members:
             addressed[name] |= bits.get(member, 0)
-        sides = {organization.is_internal(one) for one in (name, *members) if "@" in one}
-        reach[name] = (True in sides) + 2 * (False in sides)
     _spread(addressed, groups.parents)
-    _spread(reach, groups.parents)
     bits |= addressed
     mailboxes = []
     offset = 0
@@ -356,17 +370,22 @@ def _index(
     exempt = {mailbox.key for mailbox in mailboxes}
     if organization.alternate_mailbox is not None:
         exempt.add(key(organization.alternate_mailbox))
-    special = exempt | reach.keys()
     return Index(
         tuple([entry[2] for entry in enabled]),
         tuple(mailboxes),
         frozenset(exempt),
         bits,
-        {one: own for one, own in bits.items() if one not in special and organization.is_internal(one)},
-        {name: (bool(sides & 1), bool(sides & 2)) for name, sides in reach.items()},
+        {one: own for one, own in bits.items() if _is_usual(one, exempt, groups) and organization.is_internal(one)},
+        reached,
         everyone,
         internal,
         external,
         message_only,
         groups,
+        {name: named or frozenset() for _, name, _, named in enabled},
     )
+
+
+def _is_usual(key: str, exempt: set[str], groups: Groups) -> bool:
+    """Whether an address that is the key but for letter case is surely of the same mailbox, and of an ordinary one."""
+    return key not in exempt and key not in groups.members and '"' not in key

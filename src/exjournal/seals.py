@@ -40,7 +40,7 @@ def verify_seal(report: "Data", /, *, secrets: Iterable[bytes]) -> Seal:
 
     Covered are the report text, the original, every other part, and the fields of the outer header block that are shown to a
     reader. Not covered is what servers rewrite: folding, the boundary and the transfer encodings of texts of the report itself;
-    of the original only carriage returns, and line ends at its end; nor fields that they add to the outer block.
+    of the original only whether a line ends in CRLF or LF, and line ends at its end; nor fields added to the outer block.
     Secrets have at least 16 octets. Raises InvalidValue where there is none.
     """
     keys = known_secrets(secrets)

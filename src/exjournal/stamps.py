@@ -29,15 +29,16 @@ _STAMP = re.compile(rb"v=1;s=([A-Za-z0-9_-]{43});t=((?:[A-Za-z0-9_-]{12})*+)")
 
 
 class Journaled(NamedTuple):
-    """What a stamp says of one report, in keys of mailboxes: where it went, for which users it was made, whom it lists."""
+    """What a stamp says of one report, in keys of mailboxes: where it went, MAIL FROM, for which users, whom it lists."""
 
     journal_to: str
+    sender: str
     users: tuple[str, ...]
     recipients: tuple[str, ...]
 
 
 class Stamps(NamedTuple):
-    """The stamps on a message that a secret verified: for each the key of its tags, and the tags."""
+    """The stamps on a message that a secret verified: for each secret the key of its tags, and all of these tags."""
 
     verified: tuple[tuple[bytes, frozenset[bytes]], ...] = ()
 
@@ -47,11 +48,13 @@ class Stamps(NamedTuple):
 
     def hold_users(self, one: Journaled, /) -> bool:
         """Whether the message was journaled to this mailbox for each of the users."""
-        return all(self._hold(b"user", one.journal_to, user) for user in one.users)
+        return all(self._hold(b"user", one.journal_to, one.sender, user) for user in one.users)
 
     def missing(self, one: Journaled, /) -> frozenset[str]:
         """The recipients that no report to this mailbox listed."""
-        return frozenset([key for key in one.recipients if not self._hold(b"recipient", one.journal_to, key)])
+        return frozenset(
+            [key for key in one.recipients if not self._hold(b"recipient", one.journal_to, one.sender, key)]
+        )
 
     def _hold(self, purpose: bytes, *told: str) -> bool:
         return any(_tag(key, purpose, *told) in tags for key, tags in self.verified)
@@ -60,17 +63,18 @@ class Stamps(NamedTuple):
 def verified_stamps(octets: "Octets", values: Iterable[bytes], secrets: tuple[bytes, ...], /) -> Stamps:
     """The stamps among the values of a header field that one of the secrets verifies for this message."""
     found = [_STAMP.fullmatch(b"".join(value.split())) for value in values]
-    read = [(decoded(stamp[1]), stamp[2]) for stamp in found if stamp is not None]
+    # Copies of one stamp are one.
+    read = {(decoded(stamp[1]), stamp[2]) for stamp in found if stamp is not None}
     if not read or not secrets:
         return Stamps()
     content = digest_of(octets)
-    verified = []
+    verified: dict[bytes, set[bytes]] = {}
     for secret in secrets:
         for seal, text in read:
             if hmac.compare_digest(seal, keyed(secret, b"stamp", content, text)):
-                tags = frozenset([text[start : start + _TAG_SIZE] for start in range(0, len(text), _TAG_SIZE)])
-                verified.append((keyed(secret, b"tags", content), tags))
-    return Stamps(tuple(verified))
+                tags = verified.setdefault(keyed(secret, b"tags", content), set())
+                tags.update([text[start : start + _TAG_SIZE] for start in range(0, len(text), _TAG_SIZE)])
+    return Stamps(tuple([(key, frozenset(tags)) for key, tags in verified.items()]))
 
 
 def stamp_value(octets: "Octets", reports: Iterable[Journaled], secret: bytes, /) -> str:
@@ -84,8 +88,10 @@ def stamp_value(octets: "Octets", reports: Iterable[Journaled], secret: bytes, /
     tags = {_tag(key, *_report(one)) for one in told[:TAG_LIMIT]}
     if len(tags) + sum(len(one.users) + len(one.recipients) for one in told) <= TAG_LIMIT:
         for one in told:
-            tags.update([_tag(key, b"user", one.journal_to, user) for user in one.users])
-            tags.update([_tag(key, b"recipient", one.journal_to, recipient) for recipient in one.recipients])
+            tags.update([_tag(key, b"user", one.journal_to, one.sender, user) for user in one.users])
+            tags.update(
+                [_tag(key, b"recipient", one.journal_to, one.sender, recipient) for recipient in one.recipients]
+            )
     size = _PADDING
     while size < len(tags):
         size *= 2
@@ -98,9 +104,15 @@ def stamp_value(octets: "Octets", reports: Iterable[Journaled], secret: bytes, /
     return (b"v=1; s=%b; t=\r\n\t%b" % (seal, b"\r\n\t".join(lines))).decode("ascii")
 
 
-def _report(one: Journaled) -> tuple[bytes, str, str, str]:
+def _report(one: Journaled) -> tuple[bytes, str, str, str, str]:
     # No key of a mailbox has a line end in it.
-    return b"report", one.journal_to, "\n".join(sorted(set(one.users))), "\n".join(sorted(set(one.recipients)))
+    return (
+        b"report",
+        one.journal_to,
+        one.sender,
+        "\n".join(sorted(set(one.users))),
+        "\n".join(sorted(set(one.recipients))),
+    )
 
 
 def _tag(key: bytes, purpose: bytes, *told: str) -> bytes:

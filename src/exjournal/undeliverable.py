@@ -32,7 +32,7 @@ STATUS_LIMIT: Final = 1 << 20
 
 _HEADERS_ONLY: Final = ("text/rfc822-headers", "message/global-headers")
 _STATUS: Final = ("message/delivery-status", "message/global-delivery-status")
-_OWN_ID: Final = f"@{names.REPORT_ID_DOMAIN}>"
+OWN_ID: Final = f"@{names.REPORT_ID_DOMAIN}>"
 # Of the oddities of a bounce only these concern what is cut out of it.
 _TELLING: Final = frozenset((DefectCode.PERHAPS_TRUNCATED, DefectCode.BOUNDARY_MISSING, DefectCode.BOUNDARY_MISMATCH))
 
@@ -161,7 +161,7 @@ def _header_only(octets: "Octets", leaves: list[Leaf], defects: list[Defect]) ->
             found, _, _ = scan(header, lead_in(header)[-1], len(header), OUTER)
             report_id = message_id_of(found.get(b"message-id", b""))
             # Some servers return but a few fields: the id is that of a report as well.
-            if marked(found)[0] is not None or report_id.endswith(_OWN_ID):
+            if marked(found)[0] is not None or report_id.endswith(OWN_ID):
                 return Undeliverable(None, report_id, (), ())
     return None
 

@@ -68,7 +68,7 @@ def _run(options: argparse.Namespace) -> int:
         put_line(json.dumps({"file": name, **decision.to_dict()}))
     else:
         put_line(_view(name, decision))
-    return FINE
+    return FINE if decision.hold is None else FOUND
 
 
 def _check(options: argparse.Namespace, config: Config) -> int:

@@ -1,0 +1,43 @@
+"""A header firewall: take an organisation's own header fields off mail that crosses its border.
+
+Two doors: `Border(next_hop, ARRIVING)` for mail from outside, `Border(next_hop, LEAVING)` for mail to outside. Needs aiosmtpd.
+"""
+
+import asyncio
+import smtplib
+from collections.abc import Sequence
+
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from exjournal import ORGANIZATION_HEADERS, ParseError, strip_headers
+
+# None of these is a stranger's to write.
+ARRIVING = ORGANIZATION_HEADERS
+# The stamp is of use inside only. A report keeps its seal, by which the archive knows that it is unaltered.
+LEAVING = ("X-ExJournal-Stamp", *[name for name in ORGANIZATION_HEADERS if name != "X-ExJournal-*"])
+
+
+class Border:
+    """Passes mail on without the fields of these names."""
+
+    def __init__(self, next_hop: tuple[str, int], names: Sequence[str]) -> None:
+        self.next_hop = next_hop
+        self.names = names
+
+    async def handle_DATA(self, _server: SMTP, _session: Session, received: Envelope) -> str:  # noqa: N802
+        """Take the fields out and pass the message on."""
+        return await asyncio.to_thread(self.take, received)
+
+    def take(self, received: Envelope) -> str:
+        """The answer to a message."""
+        try:
+            message = strip_headers(received.original_content or b"", self.names)
+        except ParseError as error:
+            return f"554 5.6.0 {error.code}"
+        options = [one for one in received.mail_options if not one.upper().startswith("SIZE=")]
+        try:
+            with smtplib.SMTP(*self.next_hop) as server:
+                refused = server.sendmail(received.mail_from or "", received.rcpt_tos, message, options)
+        except OSError:  # smtplib's own errors are OSErrors
+            return "451 4.4.0 not passed on, try again"
+        return f"451 4.4.0 refused for {len(refused)} recipients, try again" if refused else "250 2.0.0 passed on"

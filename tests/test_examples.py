@@ -1,0 +1,258 @@
+"""The examples: they run as they stand, between servers on this machine, and the rules of the example file load."""
+
+import asyncio
+import runpy
+import shutil
+import smtplib
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from exjournal import Config, JournalAgent, Organization, RuleSet, Seal, load_config, parse_report, verify_seal
+from exjournal.config import _AGENT, _OPTIONS, _ORGANIZATION, _RULE, _TABLES
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+MESSAGE = (EXAMPLES / "message.eml").read_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+GATEWAY = runpy.run_path(str(EXAMPLES / "gateway.py"))
+BORDER = runpy.run_path(str(EXAMPLES / "border.py"))
+
+
+class Handler(Protocol):
+    """What answers for a message."""
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope, /) -> str:  # noqa: N802
+        """Answer."""
+
+
+class Taken(NamedTuple):
+    """A message that the server behind took."""
+
+    mail_from: str
+    rcpt_tos: list[str]
+    content: bytes
+
+
+class Sink:
+    """The server behind: keeps what comes, and refuses recipients that it was told to refuse."""
+
+    def __init__(self) -> None:
+        self.taken: list[Taken] = []
+        self.refused: set[str] = set()
+
+    async def handle_RCPT(  # noqa: N802
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
+    ) -> str:
+        """Take a recipient, or defer it."""
+        if address in self.refused:
+            return "450 4.2.1 not now"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
+        """Keep a message."""
+        self.taken.append(Taken(envelope.mail_from or "", envelope.rcpt_tos, envelope.original_content or b""))
+        return "250 OK"
+
+
+class Server(Controller):
+    """A server on a port of its own choice."""
+
+    def __init__(self, handler: object) -> None:
+        super().__init__(handler, hostname="127.0.0.1", port=0)
+
+    def _trigger_server(self) -> None:
+        """Try the port that the system chose, not the 0 that asked for it."""
+        assert isinstance(self.server, asyncio.Server)
+        self.port = self.server.sockets[0].getsockname()[1]
+        super()._trigger_server()
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it listens."""
+        return self.hostname, self.port
+
+
+@pytest.fixture
+def sink() -> Sink:
+    """What the server behind has."""
+    return Sink()
+
+
+@pytest.fixture
+def behind(sink: Sink) -> Iterator[tuple[str, int]]:
+    """The address of the server behind."""
+    server = Server(sink)
+    server.start()
+    yield server.address
+    server.stop()
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    """The example file with a secret beside it."""
+    shutil.copy(EXAMPLES / "journal.toml", tmp_path)
+    (tmp_path / "journal.key").write_bytes(b"a secret of the organisation\n")
+    return load_config(tmp_path / "journal.toml")
+
+
+def send(handler: object, message: bytes, mail_from: str, *rcpt_to: str) -> tuple[int, bytes]:
+    """Give a message to a handler by SMTP, and return its answer."""
+    server = Server(handler)
+    server.start()
+    try:
+        with smtplib.SMTP(*server.address) as client:
+            client.ehlo()
+            client.mail(mail_from, ["BODY=8BITMIME"])
+            for address in rcpt_to:
+                client.rcpt(address)
+            return client.data(message)
+    finally:
+        server.stop()
+
+
+class TestConfiguration:
+    """The example file of rules."""
+
+    def test_complete(self) -> None:
+        """It has every key that a file can have."""
+        told = tomllib.loads((EXAMPLES / "journal.toml").read_text(encoding="utf-8"))
+        assert set(told) == set(_TABLES)
+        for name, keys in (("organization", _ORGANIZATION), ("options", _OPTIONS), ("agent", _AGENT)):
+            assert set(told[name]) == set(keys)
+        assert set().union(*told["rules"]) == set(_RULE)
+
+    def test_loads(self, config: Config) -> None:
+        """It loads, with nothing odd about it."""
+        assert len(config.rules.rules) == 4
+        assert config.rules.warnings == ()
+        assert config.agent is not None
+
+    def test_defaults(self, config: Config) -> None:
+        """What it shows for true and false is the default, but for the rule that is switched off."""
+        plain = RuleSet((), Organization(["example.com"]))
+        assert config.agent is not None
+        agent = JournalAgent(config.rules, domain="example.com")
+        assert [getattr(config.rules, name) for name in _OPTIONS] == [getattr(plain, name) for name in _OPTIONS]
+        for name in ("hold_undeliverable", "write_processed"):
+            assert getattr(config.agent, name) == getattr(agent, name)
+        for name in ("voice_mail", "subaddresses"):
+            assert getattr(config.rules.organization, name) == getattr(plain.organization, name)
+
+
+class TestGateway:
+    """examples/gateway.py between a client and the server behind."""
+
+    def test_reports_go_first(self, config: Config, sink: Sink, behind: tuple[str, int]) -> None:
+        """Every report is delivered before the message, which arrives stamped and otherwise as it was."""
+        gateway = GATEWAY["Gateway"](config.agent, behind, authenticated=True)
+        answer, _ = send(gateway, MESSAGE, "ann@example.com", "bob@example.com", "erin@example.com")
+        assert answer == 250
+        assert [(one.mail_from, one.rcpt_tos) for one in sink.taken] == [
+            ("journal-ndr@example.com", ["journal@archive.example"]),
+            ("journal-ndr@example.com", ["legal@archive.example"]),
+            ("ann@example.com", ["bob@example.com", "erin@example.com"]),
+        ]
+        *reports, message = [one.content for one in sink.taken]
+        assert message.startswith(b"X-ExJournal-Stamp: ")
+        assert message.endswith(MESSAGE)
+        for report in reports:
+            assert verify_seal(report, secrets=config.secrets) is Seal.VALID
+            assert parse_report(report).original_bytes() == MESSAGE
+
+    def test_no_report_no_message(self, config: Config, sink: Sink, behind: tuple[str, int]) -> None:
+        """Where a journal mailbox refuses, the message does not go on, and the client keeps it."""
+        sink.refused.add("legal@archive.example")
+        gateway = GATEWAY["Gateway"](config.agent, behind, authenticated=True)
+        answer, _ = send(gateway, MESSAGE, "ann@example.com", "bob@example.com", "erin@example.com")
+        assert answer == 451
+        assert [one.rcpt_tos for one in sink.taken] == [["journal@archive.example"]]
+
+    def test_retry(self, config: Config, sink: Sink, behind: tuple[str, int]) -> None:
+        """A second try brings the same report under the same id, and then the message."""
+        gateway = GATEWAY["Gateway"](config.agent, behind, authenticated=True)
+        sink.refused.add("bob@example.com")
+        assert send(gateway, MESSAGE, "ann@example.com", "bob@example.com")[0] == 451
+        sink.refused.clear()
+        assert send(gateway, MESSAGE, "ann@example.com", "bob@example.com")[0] == 250
+        first, again, _ = [one.content for one in sink.taken]
+        assert parse_report(first).report_id == parse_report(again).report_id
+
+    def test_second_pass(self, config: Config, sink: Sink, behind: tuple[str, int]) -> None:
+        """A message that passes a second time under its stamp is passed on as it is, and not journaled again."""
+        gateway = GATEWAY["Gateway"](config.agent, behind, authenticated=True)
+        send(gateway, MESSAGE, "ann@example.com", "bob@example.com")
+        stamped = sink.taken[-1].content
+        send(gateway, stamped, "ann@example.com", "bob@example.com")
+        assert sink.taken[2:] == [Taken("ann@example.com", ["bob@example.com"], stamped)]
+
+    def test_strangers(self, config: Config, sink: Sink, behind: tuple[str, int]) -> None:
+        """At the door for strangers an inside sender is outside as well, and roles are not believed."""
+        gateway = GATEWAY["Gateway"](config.agent, behind, authenticated=False)
+        send(gateway, MESSAGE, "ann@example.com", "hal@example.com")
+        [report, _] = sink.taken
+        assert report.rcpt_tos == ["journal@archive.example"]
+        assert {str(one.role) for one in parse_report(report.content).report.recipients} == {"Recipient"}
+
+    def test_hold(self, config: Config, sink: Sink, behind: tuple[str, int]) -> None:
+        """A message that went round a hundred times is held."""
+        gateway = GATEWAY["Gateway"](config.agent, behind, authenticated=True)
+        answer = send(gateway, b"Received: a\r\n" * 100 + MESSAGE, "ann@example.com", "bob@example.com")
+        assert answer == (451, b"4.3.0 held: hop-limit")
+        assert sink.taken == []
+
+    def test_too_large(self, config: Config, sink: Sink, behind: tuple[str, int]) -> None:
+        """A report that is larger than the journal mailbox takes goes to the alternate mailbox."""
+        agent = JournalAgent(config.rules, domain="example.com", size_limit=1000)
+        gateway = GATEWAY["Gateway"](agent, behind, authenticated=True)
+        assert send(gateway, MESSAGE, "ann@example.com", "bob@example.com")[0] == 250
+        assert [one.rcpt_tos for one in sink.taken] == [["journal-ndr@example.com"], ["bob@example.com"]]
+
+    def test_binary(self, config: Config, sink: Sink, behind: tuple[str, int]) -> None:
+        """A message with a NUL cannot be sent by smtplib, and stays with the client."""
+        gateway = GATEWAY["Gateway"](config.agent, behind, authenticated=True)
+        assert send(gateway, MESSAGE + b"\0\r\n", "ann@example.com", "bob@example.com")[0] == 451
+        assert sink.taken == []
+
+    def test_needs_an_agent(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Started with a file that has no table for it, the example says so."""
+        (tmp_path / "rules.toml").write_text('[organization]\ndomains = ["example.com"]\n', encoding="utf-8")
+        monkeypatch.setattr(sys, "argv", ["gateway.py", str(tmp_path / "rules.toml")])
+        with pytest.raises(SystemExit, match="no \\[agent\\]"):
+            GATEWAY["main"]()
+
+
+class TestBorder:
+    """examples/border.py between two servers."""
+
+    forged = b"X-MS-Exchange-Organization-Processed-By-Journaling: Journal Agent\r\nx-exjournal-stamp: v=1\r\n"
+
+    def test_arriving(self, sink: Sink, behind: tuple[str, int]) -> None:
+        """What a stranger forged is gone, and every other byte is there."""
+        border = BORDER["Border"](behind, BORDER["ARRIVING"])
+        assert send(border, self.forged + MESSAGE, "eve@example.org", "bob@example.com")[0] == 250
+        assert sink.taken == [Taken("eve@example.org", ["bob@example.com"], MESSAGE)]
+
+    def test_leaving(self, sink: Sink, behind: tuple[str, int]) -> None:
+        """The stamp stays inside; a seal goes out."""
+        border = BORDER["Border"](behind, BORDER["LEAVING"])
+        send(border, self.forged + b"X-ExJournal-Seal: v=1\r\n" + MESSAGE, "ann@example.com", "carol@example.net")
+        assert [one.content for one in sink.taken] == [b"X-ExJournal-Seal: v=1\r\n" + MESSAGE]
+
+    def test_too_large(self, sink: Sink, behind: tuple[str, int]) -> None:
+        """A header block that cannot be looked at does not pass."""
+        border = BORDER["Border"](behind, BORDER["ARRIVING"])
+        answer = send(border, b"X-A: a\r\n" * 70_000 + MESSAGE, "eve@example.org", "bob@example.com")
+        assert answer == (554, b"5.6.0 header-too-large")
+        assert sink.taken == []
+
+    def test_refused(self, sink: Sink, behind: tuple[str, int]) -> None:
+        """What the server behind refuses stays with the client."""
+        sink.refused.add("bob@example.com")
+        border = BORDER["Border"](behind, BORDER["ARRIVING"])
+        assert send(border, MESSAGE, "eve@example.org", "bob@example.com")[0] == 451
