@@ -1,6 +1,7 @@
 """A header firewall: take an organisation's own header fields off mail that crosses its border.
 
-Two doors: `Border(next_hop, ARRIVING)` for mail from outside, `Border(next_hop, LEAVING)` for mail to outside. Needs aiosmtpd.
+Two doors: `Border(next_hop, ORGANIZATION_HEADERS)` for mail from outside, `Border(next_hop, LEAVING_HEADERS)` for mail to
+outside. Needs aiosmtpd.
 """
 
 import asyncio
@@ -9,12 +10,7 @@ from collections.abc import Sequence
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from exjournal import ORGANIZATION_HEADERS, ParseError, strip_headers
-
-# None of these is a stranger's to write.
-ARRIVING = ORGANIZATION_HEADERS
-# The stamp is of use inside only. A report keeps its seal, by which the archive knows that it is unaltered.
-LEAVING = ("X-ExJournal-Stamp", *[name for name in ORGANIZATION_HEADERS if name != "X-ExJournal-*"])
+from exjournal import ParseError, strip_headers
 
 
 class Border:

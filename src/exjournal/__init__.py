@@ -11,14 +11,16 @@ from exjournal.builder import build_report, report_for
 from exjournal.config import Config, load_config, load_secret
 
 # What is journaled, and why
-from exjournal.decisions import Decision, Explanation, Hold, HoldReason, Match, Place, PlannedReport, Reason, decide
+from exjournal.decisions import Decision, Hold, HoldReason, PlannedReport, decide
 
 # What was odd, and what went wrong
 from exjournal.errors import BuildError, Defect, DefectCode, InvalidValue, JournalError, ParseError
+from exjournal.explanations import Explanation, Match, Place, Reason
 
 # What a message is, whether it was journaled already, and what stops one that is restored
 from exjournal.kinds import MessageKind, message_kind
 from exjournal.loops import (
+    LEAVING_HEADERS,
     ORGANIZATION_HEADERS,
     RESTORE_HEADERS,
     Loop,
@@ -50,6 +52,7 @@ from exjournal.seals import Seal, verify_seal
 from exjournal.undeliverable import DeliveryStatus, Undeliverable, unwrap_undeliverable
 
 __all__ = [
+    "LEAVING_HEADERS",
     "ORGANIZATION_HEADERS",
     "RESTORE_HEADERS",
     "Body",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from exjournal._wire.message import addresses_of
 from exjournal._wire.octets import in_place
 from exjournal.addresses import mailbox_key
+from exjournal.explanations import Explanation, Match, Place, Reason
 from exjournal.kinds import MessageKind, kind_of
 from exjournal.loops import Look, Loop, LoopReason, look
 from exjournal.models import Envelope, Recipient, ReportFormat
@@ -39,118 +40,6 @@ class Hold(NamedTuple):
 
     reason: HoldReason
     detail: str = ""
-
-
-class Reason(StrEnum):
-    """Why a rule fires, or why it does not."""
-
-    MATCHED = "matched"
-    DISABLED = "disabled"
-    JOURNAL_MAILBOX = "journal-mailbox"
-    NOT_NAMED = "not-named"
-    OUT_OF_SCOPE = "out-of-scope"
-    SEALED = "sealed"
-    JOURNAL_REPORT = "journal-report"
-    PROCESSED = "processed"
-    MESSAGE_KIND = "message-kind"
-    VOICE_MAIL = "voice-mail"
-    ALREADY_JOURNALED = "already-journaled"
-
-
-class Place(StrEnum):
-    """Where an address stands that a rule is for."""
-
-    MAIL_FROM = "mail-from"
-    FROM = "from"
-    SENDER = "sender"
-    RECIPIENT = "recipient"
-    EXPANDED_FROM = "expanded-from"
-    FORWARDED_FROM = "forwarded-from"
-
-
-class Match(NamedTuple):
-    """An address for which a rule is, and where it stands.
-
-    `member_of` is the group or database of the rule that the address is in; `holds` the recipient of the rule that the address,
-    a group nobody has expanded yet, has among its members.
-    """
-
-    address: str
-    place: Place
-    member_of: str | None = None
-    holds: str | None = None
-
-    def __str__(self) -> str:
-        words = f"{self.address} ({_PLACES[self.place]})"
-        if self.member_of is not None:
-            return f"{words}, a member of {self.member_of}"
-        return words if self.holds is None else f"{words}, a group that holds {self.holds}"
-
-
-_PLACES: Final = {
-    Place.MAIL_FROM: "MAIL FROM",
-    Place.FROM: "From",
-    Place.SENDER: "Sender",
-    Place.RECIPIENT: "recipient",
-    Place.EXPANDED_FROM: "list it was expanded from",
-    Place.FORWARDED_FROM: "mailbox it was forwarded from",
-}
-_WORDS: Final = {
-    Reason.MATCHED: "asks for a report",
-    Reason.DISABLED: "not journaled: the rule is disabled",
-    Reason.JOURNAL_MAILBOX: "not journaled: every recipient is a journal mailbox or the alternate one",
-    Reason.NOT_NAMED: "not journaled: neither a sender nor a recipient is whom the rule is for",
-    Reason.OUT_OF_SCOPE: "not journaled: no sender and recipient lie in the scope of the rule",
-    Reason.SEALED: "not journaled: it is a journal report under our own seal",
-    Reason.JOURNAL_REPORT: "not journaled: it is a journal report, and came over a trusted path",
-    Reason.PROCESSED: "not journaled: Exchange's processed stamp is obeyed over a trusted path",
-    Reason.MESSAGE_KIND: "not journaled: message-only journaling leaves delivery reports and receipts out",
-    Reason.VOICE_MAIL: "not journaled: voice mail is not journaled here",
-    Reason.ALREADY_JOURNALED: "not journaled again: our own stamp names this mailbox and all recipients",
-}
-# Addresses that are named in words; the data has all of them.
-_SHOWN: Final = 3
-
-
-class Explanation(NamedTuple):
-    """What became of one rule, and why: as data, and in words as a string.
-
-    `matches` are the addresses for which the rule is, by address; none for a rule for everyone.
-    """
-
-    rule: str
-    journal_to: str
-    reason: Reason
-    matches: tuple[Match, ...] = ()
-
-    @property
-    def matched(self) -> bool:
-        """Whether the rule fires, and asks for a report; where the message is held, it is still to be made."""
-        return self.reason is Reason.MATCHED
-
-    def __str__(self) -> str:
-        words = f"{self.rule}: {_WORDS[self.reason]}"
-        if self.matched:
-            words += f" to {self.journal_to}: " + ("" if self.matches else "the rule is for everyone")
-        elif self.matches:
-            words += "; it is for "
-        words += "; ".join(map(str, self.matches[:_SHOWN]))
-        rest = len(self.matches) - _SHOWN
-        return f"{words}; and {rest} more" if rest > 0 else words
-
-    def to_dict(self) -> dict[str, object]:
-        """The same as values for JSON."""
-        matches = [
-            {"address": one.address, "place": str(one.place), "member_of": one.member_of, "holds": one.holds}
-            for one in self.matches
-        ]
-        return {
-            "rule": self.rule,
-            "journal_to": self.journal_to,
-            "matched": self.matched,
-            "reason": str(self.reason),
-            "matches": matches,
-        }
 
 
 class PlannedReport(NamedTuple):
@@ -236,6 +125,21 @@ class Decision:
         )
 
     @property
+    def sender_sides(self) -> tuple[str, ...]:
+        """On which sides the sender was taken to be: "inside", "outside", or both."""
+        _, ends = self._case.forks[0]
+        return _named(inside=ends.sender_inside, outside=ends.sender_outside)
+
+    @property
+    def recipient_sides(self) -> tuple[str, ...]:
+        """On which sides recipients are, journal mailboxes left out."""
+        ends = [ends for _, ends in self._case.forks]
+        return _named(
+            inside=any(one.has_inside for one in ends),
+            outside=any(one.has_outside for one in ends),
+        )
+
+    @property
     def loop(self) -> Loop | None:
         """The strongest sign that the message was journaled already, or None."""
         return self.loops[0] if self.loops else None
@@ -255,13 +159,15 @@ class Decision:
         return tuple(_explanations(self.rules, self._case, self._plans))
 
     def to_dict(self) -> dict[str, object]:
-        """The whole of it as values for JSON: hold, loops, reports and the explanation of each rule."""
+        """The whole of it as values for JSON: hold, loops, sides, reports and the explanation of each rule."""
         hold = None if self.hold is None else {"reason": str(self.hold.reason), "detail": self.hold.detail}
         return {
             "hold": hold,
             "loops": [
                 {"reason": str(one.reason), "header": one.header, "forgeable": one.forgeable} for one in self.loops
             ],
+            "sender_sides": list(self.sender_sides),
+            "recipient_sides": list(self.recipient_sides),
             "reports": [
                 {
                     "journal_to": one.journal_to,
@@ -280,6 +186,10 @@ class Decision:
     @cached_property
     def _plans(self) -> tuple[_Plan, ...]:
         return tuple(_plans(self._case, self.rules))
+
+
+def _named(*, inside: bool, outside: bool) -> tuple[str, ...]:
+    return ("inside",) * inside + ("outside",) * outside
 
 
 def decide(message: "Data", envelope: Envelope, rules: RuleSet, /, *, secrets: Iterable[bytes] = ()) -> Decision:
@@ -538,7 +448,7 @@ def _explanations(rules: RuleSet, case: _Case, plans: tuple[_Plan, ...]) -> Iter
     parties = list(_placed(rules, case.senders, [envelope for envelope, _ in case.forks]))
     for rule in sorted(rules.rules, key=lambda one: one.name):
         if not rule.enabled:
-            yield Explanation(rule.name, rule.journal_to, Reason.DISABLED)
+            yield Explanation(rule.name, rule.journal_to, Reason.DISABLED, scope=rule.scope)
             continue
         bit = 1 << offsets[rule.name]
         if not case.has_recipients:
@@ -553,7 +463,8 @@ def _explanations(rules: RuleSet, case: _Case, plans: tuple[_Plan, ...]) -> Iter
             reason = Reason.VOICE_MAIL if case.kind is MessageKind.VOICE_MAIL else Reason.MESSAGE_KIND
         else:
             reason = Reason.MATCHED if journaled & bit else Reason.ALREADY_JOURNALED
-        yield Explanation(rule.name, rule.journal_to, reason, tuple(_matches(rule, bit, parties, rules)))
+        matches = tuple(_matches(rule, bit, parties, rules))
+        yield Explanation(rule.name, rule.journal_to, reason, matches, rule.scope)
 
 
 def _placed(

@@ -47,6 +47,8 @@ ORGANIZATION_HEADERS: Final[tuple[str, ...]] = (
     "X-MS-Exchange-CrossPremises-*",
     "X-ExJournal-*",
 )
+# What goes off mail to outside: our stamp is of use inside only, and a report keeps its seal.
+LEAVING_HEADERS: Final[tuple[str, ...]] = (names.STAMP, *ORGANIZATION_HEADERS[:-1])
 # What makes a server refuse a restored message, or leaks: report markers, processed stamps, the organisation's own fields.
 RESTORE_HEADERS: Final[tuple[str, ...]] = (*MARKERS, *names.PROCESSED, *ORGANIZATION_HEADERS)
 

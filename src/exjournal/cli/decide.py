@@ -112,6 +112,8 @@ def _view(name: str, decision: Decision) -> str:
     for loop in decision.loops:
         who = "anybody can write it" if loop.forgeable else "verified"
         lines.append(f"  bears         {' '.join(filter(None, (loop.reason, shown(loop.header))))} ({who})")
+    ends = [f"{who} {' and '.join(sides) or 'nowhere'}" for who, sides in _ends(decision)]
+    lines.append(f"  sides         {', '.join(ends)}")
     lines.append(f"  reports       {len(decision.reports) or 'none'}")
     for planned in decision.reports:
         recipients, total = len(planned.envelope.recipients), len(decision.envelope.recipients)
@@ -124,6 +126,10 @@ def _view(name: str, decision: Decision) -> str:
     width = max([len(shown(one.rule)) for one in explanations], default=0)
     lines += [_row(one, width) for one in explanations]
     return "\n".join(lines)
+
+
+def _ends(decision: Decision) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    return ("sender", decision.sender_sides), ("recipients", decision.recipient_sides)
 
 
 def _row(one: Explanation, width: int) -> str:
