@@ -38,7 +38,7 @@ _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep",
 
 # A domain as it stands in an address: A-labels, or an address literal (RFC 5321 section 4.1.2 and 4.1.3).
 _LABEL: Final = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
-_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*|\[[A-Za-z0-9.:-]+\]")
+_DOMAIN: Final = rf"{_LABEL}(?:\.{_LABEL})*|\[[A-Za-z0-9.:-]+\]"
 _DOMAIN_LIMIT: Final = 255
 # A msg-id whose brackets enclose visible ASCII (RFC 5322 section 3.6.4), short enough for one line.
 _REPORT_ID = re.compile(r"<[!-;=?-~]{1,900}>")
@@ -220,7 +220,7 @@ def _known_secret(secret: bytes | None, format: ReportFormat) -> bytes | None:
 @lru_cache(maxsize=64)
 def domain_problem(domain: str, /) -> str | None:
     """Why mail cannot come from a domain, or None; a writer asks for one domain again and again."""
-    if len(domain) <= _DOMAIN_LIMIT and _DOMAIN.fullmatch(domain) is not None:
+    if len(domain) <= _DOMAIN_LIMIT and re.fullmatch(_DOMAIN, domain) is not None:
         return None
     return "is no domain name in ASCII letters (an internationalised one goes in as its A-label)"
 

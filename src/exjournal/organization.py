@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from exjournal._wire.lines import line_problem
-from exjournal.addresses import address_problem, mailbox_key
+from exjournal.addresses import FULL_STOPS, address_problem, mailbox_key
 from exjournal.errors import InvalidValue
 
 # Characters of a domain (RFC 5321 section 4.5.3.1.2).
@@ -216,12 +216,11 @@ def _is_domain(domain: str) -> bool:
     """Whether something can stand behind the sign of an address, in either spelling, as a literal, or with a final dot."""
     if _LITERAL.fullmatch(domain) is not None:
         return True
-    labels = _FULL_STOPS.split(domain)
+    labels = domain.translate(FULL_STOPS).split(".")
     if len(domain) > _DOMAIN_LIMIT or not all(labels[:-1]) or labels == [""]:
         return False
     return _NO_DOMAIN.search(domain) is None and line_problem(domain) is None
 
 
 _LITERAL = re.compile(r"\[[0-9A-Za-z:.]+\]")
-_FULL_STOPS = re.compile("[.\u3002\uff0e\uff61]")
 _NO_DOMAIN = re.compile(r"""[\s*@"'<>()\[\]\\,;:]""")

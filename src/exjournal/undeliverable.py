@@ -6,7 +6,6 @@ What is inside is found by its marker and cut out as bytes; nothing of it is rea
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exjournal._wire import names
@@ -52,8 +51,7 @@ class DeliveryStatus(NamedTuple):
     remote_mta: str = ""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Undeliverable:
+class Undeliverable(NamedTuple):
     """The report inside a bounce.
 
     `report` holds its bytes, or None where the bounce carries only its header; `report_id` is its Message-ID. `status` has an
@@ -123,7 +121,7 @@ def _unwrap(octets: "Octets", begin: int, end: int, depth: int) -> Undeliverable
         if depth or told or (info.media_type == "multipart/report" and info.report_type in ("", "delivery-status")):
             raise _no_report(body)
         raise ParseError(DefectCode.NOT_A_REPORT, "no marker, and no message inside")
-    return replace(inside, status=(*inside.status, *status), defects=(*defects, *inside.defects))
+    return inside._replace(status=(*inside.status, *status), defects=(*defects, *inside.defects))
 
 
 def _no_report(offset: int) -> ParseError:
@@ -147,7 +145,7 @@ def _inside(octets: "Octets", leaves: list[Leaf], depth: int, defects: list[Defe
             # Against RFC 2046 section 5.2.1, but met. Offsets behind an encoding mean nothing to the caller.
             encoded = Defect(DefectCode.ORIGINAL_ENCODED, leaf.info.encoding, leaf.start)
             told = [defect._replace(offset=leaf.start) for defect in inside.defects]
-            return replace(inside, defects=(encoded, *told))
+            return inside._replace(defects=(encoded, *told))
     if problem is not None:
         raise problem
     return None
