@@ -65,7 +65,7 @@ domain = "example.com"
 secret_files = ["journal.secret"]
 """
 # What a line for people begins with behind two blanks.
-HEADS = ("hold", "bears", "reports", "rules")
+HEADS = ("hold", "bears", "sides", "reports", "rules")
 
 
 @pytest.fixture(autouse=True)
@@ -363,6 +363,8 @@ class TestForPrograms:
             "file": "message.eml",
             "hold": None,
             "loops": [],
+            "sender_sides": ["inside"],
+            "recipient_sides": ["inside", "outside"],
             "reports": [
                 {"journal_to": "abroad@archive.example", "format": "envelope", "rules": ["Abroad"], "recipients": to},
                 {"journal_to": "all@archive.example", "format": "envelope", "rules": ["All"], "recipients": to},
@@ -372,6 +374,7 @@ class TestForPrograms:
                 {
                     "rule": "Abroad",
                     "journal_to": "abroad@archive.example",
+                    "scope": "external",
                     "matched": True,
                     "reason": "matched",
                     "matches": [],
@@ -379,6 +382,7 @@ class TestForPrograms:
                 {
                     "rule": "All",
                     "journal_to": "all@archive.example",
+                    "scope": "global",
                     "matched": True,
                     "reason": "matched",
                     "matches": [],
@@ -386,6 +390,7 @@ class TestForPrograms:
                 {
                     "rule": "Nobody",
                     "journal_to": "all@archive.example",
+                    "scope": "global",
                     "matched": False,
                     "reason": "not-named",
                     "matches": [],
@@ -393,6 +398,7 @@ class TestForPrograms:
                 {
                     "rule": "Old",
                     "journal_to": "old@archive.example",
+                    "scope": "global",
                     "matched": False,
                     "reason": "disabled",
                     "matches": [],
@@ -400,13 +406,16 @@ class TestForPrograms:
                 {
                     "rule": "Staff",
                     "journal_to": "staff@archive.example",
+                    "scope": "global",
                     "matched": True,
                     "reason": "matched",
                     "matches": [match],
                 },
             ],
         }
-        assert list(found) == ["file", "hold", "loops", "reports", "rules"]
+        assert list(found) == ["file", "hold", "loops", "sender_sides", "recipient_sides", "reports", "rules"]
+        for rule in found["rules"]:
+            assert list(rule) == ["rule", "journal_to", "scope", "matched", "reason", "matches"]
 
     def test_hold_and_loops(self) -> None:
         """A hold has its reason and what it was found by; a loop whether anybody can have written it."""
@@ -421,7 +430,15 @@ class TestForPrograms:
     def test_no_rules(self) -> None:
         """Without a rule nothing is journaled, and the object has all of its keys."""
         put("journal.toml", b'[organization]\ndomains = ["example.com"]\n')
-        assert data() == {"file": "message.eml", "hold": None, "loops": [], "reports": [], "rules": []}
+        assert data() == {
+            "file": "message.eml",
+            "hold": None,
+            "loops": [],
+            "sender_sides": ["inside", "outside"],
+            "recipient_sides": ["inside"],
+            "reports": [],
+            "rules": [],
+        }
 
     def test_is_ascii(self) -> None:
         """The object is one line of ASCII, whatever it says."""
@@ -434,7 +451,7 @@ class TestForPrograms:
 
 
 class TestForPeople:
-    """The view: the hold, the signs of earlier journaling, the reports, and a table of the rules."""
+    """The view: the hold, the signs of earlier journaling, the sides, the reports, and a table of the rules."""
 
     def test_whole(self) -> None:
         """Reports come with their journal mailbox, format and rules, and every rule has a row that says why."""
@@ -442,7 +459,8 @@ class TestForPeople:
         assert (outcome.status, outcome.err) == (0, "")
         assert outcome.out.startswith("message.eml\n")
         found = sections(outcome.out)
-        assert list(found) == ["reports", "rules"]
+        assert list(found) == ["sides", "reports", "rules"]
+        assert found["sides"] == ["sender inside, recipients inside and outside"]
         assert found["reports"][0] == "3"
         for line, address, name in zip(
             found["reports"][1:],
@@ -480,13 +498,66 @@ class TestForPeople:
         """Without rules there is no report, and no row."""
         put("journal.toml", b'[organization]\ndomains = ["example.com"]\n')
         found = sections(told().out)
-        assert found == {"reports": ["none"], "rules": [""]}
+        assert found == {
+            "sides": ["sender inside and outside, recipients inside"],
+            "reports": ["none"],
+            "rules": [""],
+        }
 
     def test_nothing_to_report(self) -> None:
         """Where no rule fires that is said, and the rules say why."""
         found = sections(told(to=("ndr@example.com",)).out)
         assert found["reports"] == ["none"]
         assert all("not journaled" in row for row in found["rules"][1:])
+
+    @pytest.mark.parametrize(
+        ("sender", "to", "words", "sides"),
+        [
+            ("ann@example.com", ["bob@example.com"], [], "sender inside and outside, recipients inside"),
+            ("ann@example.com", ["bob@example.com"], ["--authenticated"], "sender inside, recipients inside"),
+            ("zoe@example.org", ["bob@example.com"], [], "sender outside, recipients inside"),
+            (
+                "zoe@example.org",
+                ["x@example.net"],
+                ["--authenticated"],
+                "sender inside and outside, recipients outside",
+            ),
+            ("<>", ["x@example.net"], ["--authenticated"], "sender inside, recipients outside"),
+            (
+                "root",
+                ["bob@example.com", "x@example.net"],
+                [],
+                "sender inside and outside, recipients inside and outside",
+            ),
+            ("zoe@example.org", ["ndr@example.com", "all@archive.example"], [], "sender outside, recipients nowhere"),
+            ("zoe@example.org", ["old@archive.example"], [], "sender outside, recipients outside"),
+        ],
+    )
+    def test_sides(self, sender: str, to: list[str], words: list[str], sides: str) -> None:
+        """One line says on which sides the sender and the recipients are, right before the reports."""
+        outcome = told(*words, sender=sender, to=tuple(to))
+        assert (outcome.status, outcome.err) == (0, "")
+        lines = outcome.out.split("\n")
+        assert lines[1] == f"  sides         {sides}"
+        assert lines[2].startswith("  reports       ")
+
+    def test_scope(self) -> None:
+        """The row of a rule that is out of scope names its scope."""
+        row = sections(told("--authenticated").out)["rules"][1]
+        assert row.split() == [
+            "Abroad",
+            "not",
+            "journaled:",
+            "no",
+            "sender",
+            "and",
+            "recipient",
+            "lie",
+            "in",
+            "its",
+            "scope,",
+            "external",
+        ]
 
     @pytest.mark.parametrize(
         ("message", "reason", "header"),
@@ -738,6 +809,8 @@ class TestAnything:
             assert (outcome.status, outcome.err) == (0, "")
             assert seen(outcome.out)
             found = sections(outcome.out)
+            ends = [" and ".join(sides) or "nowhere" for sides in (wanted.sender_sides, wanted.recipient_sides)]
+            assert found["sides"] == [f"sender {ends[0]}, recipients {ends[1]}"]
             assert found["reports"][0] == str(len(wanted.reports) or "none")
             assert ("hold" in found) is (wanted.hold is not None)
             assert len(found.get("bears", [])) == len(wanted.loops)

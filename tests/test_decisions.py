@@ -1,10 +1,9 @@
-"""Decisions: which rules fire, for whom, what they ask for and what is told of it; beside them a slow, obvious model."""
+"""Decisions: which rules fire, for whom, what they ask for and what is told of it; `model` says the same slowly."""
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
 from random import Random
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -30,11 +29,28 @@ from exjournal import (
     report_for,
 )
 from exjournal.stamps import Stamps, stamp_value
+from model import (
+    DSN,
+    EXTERNAL,
+    GLOBAL,
+    HEADERS,
+    INTERNAL,
+    MARKER,
+    PROCESSED,
+    RANDOMS,
+    VOICE,
+    World,
+    matches_of,
+    mixer,
+    reports_of,
+    side_names,
+    speller,
+    worlds,
+)
 from strategies import DATE, any_bytes, envelopes, message_like, originals
 
-Item = TypeVar("Item")
-
 SECRET = b"0123456789abcdef"
+NEAR, FAR, BOTH = ("inside",), ("outside",), ("inside", "outside")
 J1, J2 = "j1@archive.example", "j2@example.com"
 ANN, BOB, CAROL, EVE, MALLORY = (
     "ann@example.com",
@@ -43,12 +59,7 @@ ANN, BOB, CAROL, EVE, MALLORY = (
     "eve@example.org",
     "mallory@example.net",
 )
-GLOBAL, INTERNAL, EXTERNAL = Scope
-DSN = b"Content-Type: multipart/report; report-type=delivery-status; boundary=b"
 MDN = b"Content-Type: multipart/report; report-type=disposition-notification; boundary=b"
-VOICE = b"Content-Class: voice"
-MARKER = b"X-MS-Journal-Report:"
-PROCESSED = b"X-MS-Exchange-Organization-Processed-By-Journaling: Journal Agent"
 
 
 def message(*fields: bytes, author: str | None = ANN, sender: str | None = None) -> bytes:
@@ -237,6 +248,141 @@ class TestScopes:
         rules = rule_set(for_one(BOB, INTERNAL))
         assert fires(rules, inside("example.com", "robert@example.com"))
         assert fires(rules, inside("robert@example.com", "example.com"))
+
+
+def sides_of(envelope: Envelope, data: bytes | None = None, **values: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """On which sides the sender and the recipients of a message are, by default one whose From is its MAIL FROM."""
+    if data is None:
+        data = message(author=envelope.sender or None)
+    decision = decide(data, envelope, rule_set(for_all(), **values))
+    told = decision.to_dict()
+    assert told["sender_sides"] == list(decision.sender_sides)
+    assert told["recipient_sides"] == list(decision.recipient_sides)
+    return decision.sender_sides, decision.recipient_sides
+
+
+class TestSides:
+    """A decision says on which sides its sender and its recipients were taken to be."""
+
+    @pytest.mark.parametrize(
+        ("sender", "authenticated", "sides", "believed"),
+        [
+            (ANN, True, NEAR, NEAR),
+            (ANN, False, BOTH, NEAR),
+            ("Ann@EXAMPLE.com.", True, NEAR, NEAR),
+            (MALLORY, True, BOTH, FAR),
+            (MALLORY, False, FAR, FAR),
+            ("root", True, BOTH, BOTH),
+            ("root", False, BOTH, BOTH),
+            (J1, False, FAR, FAR),
+            (J2, True, NEAR, NEAR),
+            ("ndr@example.com", True, NEAR, NEAR),
+            ("staff@example.com", True, NEAR, NEAR),
+        ],
+    )
+    def test_sender(self, sender: str, authenticated: bool, sides: tuple[str, ...], believed: tuple[str, ...]) -> None:
+        """A sender is where MAIL FROM is, and where logging in or not puts him, unless he is believed; unclear, on both."""
+        envelope = Envelope(sender, [BOB], authenticated=authenticated)
+        for data in (message(author=sender), message(author=EVE, sender=ANN)):
+            assert sides_of(envelope, data) == (sides, NEAR)
+            assert sides_of(dataclasses.replace(envelope, trusted_path=True), data) == (sides, NEAR)
+            assert sides_of(envelope, data, believe_senders=True) == (believed, NEAR)
+
+    @pytest.mark.parametrize(
+        ("author", "sides"), [(b"ann@example.com", NEAR), (b"ann@example.com, <root>", BOTH), (b"Ann", BOTH)]
+    )
+    def test_null_sender_of_nowhere(self, author: bytes, sides: tuple[str, ...]) -> None:
+        """An author without a domain leaves open where the null sender is."""
+        rules = RuleSet([], Organization(["example.com"]))
+        envelope = Envelope("", [BOB], authenticated=True)
+        assert decide(b"From: " + author + b"\r\n\r\n", envelope, rules).sender_sides == sides
+
+    @pytest.mark.parametrize(
+        ("authors", "sides"),
+        [
+            ([ANN], NEAR),
+            ([MALLORY], FAR),
+            ([ANN, MALLORY], BOTH),
+            ([f"{MALLORY}, {ANN}"], BOTH),
+            ([], BOTH),
+            (["undisclosed"], BOTH),
+        ],
+        ids=str,
+    )
+    def test_null_sender(self, authors: list[str], sides: tuple[str, ...]) -> None:
+        """The null sender is where the From addresses are, on both sides where one is unclear; Sender says nothing of it."""
+        data = message(*[b"From: " + one.encode() for one in authors], author=None, sender=EVE)
+        assert sides_of(outside(BOB, sender=""), data, believe_senders=True) == (sides, NEAR)
+        assert sides_of(outside(BOB, sender=""), data) == (FAR if sides == FAR else BOTH, NEAR)
+        assert sides_of(inside(BOB, sender=""), data) == (NEAR if sides == NEAR else BOTH, NEAR)
+
+    @pytest.mark.parametrize(
+        ("recipients", "sides"),
+        [
+            ([BOB], NEAR),
+            (["Bob@EXAMPLE.com", CAROL], NEAR),
+            ([EVE], FAR),
+            ([EVE, BOB], BOTH),
+            (["root"], BOTH),
+            (["staff@example.com"], BOTH),
+            (["inner@example.com"], BOTH),
+            (["friends@example.org"], FAR),
+            (["team"], NEAR),
+            (["empty@example.com"], NEAR),
+            (["guests@example.com"], BOTH),
+            ([BOB, "guests@example.com"], BOTH),
+            ([Recipient(CAROL, expanded_from="staff@example.com")], NEAR),
+            ([Recipient(EVE, expanded_from="guests@example.com")], BOTH),
+            ([Recipient(EVE, forwarded_from=BOB)], BOTH),
+            ([Recipient(EVE, expanded_from="friends@example.org")], FAR),
+            ([J1, BOB], NEAR),
+            ([J2, EVE], FAR),
+            (["ndr@example.com", EVE], FAR),
+            ([Recipient(EVE, forwarded_from=J2)], FAR),
+            ([Recipient(J1, forwarded_from=BOB)], NEAR),
+        ],
+    )
+    def test_recipients(self, recipients: list[str | Recipient], sides: tuple[str, ...]) -> None:
+        """Recipients are on their own sides, unexpanded groups on those of their members, and journal mailboxes on none."""
+        groups = {**organization().groups, "guests@example.com": [EVE], "empty@example.com": []}
+        rules = rule_set(for_all(), JournalRule("here", J2), groups=groups)
+        for fork_mixed in (False, True):
+            decision = decide(message(), inside(*recipients), dataclasses.replace(rules, fork_mixed=fork_mixed))
+            assert (decision.sender_sides, decision.recipient_sides) == (NEAR, sides)
+
+    @pytest.mark.parametrize(
+        "recipients",
+        [[J1], ["J1@ARCHIVE.example"], [J1, "ndr@example.com"], [Recipient(J1, expanded_from="ndr@example.com")]],
+    )
+    def test_nobody(self, recipients: list[str | Recipient]) -> None:
+        """Mail to journal mailboxes and the alternate one alone has recipients on no side."""
+        for fork_mixed in (False, True):
+            assert sides_of(inside(*recipients), fork_mixed=fork_mixed) == (NEAR, ())
+            assert sides_of(outside(*recipients), fork_mixed=fork_mixed) == (FAR, ())
+
+    def test_only_mailboxes_of_enabled_rules(self) -> None:
+        """The journal mailbox of a disabled rule is a recipient like others."""
+        assert decide(message(), inside(J1), rule_set(for_all(enabled=False))).recipient_sides == FAR
+        assert decide(message(), inside(J1), rule_set()).recipient_sides == FAR
+
+    def test_forks(self) -> None:
+        """With forks the sides are those of the whole message, whichever fork a rule fires in."""
+        for rule in (for_all(), for_all(INTERNAL), for_all(EXTERNAL), for_one(CAROL)):
+            for envelope in (inside(BOB, EVE), inside(EVE, BOB)):
+                decision = decide(message(), envelope, rule_set(rule, fork_mixed=True))
+                assert (decision.sender_sides, decision.recipient_sides) == (NEAR, BOTH)
+        assert sides_of(outside(EVE, BOB), fork_mixed=True) == (FAR, BOTH)
+        assert sides_of(outside(EVE, J2), fork_mixed=True) == (FAR, BOTH)  # J2 is no journal mailbox of these rules
+        assert sides_of(outside(BOB, J1), fork_mixed=True) == (FAR, NEAR)
+
+    def test_whatever_stops_it(self) -> None:
+        """Sides are told of messages that are held, stopped or out of scope, and without rules, as of any other."""
+        hops = message(*[b"Received: x"] * 100)
+        assert sides_of(inside(BOB, EVE), hops) == (NEAR, BOTH)
+        assert sides_of(inside(BOB, trusted_path=True), message(MARKER)) == (NEAR, NEAR)
+        assert sides_of(inside(EVE), message(b"X: " + b"x" * (600 << 10))) == (NEAR, FAR)
+        decision = decide(message(), inside(EVE), rule_set())
+        assert (decision.sender_sides, decision.recipient_sides) == (NEAR, FAR)
 
 
 class TestSenders:
@@ -477,6 +623,15 @@ class TestGroups:
         assert fires(rule_set(for_all(GLOBAL), groups=groups), inside(group))
         assert fires(rule_set(for_all(INTERNAL), groups=groups), inside(group)) is ("i" in sides)
         assert fires(rule_set(for_all(EXTERNAL), groups=groups), inside(group)) is ("e" in sides)
+
+    @pytest.mark.parametrize(("member", "sides"), [(None, NEAR), (BOB, NEAR), (EVE, BOTH)])
+    def test_the_sides_of_a_group_with_an_address_by_alias(self, member: str | None, sides: tuple[str, ...]) -> None:
+        """A group that has only a name is on the side of the address that it was reached by, and those of its members."""
+        groups = {"team": [] if member is None else [member]}
+        rules = rule_set(for_all(INTERNAL), groups=groups, aliases={"team": "team@example.com"})
+        decision = decide(message(), inside("team@example.com"), rules)
+        assert decision.recipient_sides == sides
+        assert decision.reports
 
     def test_the_sides_of_an_expanded_group(self) -> None:
         """What was expanded from a list passes to its own side and to that of the list's address, not to other members."""
@@ -873,6 +1028,7 @@ class TestExplanations:
         assert found.to_dict() == {
             "rule": rule.name,
             "journal_to": J1,
+            "scope": str(rule.scope),
             "matched": True,
             "reason": "matched",
             "matches": [
@@ -916,10 +1072,11 @@ class TestExplanations:
         (found,) = decide(message(), inside(*names[:4]), rules).explain()
         assert str(found).endswith("; and 1 more")
 
+    @pytest.mark.parametrize("scope", Scope)
     @pytest.mark.parametrize("reason", Reason)
-    def test_reasons(self, reason: Reason) -> None:
+    def test_reasons(self, reason: Reason, scope: Scope) -> None:
         """Each reason is told in words of its own, with whom the rule is for where it is for somebody."""
-        found = Explanation("Legal", J1, reason, (Match(BOB, Place.RECIPIENT),))
+        found = Explanation("Legal", J1, reason, (Match(BOB, Place.RECIPIENT),), scope)
         words = str(found)
         assert words.startswith("Legal: ")
         assert "bob@example.com (recipient)" in words
@@ -927,16 +1084,80 @@ class TestExplanations:
         assert words.startswith("Legal: not journaled") is not found.matched
         assert (J1 in words) is found.matched
         assert ("; it is for bob" in words) is not found.matched
-        alone = Explanation("Legal", J1, reason)
+        alone = Explanation("Legal", J1, reason, scope=scope)
         assert "it is for" not in str(alone)
         assert len({str(Explanation("Legal", J1, one)) for one in Reason}) == len(Reason)
         assert alone.to_dict() == {
             "rule": "Legal",
             "journal_to": J1,
+            "scope": str(scope),
             "matched": found.matched,
             "reason": str(reason),
             "matches": [],
         }
+        assert (
+            list(found.to_dict())
+            == list(alone.to_dict())
+            == [
+                "rule",
+                "journal_to",
+                "scope",
+                "matched",
+                "reason",
+                "matches",
+            ]
+        )
+
+    @pytest.mark.parametrize("scope", Scope)
+    def test_scope(self, scope: Scope) -> None:
+        """Every explanation has the scope of its rule, whatever became of the rule; global is what is not said."""
+        for rule, envelope in (
+            (for_all(scope), inside(BOB)),
+            (for_all(scope, enabled=False), inside(BOB)),
+            (for_one(CAROL, scope), inside(BOB)),
+            (for_all(scope), inside(J1)),
+        ):
+            (found,) = decide(message(), envelope, rule_set(rule)).explain()
+            assert found.scope is scope
+            assert found.to_dict()["scope"] == str(scope)
+        assert Explanation("Legal", J1, Reason.MATCHED).scope is GLOBAL
+        assert Explanation._fields[-1] == "scope"
+
+    @pytest.mark.parametrize(
+        ("rule", "envelope", "words"),
+        [
+            (
+                for_all(INTERNAL),
+                inside(EVE),
+                "all: not journaled: no sender and recipient lie in its scope, internal",
+            ),
+            (
+                for_all(EXTERNAL),
+                inside(BOB),
+                "all: not journaled: no sender and recipient lie in its scope, external",
+            ),
+            (
+                for_one(BOB, EXTERNAL),
+                inside(BOB, EVE),
+                "one: not journaled: no sender and recipient lie in its scope, external; it is for bob@example.com (recipient)",
+            ),
+            (
+                for_one(EVE, INTERNAL),
+                inside(BOB, EVE),
+                "one: not journaled: no sender and recipient lie in its scope, internal; it is for eve@example.org (recipient)",
+            ),
+        ],
+    )
+    def test_words_out_of_scope(self, rule: JournalRule, envelope: Envelope, words: str) -> None:
+        """A rule out of scope is told with its scope, and with whom it is for."""
+        (found,) = decide(message(), envelope, rule_set(rule)).explain()
+        assert found.reason is Reason.OUT_OF_SCOPE
+        assert str(found) == words
+
+    @pytest.mark.parametrize("reason", [one for one in Reason if one is not Reason.OUT_OF_SCOPE])
+    def test_words_without_scope(self, reason: Reason) -> None:
+        """The words name the scope of a rule only where it is the reason."""
+        assert len({str(Explanation("Legal", J1, reason, scope=scope)) for scope in Scope}) == 1
 
     def test_by_name(self) -> None:
         """Every rule is told, by name, disabled or not; those that fire and those that do not are all of them."""
@@ -952,21 +1173,26 @@ class TestExplanations:
         assert [one.rule for one in decision.skipped] == ["a", "d"]
 
     def test_to_dict(self) -> None:
-        """A decision is values for JSON: hold, loops, reports and rules."""
+        """A decision is values for JSON: hold, loops, sides, reports and rules."""
         data = message(*[b"Received: x"] * 100)
         decision = decide(data, inside(BOB, EVE), rule_set(for_one(), JournalRule("off", J2, enabled=False)))
         assert json.loads(json.dumps(decision.to_dict())) == {
             "hold": {"reason": "hop-limit", "detail": "Received"},
             "loops": [{"reason": "hop-limit", "header": "Received", "forgeable": True}],
+            "sender_sides": ["inside"],
+            "recipient_sides": ["inside", "outside"],
             "reports": [{"journal_to": J1, "format": "envelope", "rules": ["one"], "recipients": [BOB, EVE]}],
             "rules": [one.to_dict() for one in decision.explain()],
         }
         assert decide(message(), inside(BOB), rule_set()).to_dict() == {
             "hold": None,
             "loops": [],
+            "sender_sides": ["inside"],
+            "recipient_sides": ["inside"],
             "reports": [],
             "rules": [],
         }
+        assert list(decision.to_dict()) == ["hold", "loops", "sender_sides", "recipient_sides", "reports", "rules"]
 
     def test_kept(self) -> None:
         """A decision keeps the envelope and the rules that it was made from, and says the same each time."""
@@ -978,458 +1204,21 @@ class TestExplanations:
         assert decision.explain() == decision.explain()
 
 
-# The reference model. Everything in it is written from the sentences of the rules: sets, loops over all pairs, and no index.
-
-# The other spellings of each address of the pool. Names with a tag, and those without a domain, are addresses of their own.
-SPELLINGS = {
-    name: (name, *others)
-    for name, *others in (
-        ("ann@example.com", "ANN@Example.COM", '"ann"@example.com'),
-        ("ann+x@example.com", "Ann+X@example.com"),
-        ("bob@example.com", '"b\\ob"@EXAMPLE.com', "bob@example.com."),
-        ("bob@a.example", "BOB@A.Example"),
-        ("dave@sub.example.com", "Dave@Sub.Example.Com"),
-        ("eve@example.org", '"EVE"@example.org'),
-        (
-            "uli@xn--bcher-kva.example",
-            "uli@b\u00fccher.example",
-            "Uli@B\u00dcCHER.example",
-            "uli@XN--BCHER-KVA.example",
-        ),
-        ("staff@example.com", "Staff@Example.com"),
-        ("crew@example.com", "CREW@example.com"),
-        ("far@example.net", '"far"@example.net'),
-        ("team", "Team", "TEAM"),
-        ("example.com", "EXAMPLE.com"),
-        ("root", "Root"),
-        ("vault@example.com", "Vault@example.com"),
-        ("j1@archive.example", "J1@Archive.example"),
-        ("j2@example.com", '"j2"@example.com'),
-        ("ndr@example.com", "NDR@example.com"),
-    )
-}
-PLAIN = {spelling: name for name, spellings in SPELLINGS.items() for spelling in spellings}
-GROUPS = ("staff@example.com", "crew@example.com", "far@example.net", "team")
-MAILBOXES = (
-    "ann@example.com",
-    "ann+x@example.com",
-    "bob@example.com",
-    "bob@a.example",
-    "dave@sub.example.com",
-    "eve@example.org",
-    "uli@xn--bcher-kva.example",
-)
-JOURNALS = {"j1@archive.example": ReportFormat.ENVELOPE, "j2@example.com": ReportFormat.MESSAGE_ONLY}
-HEADERS = {"mail": b"X-Nothing: x", "report": MARKER, "processed": PROCESSED, "receipt": DSN, "voice": VOICE}
-
-
-@dataclasses.dataclass(frozen=True)
-class Rule:
-    """A rule, in names of the pool."""
-
-    name: str
-    journal_to: str
-    scope: Scope
-    recipient: str | None
-    mailboxes: str | tuple[str, ...] | None
-    enabled: bool
-
-
-@dataclasses.dataclass(frozen=True)
-class World:
-    """An organisation, its rules, and a message with its envelope, in names of the pool."""
-
-    domains: tuple[str, ...]
-    groups: dict[str, tuple[str, ...]]
-    aliases: tuple[tuple[str, str], ...]
-    database: tuple[str, ...]
-    subaddresses: bool
-    voice_mail: bool
-    rules: tuple[Rule, ...]
-    fork_mixed: bool
-    believe_senders: bool
-    obey_processed: bool
-    mail_from: str
-    authors: tuple[str, ...]
-    delegates: tuple[str, ...]
-    recipients: tuple[tuple[str, str | None, str | None], ...]
-    authenticated: bool
-    trusted_path: bool
-    header: str
-
-    # What goes in
-
-    def rule_set(
-        self,
-        spell: Callable[[str], str] = str,
-        mix: "Callable[[Sequence[Any]], Sequence[Any]]" = list,
-    ) -> RuleSet:
-        """The rules and the organisation, with addresses spelled and collections ordered somehow."""
-
-        def spelled(items: Iterable[str]) -> list[str]:
-            return [spell(item) for item in mix(list(items))]
-
-        aliases: dict[str, list[str]] = {}
-        for one, other in mix(self.aliases):
-            aliases.setdefault(one, []).append(other)
-        rules = [
-            JournalRule(
-                rule.name,
-                spell(rule.journal_to),
-                scope=rule.scope,
-                recipient=None if rule.recipient is None else spell(rule.recipient),
-                mailboxes=spelled(rule.mailboxes) if isinstance(rule.mailboxes, tuple) else rule.mailboxes,
-                enabled=rule.enabled,
-                format=JOURNALS[rule.journal_to],
-            )
-            for rule in mix(self.rules)
-        ]
-        made = Organization(
-            mix(self.domains),
-            groups={spell(name): spelled(self.groups[name]) for name in mix(list(self.groups))},
-            aliases={spell(name): spelled(others) for name, others in aliases.items()},
-            databases={"DB": spelled(self.database)},
-            alternate_mailbox=spell("ndr@example.com"),
-            subaddresses=self.subaddresses,
-            voice_mail=self.voice_mail,
-        )
-        return RuleSet(
-            rules,
-            made,
-            fork_mixed=self.fork_mixed,
-            believe_senders=self.believe_senders,
-            obey_processed=self.obey_processed,
-        )
-
-    def decision(
-        self,
-        spell: Callable[[str], str] = str,
-        mix: "Callable[[Sequence[Any]], Sequence[Any]]" = list,
-    ) -> Decision:
-        """What is decided, with addresses spelled and collections ordered somehow."""
-        lines = [HEADERS[self.header]]
-        lines += [b"From: X <" + spell(one).encode() + b">" for one in mix(self.authors)]
-        lines += [b"Sender: " + spell(one).encode() for one in mix(self.delegates)]
-        envelope = Envelope(
-            self.mail_from and spell(self.mail_from),
-            [
-                Recipient(
-                    spell(address),
-                    expanded_from=None if group is None else spell(group),
-                    forwarded_from=None if mailbox is None else spell(mailbox),
-                )
-                for address, group, mailbox in mix(self.recipients)
-            ],
-            authenticated=self.authenticated,
-            trusted_path=self.trusted_path,
-        )
-        return decide(b"\r\n".join([*lines, b"", b"Hi.\r\n"]), envelope, self.rule_set(spell, mix))
-
-    # What is what
-
-    def mailbox(self, address: str) -> frozenset[str]:
-        """All the addresses of the mailbox that an address is one of."""
-        found = {address}
-        while True:
-            more = {two for one, two in self.aliases if one in found} | {
-                one for one, two in self.aliases if two in found
-            }
-            if self.subaddresses:
-                more |= {one for one in SPELLINGS for two in found if bare(one) == bare(two)}
-            if more <= found:
-                return frozenset(found)
-            found |= more
-
-    def held(self, address: str) -> frozenset[str]:
-        """An address with all that it holds where it is a group: the members as the groups name them, at any depth."""
-        found: set[str] = set()
-        waiting = {address}
-        while waiting:
-            found |= waiting
-            groups = {name for one in found for name in self.mailbox(one) & self.groups.keys()}
-            waiting = {member for name in groups for member in (*self.groups[name], name)} - found
-        return frozenset(found)
-
-    def mailboxes(self, addresses: Iterable[str]) -> set[frozenset[str]]:
-        """The mailboxes of addresses, and of all that they hold."""
-        return {self.mailbox(one) for address in addresses for one in self.held(address)}
-
-    def is_group(self, address: str) -> bool:
-        """Whether an address is one of a group."""
-        return bool(self.mailbox(address) & self.groups.keys())
-
-    def is_inside(self, address: str) -> bool:
-        """Whether the domain of an address is accepted."""
-        domain = address.rpartition("@")[2]
-        return any(
-            domain == one or (one.startswith("*.") and f".{domain}".endswith(one.removeprefix("*")))
-            for one in self.domains
-        )
-
-    # Who is where
-
-    def sides(self, address: str, place: Place) -> set[str]:
-        """Where a recipient's address is: "in", "out", or both; a group that nobody has expanded, where its members are."""
-        if place is Place.RECIPIENT and self.is_group(address):
-            named = {one for one in self.held(address) if "@" in one}
-            found = {"in" if self.is_inside(one) else "out" for one in named}
-        else:
-            found = {"in" if self.is_inside(address) else "out"} if "@" in address else set()
-        return found or {"in", "out"}
-
-    def sender_sides(self) -> set[str]:
-        """Where the sender is: by MAIL FROM, by From where that is empty; both where that is unclear or not believed."""
-        addresses = (self.mail_from,) if self.mail_from else self.authors
-        if not addresses or any("@" not in one for one in addresses):
-            return {"in", "out"}
-        found = {"in" if self.is_inside(one) else "out" for one in addresses}
-        if not self.believe_senders:
-            found.add("in" if self.authenticated else "out")
-        return found
-
-    def senders(self) -> Iterator[tuple[str, Place]]:
-        """All senders, with their places."""
-        if self.mail_from:
-            yield self.mail_from, Place.MAIL_FROM
-        yield from [(one, Place.FROM) for one in self.authors]
-        yield from [(one, Place.SENDER) for one in self.delegates]
-
-    def places(self, recipients: Iterable[tuple[str, str | None, str | None]]) -> list[tuple[str, Place]]:
-        """All addresses of recipients that can match, with their places: none of a journal mailbox or the alternate one."""
-        exempt = {self.mailbox(rule.journal_to) for rule in self.rules if rule.enabled} | {
-            self.mailbox("ndr@example.com")
-        }
-        three = (Place.RECIPIENT, Place.EXPANDED_FROM, Place.FORWARDED_FROM)
-        found = [
-            (one, place) for names in recipients for one, place in zip(names, three, strict=True) if one is not None
-        ]
-        return [(one, place) for one, place in found if self.mailbox(one) not in exempt]
-
-    def forks(self) -> list[list[tuple[str, str | None, str | None]]]:
-        """The recipients, in two lists where they are mixed and that is asked for."""
-        near = [one for one in self.recipients if self.is_inside(one[0]) or "@" not in one[0]]
-        far = [one for one in self.recipients if one not in near]
-        return [near, far] if self.fork_mixed and near and far else [list(self.recipients)]
-
-    # What a rule is for, and whether it fires
-
-    def names(self, rule: Rule) -> "set[frozenset[str]] | None":
-        """The mailboxes and groups that a rule is for; None for everyone."""
-        if rule.recipient is not None:
-            return self.mailboxes([rule.recipient])
-        if rule.mailboxes is None:
-            return None
-        return self.mailboxes(self.database if isinstance(rule.mailboxes, str) else rule.mailboxes)
-
-    def is_for(self, rule: Rule, address: str, place: Place) -> bool:
-        """Whether a rule is for an address where it stands: itself, or somebody in a group that nobody has expanded."""
-        named = self.names(rule)
-        if named is None:
-            return False
-        if place is Place.RECIPIENT:
-            return bool(named & self.mailboxes([address]))
-        return self.mailbox(address) in named
-
-    def fires(self, rule: Rule, recipients: list[tuple[str, str | None, str | None]]) -> bool:
-        """Whether some sender and some recipient lie in scope, and one of them is whom the rule is for."""
-        sent = rule.recipient is None and rule.mailboxes is None
-        sent = sent or any(self.is_for(rule, address, place) for address, place in self.senders())
-        for one in self.sender_sides():
-            for address, place in self.places(recipients):
-                for other in self.sides(address, place):
-                    in_scope = {
-                        GLOBAL: True,
-                        INTERNAL: (one, other) == ("in", "in"),
-                        EXTERNAL: "out" in {one, other},
-                    }[rule.scope]
-                    if in_scope and (sent or self.is_for(rule, address, place)):
-                        return True
-        return False
-
-    def stop(self, rule: Rule) -> Reason | None:
-        """Why a rule that fires makes no report: what is believed over a trusted path."""
-        if not self.trusted_path:
-            return None
-        if self.header == "report":
-            return Reason.JOURNAL_REPORT
-        if self.header == "processed" and self.obey_processed:
-            return Reason.PROCESSED
-        if self.header == "voice" and not self.voice_mail:
-            return Reason.VOICE_MAIL
-        if self.header == "receipt" and JOURNALS[rule.journal_to] is ReportFormat.MESSAGE_ONLY:
-            return Reason.MESSAGE_KIND
-        return None
-
-    # What comes out
-
-    def reports(self) -> list[tuple[str, ReportFormat, tuple[str, ...], tuple[str, ...]]]:
-        """The reports, each with its mailbox, its format, its rules and its recipients, sorted."""
-        found = []
-        for recipients in self.forks():
-            for journal_to, format in JOURNALS.items():
-                rules = [rule.name for rule in self.rules if rule.enabled and rule.journal_to == journal_to]
-                rules = [
-                    one.name
-                    for one in self.rules
-                    if one.name in rules and self.fires(one, recipients) and not self.stop(one)
-                ]
-                if rules:
-                    listed = tuple(sorted([names[0] for names in recipients]))
-                    found.append((journal_to, format, tuple(sorted(rules)), listed))
-        return sorted(found)
-
-    def reason(self, rule: Rule) -> Reason:
-        """Why a rule fires, or does not."""
-        if not rule.enabled:
-            return Reason.DISABLED
-        recipients = self.places(self.recipients)
-        if not recipients:
-            return Reason.JOURNAL_MAILBOX
-        is_for_everyone = rule.recipient is None and rule.mailboxes is None
-        if not is_for_everyone and not any(self.is_for(rule, *one) for one in [*self.senders(), *recipients]):
-            return Reason.NOT_NAMED
-        if not any(self.fires(rule, fork) for fork in self.forks()):
-            return Reason.OUT_OF_SCOPE
-        return self.stop(rule) or Reason.MATCHED
-
-    def matches(self, rule: Rule) -> set[tuple[str, Place, str]]:
-        """The addresses that an enabled rule is for, with their places, and what they are of its recipient."""
-        found = set()
-        for address, place in [*self.senders(), *self.places(self.recipients)]:
-            if rule.enabled and self.is_for(rule, address, place):
-                form = "itself"
-                if rule.recipient is not None and self.mailbox(address) != self.mailbox(rule.recipient):
-                    form = "member" if self.mailbox(address) in self.mailboxes([rule.recipient]) else "holder"
-                found.add((address, place, form if rule.recipient is not None else "mailbox"))
-        return found
-
-
-def bare(address: str) -> str:
-    """An address without its tag."""
-    local, at, domain = address.rpartition("@")
-    return (local.partition("+")[0] if at else local) + at + domain
-
-
-def reports_of(decision: Decision) -> list[tuple[str, ReportFormat, tuple[str, ...], tuple[str, ...]]]:
-    """The reports of a decision, in names of the pool, sorted."""
-    return sorted(
-        [
-            (
-                PLAIN[one.journal_to],
-                one.format,
-                one.rules,
-                tuple(sorted([PLAIN[recipient.address] for recipient in one.envelope.recipients])),
-            )
-            for one in decision.reports
-        ]
-    )
-
-
-def matches_of(found: Explanation, rule: Rule) -> set[tuple[str, Place, str]]:
-    """The matches of an explanation, in names of the pool."""
-    forms = [("member" if one.member_of else "holder" if one.holds else "itself") for one in found.matches]
-    return {
-        (PLAIN[one.address], one.place, form if rule.recipient is not None else "mailbox")
-        for one, form in zip(found.matches, forms, strict=True)
-    }
-
-
-@st.composite
-def worlds(draw: st.DrawFn) -> World:
-    """Worlds over a small pool of addresses, so that groups, aliases, rules and messages meet."""
-    some = st.sampled_from
-    anything = some([*MAILBOXES, *GROUPS, "vault@example.com"])
-    optional = st.none() | anything
-    # Journal mailboxes and groups have aliases on their own side only: whose side a group under two is on is nobody's rule.
-    pairs = st.tuples(some(MAILBOXES), some(MAILBOXES)) | some(
-        [
-            ("vault@example.com", "j2@example.com"),
-            ("root", "ann@example.com"),
-            ("bob@example.com", "example.com"),
-            ("crew@example.com", "staff@example.com"),
-            ("staff@example.com", "dave@sub.example.com"),
-            ("team", "ann@example.com"),
-        ]
-    )
-    # A group that has only a name must be there to be named.
-    names = draw(st.lists(some(GROUPS), unique=True, max_size=4))
-    can_be_named = [*MAILBOXES, *[one for one in GROUPS if "@" in one or one in names]]
-    members = st.lists(some(can_be_named), max_size=3, unique=True).map(tuple)
-    rules = []
-    for number in range(draw(st.integers(1, 4))):
-        mode = draw(some(["everyone", "recipient", "recipient", "recipient", "database", "mailboxes"]))
-        rules.append(
-            Rule(
-                f"r{number}",
-                draw(some([*JOURNALS])),
-                draw(some(Scope)) if mode in {"everyone", "recipient"} else GLOBAL,
-                draw(some([*can_be_named, "j2@example.com", "ndr@example.com"])) if mode == "recipient" else None,
-                "DB" if mode == "database" else draw(members.filter(bool)) if mode == "mailboxes" else None,
-                draw(some([True, True, True, False])),
-            )
-        )
-    recipients = st.tuples(
-        some(
-            [*MAILBOXES, *GROUPS, *MAILBOXES, "root", "example.com", "vault@example.com", *JOURNALS, "ndr@example.com"]
-        ),
-        st.none() | optional,
-        st.none() | some([*MAILBOXES, *JOURNALS]),
-    )
-    return World(
-        domains=draw(
-            some(
-                [
-                    ("example.com",),
-                    ("*.example.com",),
-                    ("example.com", "xn--bcher-kva.example"),
-                    ("*.example", "example.com"),
-                ]
-            )
-        ),
-        groups={name: draw(members) for name in names},
-        aliases=tuple(draw(st.lists(pairs, max_size=3))),
-        database=draw(members),
-        subaddresses=draw(st.booleans()),
-        voice_mail=draw(st.booleans()),
-        rules=tuple(rules),
-        fork_mixed=draw(some([False, False, True])),
-        believe_senders=draw(st.booleans()),
-        obey_processed=draw(st.booleans()),
-        mail_from=draw(some(["", "root"]) | anything),
-        authors=tuple(draw(st.lists(anything.filter(lambda one: "@" in one), max_size=2))),
-        delegates=tuple(draw(st.lists(anything.filter(lambda one: "@" in one), max_size=1))),
-        recipients=tuple(draw(st.lists(recipients, min_size=1, max_size=3))),
-        authenticated=draw(st.booleans()),
-        trusted_path=draw(some([False, False, True])),
-        header=draw(some(["mail", "mail", *HEADERS])),
-    )
-
-
-def speller(random: Random) -> Callable[[str], str]:
-    """A function that spells addresses of the pool somehow."""
-    return lambda name: random.choice(SPELLINGS[name])
-
-
-def mixer(random: Random) -> Callable[[Sequence[Item]], list[Item]]:
-    """A function that orders collections somehow."""
-    return lambda items: random.sample(items, len(items))
-
-
-RANDOMS = st.randoms(use_true_random=False)
-
-
 class TestModel:
     """Decisions agree with the model, whatever the organisation, the rules, the message and the envelope."""
 
     @settings(max_examples=300)
     @given(worlds(), RANDOMS)
     def test_agrees(self, world: World, random: Random) -> None:
-        """Reports, reasons and matches are those of loops over all pairs of senders and recipients."""
+        """Reports, sides, reasons and matches are those of loops over all pairs of senders and recipients."""
         decision = world.decision(speller(random))
         assert reports_of(decision) == world.reports()
+        assert decision.sender_sides == side_names(world.sender_sides())
+        assert decision.recipient_sides == side_names(world.recipient_sides())
         for rule in world.rules:
             (found,) = [one for one in decision.explain() if one.rule == rule.name]
             assert found.reason is world.reason(rule)
+            assert found.scope is rule.scope
             assert matches_of(found, rule) == world.matches(rule)
 
     @settings(max_examples=150)
@@ -1443,6 +1232,7 @@ class TestModel:
         ]
         assert one.loops == other.loops
         assert one.hold == other.hold
+        assert (one.sender_sides, one.recipient_sides) == (other.sender_sides, other.recipient_sides)
 
     @staticmethod
     def sorted_recipients(report: PlannedReport) -> tuple[object, ...]:
@@ -1462,7 +1252,7 @@ class TestModel:
             one.explain(), other.explain(), sorted([rule.name for rule in world.rules]), strict=True
         ):
             rule = next(rule for rule in world.rules if rule.name == name)
-            assert (first.rule, first.reason) == (second.rule, second.reason)
+            assert (first.rule, first.reason, first.scope) == (second.rule, second.reason, second.scope)
             assert matches_of(first, rule) == matches_of(second, rule)
 
     @settings(max_examples=100)

@@ -14,7 +14,21 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from exjournal import Config, JournalAgent, Organization, RuleSet, Seal, load_config, parse_report, verify_seal
+from exjournal import (
+    LEAVING_HEADERS,
+    ORGANIZATION_HEADERS,
+    Config,
+    JournalAgent,
+    Organization,
+    RuleSet,
+    Seal,
+    detect_format,
+    load_config,
+    matching_headers,
+    parse_report,
+    strip_headers,
+    verify_seal,
+)
 from exjournal.config import _AGENT, _OPTIONS, _ORGANIZATION, _RULE, _TABLES
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -234,19 +248,70 @@ class TestBorder:
 
     def test_arriving(self, sink: Sink, behind: tuple[str, int]) -> None:
         """What a stranger forged is gone, and every other byte is there."""
-        border = BORDER["Border"](behind, BORDER["ARRIVING"])
+        border = BORDER["Border"](behind, ORGANIZATION_HEADERS)
         assert send(border, self.forged + MESSAGE, "eve@example.org", "bob@example.com")[0] == 250
         assert sink.taken == [Taken("eve@example.org", ["bob@example.com"], MESSAGE)]
 
     def test_leaving(self, sink: Sink, behind: tuple[str, int]) -> None:
         """The stamp stays inside; a seal goes out."""
-        border = BORDER["Border"](behind, BORDER["LEAVING"])
+        border = BORDER["Border"](behind, LEAVING_HEADERS)
         send(border, self.forged + b"X-ExJournal-Seal: v=1\r\n" + MESSAGE, "ann@example.com", "carol@example.net")
         assert [one.content for one in sink.taken] == [b"X-ExJournal-Seal: v=1\r\n" + MESSAGE]
 
+    def test_names_of_leaving(self) -> None:
+        """What goes off mail to outside is our stamp and the organisation's fields, under any spelling, and no other field."""
+        taken = (
+            "X-MS-Exchange-Organization-Journal-Report",
+            "x-ms-exchange-organization-SCL",
+            "X-MS-Exchange-Forest-RulesExecuted",
+            "X-MS-Exchange-CrossPremises-Processed-By-Journaling",
+            "X-EXJOURNAL-STAMP",
+        )
+        kept = (
+            "X-ExJournal-Seal",
+            "X-ExJournal-Envelope-Sender",
+            "X-ExJournal-Stamp-Of-Another",
+            "X-MS-Journal-Report",
+            "X-MS-Exchange-Parent-Message-Id",
+            "Received",
+        )
+        fields = "".join([f"{name}: x\r\n" for name in (*taken, *kept)]).encode() + MESSAGE
+        assert matching_headers(fields, LEAVING_HEADERS) == taken
+        assert strip_headers(fields, LEAVING_HEADERS) == "".join([f"{name}: x\r\n" for name in kept]).encode() + MESSAGE
+        assert set(matching_headers(fields, ORGANIZATION_HEADERS)) == {*taken, *kept[:3]}
+
+    def test_a_report_that_leaves(self, config: Config, sink: Sink, behind: tuple[str, int]) -> None:
+        """A report to a journal mailbox outside still verifies behind the border, where the message has lost its stamp."""
+        gateway = GATEWAY["Gateway"](config.agent, behind, authenticated=True)
+        send(gateway, MESSAGE, "ann@example.com", "bob@example.com")
+        before = sink.taken.copy()
+        sink.taken.clear()
+        border = BORDER["Border"](behind, LEAVING_HEADERS)
+        for one in before:
+            odd = b"X-MS-Exchange-Organization-SCL: -1\r\n" + one.content
+            assert send(border, odd, one.mail_from, *one.rcpt_tos)[0] == 250
+        (report, message), (_, stamped) = sink.taken, before
+        assert report == before[0]
+        assert verify_seal(report.content, secrets=config.secrets) is Seal.VALID
+        assert parse_report(report.content).original_bytes() == MESSAGE
+        assert stamped.content.startswith(b"X-ExJournal-Stamp: ")
+        assert message.content == MESSAGE
+
+    def test_a_report_with_a_stamp(self, config: Config, sink: Sink, behind: tuple[str, int]) -> None:
+        """The stamp of a second server goes off a report, whose seal and marker stay; a seal of a stranger does not come in."""
+        gateway = GATEWAY["Gateway"](config.agent, behind, authenticated=True)
+        send(gateway, MESSAGE, "ann@example.com", "bob@example.com")
+        report = sink.taken[0].content
+        fields = b"X-ExJournal-Stamp: v=1\r\nX-MS-Exchange-Organization-Journal-Report:\r\nReceived: from a\r\n"
+        left = strip_headers(fields + report, LEAVING_HEADERS)
+        assert left == b"Received: from a\r\n" + report
+        assert verify_seal(left, secrets=config.secrets) is Seal.VALID
+        assert detect_format(left) is detect_format(report) is not None
+        assert verify_seal(strip_headers(left, ORGANIZATION_HEADERS), secrets=config.secrets) is Seal.ABSENT
+
     def test_too_large(self, sink: Sink, behind: tuple[str, int]) -> None:
         """A header block that cannot be looked at does not pass."""
-        border = BORDER["Border"](behind, BORDER["ARRIVING"])
+        border = BORDER["Border"](behind, ORGANIZATION_HEADERS)
         answer = send(border, b"X-A: a\r\n" * 70_000 + MESSAGE, "eve@example.org", "bob@example.com")
         assert answer == (554, b"5.6.0 header-too-large")
         assert sink.taken == []
@@ -254,5 +319,5 @@ class TestBorder:
     def test_refused(self, sink: Sink, behind: tuple[str, int]) -> None:
         """What the server behind refuses stays with the client."""
         sink.refused.add("bob@example.com")
-        border = BORDER["Border"](behind, BORDER["ARRIVING"])
+        border = BORDER["Border"](behind, ORGANIZATION_HEADERS)
         assert send(border, MESSAGE, "eve@example.org", "bob@example.com")[0] == 451

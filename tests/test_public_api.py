@@ -14,6 +14,7 @@ import exjournal
 import typing_as_a_caller
 
 DOCUMENTED = [
+    "LEAVING_HEADERS",
     "ORGANIZATION_HEADERS",
     "RESTORE_HEADERS",
     "Body",

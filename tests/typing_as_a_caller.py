@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import assert_type
 
 from exjournal import (
+    LEAVING_HEADERS,
     ORGANIZATION_HEADERS,
     RESTORE_HEADERS,
     Body,
@@ -255,11 +256,12 @@ def rescues(data: bytes) -> None:
 
 def takes_fields_out() -> None:
     """Header fields go by name: by a set of the library or by any collection of strings."""
-    sets: list[tuple[str, ...]] = [RESTORE_HEADERS, ORGANIZATION_HEADERS]
+    sets: list[tuple[str, ...]] = [RESTORE_HEADERS, ORGANIZATION_HEADERS, LEAVING_HEADERS]
     assert all(isinstance(name, str) for one in sets for name in one)
     stamped = b"X-ExJournal-Stamp: 1\r\n" + MESSAGE
     assert_type(matching_headers(stamped, RESTORE_HEADERS), tuple[str, ...])
     assert_type(strip_headers(stamped, ORGANIZATION_HEADERS), bytes)
+    assert_type(strip_headers(stamped, LEAVING_HEADERS), bytes)
     lazy: Iterator[str] = iter(["x-exjournal-*"])
     assert strip_headers(memoryview(stamped), lazy) == MESSAGE
 
@@ -321,6 +323,8 @@ def decides(rules: RuleSet) -> None:
     assert_type(decision.hold, Hold | None)
     assert_type(decision.loops, tuple[Loop, ...])
     assert_type(decision.loop, Loop | None)
+    assert_type(decision.sender_sides, tuple[str, ...])
+    assert_type(decision.recipient_sides, tuple[str, ...])
     assert_type(decision.matches, tuple[Explanation, ...])
     assert_type(decision.skipped, tuple[Explanation, ...])
     assert_type(decision.explain(), tuple[Explanation, ...])
@@ -337,6 +341,7 @@ def decides(rules: RuleSet) -> None:
         assert_type(one.journal_to, str)
         assert_type(one.reason, Reason)
         assert_type(one.matches, tuple[Match, ...])
+        assert_type(one.scope, Scope)
         assert_type(one.matched, bool)
         assert_type(one.to_dict(), dict[str, object])
         for match in one.matches:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from exjournal._wire.message import addresses_of
+from exjournal._wire.message import addresses_of, mailboxes_of
 from exjournal._wire.octets import in_place
 from exjournal.addresses import mailbox_key
 from exjournal.explanations import Explanation, Match, Place, Reason
@@ -71,7 +71,7 @@ class _Plan(NamedTuple):
     fired: int
     done: bool
     # Those of the fork that rules are for, with their bits; looked for only where stamps are read or written.
-    parties: "Parties"
+    parties: "_Parties"
 
 
 class _Case(NamedTuple):
@@ -208,11 +208,11 @@ def decide(message: "Data", envelope: Envelope, rules: RuleSet, /, *, secrets: I
     """
     octets = in_place(message, "a message")
     seen = look(octets, known_secrets(secrets))
-    authors = [address for value in seen.fields.get(b"from", ()) for address in addresses_of(value)]
+    authors = [one.address for value in seen.fields.get(b"from", ()) for one in mailboxes_of(value)]
     delegates = [address for value in seen.fields.get(b"sender", ()) for address in addresses_of(value)]
     senders = (
         *([(Place.MAIL_FROM, envelope.sender)] if envelope.sender else []),
-        *[(Place.FROM, address) for address in authors],
+        *[(Place.FROM, address) for address in authors if address],
         *[(Place.SENDER, address) for address in delegates],
     )
     side = _sides(envelope, authors, rules)
@@ -224,7 +224,7 @@ def decide(message: "Data", envelope: Envelope, rules: RuleSet, /, *, secrets: I
 
 
 def _sides(envelope: Envelope, authors: list[str], rules: RuleSet) -> tuple[bool, bool]:
-    """Whether the sender is inside, and whether outside."""
+    """Whether the sender is inside, and whether outside; an author without an address is "" here."""
     addresses = [envelope.sender] if envelope.sender else authors
     is_internal = rules.organization.is_internal
     unclear = not addresses or not all("@" in address for address in addresses)
@@ -274,21 +274,18 @@ def _ends(envelope: Envelope, senders: tuple[tuple[Place, str], ...], side: tupl
         if mailbox in exempt:
             continue
         own = _bits(mailbox, place, index)
-        if place is Place.RECIPIENT and mailbox in sides:
-            is_inside, is_outside = bool(sides[mailbox] & 1), bool(sides[mailbox] & 2)
-        else:
-            _, at, domain = written.rpartition("@")
-            if not at:
-                is_inside = is_outside = True
-            else:
-                if domain not in domains:
-                    domains[domain] = rules.organization.is_internal(written)
-                is_inside = domains[domain]
-                is_outside = not is_inside
-        if is_inside:
+        # Mail to a group goes where it is, and where its members are.
+        where = sides.get(mailbox, 0) if place is Place.RECIPIENT else 0
+        _, at, domain = written.rpartition("@")
+        if at:
+            if domain not in domains:
+                domains[domain] = rules.organization.is_internal(written)
+            where |= 1 if domains[domain] else 2
+        where = where or 3
+        if where & 1:
             inside |= own
             has_inside = True
-        if is_outside:
+        if where & 2:
             outside |= own
             has_outside = True
     sent = 0
@@ -352,7 +349,7 @@ def _plans(case: _Case, rules: RuleSet) -> Iterator[_Plan]:
         fired = _fired(ends, rules) & ~case.left_out
         if not fired:
             continue
-        parties = Parties(rules, case.senders, envelope)
+        parties = _Parties(rules, case.senders, envelope)
         for mailbox in rules._index.mailboxes:
             own = (fired >> mailbox.offset) & mailbox.mask
             if own:
@@ -374,7 +371,7 @@ def _not_again(plan: _Plan, stamps: Stamps, rules: RuleSet) -> _Plan:
     return plan
 
 
-class Parties:
+class _Parties:
     """The senders and recipients of a fork that rules are for, by their keys, with the bits of these rules."""
 
     def __init__(self, rules: RuleSet, senders: tuple[tuple[Place, str], ...], envelope: Envelope, /) -> None:

@@ -1,7 +1,7 @@
 """Header fields that tell what was journaled already: how they are recognised, written, and taken out.
 
 A report marker, a processed stamp or a count of hops is what some server wrote, or what a stranger wrote to look like one. What
-is found is told with the header that convinced, and with whether a stranger could have written it; `rules` decides what of it
+is found is told with the header that convinced, and with whether a stranger could have written it; `decisions` says what of it
 counts. The stamp of this library counts everywhere, as it is sealed with a secret. And a message that is restored from its
 report still bears what the servers of its first journey stamped on it: markers for which a server refuses it, and facts of an
 organisation that are nobody else's business.

@@ -127,7 +127,7 @@ class Groups(NamedTuple):
     groups: dict[str, set[str]]
     parents: dict[str, set[str]]
     members: dict[str, set[str]]
-    # 1 where somebody is inside, 2 where somebody is outside: as addresses are written, whatever their aliases.
+    # 1 where somebody is inside, 2 where somebody is outside, as addresses are written; 0 where nobody has an address.
     sides: dict[str, int]
 
     @classmethod
@@ -148,7 +148,7 @@ class Groups(NamedTuple):
             for one in within:
                 parents[one].add(name)
         _spread(sides, parents)
-        return cls(groups, parents, members, {name: side or 3 for name, side in sides.items()})
+        return cls(groups, parents, members, sides)
 
     def below(self, names: Iterable[str]) -> set[str]:
         """These groups and all groups inside them, whether they hold one another or not."""
