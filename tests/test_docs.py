@@ -6,6 +6,7 @@ import doctest
 import importlib
 import inspect
 import json
+import pkgutil
 import re
 from datetime import UTC, datetime
 from enum import Enum
@@ -15,7 +16,9 @@ import pytest
 
 import exjournal
 from exjournal import (
+    LEAVING_HEADERS,
     ORGANIZATION_HEADERS,
+    RESTORE_HEADERS,
     DefectCode,
     Envelope,
     HoldReason,
@@ -36,6 +39,7 @@ from exjournal import (
     parse_report,
     unwrap_undeliverable,
 )
+from exjournal._wire.content import _COVERED
 from exjournal.cli import _parser
 
 ROOT = Path(__file__).parent.parent
@@ -203,12 +207,24 @@ class TestFormat:
     def test_limits(self) -> None:
         """The limits named are constants of the library, with the values named."""
         table = rows(section(page("format.md"), "Limits"))
-        assert len(table) >= 18
         for name, value, *_ in table:
             module, _, constant = name.strip("`").rpartition(".")
             number, _, unit = value.partition(" ")
             factor = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20}[unit]
             assert getattr(importlib.import_module(module), constant) == int(number) * factor, name
+
+    def test_every_limit(self) -> None:
+        """Every limit of the library is named, once."""
+        modules = [one.name for one in pkgutil.walk_packages(exjournal.__path__, "exjournal.")]
+        limits = {
+            name
+            for module in modules
+            if not module.endswith("__main__")
+            for name in vars(importlib.import_module(module))
+            if name.endswith(("_LIMIT", "_MINIMUM")) and not name.startswith("_") and name.isupper()
+        }
+        table = rows(section(page("format.md"), "Limits"))
+        assert sorted(row[0].strip("`").rpartition(".")[2] for row in table) == sorted(limits)
 
 
 class TestUndeliverable:
@@ -250,8 +266,13 @@ class TestUndeliverable:
         assert codes <= named
 
     def test_header_sets(self) -> None:
-        """The page lists what a header firewall takes off."""
-        assert set(ORGANIZATION_HEADERS) <= set(CODED.findall(prose(page("undeliverable.md"))))
+        """Every set of names has a row, which lists what a header firewall takes off and what goes off mail to outside."""
+        table = rows(section(page("undeliverable.md"), "Restore a message to a mailbox"))
+        listed = {row[0].strip("`"): set(CODED.findall(row[1])) for row in table}
+        assert set(listed) == {name for name in exjournal.__all__ if name.endswith("_HEADERS")}
+        organization = set(ORGANIZATION_HEADERS)
+        assert listed["ORGANIZATION_HEADERS"] == organization < set(RESTORE_HEADERS)
+        assert listed["LEAVING_HEADERS"] == organization ^ set(LEAVING_HEADERS)
 
 
 class TestRules:
@@ -316,6 +337,11 @@ class TestLoops:
         """Every value of a seal has its row."""
         named = [row[0].strip("`") for row in rows(section(page("loops.md"), "Seals"))]
         assert named[: len(Seal)] == list(Seal)
+
+    def test_covered(self) -> None:
+        """The fields of the outer header block that a seal covers are named, each of them and no other."""
+        [fields] = [row[1] for row in rows(section(page("loops.md"), "What a seal covers")) if "outer" in row[0]]
+        assert CODED.findall(fields) == list(_COVERED)
 
     def test_gateway(self) -> None:
         """Every attribute of a delivery has its row, and both kinds of trust."""
