@@ -37,16 +37,26 @@ class Gateway:
         outcome = self.agent.process(message, envelope)
         if outcome.hold is not None:
             return f"451 4.3.0 held: {outcome.hold.reason}"
-        recipients = [recipient.address for recipient in envelope.recipients]
         try:
-            with smtplib.SMTP(*self.next_hop) as server:
+            with smtplib.SMTP(*self.next_hop) as onward, smtplib.SMTP(*self.next_hop) as journal:
+                refusal = self.address(onward, envelope, options)
+                if refusal:
+                    return refusal
                 for delivery in outcome.deliveries:
-                    self.deliver(server, delivery)
+                    self.deliver(journal, delivery)
                 # Only now: a message that goes on before its reports can be missing from the archive.
-                refused = server.sendmail(envelope.sender, recipients, outcome.message(), options)
+                code, text = onward.data(outcome.message())
         except OSError:  # smtplib's own errors are OSErrors
             return "451 4.4.0 not passed on, try again"
-        return f"451 4.4.0 refused for {len(refused)} recipients, try again" if refused else "250 2.0.0 passed on"
+        return f"{code} {text.decode('ascii', 'replace')}"
+
+    def address(self, server: smtplib.SMTP, envelope: Envelope, options: Sequence[str]) -> str:
+        """Name the sender and everybody that the message is for; the first answer that is a refusal counts for all."""
+        server.ehlo_or_helo_if_needed()
+        answers = [server.mail(envelope.sender, options)]
+        answers += [server.rcpt(recipient.address) for recipient in envelope.recipients]
+        refusals = [f"{code} {text.decode('ascii', 'replace')}" for code, text in answers if code >= 400]
+        return refusals[0] if refusals else ""
 
     def deliver(self, server: smtplib.SMTP, delivery: Delivery) -> None:
         """Send a report; one that the journal mailbox is sure to refuse goes to the alternate mailbox."""

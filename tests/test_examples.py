@@ -190,12 +190,20 @@ class TestGateway:
     def test_retry(self, config: Config, sink: Sink, behind: tuple[str, int]) -> None:
         """A second try brings the same report under the same id, and then the message."""
         gateway = GATEWAY["Gateway"](config.agent, behind, authenticated=True)
-        sink.refused.add("bob@example.com")
-        assert send(gateway, MESSAGE, "ann@example.com", "bob@example.com")[0] == 451
+        sink.refused.add("legal@archive.example")
+        assert send(gateway, MESSAGE, "ann@example.com", "bob@example.com", "erin@example.com")[0] == 451
         sink.refused.clear()
-        assert send(gateway, MESSAGE, "ann@example.com", "bob@example.com")[0] == 250
-        first, again, _ = [one.content for one in sink.taken]
+        assert send(gateway, MESSAGE, "ann@example.com", "bob@example.com", "erin@example.com")[0] == 250
+        first, again, _, _ = [one.content for one in sink.taken]
         assert parse_report(first).report_id == parse_report(again).report_id
+
+    def test_a_recipient_is_refused(self, config: Config, sink: Sink, behind: tuple[str, int]) -> None:
+        """Where one recipient is refused nobody gets the message, nothing is reported, and the client reads the refusal."""
+        sink.refused.add("erin@example.com")
+        gateway = GATEWAY["Gateway"](config.agent, behind, authenticated=True)
+        answer = send(gateway, MESSAGE, "ann@example.com", "bob@example.com", "erin@example.com")
+        assert answer == (450, b"4.2.1 not now")
+        assert sink.taken == []
 
     def test_second_pass(self, config: Config, sink: Sink, behind: tuple[str, int]) -> None:
         """A message that passes a second time under its stamp is passed on as it is, and not journaled again."""
