@@ -621,6 +621,15 @@ class TestHolds:
         assert self.held(message) is HoldReason.HEADER_TOO_LARGE
         assert self.held(message, rules=[a_rule(recipient="eve@example.com")]) is HoldReason.HEADER_TOO_LARGE
 
+    @pytest.mark.parametrize(("room", "fields"), [(8192, ["X-ExJournal-Stamp"]), (4096, [])])
+    def test_no_room_for_a_stamp(self, room: int, fields: list[str]) -> None:
+        """A header block with no room for a stamp and for the fields of later servers gets none, and its message is journaled."""
+        message = b"X-Padding: " + b"a" * (HEADER_LIMIT - room - len(MESSAGE)) + b"\r\n" + MESSAGE
+        outcome = processed(message)
+        assert [name for name, _ in outcome.header_fields] == fields
+        assert len(outcome.deliveries) == 1
+        assert outcome.message().endswith(message)
+
     @pytest.mark.parametrize("address", ["printer", 'quoted">"name@example.net'])
     def test_an_address_that_fits_no_header(self, address: str) -> None:
         """A Bcc copy that cannot name a recipient is not made, and the message is held."""

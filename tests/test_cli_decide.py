@@ -742,10 +742,11 @@ class TestCheckConfig:
         [
             (RULES.replace('"staff@archive.example"', '"bob@example.com"'), "Staff"),
             (RULES.replace('alternate_mailbox = "ndr@example.com"', ""), "organization.alternate_mailbox"),
+            (RULES.replace('domains = ["example.com"]', "domains = []"), "organization.domains"),
             (RULES + '[agent]\ndomain = "example.com"\n', "agent.secret_files"),
             (RULES + AGENT.replace('"journal.secret"', ""), "agent.secret_files"),
         ],
-        ids=["journal mailbox among members", "no alternate mailbox", "no secrets", "empty secrets"],
+        ids=["journal mailbox among members", "no alternate mailbox", "no domains", "no secrets", "empty secrets"],
     )
     def test_warning(self, text: str, words: str) -> None:
         """What is allowed and odd is told below the counts, with exit status 1."""
