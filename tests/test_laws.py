@@ -1362,7 +1362,7 @@ class TestStrangers:
     @settings(max_examples=200)
     @given(
         st.lists(st.sampled_from(FORGED), max_size=6),
-        message_like() | any_bytes() | copies() | st.sampled_from([ORIGINAL, _OTHER + b".", built()]),
+        message_like() | any_bytes() | copies() | st.sampled_from([ORIGINAL, _OTHER + b".", built(_OTHER)]),
         ENVELOPES_OF_PARTIES | envelopes().map(untrusted),
         rule_sets(),
     )

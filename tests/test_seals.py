@@ -152,45 +152,6 @@ class TestUnderway:
             assert seal_of(short) is Seal.VALID
             assert seal_of(short.replace(b"\n", b"\r\n")) is Seal.VALID
 
-    @pytest.mark.parametrize("format", ENVELOPES)
-    @pytest.mark.parametrize("boundary", [b"=_new", b"a b c", b"x" * 70], ids=repr)
-    def test_boundaries(self, boundary: bytes, format: ReportFormat) -> None:
-        """A server may write other boundaries."""
-        report = built(format=format, secret=SECRET)
-        for number, found in enumerate(re.findall(rb'boundary="([^"]+)"', report)):
-            report = report.replace(found, boundary[:-1] + b"%d" % number)
-        assert seal_of(report) is Seal.VALID
-
-    @pytest.mark.parametrize("encoding", ["base64", "quoted-printable"])
-    def test_encoded_text(self, encoding: str) -> None:
-        """A server may encode the report text, or decode it."""
-        report = a_report(subject="caf\u00e9 " + "\u4e2d" * 5)
-        whole = built(report=report, secret=SECRET)
-        parts = whole.split(b"\r\n--" + _boundary(whole))
-        header, _, content = parts[1].partition(b"\r\n\r\n")
-        written = re.search(rb"Transfer-Encoding: (\S+)", header)
-        assert written is not None
-        text = binascii.a2b_qp(content) if written[1] == b"quoted-printable" else binascii.a2b_base64(content)
-        coded = base64.encodebytes(text) if encoding == "base64" else binascii.b2a_qp(text, istext=True)
-        for name, body in ((encoding.encode(), coded.replace(b"\r", b"").replace(b"\n", b"\r\n")), (b"8bit", text)):
-            parts[1] = header.replace(written[1], name) + b"\r\n\r\n" + body
-            assert seal_of((b"\r\n--" + _boundary(whole)).join(parts)) is Seal.VALID
-
-    @pytest.mark.parametrize("encoding", ["base64", "quoted-printable", "8bit"])
-    def test_encoded_original(self, encoding: str) -> None:
-        """A server that encodes an attached message, against RFC 2046 section 5.2.1, does not alter what it says."""
-        original = ORIGINAL + b"caf\xc3\xa9\r\n"
-        report = built(original, secret=SECRET)
-        coded = {
-            "base64": base64.encodebytes(original).replace(b"\n", b"\r\n"),
-            "quoted-printable": binascii.b2a_qp(original, istext=True),
-            "8bit": original,
-        }
-        head = b"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: %b\r\n\r\n"
-        changed = replaced(report, head % b"8bit" + original, head % encoding.encode() + coded[encoding])
-        assert parse_report(changed).original_bytes() == original
-        assert seal_of(changed) is Seal.VALID
-
     @given(st.lists(TRACE.filter(lambda field: not field.startswith(b"Content-")), max_size=4))
     def test_trace_headers(self, trace: list[bytes]) -> None:
         """Fields that servers add before the seal or behind it do not matter."""
@@ -198,10 +159,9 @@ class TestUnderway:
         assert seal_of(lines + SEALED) is Seal.VALID
         assert seal_of(replaced(SEALED, b"MIME-Version: 1.0\r\n", b"MIME-Version: 1.0\r\n" + lines)) is Seal.VALID
 
-    @pytest.mark.parametrize("before", [b"\xef\xbb\xbf", b"From someone Thu Feb 29 12:30:45 2024\r\n"], ids=repr)
-    def test_mailbox_files(self, before: bytes) -> None:
-        """What mailbox files put before a report does not matter."""
-        assert seal_of(before + SEALED) is Seal.VALID
+    def test_mailbox_files(self) -> None:
+        """The From line that mailbox files put before a report does not matter."""
+        assert seal_of(b"From someone Thu Feb 29 12:30:45 2024\r\n" + SEALED) is Seal.VALID
 
     def test_the_marker_of_another_hop(self) -> None:
         """A report in transport bears the organisation's own marker, and the plain one outside."""
@@ -209,6 +169,22 @@ class TestUnderway:
             seal_of(replaced(SEALED, b"X-MS-Journal-Report:", b"X-MS-Exchange-Organization-Journal-Report:"))
             is Seal.VALID
         )
+
+    def test_the_marker_of_another_format(self) -> None:
+        """A report that bears the marker of another format too is another one: it would be read as one of that format."""
+        seal, _, rest = built(format=ReportFormat.ENVELOPE_2003, secret=SECRET).partition(b"\r\n")
+        for marker in (b"X-MS-Journal-Report:", b"X-MS-Exchange-Organization-Journal-Report:"):
+            changed = seal + b"\r\n" + marker + b"\r\n" + rest
+            assert parse_report(changed).format is ReportFormat.ENVELOPE
+            assert seal_of(changed) is Seal.INVALID
+
+    @settings(max_examples=50)
+    @given(arguments(formats=ENVELOPES), st.integers(0, 3))
+    def test_line_ends_at_the_end(self, given_arguments: Arguments, count: int) -> None:
+        """Neither do line ends at the very end, unless the report is binary."""
+        report = sealed(given_arguments)
+        if b"\0" not in report:
+            assert seal_of(report.rstrip(b"\r\n") + b"\r\n" * count) is Seal.VALID
 
 
 def _boundary(report: bytes) -> bytes:
@@ -232,6 +208,28 @@ _CHANGES: dict[str, Callable[[bytes], bytes]] = {
     "a blank in the text": lambda report: replaced(report, b"Recipient: bob", b"Recipient:  bob"),
     "an outer subject": lambda report: report.replace(b"Subject: Hello", b"Subject: Hallo", 1),
     "a second subject": lambda report: b"Subject: Hello\r\n" + report,
+    "a marker taken out": lambda report: replaced(report, b"X-MS-Journal-Report:", b"X-Kept:"),
+    "a marker of another format": lambda report: replaced(
+        report, b"X-MS-Journal-Report:", b"Content-Identifier: ExJournalReport\r\nX-Kept:"
+    ),
+    "no MIME version": lambda report: replaced(report, b"MIME-Version: 1.0\r\n", b""),
+    "a byte order mark": lambda report: b"\xef\xbb\xbf" + report,
+    "a bare CR before the header": lambda report: b"From someone\rSubject: x\r\n" + report,
+    "a bare CR in the header": lambda report: replaced(
+        report, b"MIME-Version", b"X-Kept: x\rSubject: x\r\nMIME-Version"
+    ),
+    "a line of blanks in the header": lambda report: replaced(
+        report, b"MIME-Version", b"X-Kept: x\r\n \r\nMIME-Version"
+    ),
+    "a blank before a colon": lambda report: replaced(report, b"MIME-Version:", b"MIME-Version :"),
+    "a NUL": lambda report: report + b"\0",
+    "a fold in a part header": lambda report: report.replace(b"text/plain; ", b"text/plain;\r\n\t", 1),
+    "letter case of a part header": lambda report: replaced(
+        report, b"Content-Type: message/rfc822", b"content-type: message/rfc822"
+    ),
+    "a declared encoding": lambda report: replaced(
+        report, b"message/rfc822\r\n", b"message/rfc822\r\nContent-Transfer-Encoding: 7bit\r\n"
+    ),
     "a second subject behind": lambda report: replaced(report, b"MIME-Version", b"subject : Hello\r\nMIME-Version"),
     "a second content type": lambda report: b"Content-Type: text/plain\r\n" + report,
     "a Cc": lambda report: b"Cc: carol@example.org\r\n" + report,
@@ -289,7 +287,53 @@ class TestChanged:
         assert changed != SEALED
         assert seal_of(changed) is Seal.INVALID
 
-    @pytest.mark.parametrize("name", [b"Subject", b"To", b"From", b"Sender", b"Message-ID", b"Date"])
+    @pytest.mark.parametrize("format", ENVELOPES)
+    @pytest.mark.parametrize("boundary", [b"=_new", b"a b c", b"x" * 70], ids=repr)
+    def test_boundaries(self, boundary: bytes, format: ReportFormat) -> None:
+        """Other boundaries are a change, as readers disagree about them: such a report is journaled again."""
+        report = built(format=format, secret=SECRET)
+        changed = report
+        for number, found in enumerate(re.findall(rb'boundary="([^"]+)"', report)):
+            changed = changed.replace(found, boundary[:-1] + b"%d" % number)
+        assert parse_report(changed).report == parse_report(report).report
+        assert seal_of(changed) is Seal.INVALID
+
+    @pytest.mark.parametrize("encoding", ["base64", "quoted-printable", "8bit"])
+    def test_encoded_text(self, encoding: str) -> None:
+        """A report text that a server encoded or decoded is a change, though it says the same."""
+        report = a_report(subject="caf\u00e9 " + "\u4e2d" * 5)
+        whole = built(report=report, secret=SECRET)
+        parts = whole.split(b"\r\n--" + _boundary(whole))
+        header, _, content = parts[1].partition(b"\r\n\r\n")
+        written = re.search(rb"Transfer-Encoding: (\S+)", header)
+        assert written is not None
+        text = binascii.a2b_qp(content) if written[1] == b"quoted-printable" else binascii.a2b_base64(content)
+        coded = {
+            "base64": base64.encodebytes(text).replace(b"\n", b"\r\n"),
+            "quoted-printable": binascii.b2a_qp(text.replace(b"\r\n", b"\n"), quotetabs=True).replace(b"\n", b"\r\n"),
+            "8bit": text,
+        }
+        parts[1] = header.replace(written[1], encoding.encode()) + b"\r\n\r\n" + coded[encoding]
+        changed = (b"\r\n--" + _boundary(whole)).join(parts)
+        assert changed != whole
+        assert parse_report(changed).report == parse_report(whole).report
+        assert seal_of(changed) is Seal.INVALID
+
+    @pytest.mark.parametrize("encoding", ["base64", "quoted-printable"])
+    def test_encoded_original(self, encoding: str) -> None:
+        """A server that encodes an attached message, against RFC 2046 section 5.2.1, changes it, though it says the same."""
+        original = ORIGINAL + b"caf\xc3\xa9\r\n"
+        report = built(original, secret=SECRET)
+        coded = {
+            "base64": base64.encodebytes(original).replace(b"\n", b"\r\n"),
+            "quoted-printable": binascii.b2a_qp(original, istext=True),
+        }
+        head = b"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: %b\r\n\r\n"
+        changed = replaced(report, head % b"8bit" + original, head % encoding.encode() + coded[encoding])
+        assert parse_report(changed).original_bytes() == original
+        assert seal_of(changed) is Seal.INVALID
+
+    @pytest.mark.parametrize("name", [b"Subject", b"To", b"From", b"Sender", b"Message-ID", b"Date", b"MIME-Version"])
     def test_outer_fields(self, name: bytes) -> None:
         """The fields of the outer block that are shown can neither be changed nor taken out nor doubled."""
         found = re.search(rb"\n(%b:[^\n]*\n(?:[ \t][^\n]*\n)*)" % name, SEALED)
@@ -343,19 +387,13 @@ class TestChanged:
     @settings(max_examples=100)
     @given(arguments(formats=ENVELOPES), st.data())
     def test_any_place(self, given_arguments: Arguments, data: st.DataObject) -> None:
-        """A letter that is written over another one anywhere behind the header is found out, or in a boundary."""
+        """A letter that is written over another one anywhere behind the header is found out, also in a boundary."""
         report = sealed(given_arguments)
         body = report.index(b"\r\n\r\n") + 4
         places = [place for place in range(body, len(report)) if report[place : place + 1].isalnum()]
         place = data.draw(st.sampled_from(places))
         letter = b"y" if report[place : place + 1] != b"y" else b"z"
-        changed = report[:place] + letter + report[place + 1 :]
-        line = changed[changed.rfind(b"\n", 0, place) + 1 : changed.find(b"\n", place) + 1]
-        if re.match(rb"(?i)--|content-[a-z-]+:", line) or b"boundary=" in line:
-            return  # where a part begins, or how it is encoded
-        assert seal_of(changed) is Seal.INVALID or parse_report(changed).to_dict(content=True) == parse_report(
-            report
-        ).to_dict(content=True)
+        assert seal_of(report[:place] + letter + report[place + 1 :]) is Seal.INVALID
 
 
 class TestSeveral:
@@ -407,12 +445,12 @@ class TestSeveral:
         if changed[: len(FIELD)].lower() == FIELD.lower():
             assert seal_of(changed + b"\r\n" + rest) is Seal.INVALID
 
-    @pytest.mark.parametrize("change", [b"x-exjournal-seal", b"X-EXJOURNAL-SEAL \t"], ids=repr)
-    def test_refolded(self, change: bytes) -> None:
-        """Folds, blanks and letter case of the name do not matter."""
+    def test_refolded(self) -> None:
+        """Folds and letter case of the name do not matter; a blank before the colon does, as in any field."""
         line, _, rest = SEALED.partition(b"\r\n")
-        refolded = line.replace(FIELD, change).replace(b"v=1; s=", b"\r\n v=1;\r\n\ts=")
-        assert seal_of(refolded + b"\r\n" + rest) is Seal.VALID
+        refolded = line.replace(b"v=1; s=", b"\r\n v=1;\r\n\ts=")
+        assert seal_of(refolded.replace(FIELD, FIELD.lower()) + b"\r\n" + rest) is Seal.VALID
+        assert seal_of(refolded.replace(FIELD, FIELD.upper() + b" \t") + b"\r\n" + rest) is Seal.INVALID
 
     def test_only_in_the_header(self) -> None:
         """A seal in the body, or in a report inside, is none."""

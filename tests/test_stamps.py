@@ -427,14 +427,84 @@ class TestSecondPass:
         assert listed(first) == [("journal@example.com", [BOB])]
         assert listed(a_hop()(first.message(), BOB)) == []
 
-    @pytest.mark.parametrize(
-        "message", [b"", b"\r\n\r\n" + ORIGINAL, b"no header at all", b"no header\r\n\r\nHi.", b"\r\nHi."], ids=repr
-    )
+    @pytest.mark.parametrize("message", [b"", b"\r\n\r\n" + ORIGINAL, b"\r\nHi.", b"\nHi.", b"X: y"], ids=repr)
     def test_hardly_a_message(self, message: bytes) -> None:
-        """What has no header, or one behind blank lines, is stamped so that the second pass knows it again."""
+        """What is hardly more than a header, or has a blank line for one, is stamped so that the second pass knows it again."""
         first = a_hop()(message, BOB)
         assert listed(first) == [("journal@example.com", [BOB])]
         assert listed(a_hop()(first.message(), BOB)) == []
+
+    @pytest.mark.parametrize("message", [b"no header at all", b"no header\r\n\r\nHi.", b" X: y\r\n\r\nHi."], ids=repr)
+    def test_without_a_header(self, message: bytes) -> None:
+        """What has neither a header nor a blank line in its place bears no stamp, and every pass journals it."""
+        first = a_hop()(message, BOB)
+        assert listed(first) == [("journal@example.com", [BOB])]
+        assert (first.header_fields, first.message()) == ((), message)
+        assert listed(a_hop()(first.message(), BOB)) == [("journal@example.com", [BOB])]
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda message: message.replace(b"edge", b"other"),
+            lambda message: message.replace(b"8bit\r\n\r\nHello.", b"base64\r\n\r\nSGVsbG8u"),
+            lambda message: message.replace(b"Content-Transfer-Encoding: 8bit\r\n", b""),
+            lambda message: message.replace(b"text/plain; ", b"text/plain;\r\n\t"),
+            lambda message: b"\xef\xbb\xbf" + message,
+            lambda message: message.replace(b"MIME-Version: 1.0\r\n", b""),
+            lambda message: message.replace(b"MIME-Version:", b"MIME-Version :"),
+        ],
+        ids=["a boundary", "base64", "no encoding", "a fold in a part", "a mark", "no MIME version", "a blank"],
+    )
+    def test_rewritten(self, change: Callable[[bytes], bytes]) -> None:
+        """A message that a server took apart and wrote anew is journaled again: what readers make of it is not known."""
+        message = (
+            b"From: alice@example.com\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=edge\r\n\r\n"
+            b"--edge\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\nHello.\r\n"
+            b"--edge--\r\n"
+        )
+        stamped = a_hop()(message, BOB).message()
+        assert listed(a_hop()(stamped, BOB)) == []
+        assert change(stamped) != stamped
+        assert listed(a_hop()(change(stamped), BOB)) == [("journal@example.com", [BOB])]
+
+
+class TestWho:
+    """Our own recipients and senders are known in any spelling, those outside as the address is written."""
+
+    @pytest.mark.parametrize(
+        ("one", "other", "is_known"),
+        [
+            (BOB, "Bob@Example.COM", True),
+            (BOB, '"bob"@example.com', True),
+            (BOB, "robert@example.com", True),
+            (BOB, "bob+tag@example.com", True),
+            (BOB, "bob+tag@example.net", False),
+            (DAVE, "dave@EXAMPLE.NET", True),
+            (DAVE, "Dave@example.net", False),
+            (DAVE, '"dave"@example.net', False),
+            (DAVE, "dave+tag@example.net", False),
+        ],
+    )
+    @pytest.mark.parametrize("is_sender", [False, True], ids=["recipient", "sender"])
+    def test_spellings(self, one: str, other: str, is_known: bool, is_sender: bool) -> None:
+        """Another spelling is the same mailbox where the domain is ours, and may be another one where it is not."""
+        aliases, alternate = {BOB: ["robert@example.com"]}, "alt@example.com"
+        organization = Organization(["example.com"], aliases=aliases, alternate_mailbox=alternate, subaddresses=True)
+        rules = RuleSet([JournalRule("all", "journal@example.com")], organization)
+        hop = Hop(JournalAgent(rules, domain="example.com", secrets=[SECRET]))
+
+        def passed(message: bytes, address: str) -> Outcome:
+            return hop(message, CAROL, sender=address) if is_sender else hop(message, address)
+
+        first = passed(ORIGINAL, one)
+        assert len(listed(first)) == 1
+        assert len(listed(passed(first.message(), other))) == (0 if is_known else 1)
+
+    def test_another_mail_from(self) -> None:
+        """The same message under another MAIL FROM is journaled again, under the null one as well."""
+        first = a_hop()(ORIGINAL, BOB)
+        for sender in ("carol@example.com", DAVE, ""):
+            assert listed(a_hop()(first.message(), BOB, sender=sender)) == [("journal@example.com", [BOB])]
 
 
 class TestForgery:

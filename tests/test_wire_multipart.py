@@ -23,7 +23,6 @@ from exjournal._wire.multipart import (
     part_info,
     text_decoded,
     transfer_decoded,
-    without_boundary,
 )
 from exjournal._wire.octets import find, in_place
 from exjournal._wire.parts import leaves_of
@@ -327,30 +326,6 @@ class TestBodySpans:
         assert body == Body(
             [(data.index(b"one"), data.index(b"one") + 3)], True, data.index(b"\n--b"), data.index(b"behind")
         )
-
-
-class TestWithoutBoundary:
-    """A content type without the boundary that is read from it."""
-
-    @pytest.mark.parametrize(
-        ("value", "rest"),
-        [
-            (b"multipart/mixed; boundary=a", "multipart/mixed"),
-            (b'multipart/mixed; boundary="a;b"; x=y', "multipart/mixed; x=y"),
-            (b"multipart/mixed; boundary=a; boundary=b", "multipart/mixed; boundary=b"),
-            (b"multipart/mixed; boundary*0=a; x=y; boundary*1=b", "multipart/mixed; x=y"),
-            (b'multipart/mixed; x="; boundary=a"; boundary=b', 'multipart/mixed; x="; boundary=a"'),
-            (b"multipart/mixed", "multipart/mixed"),
-        ],
-    )
-    def test_parameters(self, value: bytes, rest: str) -> None:
-        """The parameter that counts goes, or all its pieces, and no other octet."""
-        assert without_boundary(value) == rest
-
-    def test_long(self) -> None:
-        """A value that is read only in part stays as it is."""
-        value = b"multipart/mixed; boundary=a; x=" + b"y" * 4096
-        assert without_boundary(value) == value.decode()
 
 
 class TestLeaves:

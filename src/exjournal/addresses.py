@@ -8,7 +8,7 @@ the same mailbox. Nothing else in the library compares addresses.
 import re
 from typing import Final
 
-from exjournal._wire.lines import BLANKS, line_problem
+from exjournal._wire.lines import line_problem
 
 # Characters. Exchange's own limit for a proxy address (Exchange limits: "SMTP address, 571 characters").
 ADDRESS_LIMIT: Final = 571
@@ -60,11 +60,14 @@ def mailbox_key(address: str, /) -> str:
     local, at, domain = address.rpartition("@")
     if not at:
         return address.casefold()
-    local, domain = local.rstrip(BLANKS), domain.lstrip(BLANKS).rstrip(".")  # some systems write blanks round the sign
+    # Some systems write blanks round the sign, and old ones a route before the address (RFC 5321 section 4.1.2).
+    local, domain = local.rstrip(), domain.translate(FULL_STOPS).strip(_ENDS)
+    if local.startswith("@"):
+        local = local.rpartition(":")[2]
     if len(local) > 1 and local[0] == local[-1] == '"':
         local = _ESCAPED.sub(r"\1", local[1:-1])
     if not domain.isascii():
-        domain = _a_labels(domain)
+        domain = _a_labels(domain).strip(_ENDS)
     return f"{local.casefold()}@{domain.casefold()}"
 
 
@@ -73,7 +76,6 @@ def _a_labels(domain: str) -> str:
 
     The standard library has IDNA 2003, which differs from what registries use by four characters that stand for themselves.
     """
-    domain = domain.translate(FULL_STOPS).rstrip(".")
     labels = domain.split(".")
     if not all(labels):
         return domain
@@ -84,6 +86,8 @@ def _a_labels(domain: str) -> str:
 
 
 def _a_label(label: str) -> str:
+    if len(label) > _LABEL_LIMIT:
+        raise UnicodeError("to translate a label takes its length squared")
     if any(character in label for character in _DEVIATIONS):
         return f"xn--{label.lower().encode('punycode').decode('ascii')}"
     return label.encode("idna").decode("ascii")
@@ -92,6 +96,13 @@ def _a_label(label: str) -> str:
 # What separates labels beside the full stop (RFC 3490 section 3.1), and what IDNA 2003 maps to something else (RFC 5894
 # section 7.2).
 FULL_STOPS: Final = dict.fromkeys((0x3002, 0xFF0E, 0xFF61), ".")
+# Blanks of any kind and full stops, which may stand round a domain.
+_ENDS: Final = (
+    ". \t\n\v\f\r\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008"
+    "\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+)
+# Characters of a label (RFC 1035 section 2.3.4).
+_LABEL_LIMIT: Final = 63
 _DEVIATIONS: Final = "\xdf\u03c2\u200c\u200d"
 
 

@@ -92,12 +92,10 @@ class Outcome:
         if not self.header_fields:
             return self._original
         original = self._original
-        start, body, is_bare = header_place(original)
+        start, _, _ = header_place(original)
         line_end = original.find(b"\n", start)
         is_lf = line_end >= 0 and original[line_end - 1 : line_end] != b"\r"
         text = "".join([f"{name}: {value}\r\n" for name, value in self.header_fields])
-        if is_bare and body == start:
-            text += "\r\n"  # a body without a header: its first line must not become one
         if start and original[start - 1 : start] != b"\n" and original[:start] != BYTE_ORDER_MARK:
             text = "\r\n" + text  # a From line, and nothing behind it
         fields = (text.replace("\r\n", "\n") if is_lf else text).encode("ascii")
@@ -210,7 +208,9 @@ class JournalAgent:
         )
 
     def _header_fields(self, octets: bytes, decision: Decision) -> Iterator[tuple[str, str]]:
-        if not decision.reports:
+        place, body, is_bare = header_place(octets)
+        # What has no header, nor a blank line in its place, would be shown otherwise behind fields.
+        if not decision.reports or (is_bare and body == place):
             return
         if self.secrets:
             value = stamp_value(octets, decision._journaled(), self.secrets[0])

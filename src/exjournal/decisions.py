@@ -11,9 +11,9 @@ from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from exjournal._wire.message import addresses_of, mailboxes_of
+from exjournal._wire.message import addresses_of, likely_addresses, mailboxes_of
 from exjournal._wire.octets import in_place
-from exjournal.addresses import mailbox_key
+from exjournal.addresses import address_key, mailbox_key
 from exjournal.explanations import Explanation, Match, Place, Reason
 from exjournal.kinds import MessageKind, kind_of
 from exjournal.loops import Look, Loop, LoopReason, look
@@ -209,12 +209,11 @@ def decide(message: "Data", envelope: Envelope, rules: RuleSet, /, *, secrets: I
     octets = in_place(message, "a message")
     seen = look(octets, known_secrets(secrets))
     authors = [one.address for value in seen.fields.get(b"from", ()) for one in mailboxes_of(value)]
-    delegates = [address for value in seen.fields.get(b"sender", ()) for address in addresses_of(value)]
-    senders = (
-        *([(Place.MAIL_FROM, envelope.sender)] if envelope.sender else []),
-        *[(Place.FROM, address) for address in authors if address],
-        *[(Place.SENDER, address) for address in delegates],
-    )
+    found = [(Place.MAIL_FROM, envelope.sender), *[(Place.FROM, address) for address in authors]]
+    for name, place in ((b"from", Place.FROM), (b"sender", Place.SENDER)):
+        for value in seen.fields.get(name, ()):
+            found += [(place, address) for address in (*addresses_of(value), *likely_addresses(value))]
+    senders = tuple(dict.fromkeys([(place, address) for place, address in found if address]))
     side = _sides(envelope, authors, rules)
     forks = tuple([(fork, _ends(fork, senders, side, rules)) for fork in _forks(envelope, rules)])
     stop = _stop(seen.loops, envelope, rules)
@@ -227,13 +226,17 @@ def _sides(envelope: Envelope, authors: list[str], rules: RuleSet) -> tuple[bool
     """Whether the sender is inside, and whether outside; an author without an address is "" here."""
     addresses = [envelope.sender] if envelope.sender else authors
     is_internal = rules.organization.is_internal
-    unclear = not addresses or not all("@" in address for address in addresses)
+    unclear = not addresses or not all(map(_has_domain, addresses))
     inside = unclear or any(map(is_internal, addresses))
     outside = unclear or not all(map(is_internal, addresses))
     if rules.believe_senders:
         return inside, outside
     # Anybody can write an inside address; who logged in is inside whatever he writes.
     return inside or envelope.authenticated, outside or not envelope.authenticated
+
+
+def _has_domain(address: str) -> bool:
+    return not mailbox_key(address).endswith("@") and "@" in address
 
 
 def _forks(envelope: Envelope, rules: RuleSet) -> tuple[Envelope, ...]:
@@ -243,7 +246,7 @@ def _forks(envelope: Envelope, rules: RuleSet) -> tuple[Envelope, ...]:
     inside: list[Recipient] = []
     outside: list[Recipient] = []
     for one in envelope.recipients:
-        (inside if is_internal(one.address) or "@" not in one.address else outside).append(one)
+        (inside if is_internal(one.address) or not _has_domain(one.address) else outside).append(one)
     if not inside or not outside:
         return (envelope,)
     return replace(envelope, recipients=tuple(inside)), replace(envelope, recipients=tuple(outside))
@@ -276,8 +279,8 @@ def _ends(envelope: Envelope, senders: tuple[tuple[Place, str], ...], side: tupl
         own = _bits(mailbox, place, index)
         # Mail to a group goes where it is, and where its members are.
         where = sides.get(mailbox, 0) if place is Place.RECIPIENT else 0
-        _, at, domain = written.rpartition("@")
-        if at:
+        _, _, domain = written.rpartition("@") if "@" in written else ("", "", "")
+        if domain:
             if domain not in domains:
                 domains[domain] = rules.organization.is_internal(written)
             where |= 1 if domains[domain] else 2
@@ -392,17 +395,25 @@ def _journaled(plan: _Plan, rules: RuleSet) -> Journaled:
     if (rules._index.everyone >> mailbox.offset) & fired:
         users.add("")  # everyone
     recipients = {_recipient_key(one, rules) for one in plan.envelope.recipients}
-    sender = plan.envelope.sender and rules.organization.key(plan.envelope.sender)
-    return Journaled(mailbox.key, sender, tuple(sorted(users)), tuple(sorted(recipients)))
+    return Journaled(
+        mailbox.key, _identity(plan.envelope.sender, rules), tuple(sorted(users)), tuple(sorted(recipients))
+    )
 
 
 def _recipient_key(recipient: Recipient, rules: RuleSet) -> str:
-    """A recipient as a stamp knows it: with the list or mailbox it was reached through, which is evidence as well."""
-    key = rules.organization.key
-    own = key(recipient.address)
+    """A recipient as a stamp knows it, with the list or mailbox it was reached through, which is evidence as well."""
+    own = _identity(recipient.address, rules)
     if recipient.expanded_from is None and recipient.forwarded_from is None:
         return own
-    return f"{own}\0{key(recipient.expanded_from or '')}\0{key(recipient.forwarded_from or '')}"
+    return "\0".join(
+        [own, *[_identity(one or "", rules) for one in (recipient.expanded_from, recipient.forwarded_from)]]
+    )
+
+
+def _identity(address: str, rules: RuleSet) -> str:
+    """Who an address surely is: of our own we know all spellings, of a stranger's domain none but that of its name."""
+    organization = rules.organization
+    return organization.key(address) if organization.is_internal(address) else address_key(address)
 
 
 def _names(mailbox: Mailbox, fired: int) -> tuple[str, ...]:

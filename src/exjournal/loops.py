@@ -7,6 +7,7 @@ report still bears what the servers of its first journey stamped on it: markers 
 organisation that are nobody else's business.
 """
 
+import re
 from collections.abc import Iterable
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -149,6 +150,7 @@ _LOOKED_FOR: Final = (
     "Content-Class",
     "X-Failed-Recipients",
 )
+_HIDDEN = re.compile(rb"\r(?i:(from|sender))[ \t]*+:([^\r\n]*+)")
 _SEAL: Final = names.SEAL.lower().encode()
 _STAMP: Final = names.STAMP.lower().encode()
 _PROCESSED: Final = {name.lower().encode(): name for name in names.PROCESSED}
@@ -166,7 +168,10 @@ def look(octets: "Octets", secrets: tuple[bytes, ...], /) -> Look:
         lowered = name.lower()
         found.setdefault(lowered, []).append(value)
         written.setdefault(lowered, name.decode("ascii"))
-    first: Fields = {name: values[0] for name, values in found.items()}
+    # What stands behind a carriage return alone is a field to some readers.
+    for name, value in _HIDDEN.findall(octets, 0, body):
+        found.setdefault(name.lower(), []).append(value)
+    first: Fields = {name: values[0] for name, values in found.items() if name in written}
     sure: list[Loop] = []
     limits: list[Loop] = []
     told: list[Loop] = []

@@ -13,10 +13,11 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from exjournal._wire import names
-from exjournal._wire.headers import field_spans, span_pattern, unfold
+from exjournal._wire.headers import field_spans, scan, span_pattern, unfold
 from exjournal._wire.message import lead_in
 from exjournal._wire.octets import in_place
 from exjournal.errors import InvalidValue
+from exjournal.markers import OUTER, marked
 
 if TYPE_CHECKING:
     from exjournal._wire.octets import Data, Octets
@@ -38,9 +39,9 @@ class Seal(StrEnum):
 def verify_seal(report: "Data", /, *, secrets: Iterable[bytes]) -> Seal:
     """Whether a report bears a seal of one of the secrets, and is as it was when it was sealed.
 
-    Covered are the report text, the original, every other part, and the fields of the outer header block that are shown to a
-    reader. Not covered is what servers rewrite: folding, the boundary and the transfer encodings of texts of the report itself;
-    of the original only whether a line ends in CRLF or LF, and line ends at its end; nor fields added to the outer block.
+    Covered are the whole body, with the report text and the original in it, and the fields of the outer header block that are
+    shown to a reader. Not covered is what servers do that pass mail on: folding of header fields, whether a line ends in CRLF
+    or LF, line ends at the very end, and fields that they add to the outer block.
     Secrets have at least 16 octets. Raises InvalidValue where there is none.
     """
     keys = known_secrets(secrets)
@@ -59,15 +60,21 @@ def seal_of(octets: "Octets", secrets: tuple[bytes, ...], /) -> Seal:
     digests = [decoded(seal[1]) for seal in found if seal is not None]
     if not digests or not secrets:
         return Seal.INVALID
-    content = digest_of(octets)
-    expected = [keyed(secret, b"report", content) for secret in secrets]
+    told = _told(octets)
+    expected = [keyed(secret, b"report", *told) for secret in secrets]
     valid = any(hmac.compare_digest(one, other) for one in expected for other in digests)
     return Seal.VALID if valid else Seal.INVALID
 
 
 def seal_field(octets: "Octets", secret: bytes, /) -> bytes:
     """The header field that seals a report, with its line end, to be put before everything else."""
-    return b"%b: v=1; s=%b\r\n" % (names.SEAL.encode(), encoded(keyed(secret, b"report", digest_of(octets))))
+    return b"%b: v=1; s=%b\r\n" % (names.SEAL.encode(), encoded(keyed(secret, b"report", *_told(octets))))
+
+
+def _told(octets: "Octets") -> tuple[bytes, bytes]:
+    """What a report says, and the format that its marker names: a marker changes its name where a report leaves."""
+    fields, _, _ = scan(octets, lead_in(octets)[-1], len(octets), OUTER)
+    return digest_of(octets), str(marked(fields)[0]).encode("ascii")
 
 
 def digest_of(octets: "Octets", /) -> bytes:

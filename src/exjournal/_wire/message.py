@@ -112,6 +112,26 @@ def addresses_of(value: bytes, /) -> tuple[str, ...]:
     return tuple([mailbox.address for mailbox in mailboxes_of(value) if mailbox.address])
 
 
+def likely_addresses(value: bytes, /) -> list[str]:
+    """Whatever in an address list field some reader could take for an address; for rules, which would rather match too much."""
+    text = decode(unfold(value))
+    texts = [text]
+    for _ in range(_COMMENT_DEPTH):
+        if "(" not in text:
+            break
+        text = _INNER_COMMENT.sub("", text)
+        texts.append(text)
+    found = [address for one in texts for address in _LIKELY.findall(_AROUND_SIGNS.sub(r"\1", one))]
+    return [address for address in dict.fromkeys(found) if address_problem(address) is None]
+
+
+# Comments inside comments that are looked behind.
+_COMMENT_DEPTH: Final = 3
+_INNER_COMMENT = re.compile(r"\([^()]*+\)")
+_AROUND_SIGNS = re.compile(r"[\s\r]*+([.@])[\s\r]*+")
+_LIKELY = re.compile(r"""[^\s<>(),;:"@]++@(?:\[[^\s\[\]]++\]|[^\s<>(),;:"@]++)""")
+
+
 class Mailbox(NamedTuple):
     """An entry of an address list: its display name, decoded, and its address.
 

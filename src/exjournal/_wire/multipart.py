@@ -136,18 +136,6 @@ def declared(content_type: bytes, encoding: bytes = b"", /) -> PartInfo:
     )
 
 
-def without_boundary(content_type: bytes, /) -> str:
-    """The value of a Content-Type without the boundary that `declared` reads from it."""
-    text = decode(unfold(content_type))
-    if len(content_type) > _VALUE_LIMIT:
-        return text
-    found = list(islice(_PARAMETER.finditer(text), _PARAMETER_LIMIT))
-    plain = [one for one in found if one[1].lower() == "boundary" and (one[2] or one[3])]
-    for one in reversed(plain[:1] or [one for one in found if one[1].lower().startswith("boundary*")]):
-        text = text[: one.start()] + text[one.end() :]
-    return text
-
-
 def _continued(parameters: dict[str, str], name: str) -> str:
     """The value of a parameter given in pieces or with a charset (RFC 2231 sections 3 and 4)."""
     if not any(key.startswith(name + "*") for key in parameters):
