@@ -166,9 +166,10 @@ class JournalAgent:
         if decision.hold is not None:
             return Outcome(octets, decision, hold=decision.hold)
         deliveries = []
-        contents: dict[tuple[Envelope, str], bytes] = {}
+        # The reports of one fork share its envelope, of which a digest would look at every recipient.
+        contents: dict[tuple[int, str], bytes] = {}
         for planned in decision.reports:
-            one = (planned.envelope, str(planned.format))
+            one = (id(planned.envelope), str(planned.format))
             try:
                 if one not in contents:
                     contents[one] = self._content(octets, planned, received)
