@@ -214,13 +214,13 @@ def require_mailbox(name: str, address: object, /) -> None:
 
 def _is_domain(domain: str) -> bool:
     """Whether something can stand behind the sign of an address, in either spelling, as a literal, or with a final dot."""
-    if _LITERAL.fullmatch(domain) is not None:
+    if re.fullmatch(_LITERAL, domain) is not None:
         return True
     labels = domain.translate(FULL_STOPS).split(".")
     if len(domain) > _DOMAIN_LIMIT or not all(labels[:-1]) or labels == [""]:
         return False
-    return _NO_DOMAIN.search(domain) is None and line_problem(domain) is None
+    return re.search(_NO_DOMAIN, domain) is None and line_problem(domain) is None
 
 
-_LITERAL = re.compile(r"\[[0-9A-Za-z:.]+\]")
-_NO_DOMAIN = re.compile(r"""[\s*@"'<>()\[\]\\,;:]""")
+_LITERAL: Final = r"\[[0-9A-Za-z:.]+\]"
+_NO_DOMAIN: Final = r"""[\s*@"'<>()\[\]\\,;:]"""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # Octets. A secret that is shorter can be tried out.
 SECRET_MINIMUM: Final = 16
 
-_SEAL = re.compile(rb"v=1;\s*s=([A-Za-z0-9_-]{43})")
+_SEAL: Final = rb"v=1;\s*s=([A-Za-z0-9_-]{43})"
 
 
 class Seal(StrEnum):
@@ -56,7 +56,7 @@ def seal_of(octets: "Octets", secrets: tuple[bytes, ...], /) -> Seal:
     spans, _, _ = field_spans(octets, start, len(octets), span_pattern((names.SEAL,)))
     if not spans:
         return Seal.ABSENT
-    found = [_SEAL.fullmatch(unfold(octets[begin:behind].partition(b":")[2])) for begin, behind in spans]
+    found = [re.fullmatch(_SEAL, unfold(octets[begin:behind].partition(b":")[2])) for begin, behind in spans]
     digests = [decoded(seal[1]) for seal in found if seal is not None]
     if not digests or not secrets:
         return Seal.INVALID

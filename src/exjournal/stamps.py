@@ -25,7 +25,7 @@ _TAG_SIZE: Final = 12
 _TAGS_A_LINE: Final = 6
 # A stamp has at least so many tags, and then twice, four times as many, and so on.
 _PADDING: Final = 8
-_STAMP = re.compile(rb"v=1;s=([A-Za-z0-9_-]{43});t=((?:[A-Za-z0-9_-]{12})*+)")
+_STAMP: Final = rb"v=1;s=([A-Za-z0-9_-]{43});t=((?:[A-Za-z0-9_-]{12})*+)"
 
 
 class Journaled(NamedTuple):
@@ -62,7 +62,7 @@ class Stamps(NamedTuple):
 
 def verified_stamps(octets: "Octets", values: Iterable[bytes], secrets: tuple[bytes, ...], /) -> Stamps:
     """The stamps among the values of a header field that one of the secrets verifies for this message."""
-    found = [_STAMP.fullmatch(b"".join(value.split())) for value in values]
+    found = [re.fullmatch(_STAMP, b"".join(value.split())) for value in values]
     # Copies of one stamp are one.
     read = {(decoded(stamp[1]), stamp[2]) for stamp in found if stamp is not None}
     if not read or not secrets:

@@ -102,11 +102,11 @@ def scan(data: "Octets", start: int, end: int, pattern: FieldPattern, /, *, span
         return fields, beyond.start(), False
     if span or limit == end:
         return fields, limit, False
-    lines = _MANY_LINES.match(data, start, start + HEADER_LIMIT)
+    lines = re.compile(_MANY_LINES).match(data, start, start + HEADER_LIMIT)
     return scan(data, start, end, pattern, span=HEADER_LIMIT if lines is None else lines.end() - start)
 
 
-_MANY_LINES = re.compile(rb"(?:[^\n]*+\n){%d}" % HEADER_LINE_LIMIT)
+_MANY_LINES: Final = rb"(?:[^\n]*+\n){%d}" % HEADER_LINE_LIMIT
 
 
 class SpanPattern(NamedTuple):
@@ -151,7 +151,7 @@ def field_spans(
             return spans, found.start(), False
     if span or limit == end:
         return spans, limit, limit == end
-    lines = _MANY_LINES.match(data, start, start + HEADER_LIMIT)
+    lines = re.compile(_MANY_LINES).match(data, start, start + HEADER_LIMIT)
     return field_spans(data, start, end, pattern, span=HEADER_LIMIT if lines is None else lines.end() - start)
 
 

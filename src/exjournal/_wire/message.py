@@ -119,17 +119,18 @@ def likely_addresses(value: bytes, /) -> list[str]:
     for _ in range(_COMMENT_DEPTH):
         if "(" not in text:
             break
-        text = _INNER_COMMENT.sub("", text)
+        text = re.sub(_INNER_COMMENT, "", text)
         texts.append(text)
-    found = [address for one in texts for address in _LIKELY.findall(_AROUND_SIGNS.sub(r"\1", one))]
+    found = [address for one in texts for address in re.findall(_LIKELY, re.sub(_AROUND_SIGNS, r"\1", one))]
     return [address for address in dict.fromkeys(found) if address_problem(address) is None]
 
 
 # Comments inside comments that are looked behind.
 _COMMENT_DEPTH: Final = 3
-_INNER_COMMENT = re.compile(r"\([^()]*+\)")
-_AROUND_SIGNS = re.compile(r"[\s\r]*+([.@])[\s\r]*+")
-_LIKELY = re.compile(r"""[^\s<>(),;:"@]++@(?:\[[^\s\[\]]++\]|[^\s<>(),;:"@]++)""")
+# The interpreter keeps what it compiled: few programs decide, and all load this module.
+_INNER_COMMENT: Final = r"\([^()]*+\)"
+_AROUND_SIGNS: Final = r"\s*+([.@])\s*+"
+_LIKELY: Final = r"""[^\s<>(),;:"@]++@(?:\[[^\s\[\]]++\]|[^\s<>(),;:"@]++)"""
 
 
 class Mailbox(NamedTuple):

@@ -83,11 +83,11 @@ def part_info(block: bytes, /) -> PartInfo:
     if len(block) <= HEADER_KEPT:
         return kept_info(block)
     block = block[:PART_HEADER_LIMIT]
-    lines = _MANY_LINES.match(block)
+    lines = re.match(_MANY_LINES, block)
     return _info(block if lines is None else lines[0])
 
 
-_MANY_LINES = re.compile(rb"(?:[^\n]*+\n){%d}" % PART_HEADER_LINE_LIMIT)
+_MANY_LINES: Final = rb"(?:[^\n]*+\n){%d}" % PART_HEADER_LINE_LIMIT
 
 
 _PART_FIELDS: Final = ("content-type", "content-transfer-encoding", "content-disposition")

@@ -25,7 +25,7 @@ NESTING_LIMIT: Final = 5
 # Octets of a body in which a delimiter line is looked for that no boundary parameter names; and of a body inside it.
 _GUESS_LIMIT: Final = 1 << 16
 _INNER_GUESS_LIMIT: Final = 1 << 12
-_FIRST_DELIMITER = re.compile(rb"\n--([^\r\n]{1,70}?)[ \t]*\r?\n(?=(?i:content-))")
+_FIRST_DELIMITER: Final = rb"\n--([^\r\n]{1,70}?)[ \t]*\r?\n(?=(?i:content-))"
 
 
 def leaves_of(
@@ -84,7 +84,7 @@ def _collect(data: "Octets", body: Body, depth: int, leaves: list[Leaf], defects
 
 def _guessed(data: "Octets", start: int, end: int, info: PartInfo, limit: int, defects: list[Defect]) -> Body | None:
     """The body by its first delimiter line, where the boundary parameter is lost or names another one."""
-    guess = _FIRST_DELIMITER.search(data, start - 1, min(end, start + limit))
+    guess = re.compile(_FIRST_DELIMITER).search(data, start - 1, min(end, start + limit))
     if guess is None:
         return None
     code = DefectCode.BOUNDARY_MISMATCH if info.boundary else DefectCode.BOUNDARY_MISSING
