@@ -11,7 +11,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from exjournal._wire.message import addresses_of, likely_addresses, mailboxes_of
+from exjournal._wire.message import likely_addresses, mailboxes_of
 from exjournal._wire.octets import in_place
 from exjournal.addresses import address_key, mailbox_key
 from exjournal.explanations import Explanation, Match, Place, Reason
@@ -208,11 +208,14 @@ def decide(message: "Data", envelope: Envelope, rules: RuleSet, /, *, secrets: I
     """
     octets = in_place(message, "a message")
     seen = look(octets, known_secrets(secrets))
-    authors = [one.address for value in seen.fields.get(b"from", ()) for one in mailboxes_of(value)]
-    found = [(Place.MAIL_FROM, envelope.sender), *[(Place.FROM, address) for address in authors]]
+    found = [(Place.MAIL_FROM, envelope.sender)]
+    authors: list[str] = []
     for name, place in ((b"from", Place.FROM), (b"sender", Place.SENDER)):
         for value in seen.fields.get(name, ()):
-            found += [(place, address) for address in (*addresses_of(value), *likely_addresses(value))]
+            addresses = [one.address for one in mailboxes_of(value)]
+            if place is Place.FROM:
+                authors += addresses
+            found += [(place, address) for address in (*addresses, *likely_addresses(value))]
     senders = tuple(dict.fromkeys([(place, address) for place, address in found if address]))
     side = _sides(envelope, authors, rules)
     forks = tuple([(fork, _ends(fork, senders, side, rules)) for fork in _forks(envelope, rules)])
