@@ -65,7 +65,10 @@ def mailbox_key(address: str, /) -> str:
     if local.startswith("@"):
         local = local.rpartition(":")[2]
     if len(local) > 1 and local[0] == local[-1] == '"':
-        local = _ESCAPED.sub(r"\1", local[1:-1])
+        bare = _ESCAPED.sub(r"\1", local[1:-1])
+        # Quotes round what would be read otherwise without them are not needless.
+        if bare.strip() == bare and bare[:1] not in ('"', "@"):
+            local = bare
     if not domain.isascii():
         domain = _a_labels(domain).strip(_ENDS)
     return f"{local.casefold()}@{domain.casefold()}"

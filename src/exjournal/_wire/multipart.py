@@ -163,6 +163,9 @@ class Leaf(NamedTuple):
     end: int
 
 
+_HEADER_END: Final = rb"\n\r?\n"
+
+
 def leaf_at(data: "Octets", start: int, end: int, /) -> Leaf:
     """The part between two delimiter lines: its header block, which may be empty, and its content."""
     # The line end of the delimiter line stands before `start`. Nearly every block is short and ends in CRLF.
@@ -173,12 +176,15 @@ def leaf_at(data: "Octets", start: int, end: int, /) -> Leaf:
             return Leaf(kept_info(block), found + 3, end)
     # A block that is longer than the limit is content.
     limit = min(end, start + HEADER_LIMIT)
-    found = data.find(b"\n\r\n", start - 1, limit)
-    bare = data.find(
-        b"\n\n", start - 1, limit if found < 0 else found + 1
-    )  # several times as fast as a pattern for both
-    if bare >= 0 or found >= 0:
-        blank, body = (found, found + 3) if bare < 0 else (bare, bare + 2)
+    if data[start : start + PART_HEADER_LIMIT].count(b"\n") <= PART_HEADER_LINE_LIMIT:
+        end_of_header = re.compile(_HEADER_END).search(data, start - 1, limit)
+        blank, body = (-1, -1) if end_of_header is None else end_of_header.span()
+    else:
+        # Where lines are short, the pattern would stop at each of them.
+        wide = data.find(b"\n\r\n", start - 1, limit)
+        bare = data.find(b"\n\n", start - 1, limit if wide < 0 else wide + 1)
+        blank, body = (wide, wide + 3) if bare < 0 else (bare, bare + 2)
+    if blank >= 0:
         return Leaf(part_info(data[start : blank + 1]), body, end)
     # No blank line: all of it is header where it begins like one, all of it content where not.
     is_header = end - start < HEADER_LIMIT and first_line_is_field(data, start, end)
