@@ -24,6 +24,14 @@ ALLOWED: dict[str, set[str]] = {
     "_wire.multipart": {"_wire.headers", "_wire.octets", "errors"},
     "_wire.parts": {"_wire.multipart", "_wire.octets", "errors"},
     "_wire.content": {"_wire.headers", "_wire.message", "_wire.names", "_wire.octets"},
+    "_wire.sameness": {
+        "_wire.content",
+        "_wire.headers",
+        "_wire.message",
+        "_wire.multipart",
+        "_wire.octets",
+        "_wire.parts",
+    },
     "models": {"_wire.headers", "_wire.lines", "_wire.times", "addresses", "errors"},
     "report_text": {"_wire.lines", "_wire.names", "addresses", "errors", "models"},
     "usual": {"_wire.lines", "_wire.multipart", "_wire.octets", "addresses", "models", "report_text"},
@@ -62,6 +70,11 @@ ALLOWED: dict[str, set[str]] = {
         "report_text_2003",
         "usual",
     },
+    "identity": {"_wire.headers", "_wire.message", "_wire.octets", "_wire.sameness", "addresses", "errors", "models"},
+    "statements": {"errors", "identity", "models"},
+    "stores": {"errors"},
+    "duplicates": {"identity", "stores"},
+    "merging": {"addresses", "errors", "models", "statements"},
     "undeliverable": {
         "_wire.headers",
         "_wire.message",
@@ -125,15 +138,20 @@ ALLOWED: dict[str, set[str]] = {
         "builder",
         "config",
         "decisions",
+        "duplicates",
         "errors",
         "explanations",
+        "identity",
         "kinds",
         "loops",
+        "merging",
         "models",
         "organization",
         "parser",
         "rules",
         "seals",
+        "statements",
+        "stores",
         "undeliverable",
     },
     "cli.output": {""},
@@ -143,7 +161,8 @@ ALLOWED: dict[str, set[str]] = {
     "cli.rescue": {"", "cli.output"},
     "cli.unwrap": {"", "cli.output", "cli.readers", "cli.rescue"},
     "cli.decide": {"", "cli.output", "cli.secrets"},
-    "cli": {"cli.build", "cli.decide", "cli.output", "cli.readers", "cli.unwrap"},
+    "cli.merge": {"", "cli.output", "cli.readers"},
+    "cli": {"cli.build", "cli.decide", "cli.merge", "cli.output", "cli.readers", "cli.unwrap"},
     "__main__": {"cli"},
 }
 
@@ -154,8 +173,9 @@ LIBRARY = [name for name in ALLOWED if name.partition(".")[0] not in {"cli", "__
 LATE = {"argparse", "email", "logging", "mmap", "pathlib", "sqlite3", "urllib"}
 # Outside effects have their rooms.
 FILES_AND_PROCESS = {"io", "os", "pathlib", "shutil", "subprocess", "sys", "tempfile"}
-# What a module reads of the file system, and by what: the file of rules and the secrets it names.
-READS_FILES = {"config": {"os", "pathlib"}}
+# What a module reads of the file system, and by what: the file of rules and the secrets it names; the file of a store, and
+# the clock that says when a key was last added.
+READS_FILES = {"config": {"os", "pathlib"}, "stores": {"os", "pathlib", "time"}}
 
 
 def modules() -> dict[str, Path]:
@@ -189,13 +209,18 @@ def imports(path: Path, *, at_module_level: bool = False) -> Iterator[str]:
                 yield below if below.removeprefix("exjournal.") in names and below != node.module else node.module
 
 
+# The one way up: a value that hands itself, when it is asked to, to a function about such values.
+UPWARD = {"models": {"identity"}}
+
+
 def inner(path: Path) -> set[str]:
-    """The modules of the package that a file imports."""
-    return {
+    """The modules of the package that a file imports, but for the way up."""
+    found = {
         name.removeprefix("exjournal").removeprefix(".")
         for name in imports(path)
         if name == "exjournal" or name.startswith("exjournal.")
     }
+    return found - UPWARD.get(path.stem, set())
 
 
 def test_every_module_has_its_rung() -> None:
@@ -251,9 +276,19 @@ def test_only_the_command_touches_files_and_the_process(name: str) -> None:
 
 
 def test_there_is_one_clock() -> None:
-    """The current time is asked for in one place, the default of `date`."""
+    """The current time is asked for in one place, the default of `date`; stores alone have a clock of their own."""
     asked = [path.name for path in modules().values() if "datetime.now" in path.read_text("utf-8")]
     assert asked == ["builder.py"]
+    asked = [path.name for path in modules().values() if "time.time" in path.read_text("utf-8")]
+    assert asked == ["stores.py"]
+
+
+def test_the_way_up_is_taken_late() -> None:
+    """The edge up the ladder is there, and is followed only when it is asked for."""
+    for name, above in UPWARD.items():
+        late = {f"exjournal.{one}" for one in above}
+        assert late <= set(imports(modules()[name]))
+        assert not late & set(imports(modules()[name], at_module_level=True))
 
 
 def test_the_package_module_is_a_table_of_contents() -> None:

@@ -13,9 +13,13 @@ from exjournal.config import Config, load_config, load_secret
 # What is journaled, and why
 from exjournal.decisions import Decision, Hold, HoldReason, PlannedReport, decide
 
+# One message, many reports: what is known of it already
+from exjournal.duplicates import Sighting, look_up, remember, remember_all
+
 # What was odd, and what went wrong
-from exjournal.errors import BuildError, Defect, DefectCode, InvalidValue, JournalError, ParseError
+from exjournal.errors import BuildError, Defect, DefectCode, InvalidValue, JournalError, ParseError, StoreError
 from exjournal.explanations import Explanation, Match, Place, Reason
+from exjournal.identity import Identity, identify
 
 # What a message is, whether it was journaled already, and what stops one that is restored
 from exjournal.kinds import MessageKind, message_kind
@@ -29,6 +33,9 @@ from exjournal.loops import (
     matching_headers,
     strip_headers,
 )
+
+# One message, many reports: all that they say
+from exjournal.merging import MergedRecipient, MergedReport, merge
 
 # What goes in and what comes out
 from exjournal.models import (
@@ -47,6 +54,8 @@ from exjournal.organization import Organization
 from exjournal.parser import detect_format, parse_report
 from exjournal.rules import JournalRule, RuleSet, Scope
 from exjournal.seals import Seal, verify_seal
+from exjournal.statements import Statement
+from exjournal.stores import MemoryStore, SeenStore, SqliteStore
 
 # The way back for reports that nobody took
 from exjournal.undeliverable import DeliveryStatus, Undeliverable, unwrap_undeliverable
@@ -69,6 +78,7 @@ __all__ = [
     "Headers",
     "Hold",
     "HoldReason",
+    "Identity",
     "InvalidValue",
     "JournalAgent",
     "JournalError",
@@ -77,6 +87,9 @@ __all__ = [
     "Loop",
     "LoopReason",
     "Match",
+    "MemoryStore",
+    "MergedRecipient",
+    "MergedReport",
     "MessageKind",
     "Organization",
     "Outcome",
@@ -93,18 +106,28 @@ __all__ = [
     "RuleSet",
     "Scope",
     "Seal",
+    "SeenStore",
+    "Sighting",
+    "SqliteStore",
+    "Statement",
+    "StoreError",
     "Undeliverable",
     "address_key",
     "build_report",
     "decide",
     "detect_format",
     "detect_loop",
+    "identify",
     "load_config",
     "load_secret",
+    "look_up",
     "mailbox_key",
     "matching_headers",
+    "merge",
     "message_kind",
     "parse_report",
+    "remember",
+    "remember_all",
     "report_for",
     "same_mailbox",
     "strip_headers",

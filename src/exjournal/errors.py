@@ -92,6 +92,10 @@ class InvalidValue(JournalError, ValueError):
         return f"{self.field}: {self.reason}"
 
 
+class StoreError(JournalError):
+    """A store that cannot answer or take anything in, such as a full disk; what was asked of it has changed nothing."""
+
+
 class BuildError(JournalError, ValueError):
     """An argument from which no report can be built; `.field` names it."""
 

@@ -4,10 +4,10 @@ Facts and evidence stay apart: `JournalReport` holds what a report says and no o
 beside views of the caller's bytes. Values validate themselves; two that are equal hash equal.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, make_dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 from exjournal._wire import headers as _headers
 from exjournal._wire.lines import line_problem
@@ -17,8 +17,6 @@ from exjournal.errors import Defect, InvalidValue
 if TYPE_CHECKING:
     from datetime import datetime
     from email.message import EmailMessage
-
-Value = TypeVar("Value")
 
 # Characters of a managed-folder label (MS-XJRNL 2.1.1).
 LABEL_LIMIT: Final = 255
@@ -323,7 +321,7 @@ class ParsedReport:
     @property
     def recipients_from(self) -> Evidence:
         """ENVELOPE where a server wrote the recipients down, HEADER where they are claims of the message's own header."""
-        return Evidence.HEADER if self.format in COPIES else Evidence.ENVELOPE
+        return recipients_from(self.format)
 
     @property
     def headers(self) -> Headers:
@@ -343,42 +341,60 @@ class ParsedReport:
 
         return message_from_bytes(bytes(self.original), policy=default)
 
-    def to_dict(self, *, content: bool = False) -> dict[str, object]:
+    def to_dict(self, *, content: bool = False, identity: bool = False) -> dict[str, object]:
         """The report as data fit for JSON, in a stable form that `docs/api.md` describes.
 
-        No content of any part is in it unless `content` asks for it; it then stands in each part as base64.
+        No content of any part is in it unless `content` asks for it; it then stands in each part as base64. `identity` adds
+        the keys that `identify()` gives, by which `merge()` takes the data for the report.
         """
-        report = self.report
-        result: dict[str, object] = {
-            "format": str(self.format),
-            "marker": self.marker,
-            "report_id": self.report_id,
-            "recipients_from": str(self.recipients_from),
-            "sender": report.sender,
-            "sender_display_name": report.sender_display_name,
-            "on_behalf_of": report.on_behalf_of,
-            "envelope_sender": report.envelope_sender,
-            "subject": report.subject,
-            "message_id": report.message_id,
-            "label": report.label,
-            "mailbox": report.mailbox,
-            "sent_utc": report.sent_utc,
-            "received_utc": report.received_utc,
-            "recipients": [_recipient_dict(recipient) for recipient in report.recipients],
-            "original": None,
-            "decrypted": None,
-            "parts": [_part_dict(part, content=content) for part in self.parts],
-            "defects": [
-                {"code": str(defect.code), "detail": defect.detail, "offset": defect.offset} for defect in self.defects
-            ],
-            "unparsed": list(self.unparsed),
-        }
+        result = statement_dict(self.report, self.format, self.marker, self.report_id)
+        result["original"] = None
+        result["decrypted"] = None
+        result["parts"] = [_part_dict(part, content=content) for part in self.parts]
+        result["defects"] = defect_dicts(self.defects)
+        result["unparsed"] = list(self.unparsed)
         for part in self.parts:
             if part.kind in (PartKind.ORIGINAL, PartKind.DECRYPTED):
                 result[part.kind] = {"offset": part.offset, "size": len(part.content)}
         if self.decrypted is not None:
             result["decrypted_evidence"] = self.decrypted_evidence
+        if identity:
+            # The one way up the ladder: a value that hands itself to a function which is about such values.
+            from exjournal.identity import identify
+
+            result["identity"] = identify(self)._asdict()
         return result
+
+
+def statement_dict(report: JournalReport, format: ReportFormat, marker: str, report_id: str, /) -> dict[str, object]:
+    """What a report says, as data: the first keys of `ParsedReport.to_dict()`."""
+    return {
+        "format": str(format),
+        "marker": marker,
+        "report_id": report_id,
+        "recipients_from": str(recipients_from(format)),
+        "sender": report.sender,
+        "sender_display_name": report.sender_display_name,
+        "on_behalf_of": report.on_behalf_of,
+        "envelope_sender": report.envelope_sender,
+        "subject": report.subject,
+        "message_id": report.message_id,
+        "label": report.label,
+        "mailbox": report.mailbox,
+        "sent_utc": report.sent_utc,
+        "received_utc": report.received_utc,
+        "recipients": [_recipient_dict(recipient) for recipient in report.recipients],
+    }
+
+
+def defect_dicts(defects: Iterable[Defect], /) -> list[dict[str, object]]:
+    """Defects as data."""
+    return [{"code": str(defect.code), "detail": defect.detail, "offset": defect.offset} for defect in defects]
+
+
+def recipients_from(format: ReportFormat, /) -> Evidence:
+    """What the recipients of a report of some format are worth."""
+    return Evidence.HEADER if format in COPIES else Evidence.ENVELOPE
 
 
 def _recipient_dict(recipient: Recipient) -> dict[str, object]:
@@ -405,21 +421,28 @@ def _part_dict(part: Part, *, content: bool) -> dict[str, object]:
     return result
 
 
-def unchecked(cls: type[Value], /) -> Callable[..., Value]:
-    """A class of the same layout without checks: fill it by position, then set `__class__` to the real one.
+def _unchecked(cls: type) -> Any:
+    """A class of the same layout without checks: fill it, by position or field by field, then set `__class__` to the real one.
 
     A frozen dataclass stores each field through `object.__setattr__`, at four times the time of a plain assignment, and a
     report with 10 000 recipients is read ten thousand times as often as it is built. Callers prove what the public constructor
     checks.
     """
-    names = list(cls.__dataclass_fields__)  # type: ignore[attr-defined]
-    # With a docstring given, none is made from the signature, which takes as long as all the rest.
-    room = {"__doc__": f"A {cls.__name__} that is not checked."}
-    return make_dataclass(cls.__name__, names, bases=cls.__bases__, namespace=room, slots=True, eq=False, repr=False)
+    room = {
+        "__slots__": cls.__dict__["__slots__"],
+        "__init__": _fill,
+        "_names": tuple([one.name for one in fields(cls)]),
+    }
+    return type(cls.__name__, cls.__bases__, room)
+
+
+def _fill(self: Any, *values: object) -> None:
+    for name, value in zip(self._names, values, strict=True):
+        setattr(self, name, value)
 
 
 # The reader sets attributes of these, which no type of a frozen class allows.
-UncheckedRecipient: Any = unchecked(Recipient)
-UncheckedPart: Any = unchecked(Part)
-UncheckedReport: Any = unchecked(JournalReport)
-UncheckedParsedReport: Any = unchecked(ParsedReport)
+UncheckedRecipient: Any = _unchecked(Recipient)
+UncheckedPart: Any = _unchecked(Part)
+UncheckedReport: Any = _unchecked(JournalReport)
+UncheckedParsedReport: Any = _unchecked(ParsedReport)

@@ -5,6 +5,7 @@ it is left to the reader's general way, which gives the same answer for these, a
 """
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exjournal._wire.lines import BLANKS
@@ -40,6 +41,7 @@ class _Shape(NamedTuple):
     close: bytes
 
 
+@lru_cache
 def _shape(line_end: str) -> _Shape:
     end = re.escape(line_end)
     # Header lines of a part: none begins with a dash, so none is a delimiter.
@@ -59,8 +61,6 @@ def _shape(line_end: str) -> _Shape:
 
 
 _CRLF_SHAPE: Final = _shape("\r\n")
-# A report that was saved on a system with short line ends.
-_LF_SHAPE: Final = _shape("\n")
 
 
 def read_usual(  # noqa: PLR0915 - filled field by field in one place: a call for each value would show in the time
@@ -68,7 +68,7 @@ def read_usual(  # noqa: PLR0915 - filled field by field in one place: a call fo
 ) -> tuple[JournalReport, Part, Part] | None:
     """Read a usual body: what it says, the text and the original. None for any other body, with the time of a glance."""
     multipart = USUAL_MULTIPART.fullmatch(content_type)
-    text_begins, original_begins, line_end, first_octet, close = _CRLF_SHAPE if data[body - 2] == _CR else _LF_SHAPE
+    text_begins, original_begins, line_end, first_octet, close = _CRLF_SHAPE if data[body - 2] == _CR else _shape("\n")
     begins = text_begins.match(data, body, body + _HEAD_LIMIT)
     if begins is None or multipart is None:
         return None

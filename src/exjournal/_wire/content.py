@@ -42,8 +42,8 @@ _COVERED: Final = (
 _ADDED: Final = ("Received", "Return-Path", "X-ExJournal-*")
 # In a header block: a carriage return alone, a line of blanks, and a line that is neither a field nor a fold. Some readers take
 # such a line for the end of the block, or for a field of its own.
-_ODD = re.compile(rb"\r(?!\n)|\n(?![!-9;-~]++:|[ \t]++[^ \t\r\n]|\r?\n|\Z)")
-_BARE = re.compile(rb"\r(?!\n)")
+ODD_LINE = re.compile(rb"\r(?!\n)|\n(?![!-9;-~]++:|[ \t]++[^ \t\r\n]|\r?\n|\Z)")
+BARE_CR = re.compile(rb"\r(?!\n)")
 # Octets that are hashed at a time: a copy of so many stays in the cache of the processor.
 _CHUNK: Final = 256 << 10
 
@@ -61,10 +61,10 @@ def content_digest(data: "Octets", /) -> bytes:
         _put(digest, b"octets", data[:])
         return digest.digest()
     # A From line that a mailbox file put before a message is none of its own; anything else there is shown by some reader.
-    if start and (data[:5] != b"From " or _BARE.search(data, 0, start) is not None):
+    if start and (data[:5] != b"From " or BARE_CR.search(data, 0, start) is not None):
         _put(digest, b"before", data[:start])
     block = data[start:body]
-    if _ODD.search(b"\n" + block) is not None:
+    if ODD_LINE.search(b"\n" + block) is not None:
         _put(digest, b"odd", _own(block))
     told = [(name.lower(), b" ".join(value.split())) for name, value in fields(b"".join([data[a:b] for a, b in spans]))]
     # Servers move fields, and those of one name keep their order.
@@ -73,7 +73,8 @@ def content_digest(data: "Octets", /) -> bytes:
     if data.find(b"\0", body, end) >= 0:
         _put(digest, b"binary", data[body:])  # no server takes it for lines
     else:
-        _put_text(digest, data, body, _text_end(data, body, end))
+        digest.update(b"body:")
+        put_text(digest, data, body, end)
     return digest.digest()
 
 
@@ -81,7 +82,7 @@ def _own(block: bytes) -> bytes:
     """A header block without the fields that servers put before it."""
     start = 0
     for begin, behind in field_spans(block, 0, len(block), span_pattern(_ADDED))[0]:
-        if begin != start or _ODD.search(b"\n" + block[begin:behind]) is not None:
+        if begin != start or ODD_LINE.search(b"\n" + block[begin:behind]) is not None:
             break
         start = behind
     return block[start:]
@@ -93,16 +94,16 @@ def _put(digest: "_Hash", kind: bytes, content: bytes) -> None:
     digest.update(content)
 
 
-def _put_text(digest: "_Hash", data: "Octets", start: int, end: int) -> None:
-    """Take a text in, with one kind of line end; nothing comes behind it."""
-    digest.update(b"body:")
+def put_text(digest: "_Hash", data: "Octets", start: int, end: int, /) -> None:
+    """Take a text in, with one kind of line end and without the line ends behind it."""
+    end = _text_end(data, start, end)
     while start < end:
         behind = min(start + _CHUNK, end)
         while data[behind - 1] == 13 and behind < end:
             behind += 1  # no chunk ends between the two octets of a line end
         chunk = data[start:behind]
         # To take one octet out is nine times as fast as to replace a pair, where the octet stands in no other place.
-        is_bare = _BARE.search(chunk) is not None
+        is_bare = BARE_CR.search(chunk) is not None
         digest.update(chunk.replace(b"\r\n", b"\n") if is_bare else chunk.replace(b"\r", b""))
         start = behind
 

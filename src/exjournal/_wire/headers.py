@@ -210,19 +210,20 @@ def decode(value: bytes, /) -> str:
 
 _ONE_LINE = str.maketrans("\r\n\0", "   ")
 _WORD_FORM: Final = r"=\?[^?*\s]{1,40}(?:\*[^?\s]{0,40})?\?[bBqQ]\?[^?\s]*\?="
-_WORDS = re.compile(rf"{_WORD_FORM}(?:[ \t]+{_WORD_FORM})*")
-_WORD = re.compile(r"=\?([^?*\s]+)[^?]*\?([bBqQ])\?([^?\s]*)\?=")
+# The interpreter keeps what it compiled: many programs read no encoded word, and all load this module.
+_WORDS: Final = rf"{_WORD_FORM}(?:[ \t]+{_WORD_FORM})*"
+_WORD: Final = r"=\?([^?*\s]+)[^?]*\?([bBqQ])\?([^?\s]*)\?="
 
 
 def decode_words(text: str, /) -> str:
     """Text with its encoded words decoded (RFC 2047); words that do not decode to one line of text stay as written."""
-    return _WORDS.sub(_decoded_words, text) if "=?" in text else text
+    return re.sub(_WORDS, _decoded_words, text) if "=?" in text else text
 
 
 def _decoded_words(words: re.Match[str]) -> str:
     # Senders cut characters between words, so neighbours in one charset are joined as octets first.
     runs: list[tuple[str, list[bytes]]] = []
-    for word in _WORD.finditer(words[0]):
+    for word in re.finditer(_WORD, words[0]):
         charset = known_charset(word[1])
         if charset is None:
             return words[0]

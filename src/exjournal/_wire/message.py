@@ -65,18 +65,19 @@ def lead_in(data: "Octets", start: int = 0, end: int | None = None, /) -> tuple[
     return mark, blank, skip_from_line(data, blank, end)
 
 
-def header_place(data: "Octets", /) -> tuple[int, int, bool]:
+def header_place(data: "Octets", begin: int = 0, end: int | None = None, /) -> tuple[int, int, bool]:
     """Where a field can be put before those of a message; where its body begins if it has no header; whether it has none.
 
     Without a header a message begins with a blank line, or with what is no field.
     """
-    mark, blank, start = lead_in(data)
+    end = len(data) if end is None else end
+    mark, blank, start = lead_in(data, begin, end)
     if blank > mark:
         start = mark
-    found = _BLANK_LINE.match(data, start)
+    found = _BLANK_LINE.match(data, start, end)
     if found is not None:
         return start, found.end(), True
-    return start, start, start < len(data) and not first_line_is_field(data, start, len(data))
+    return start, start, start < end and not first_line_is_field(data, start, end)
 
 
 _BLANK_LINE = re.compile(rb"\r?\n")
@@ -94,12 +95,11 @@ _FROM_LINE = re.compile(rb"From (?![ \t]*:)[^\n]*+(?:\n|\Z)")
 
 # RFC 5322 section 3.4, as senders write it: quoted strings, comments, angle brackets, delimiters, words with address
 # literals, blanks. What is opened and never closed runs to the end, so that no octet is looked at twice.
-_TOKEN = re.compile(
-    r'("(?:[^"\\]|\\.)*+(?:"|\Z))|(\()|<([^<>]*+)(?:>|\Z)|([,;:])|((?:\[[^\[\]\s]*+\]|[^\s"(<,;:>\[])+|\[)|[\s>]+|<',
-    re.DOTALL,
+_PIECE: Final = (
+    r'("(?:[^"\\]|\\.)*+(?:"|\Z))|(\()|<([^<>]*+)(?:>|\Z)|([,;:])|((?:\[[^\[\]\s]*+\]|[^\s"(<,;:>\[])+|\[)|[\s>]+|<'
 )
 _COMMENT_EDGE = re.compile(r"\\.|[()]", re.DOTALL)
-_BARE = re.compile(r'(?:"(?:[^"\\]|\\.)*+"|[^\s"])+')
+_BARE: Final = r'(?:"(?:[^"\\]|\\.)*+"|[^\s"])+'
 _AROUND_AT = re.compile(" ?@ ?")
 
 
@@ -150,8 +150,9 @@ def mailboxes_of(value: bytes, /) -> list[Mailbox]:
     angle: str | None = None
     words: list[str] = []
     position = 0
+    next_token = re.compile(_PIECE, re.DOTALL).match
     while True:
-        token = _TOKEN.match(text, position)
+        token = next_token(text, position)
         quoted, comment, bracketed, delimiter, word = token.groups() if token is not None else ("", "", None, ",", "")
         if comment:
             position = _comment_end(text, position + 1)
@@ -165,7 +166,7 @@ def mailboxes_of(value: bytes, /) -> list[Mailbox]:
                 said = "".join(words)
                 if not angle:
                     # One address, or several with but a blank between them: none of them is lost.
-                    bare = [item for item in _BARE.findall(_AROUND_AT.sub("@", said)) if _is_address(item)]
+                    bare = [item for item in re.findall(_BARE, _AROUND_AT.sub("@", said)) if _is_address(item)]
                     found += [Mailbox("", item) for item in bare]
                     written = "" if bare else said if angle is None else f"{said.strip()} <>"
                 elif _is_address(angle):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import NoReturn
 
-from exjournal.cli import build, decide, readers, unwrap
+from exjournal.cli import build, decide, merge, readers, unwrap
 from exjournal.cli.output import INTERRUPTED, PIPE_CLOSED, shown, unreadable
 
 
@@ -72,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     build.add(verbs)
     readers.add_parse(verbs)
     unwrap.add(verbs)
+    merge.add(verbs)
     decide.add(verbs)
     readers.add_check(verbs)
     return parser

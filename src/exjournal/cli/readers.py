@@ -27,6 +27,9 @@ def add_parse(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     """Add the verb `parse` to the command."""
     parser = add_reader(verbs, "parse", _parse, "show what reports say and hold")
     parser.add_argument("--json", action="store_true", help="one JSON object a line for each report")
+    parser.add_argument(
+        "--identity", action="store_true", help="with --json: add the keys by which reports are compared and merged"
+    )
 
 
 def add_check(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -70,7 +73,7 @@ def _parse(options: argparse.Namespace) -> int:
     status = FINE
     for name, found, _ in reports(options):
         if isinstance(found, ParsedReport):
-            put_line(_json(name, found) if options.json else _view(name, found))
+            put_line(_json(name, found, identity=options.identity) if options.json else _view(name, found))
         else:
             status = max(status, told(name, found))
     return status
@@ -106,8 +109,8 @@ def _check(options: argparse.Namespace) -> int:
     return status
 
 
-def _json(name: str, found: ParsedReport) -> str:
-    result = {"file": name, **found.to_dict()}
+def _json(name: str, found: ParsedReport, *, identity: bool) -> str:
+    result = {"file": name, **found.to_dict(identity=identity)}
     for key, content in (("original", found.original), ("decrypted", found.decrypted)):
         entry = result[key]
         if isinstance(entry, dict) and content is not None:

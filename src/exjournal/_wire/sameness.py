@@ -1,0 +1,293 @@
+"""What makes two messages the same message, as one digest: forks of one, written out again by a server, have it in common.
+
+Covered are the header fields that readers of mail show, what each part declares, and every octet of every part. Left out is
+what servers add and write anew on the way: trace fields, their own fields, folding, boundaries, and whether a line ends in
+CRLF or LF. Nothing is decoded. Where readers could disagree about what is a part, the body is taken as it stands, boundaries
+and all: two forks may then pass for two messages, and never two messages for one.
+"""
+
+import hashlib
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from exjournal._wire.content import BARE_CR, ODD_LINE, put_text
+from exjournal._wire.headers import field_spans, fields, span_pattern
+from exjournal._wire.message import header_place
+from exjournal._wire.multipart import (
+    HEADER_KEPT,
+    PART_HEADER_LIMIT,
+    PART_HEADER_LINE_LIMIT,
+    PART_LIMIT,
+    TooManyParts,
+    body_spans,
+    leaf_at,
+)
+from exjournal._wire.octets import find
+from exjournal._wire.parts import NESTING_LIMIT
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
+    from exjournal._wire.octets import Octets
+
+# Bcc is missing on purpose, as servers take it out, and the Message-ID, which is compared beside the content.
+_SHOWN: Final = (
+    "From",
+    "Sender",
+    "Reply-To",
+    "To",
+    "Cc",
+    "Date",
+    "Subject",
+    "In-Reply-To",
+    "References",
+    "Comments",
+    "Keywords",
+)
+_OF_A_PART: Final = (
+    "Content-Type",
+    "Content-Transfer-Encoding",
+    "Content-Disposition",
+    "Content-Description",
+    "Content-ID",
+    "Content-Location",
+    "Content-Base",
+)
+_COVERED: Final = (*_SHOWN, *_OF_A_PART)
+_COVERED_NAMES: Final = frozenset([name.lower().encode() for name in _COVERED])
+_TYPE: Final = b"content-type"
+_ENCODING: Final = b"content-transfer-encoding"
+# Fields in which the number of blanks between two words is shown to a reader.
+_UNSTRUCTURED: Final = frozenset((b"subject", b"comments", b"content-description"))
+# Transfer encodings behind which the content stands as it is; servers write one for another.
+_IDENTITY: Final = frozenset((b"", b"7bit", b"8bit", b"binary"))
+
+
+class Sameness(NamedTuple):
+    """The digest of a message, 32 octets, and whether the message has a header of its own."""
+
+    digest: bytes
+    has_header: bool
+
+
+class _Header(NamedTuple):
+    """A header block as it is compared, and the boundary of what stands behind it, where that is clear to every reader."""
+
+    told: bytes
+    # The same where the body is taken as it stands.
+    told_whole: bytes
+    boundary: bytes
+
+
+class _Unclear(Exception):
+    """Readers may disagree about the parts of a message."""
+
+
+class _Piece(NamedTuple):
+    """What is compared of a body: what it is, what a header says of it, and a place in the data where it has one."""
+
+    kind: bytes
+    told: bytes = b""
+    place: tuple[int, int] | None = None
+
+
+def same_content(data: "Octets", start: int, end: int, /) -> Sameness:
+    """SHA-256 of what makes the message between `start` and `end` the same as another one.
+
+    All the octets are taken where the header block is beyond the limits.
+    """
+    begin, body, is_bare = header_place(data, start, end)
+    block, complete, is_odd = b"", True, False
+    if not is_bare:
+        spans, body, complete = field_spans(data, begin, end, span_pattern(_COVERED))
+        block = data[begin:body]
+        is_odd = _is_odd(block)
+        block = block if is_odd else b"".join([data[a:b] for a, b in spans])
+    digest = hashlib.sha256(b"exjournal content\n")
+    if not complete and body < end:
+        _put(digest, b"octets", data[start:end])
+        return Sameness(digest.digest(), has_header=True)
+    # A From line that a mailbox file put before a message is none of its own; anything else there is shown by some reader.
+    if begin != start and (data[start : start + 5] != b"From " or BARE_CR.search(data, start, begin) is not None):
+        _put(digest, b"before", data[start:begin])
+    header = _header(block, is_odd=is_odd)
+    pieces: list[_Piece] = []
+    if header.boundary:
+        try:
+            _take_apart(data, body, end, header.boundary, (), pieces)
+        except (_Unclear, TooManyParts):
+            pieces.clear()
+    _put(digest, b"header", header.told if pieces else header.told_whole)
+    for kind, told, place in pieces or [_Piece(b"leaf", b"", (body, end))]:
+        _put(digest, kind, told)
+        if place is not None:
+            _put(digest, b"text", text_digest(data, *place))
+    return Sameness(digest.digest(), has_header=not is_bare)
+
+
+def text_digest(data: "Octets", start: int, end: int, /) -> bytes:
+    """SHA-256 of a content with one kind of line end, and without the line ends behind it; as it stands where it holds NUL."""
+    digest = hashlib.sha256()
+    if data.find(b"\0", start, end) >= 0:
+        digest.update(b"binary\0")  # no text begins so, and no server takes it for lines
+        digest.update(data[start:end])
+    else:
+        put_text(digest, data, start, end)
+    return digest.digest()
+
+
+def shown_fields(block: bytes, /) -> bytes:
+    """The fields of a header block that readers of mail show, as they are compared; without those of its own content."""
+    told = [(name.lower(), value) for name, value in fields(block)]
+    kept = sorted([field for field in told if field[0] in _SHOWN_NAMES], key=lambda field: field[0])
+    return b"".join([_field(name, _words(name, value)) for name, value in kept])
+
+
+_SHOWN_NAMES: Final = frozenset([name.lower().encode() for name in _SHOWN])
+
+
+def _put(digest: "_Hash", kind: bytes, content: bytes) -> None:
+    # With its size before it, nothing can pass for the beginning of what follows.
+    digest.update(b"%b %d:" % (kind, len(content)))
+    digest.update(content)
+
+
+# A line with its folds: what stands behind a line of blanks is no fold of what stands before it.
+_LINE = re.compile(rb"[^\n]*+(?:\n[ \t]++[^ \t\r\n][^\n]*+)*+(?:\n|\Z)")
+
+
+def _is_odd(block: bytes) -> bool:
+    """Whether a block has lines that some readers take for the end of it, or for fields of their own."""
+    if _EVEN.fullmatch(block) is not None and block.count(b"\r") == block.count(b"\r\n"):
+        return False
+    return ODD_LINE.search(b"\n" + block) is not None
+
+
+# What nearly all blocks are, told in half the time.
+_EVEN = re.compile(rb"(?:(?:[!-9;-~]++:|[ \t]++[^ \t\r\n])[^\n]*+\n)*+(?:\r?\n)?")
+
+
+def _header(block: bytes, *, is_odd: bool) -> _Header:
+    if not is_odd:
+        told = [(name.lower(), value) for name, value in fields(block)]
+        # Servers move fields, and those of one name keep their order.
+        told = sorted([field for field in told if field[0] in _COVERED_NAMES], key=lambda field: field[0])
+    else:
+        told = _odd_fields(block)
+    types = [_words(name, value) for name, value in told if name == _TYPE]
+    encodings = [_words(name, value).lower() for name, value in told if name == _ENCODING]
+    is_plain = not encodings or (len(encodings) == 1 and encodings[0] in _IDENTITY)
+    whole = b"".join(
+        [
+            _field(name, _words(name, value) if name != _ENCODING else _words(name, value).lower())
+            for name, value in told
+            if name != _ENCODING or not is_plain
+        ]
+    )
+    if len(types) == 1 and is_plain:
+        boundary, others = _boundary(types[0])
+        if boundary:
+            return _Header(whole.replace(_field(_TYPE, types[0]), _field(_TYPE, others), 1), whole, boundary)
+    return _Header(whole, whole, b"")
+
+
+def _part_header(block: bytes) -> _Header:
+    return _header(block, is_odd=_is_odd(block))
+
+
+# The blocks of parts are few and short, so the answers are kept.
+_kept_header = lru_cache(maxsize=256)(_part_header)
+
+
+def _odd_fields(block: bytes) -> list[tuple[bytes, bytes]]:
+    """The fields of an odd block; its odd lines are told as well. They have no name, and all stand in their order."""
+    told = []
+    for line in _LINE.findall(block):
+        name, _, value = line.partition(b":")
+        if ODD_LINE.search(b"\n" + line) is not None:
+            told.append((b"", line.replace(b"\r\n", b"\n")))
+        elif name.lower() in _COVERED_NAMES:
+            told.append((name.lower(), value))
+    return told
+
+
+def _field(name: bytes, words: bytes) -> bytes:
+    return b"%b %d:%b\n" % (name, len(words), words)
+
+
+_FOLD = re.compile(rb"\r?\n(?=[ \t])")
+
+
+def _words(name: bytes, value: bytes) -> bytes:
+    """A value without its folds, each of which a server may have made of one blank; what has no name stays as it is."""
+    if not name:
+        return value
+    value = _FOLD.sub(b"", value).replace(b"\t", b" ").strip()
+    if name in _UNSTRUCTURED:
+        return value
+    value = b" ".join(value.split())
+    return _tidy(value) if name.startswith(b"content-") else value
+
+
+def _tidy(value: bytes) -> bytes:
+    """A value with parameters: folds are made behind semicolons, with a blank or without one."""
+    return b"; ".join([piece for piece in map(bytes.strip, value.split(b";")) if piece])
+
+
+_MULTIPART = re.compile(rb'multipart/[^\s;"()\\]+', re.IGNORECASE)
+_BOUNDARY = re.compile(rb'; boundary ?= ?(?:"([^"\\]*[^"\\ ])"|([^\s;"()<>@,\\:?=\[\]]+)) ?(?=;|\Z)', re.IGNORECASE)
+# Words of a Content-Type that leave open, for one reader or another, what the boundary is.
+_OPEN = re.compile(rb"boundary|[\\(]", re.IGNORECASE)
+
+
+def _boundary(words: bytes) -> tuple[bytes, bytes]:
+    """The boundary that a Content-Type declares, and the rest of it; nothing where readers might find another one."""
+    multipart = _MULTIPART.match(words)
+    found = None if multipart is None else _BOUNDARY.search(words, multipart.end())
+    if found is None:
+        return b"", b""
+    others = words[: found.start()] + words[found.end() :]
+    return (b"", b"") if _OPEN.search(others) is not None else (found[1] or found[2], others)
+
+
+def _take_apart(
+    data: "Octets", start: int, end: int, boundary: bytes, around: tuple[bytes, ...], pieces: list[_Piece]
+) -> None:
+    """The pieces of a multipart inside those with the boundaries `around`. Raises _Unclear, or TooManyParts."""
+    body = body_spans(data, start, end, boundary)
+    if body is None or len(around) == NESTING_LIMIT:
+        raise _Unclear
+    if any(boundary == other or boundary.startswith(other + b"--") for other in around):
+        raise _Unclear
+    around = (*around, boundary)
+    pieces.append(_Piece(b"multipart", b"closed" if body.closed else b"open"))
+    pieces.append(_Piece(b"preamble", b"", _clear(data, start, body.preamble_end, around)))
+    for begin, behind in body.parts:
+        leaf = leaf_at(data, begin, behind)
+        block = data[begin : leaf.start]
+        if len(block) > PART_HEADER_LIMIT or block.count(b"\n") > PART_HEADER_LINE_LIMIT:
+            pieces.append(_Piece(b"part", b"", _clear(data, begin, behind, around)))
+            continue
+        header = _kept_header(block) if len(block) <= HEADER_KEPT else _part_header(block)
+        if header.boundary:
+            _clear(data, begin, leaf.start, around)
+            pieces.append(_Piece(b"part", header.told))
+            _take_apart(data, leaf.start, behind, header.boundary, around, pieces)
+        else:
+            _clear(data, begin, behind, around)
+            pieces.append(_Piece(b"part", header.told_whole, (leaf.start, behind)))
+        if len(pieces) > _PIECE_LIMIT:
+            raise _Unclear
+    pieces.append(_Piece(b"epilogue", b"", _clear(data, body.epilogue, end, around)))
+
+
+# Pieces of one message: as many parts as a report may have, and what is round them.
+_PIECE_LIMIT: Final = 2 * PART_LIMIT
+
+
+def _clear(data: "Octets", start: int, end: int, around: tuple[bytes, ...]) -> tuple[int, int]:
+    """A place in which nothing looks like a delimiter of the multiparts round it: such a line ends a part for some readers."""
+    if any(find(data, b"\n--" + boundary, start - 1, end) >= 0 for boundary in around):
+        raise _Unclear
+    return start, end

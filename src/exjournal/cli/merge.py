@@ -1,0 +1,207 @@
+"""The verb `merge`: the reports of one message as one, with every recipient, and on request as one report again.
+
+Files are read once for what they say, and those whose original goes into a combined report a second time: the messages
+themselves are never held together.
+"""
+
+import argparse
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from exjournal import (
+    BuildError,
+    Evidence,
+    InvalidValue,
+    MergedRecipient,
+    MergedReport,
+    ParsedReport,
+    ParseError,
+    ReportFormat,
+    Statement,
+    build_report,
+    merge,
+    parse_report,
+)
+from exjournal.cli.output import FINE, FOUND, put, put_line, read, say, shown, told, usage, write
+from exjournal.cli.readers import add_reader, reports
+
+# The files in which each statement was found.
+Sources = dict[Statement, list[str]]
+
+
+def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the verb to the command."""
+    parser = add_reader(verbs, "merge", _merge, "join the reports of one message, with all of its recipients")
+    forms = parser.add_mutually_exclusive_group()
+    forms.add_argument("--json", action="store_true", help="one JSON object a line for each message")
+    forms.add_argument(
+        "--report", action="store_true", help="one combined report for each message, built again round the original"
+    )
+    option = parser.add_argument
+    option(
+        "--domain", help="with --report: domain of the system sender, the organisation's default domain; always needed"
+    )
+    option("--date", metavar="ISO", help="with --report: when the reports were made, with a time zone; now without it")
+    option(
+        "--out",
+        default="-",
+        metavar="DIR",
+        help="with --report: folder for CONTENT.eml files; standard output without it",
+    )
+    option("--force", action="store_true", help="with --out: overwrite files that are there")
+
+
+def _merge(options: argparse.Namespace) -> int:
+    if options.report and options.domain is None:
+        return usage("domain: is required with --report: the domain of the system sender")
+    if options.report and "-" in options.files:
+        return usage("-: standard input cannot be read a second time, as --report does")
+    try:
+        date = None if options.date is None else datetime.fromisoformat(options.date)
+    except ValueError:
+        return usage("date: is no ISO 8601 date")
+    status, merged, sources = _read(options)
+    shared = _shared_ids(merged)
+    if shared:
+        status = max(status, FOUND)
+    if options.report and options.out == "-" and len(merged) > 1:
+        return usage(f"--report: the reports are of {len(merged)} messages, and only --out DIR has room for them")
+    for number, one in enumerate(merged):
+        conflicts = sum(count for id_, count in shared.items() if id_ in _ids(one)) > 0
+        if options.report:
+            if conflicts:
+                say(f"{_name(one, sources)}: another message has the same Message-ID")
+            status = max(status, _write_report(one, sources, date, options))
+        elif options.json:
+            put_line(json.dumps(_data(one, sources, conflicts=conflicts)))
+        else:
+            put_line("\n" * bool(number) + _view(one, sources, conflicts=conflicts))
+    return status
+
+
+def _read(options: argparse.Namespace) -> tuple[int, Sequence[MergedReport], Sources]:
+    """The exit status so far, what was read, merged, and where from."""
+    status = FINE
+    read_: list[MergedReport] = []
+    sources: Sources = {}
+    for name, found, _ in reports(options):
+        if isinstance(found, ParsedReport):
+            [one] = merge([found])
+            read_.append(one)
+            for statement in one.statements:
+                sources.setdefault(statement, []).append(name)
+        else:
+            status = max(status, told(name, found))
+    return status, merge(read_), sources
+
+
+def _ids(one: MergedReport) -> set[str]:
+    found = {statement.identity.message_id_sha256 for statement in one.statements if one.content_sha256 is not None}
+    return {id_ for id_ in found if id_ is not None}
+
+
+def _shared_ids(merged: Iterable[MergedReport]) -> dict[str, int]:
+    """The Message-IDs that several messages have, and how many."""
+    counts = Counter(id_ for one in merged for id_ in _ids(one))
+    return {id_: count for id_, count in counts.items() if count > 1}
+
+
+def _name(one: MergedReport, sources: Sources) -> str:
+    """What a message is called in a complaint: the first file that holds it."""
+    return min(min(sources[statement]) for statement in one.statements)
+
+
+def _data(one: MergedReport, sources: Sources, *, conflicts: bool) -> dict[str, object]:
+    result = one.to_dict()
+    result["conflict"] = conflicts
+    result["files"] = [sources[statement] for statement in one.reports]
+    return result
+
+
+def _view(one: MergedReport, sources: Sources, *, conflicts: bool) -> str:
+    """The short view for people: who sent, who received and by which evidence, and where that stands."""
+    rows = [
+        ("content", (one.content_sha256 or "unknown",)),
+        ("message id", one.message_ids),
+        ("sender", [sender or "<>" for sender in one.senders]),
+        ("on behalf of", one.on_behalf_of),
+        ("mail from", [sender or "<>" for sender in one.envelope_senders]),
+        ("subject", one.subjects),
+    ]
+    lines = [shown(_name(one, sources))]
+    if conflicts:
+        lines.append("  conflict     another message has the same Message-ID")
+    if not one.complete:
+        lines.append("  incomplete   no report holds the message whole")
+    for label, values in rows:
+        # Reports that disagree have a line for each of what they say.
+        lines += [f"  {label if not number else '':<13}{shown(value)}" for number, value in enumerate(values)]
+    recipients = one.recipients
+    lines.append(f"  {'recipients':<13}{len(recipients)}")
+    lines += [_recipient(recipient) for recipient in recipients]
+    lines.append(f"  {'reports':<13}{len(one.reports)}")
+    lines += [
+        shown(f"    {statement.format:<15}{name}") for statement in one.reports for name in sorted(sources[statement])
+    ]
+    return "\n".join(lines)
+
+
+def _recipient(one: MergedRecipient) -> str:
+    through = [
+        f"{word} {address}"
+        for word, address in (("list", one.expanded_from), ("forwarded by", one.forwarded_from))
+        if address is not None
+    ]
+    notes = [*one.display_names, *through]
+    if one.evidence is Evidence.HEADER:
+        notes.append("claimed by a header")
+    if len(one.seen_in) > 1:
+        notes.append(f"{len(one.seen_in)} reports")
+    return shown(f"    {one.role:<10}{one.address}" + (f"  ({', '.join(notes)})" if notes else ""))
+
+
+def _write_report(one: MergedReport, sources: Sources, date: datetime | None, options: argparse.Namespace) -> int:
+    """Write one report that says what all of them say, round the original of one of them."""
+    name = _name(one, sources)
+    try:
+        report = one.combined()
+    except InvalidValue as error:
+        say(f"{name}: the reports cannot be combined: {error}")
+        return FOUND
+    if one.content_sha256 is None or not one.complete:
+        say(f"{name}: the reports cannot be combined: none of them holds the message whole")
+        return FOUND
+    chosen = _chosen(one)
+    source = min(sources[chosen])
+    try:
+        parsed = parse_report(read(source), format=None if options.format is None else ReportFormat(options.format))
+        data = build_report(
+            report, parsed.original_bytes(), domain=options.domain, decrypted=parsed.decrypted, date=date
+        )
+    except (ParseError, OSError) as error:
+        return told(source, error)
+    except BuildError as error:
+        say(f"{name}: the reports cannot be combined: {error}")
+        return FOUND
+    if options.out == "-":
+        put(data)
+        return FINE
+    return write(Path(options.out) / f"{one.content_sha256}.eml", data, force=options.force)
+
+
+def _chosen(one: MergedReport) -> Statement:
+    """The report whose original is taken: a whole one, with its decrypted copy, in the form that most reports hold."""
+    counts = Counter(statement.identity.original_sha256 for statement in one.statements)
+    return min(
+        one.reports,
+        key=lambda said: (
+            not said.identity.complete,
+            said.identity.decrypted_sha256 is None,
+            said.recipients_from is not Evidence.ENVELOPE,  # a copy can have a Bcc field of its own
+            -counts[said.identity.original_sha256],
+            said.identity.original_sha256 or "",
+        ),
+    )

@@ -1,0 +1,306 @@
+"""Merging: the reports of one message as one, with every recipient and the evidence for each.
+
+A merged report is the set of what its reports say, and everything else about it is worked out from that set. So it does not
+matter in which order reports are merged, how often, or where: joining is the union of sets.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Final, NamedTuple
+
+from exjournal.addresses import address_key
+from exjournal.errors import InvalidValue
+from exjournal.models import Evidence, JournalReport, ParsedReport, Recipient, ReportFormat, Role, recipients_from
+from exjournal.statements import Statement, read_statement, statement_of
+
+
+class MergedRecipient(NamedTuple):
+    """One recipient of a message, as all of its reports tell of it.
+
+    `evidence` is ENVELOPE where a server wrote the recipient down, and HEADER where there are only claims of the message's
+    header. `seen_in` holds what the reports say that name the address, the claims included.
+    """
+
+    address: str
+    role: Role
+    expanded_from: str | None
+    forwarded_from: str | None
+    display_names: tuple[str, ...]
+    evidence: Evidence
+    seen_in: tuple[Statement, ...]
+
+
+class MergedReport(NamedTuple):
+    """All that several reports say of one message; made by `merge()`, joined by `|`.
+
+    None of the reports is the main one. The properties are worked out when they are asked for; where reports of an envelope
+    format are among them, copies add nothing to `senders`, `on_behalf_of`, `envelope_senders` and `subjects`.
+    `content_sha256` is None for a report that holds nothing by which its message can be known.
+    """
+
+    content_sha256: str | None
+    statements: frozenset[Statement]
+
+    def __or__(self, other: object) -> "MergedReport":
+        """Join two merged reports of one message. Raises InvalidValue for those of two messages."""
+        if not isinstance(other, MergedReport):
+            return NotImplemented
+        if _message(next(iter(self.statements))) != _message(next(iter(other.statements))):
+            raise InvalidValue("content_sha256", "differs: the reports are of two messages")
+        return MergedReport(self.content_sha256, self.statements | other.statements)
+
+    def __repr__(self) -> str:
+        return f"<MergedReport of {len(self.statements)} reports>"
+
+    @property
+    def reports(self) -> tuple[Statement, ...]:
+        """What each report says, in an order that depends on nothing else; the numbers in `to_dict()` are places in it."""
+        return tuple(_in_order(self.statements))
+
+    @property
+    def recipients(self) -> tuple[MergedRecipient, ...]:
+        """Every recipient, in the order of addresses.
+
+        Addresses are told apart as written, with their domains in any letter case. One entry for each redirection and role of
+        an address; a role is known better than RECIPIENT, an envelope better than the report text of Exchange 2003, which has
+        no roles and no redirections, and that better than a header.
+        """
+        return tuple(_recipients(_in_order(self.statements)))
+
+    @property
+    def message_ids(self) -> tuple[str, ...]:
+        """Every Message-ID that the message has; more than one where the same content was sent again or forged."""
+        return _different(one.identity.message_id for one in self.statements)
+
+    @property
+    def senders(self) -> tuple[str, ...]:
+        """Every sender, "" for the null sender; more than one where reports disagree."""
+        return _different((one.report.sender for one in self._best), address_key)
+
+    @property
+    def on_behalf_of(self) -> tuple[str, ...]:
+        """Every principal."""
+        return _different((one.report.on_behalf_of for one in self._best), address_key)
+
+    @property
+    def envelope_senders(self) -> tuple[str, ...]:
+        """Every MAIL FROM that is known, "" for the null sender."""
+        return _different((one.report.envelope_sender for one in self._best), address_key)
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """Every subject; a report of Exchange 2003 names none."""
+        return _different(one.report.subject or None for one in self._best)
+
+    @property
+    def complete(self) -> bool:
+        """Whether one of the reports holds the message whole."""
+        return any(one.identity.complete for one in self.statements)
+
+    @property
+    def _best(self) -> list[Statement]:
+        """What servers said, if any of them said something."""
+        said = [one for one in self.statements if one.recipients_from is Evidence.ENVELOPE]
+        return said or list(self.statements)
+
+    def combined(self) -> JournalReport:
+        """One report that says what all of them say; recipients that only a header claims are left out.
+
+        Raises InvalidValue, with the field, where reports disagree on what a report can say but once, and where no server
+        wrote a recipient down.
+        """
+        recipients = [
+            Recipient(
+                one.address,
+                one.role,
+                expanded_from=one.expanded_from,
+                forwarded_from=one.forwarded_from,
+                display_name=one.display_names[0] if one.display_names else "",
+            )
+            for one in self.recipients
+            if one.evidence is Evidence.ENVELOPE
+        ]
+        if not recipients:
+            raise InvalidValue("recipients", "are claims of a header, all of them")
+        said = [one.report for one in self._best]
+        return JournalReport(
+            sender=_only("sender", self.senders) or "",
+            recipients=recipients,
+            subject=_only("subject", self.subjects) or "",
+            message_id=_only("message_id", self.message_ids) or "",
+            on_behalf_of=_only("on_behalf_of", self.on_behalf_of),
+            envelope_sender=_only("envelope_sender", self.envelope_senders),
+            label=_only("label", _different(one.label for one in said)),
+            mailbox=_only("mailbox", _different(one.mailbox for one in said)),
+            sent_utc=_only("sent_utc", _different(one.sent_utc for one in said)),
+            received_utc=_only("received_utc", _different(one.received_utc for one in said)),
+            sender_display_name=next(iter(_different(one.sender_display_name or None for one in said)), ""),
+        )
+
+    def to_dict(self) -> dict[str, object]:
+        """The merged report as data fit for JSON, in a stable form that `docs/api.md` describes."""
+        statements = _in_order(self.statements)
+        numbers = {id(one): number for number, one in enumerate(statements)}
+        return {
+            "content_sha256": self.content_sha256,
+            "complete": self.complete,
+            "message_ids": list(self.message_ids),
+            "senders": list(self.senders),
+            "on_behalf_of": list(self.on_behalf_of),
+            "envelope_senders": list(self.envelope_senders),
+            "subjects": list(self.subjects),
+            "recipients": [_recipient_dict(one, numbers) for one in _recipients(statements)],
+            "reports": [one.to_dict() for one in statements],
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, object], /) -> "MergedReport":
+        """The merged report that `to_dict()` gave: `reports` is read, and the rest worked out again. Raises InvalidValue."""
+        if "reports" not in data:
+            raise InvalidValue("reports", "is missing")
+        merged = merge([data])
+        if len(merged) != 1:
+            raise InvalidValue("reports", "are not those of one message")
+        return merged[0]
+
+
+def merge(
+    reports: "Iterable[ParsedReport | MergedReport | Statement | Mapping[str, object]]", /
+) -> tuple[MergedReport, ...]:
+    """One merged report for each distinct content, in the order of `content_sha256`.
+
+    Takes reports that were read, merged ones, and either as data: `ParsedReport.to_dict(identity=True)`,
+    `MergedReport.to_dict()`. The result depends on neither order nor number of the reports, and is itself such data, so that
+    merging can be a reduce step (associative, commutative, idempotent). A report that holds nothing by which its message can
+    be known is joined with equal ones only. Raises InvalidValue for data that is not as those functions give it, or without
+    an identity.
+    """
+    messages: dict[str, set[Statement]] = {}
+    for item in reports:
+        for statement in _statements(item):
+            messages.setdefault(_message(statement), set()).add(statement)
+    return tuple(
+        [
+            MergedReport(next(iter(said)).identity.content_sha256, frozenset(said))
+            for _, said in sorted(messages.items(), key=lambda message: message[0])
+        ]
+    )
+
+
+def _message(statement: Statement) -> str:
+    """What the statements on one message have in common; those on what cannot be known stand behind the others."""
+    identity = statement.identity
+    return identity.content_sha256 or f"~{identity.report_key}"
+
+
+def _in_order(statements: Iterable[Statement]) -> list[Statement]:
+    """Statements in an order that depends on nothing but what they say."""
+    ordered = sorted(statements, key=_short_key)
+    if any(_short_key(one) == _short_key(other) for one, other in pairwise(ordered)):
+        ordered.sort(key=lambda one: (_short_key(one), repr(tuple(one))))
+    return ordered
+
+
+def _short_key(statement: Statement) -> tuple[str, ...]:
+    identity = statement.identity
+    return identity.report_id, identity.report_key, identity.original_sha256 or "", statement.format
+
+
+def _different(values: Iterable[str | None], key: Callable[[str], str] = str) -> tuple[str, ...]:
+    """The values that are there, in order; of those with one key the first spelling."""
+    found: dict[str, str] = {}
+    for value in sorted({value for value in values if value is not None}):
+        found.setdefault(key(value), value)
+    return tuple(sorted(found.values()))
+
+
+def _only(field: str, values: Sequence[str]) -> str | None:
+    if len(values) > 1:
+        raise InvalidValue(field, f"has {len(values)} values, and a report has room for one")
+    return values[0] if values else None
+
+
+# Recipients
+
+
+class _Row(NamedTuple):
+    """A recipient in a statement."""
+
+    recipient: Recipient
+    statement: Statement
+
+
+# How well the formats know recipients: with roles and redirections, without, and by what the sender wrote.
+_RANKS: Final = {
+    ReportFormat.ENVELOPE: 0,
+    ReportFormat.ENVELOPE_2003: 1,
+    ReportFormat.BCC: 2,
+    ReportFormat.MESSAGE_ONLY: 2,
+}
+
+
+def _recipients(statements: Iterable[Statement]) -> Iterator[MergedRecipient]:
+    by_address: dict[str, list[_Row]] = {}
+    for statement in statements:
+        for recipient in statement.report.recipients:
+            by_address.setdefault(address_key(recipient.address), []).append(_Row(recipient, statement))
+    for _, rows in sorted(by_address.items()):
+        rank = min(_RANKS[row.statement.format] for row in rows)
+        best = [row for row in rows if _RANKS[row.statement.format] == rank]
+        others = [row for row in rows if _RANKS[row.statement.format] != rank]
+        by_way: dict[tuple[str, str], list[_Row]] = {}
+        for row in best:
+            one = row.recipient
+            way = (address_key(one.expanded_from or ""), address_key(one.forwarded_from or ""))
+            by_way.setdefault(way, []).append(row)
+        for _, same_way in sorted(by_way.items()):
+            roles = {row.recipient.role for row in same_way}
+            for role in [role for role in Role if role in roles and (role is not Role.RECIPIENT or len(roles) == 1)]:
+                seen = [row for row in same_way if row.recipient.role in (role, Role.RECIPIENT)]
+                yield _merged(role, seen, others)
+
+
+def _merged(role: Role, seen: Sequence[_Row], others: Sequence[_Row]) -> MergedRecipient:
+    recipients = [row.recipient for row in seen]
+    names = {row.recipient.display_name for row in (*seen, *others)} - {""}
+    statements = {id(row.statement): row.statement for row in (*seen, *others)}
+    return MergedRecipient(
+        min(one.address for one in recipients),
+        role,
+        min((one.expanded_from for one in recipients if one.expanded_from is not None), default=None),
+        min((one.forwarded_from for one in recipients if one.forwarded_from is not None), default=None),
+        tuple(sorted(names)),
+        recipients_from(seen[0].statement.format),
+        tuple(_in_order(statements.values())),
+    )
+
+
+def _recipient_dict(one: MergedRecipient, numbers: Mapping[int, int]) -> dict[str, object]:
+    result: dict[str, object] = {"role": str(one.role), "address": one.address}
+    for name in ("expanded_from", "forwarded_from"):
+        value = getattr(one, name)
+        if value is not None:
+            result[name] = value
+    if one.display_names:
+        result["display_names"] = list(one.display_names)
+    result["evidence"] = str(one.evidence)
+    result["seen_in"] = [numbers[id(statement)] for statement in one.seen_in]
+    return result
+
+
+def _statements(item: object) -> Iterable[Statement]:
+    """What an item of a merge says."""
+    if isinstance(item, ParsedReport):
+        return (statement_of(item),)
+    if isinstance(item, MergedReport):
+        return item.statements
+    if isinstance(item, Statement):
+        return (item,)
+    if not isinstance(item, Mapping):
+        raise InvalidValue("reports", f"hold a {type(item).__name__}, no report and no data of one")
+    if "reports" not in item:
+        return (read_statement(item),)
+    reports = item["reports"]
+    if not isinstance(reports, list) or not reports:
+        raise InvalidValue("reports", "is no list with something in it")
+    return [read_statement(data, f"reports[{number}].") for number, data in enumerate(reports)]
