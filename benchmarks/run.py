@@ -20,6 +20,7 @@ SCRIPTS = (
     "copies",
     "undeliverable",
     "decisions",
+    "duplicates",
     "importing",
     "hostile",
     "against_before",

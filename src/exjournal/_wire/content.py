@@ -44,6 +44,8 @@ _ADDED: Final = ("Received", "Return-Path", "X-ExJournal-*")
 # such a line for the end of the block, or for a field of its own.
 ODD_LINE = re.compile(rb"\r(?!\n)|\n(?![!-9;-~]++:|[ \t]++[^ \t\r\n]|\r?\n|\Z)")
 BARE_CR = re.compile(rb"\r(?!\n)")
+# The same in octets that do not end in one, in half the time.
+_BARE_INSIDE = re.compile(rb"\r[^\n]")
 # Octets that are hashed at a time: a copy of so many stays in the cache of the processor.
 _CHUNK: Final = 256 << 10
 
@@ -103,9 +105,21 @@ def put_text(digest: "_Hash", data: "Octets", start: int, end: int, /) -> None:
             behind += 1  # no chunk ends between the two octets of a line end
         chunk = data[start:behind]
         # To take one octet out is nine times as fast as to replace a pair, where the octet stands in no other place.
-        is_bare = BARE_CR.search(chunk) is not None
-        digest.update(chunk.replace(b"\r\n", b"\n") if is_bare else chunk.replace(b"\r", b""))
+        lines = chunk.replace(b"\r", b"")
+        if len(lines) < len(chunk) and _has_bare(chunk, len(chunk) - len(lines)):
+            lines = chunk.replace(b"\r\n", b"\n")
+        digest.update(lines)
         start = behind
+
+
+def _has_bare(chunk: bytes, count: int) -> bool:
+    """Whether one of the carriage returns of a chunk, which does not end in one, stands alone."""
+    first = chunk.find(b"\r")
+    width = chunk.find(b"\r", first + 1) - first
+    # Lines of one length, as base64 has them, are told by every so manieth octet, in a tenth of the time.
+    if width > 0 and chunk[first::width] == b"\r" * count and chunk[first + 1 :: width] == b"\n" * count:
+        return False
+    return _BARE_INSIDE.search(chunk) is not None
 
 
 def _text_end(data: "Octets", start: int, end: int) -> int:

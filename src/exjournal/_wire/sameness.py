@@ -201,13 +201,15 @@ _kept_header = lru_cache(maxsize=256)(_part_header)
 
 
 def _odd_fields(block: bytes) -> list[tuple[bytes, bytes]]:
-    """The fields of an odd block; its odd lines are told as well. They have no name, and all stand in their order."""
+    """The fields of an odd block up to its first odd line, and all that is behind, which some readers show as text."""
     told = []
-    for line in _LINE.findall(block):
+    for found in _LINE.finditer(block):
+        line = found[0]
+        if _is_odd(line):
+            told.append((b"", block[found.start() :].replace(b"\r\n", b"\n")))
+            break
         name, _, value = line.partition(b":")
-        if ODD_LINE.search(b"\n" + line) is not None:
-            told.append((b"", line.replace(b"\r\n", b"\n")))
-        elif name.lower() in _COVERED_NAMES:
+        if name.lower() in _COVERED_NAMES:
             told.append((name.lower(), value))
     return told
 

@@ -55,6 +55,11 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
 
 
 def _merge(options: argparse.Namespace) -> int:
+    for name in () if options.report else ("domain", "date", "force"):
+        if getattr(options, name):
+            return usage(f"--{name}: belongs to --report")
+    if options.out != "-" and not options.report:
+        return usage("--out: belongs to --report")
     if options.report and options.domain is None:
         return usage("domain: is required with --report: the domain of the system sender")
     if options.report and "-" in options.files:

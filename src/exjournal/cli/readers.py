@@ -19,7 +19,7 @@ from exjournal import (
     parse_report,
     verify_seal,
 )
-from exjournal.cli.output import FINE, FOUND, put_line, read, shown, told
+from exjournal.cli.output import FINE, FOUND, put_line, read, shown, told, usage
 from exjournal.cli.secrets import add_secret_files, secrets_of
 
 
@@ -70,6 +70,8 @@ def reports(options: argparse.Namespace) -> Iterator[tuple[str, ParsedReport | P
 
 
 def _parse(options: argparse.Namespace) -> int:
+    if options.identity and not options.json:
+        return usage("--identity: belongs to --json")
     status = FINE
     for name, found, _ in reports(options):
         if isinstance(found, ParsedReport):
