@@ -30,7 +30,7 @@ from exjournal._wire.sameness import same_content
 
 # Keys that a store holds for the first report of a message.
 _KEYS = 3
-_KEY_OCTETS = 25
+_KEY_OCTETS = 32
 _BARE = "INSERT OR IGNORE INTO bare VALUES (?)"
 # Reports that are remembered for the size on disk.
 _MILLION = 1_000_000

@@ -2,6 +2,7 @@
 
 import base64
 import dataclasses
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, NamedTuple
@@ -877,3 +878,27 @@ def _written(part: Leaf | Branch, numbers: Iterator[int]) -> tuple[list[tuple[by
         pieces.append(b"--" + boundary + b"\n" + block + b"\n" + body + b"\n")
     header = [(b"content-type", part.media_type + b'; boundary="%b"' % boundary), *part.fields]
     return header, b"".join([*pieces, b"--", boundary, b"--\n", part.epilogue])
+
+
+# Forks: one message, as a server writes it into several reports
+
+_BOUNDARY_ENDS = st.text(st.sampled_from("ab01+_,-./:="), min_size=1, max_size=10).map(str.encode)
+
+
+@st.composite
+def forked(draw: st.DrawFn, mail: Mail) -> bytes:
+    """The octets of a message as `sent()` gives them, with boundaries of its own, as a server that forks a message writes it.
+
+    Parameters of the parts may be folded anew as well. Blanks are not doubled: their number is shown in some fields.
+    """
+    message = draw(sent(mail)).replace(b"  ", b" ")
+    ends = draw(st.lists(_BOUNDARY_ENDS, min_size=4, max_size=4))
+
+    def boundary(found: re.Match[bytes]) -> bytes:
+        # No number is the beginning of another one with its stroke, so no boundary is one of another boundary.
+        return b"%b_%b" % (found[1], ends[int(found[1]) % len(ends)])
+
+    message = re.sub(rb"=_(\d+)", boundary, message)
+    message = re.sub(rb"\AFrom someone", b"From alice@example.com Thu Jan  1 00:00:00 2026", message)
+    gaps = [b"; ", b";", b";\r\n\t", b";\r\n "] if b"\r\n" in message else [b"; ", b";", b";\n\t", b";\n "]
+    return message.replace(b"; ", draw(st.sampled_from(gaps)))

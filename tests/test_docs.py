@@ -11,6 +11,7 @@ import re
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,24 +23,37 @@ from exjournal import (
     DefectCode,
     Envelope,
     HoldReason,
+    Identity,
     JournalAgent,
     JournalReport,
     JournalRule,
     LoopReason,
+    MemoryStore,
+    MergedRecipient,
+    MergedReport,
     Organization,
     ParseError,
     Place,
     Reason,
     Recipient,
+    ReportFormat,
     RuleSet,
     Scope,
     Seal,
+    Sighting,
+    SqliteStore,
+    Statement,
     build_report,
     decide,
+    identify,
+    look_up,
+    merge,
     parse_report,
+    remember,
     unwrap_undeliverable,
 )
 from exjournal._wire.content import _COVERED
+from exjournal._wire.sameness import _SHOWN
 from exjournal.cli import _parser
 
 ROOT = Path(__file__).parent.parent
@@ -351,6 +365,137 @@ class TestLoops:
         assert [row[0].strip("`") for row in trust] == list(inspect.signature(Envelope).parameters)[2:]
 
 
+def sample(message: bytes = b"From: ann@example.com\r\nMessage-ID: <1@example.com>\r\n\r\nAt one?\r\n") -> bytes:
+    """A report on a message."""
+    report = JournalReport(sender="ann@example.com", recipients=["bob@example.com"], message_id="<1@example.com>")
+    return build_report(report, message, domain="example.com", date=datetime(2026, 1, 1, tzinfo=UTC))
+
+
+class TestDuplicates:
+    """docs/duplicates.md has every key and every answer, and what it says makes a difference makes one."""
+
+    def test_keys(self) -> None:
+        """Every key of an identity has its row, in their order."""
+        table = rows(section(page("duplicates.md"), "Identity"))
+        assert [row[0].strip("`") for row in table][: len(Identity._fields)] == list(Identity._fields)
+
+    def test_covered(self) -> None:
+        """The header fields that the content covers are named, each of them and no other."""
+        table = rows(section(page("duplicates.md"), "What content_sha256 covers"))
+        assert CODED.findall(table[0][0]) == list(_SHOWN)
+
+    def test_answers(self) -> None:
+        """Every answer has its row, and stands in the picture in the order in which it is given."""
+        text = section(page("duplicates.md"), "Four answers")
+        assert [row[0].strip("`") for row in rows(text)][: len(Sighting)] == [
+            "FIRST",
+            "SIBLING",
+            "DUPLICATE",
+            "CONFLICT",
+        ]
+        [picture] = [block for language, block in fences(page("duplicates.md")) if language == "text"]
+        shown = re.findall(r"\b(?:FIRST|SIBLING|DUPLICATE|CONFLICT)\b", picture)
+        assert shown == ["DUPLICATE", "SIBLING", "CONFLICT", "FIRST"]
+
+    @pytest.mark.parametrize(
+        ("old", "new", "expected"),
+        [
+            (b"<2@", b"<3@", Sighting.DUPLICATE),
+            (b"00:00:00", b"00:00:01", Sighting.DUPLICATE),
+            (b"Recipient: bob@example.com", b"Recipient: Bob <bob@EXAMPLE.com>", Sighting.DUPLICATE),
+            (b"Recipient: bob@", b"Recipient: erin@example.com\r\nRecipient: bob@", Sighting.SIBLING),
+            (b"Recipient: bob@", b"Bcc: bob@", Sighting.SIBLING),
+            (b"bob@example.com", b"bob@example.com, Expanded: staff@example.com", Sighting.SIBLING),
+            (b"\nSender: ann@example.com", b"\nSender: erin@example.com", Sighting.SIBLING),
+            (b"Recipient: bob@", b"On-Behalf-Of: erin@example.com\r\nRecipient: bob@", Sighting.SIBLING),
+            (b"Recipient: bob@", b"Something new\r\nRecipient: bob@", Sighting.SIBLING),
+            (b"1@example.com", b"4@example.com", Sighting.SIBLING),
+            (b"At one?", b"At two?", Sighting.CONFLICT),
+            (b"--\r\n", b"", Sighting.SIBLING),
+        ],
+        ids=[
+            "report-id",
+            "date",
+            "spelling",
+            "recipient",
+            "role",
+            "redirection",
+            "sender",
+            "principal",
+            "unparsed",
+            "message-id",
+            "content",
+            "unclosed",
+        ],
+    )
+    def test_what_counts(self, old: bytes, new: bytes, expected: Sighting) -> None:
+        """A report that differs in one thing from another is known as the page says."""
+        data = sample()
+        data = data.replace(parse_report(data).report_id.encode(), b"<2@example.com>")
+        store = MemoryStore()
+        assert remember(identify(parse_report(data)), store) is Sighting.FIRST
+        assert old in data
+        changed = data.replace(old, new)
+        assert look_up(identify(parse_report(changed)), store) is expected
+
+    def test_other_format(self) -> None:
+        """A report in another format is never a duplicate."""
+        store = MemoryStore()
+        remember(identify(parse_report(sample())), store)
+        message = parse_report(sample()).original_bytes()
+        assert message is not None
+        copy = parse_report(message, format=ReportFormat.MESSAGE_ONLY)
+        assert look_up(identify(copy), store) is Sighting.SIBLING
+
+    def test_incomplete(self) -> None:
+        """A truncated report is never a duplicate, and a complete one never one of it."""
+        store = MemoryStore()
+        cut = identify(parse_report(sample()[: sample().rindex(b"--_")]))
+        assert [remember(cut, store) for _ in range(3)] == [Sighting.FIRST, Sighting.SIBLING, Sighting.SIBLING]
+        assert look_up(identify(parse_report(sample())), store) is not Sighting.DUPLICATE
+
+    @pytest.mark.parametrize("step", ["look_up", "archive", "tell", "remember"])
+    @pytest.mark.parametrize("is_done", [False, True], ids=["before", "after"])
+    def test_crashes(self, step: str, *, is_done: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where a process dies before or after a step of the example, the next run archives and tells what is missing."""
+        monkeypatch.chdir(tmp_path)
+        Path("archive").mkdir()
+        names: dict[str, Any] = {}
+        for code in python_code(ROOT / "docs" / "duplicates.md"):
+            if code.startswith(("import ", "from ", "def archive(", "def take(")):
+                exec(compile(code, "duplicates.md", "exec"), names)  # noqa: S102 - our own page
+        told: list[Identity] = []
+        names["tell"] = told.append
+        alive = names[step]
+
+        def dies(*arguments: object) -> None:
+            if is_done:
+                alive(*arguments)
+            raise KeyboardInterrupt
+
+        report, other = sample(), sample().replace(b"At one?", b"At two?")
+        store = MemoryStore()
+        remember(identify(parse_report(other)), store)
+        names[step] = dies
+        with pytest.raises(KeyboardInterrupt):
+            names["take"](report, store, names["tell"])
+        names[step] = alive
+        answer = names["take"](report, store, told.append)
+        assert (answer is Sighting.DUPLICATE) == (step == "remember" and is_done)
+        assert [path.read_bytes() for path in Path("archive").iterdir()] == [report]
+        assert {identity.message_id for identity in told} == {"<1@example.com>"}
+
+    def test_redis(self) -> None:
+        """The store on Redis is that of the examples, and a class of thirty lines at most without its words."""
+        shown = (ROOT / "examples" / "redis_store.py").read_text(encoding="utf-8")
+        assert ("python", shown) in fences(page("duplicates.md"))
+        [store] = [node for node in ast.parse(shown).body if isinstance(node, ast.ClassDef)]
+        for node in ast.walk(store):
+            if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
+                del node.body[0]
+        assert len([line for line in ast.unparse(store).splitlines() if line]) <= 30
+
+
 class TestApi:
     """docs/api.md has every public name, with its signature, and every key of the JSON form."""
 
@@ -369,7 +514,7 @@ class TestApi:
                 shown.add(name)
         functions = {name for name in exjournal.__all__ if inspect.isfunction(getattr(exjournal, name))}
         constructed = {"Envelope", "Recipient", "JournalReport", "Headers", "DeliveryStatus"}
-        constructed |= {"Organization", "JournalRule", "RuleSet", "JournalAgent"}
+        constructed |= {"Organization", "JournalRule", "RuleSet", "JournalAgent", "MemoryStore", "SqliteStore"}
         assert functions | constructed == shown
 
     def test_keys(self) -> None:
@@ -383,8 +528,45 @@ class TestApi:
         data = build_report(
             report, b"Subject: a\r\n\r\n", domain="example.com", decrypted=b"x", date=datetime(2026, 1, 1, tzinfo=UTC)
         ).replace(b"Recipient: bob@example.com", b"Recipient: Bob <bob@example.com>")
-        found = paths(parse_report(data).to_dict(content=True))
-        assert sorted(row[0].strip("`") for row in rows(section(page("api.md"), "to_dict"))) == sorted(found)
+        found = paths(parse_report(data).to_dict(content=True, identity=True))
+        keys = {f"identity.{name}" for name in Identity._fields}
+        assert keys <= found
+        assert sorted(row[0].strip("`") for row in rows(section(page("api.md"), "to_dict"))) == sorted(found - keys)
+
+    def test_keys_of_a_merged_report(self) -> None:
+        """The table of `MergedReport.to_dict` has every key of one with everything in it, and no other."""
+        told = b"bob@example.com, Expanded: list@example.com, Forwarded: carol@example.com"
+        report = parse_report(sample().replace(b"bob@example.com", told))
+        copy = parse_report(
+            b"From: ann@example.com\r\nTo: Bob <bob@example.com>\r\n\r\n", format=ReportFormat.MESSAGE_ONLY
+        )
+        merged = merge([report, copy])
+        found = set().union(*[paths(one.to_dict()) for one in merged])
+        inner = {path for path in found if path.startswith("reports[].")}
+        statement = paths(parse_report(sample()).to_dict(identity=True))
+        assert {path.removeprefix("reports[].").partition("[")[0] for path in inner} <= {*statement, "on_behalf_of"}
+        table = rows(section(page("api.md"), "MergedReport.to_dict"))
+        assert sorted(row[0].strip("`") for row in table) == sorted(found - inner)
+
+    @pytest.mark.parametrize("cls", [Identity, Statement, MergedReport, MergedRecipient], ids=lambda cls: cls.__name__)
+    def test_attributes(self, cls: Any) -> None:
+        """Every attribute of a value of many keys has its row, and every method."""
+        named = [name for row in rows(section(page("api.md"), cls.__name__)) for name in CODED.findall(row[0])]
+        told = {name.partition("(")[0].rpartition(".")[2] for name in named}
+        own = {name for name in {**vars(cls), **dict.fromkeys(cls._fields)} if not name.startswith("_")}
+        assert own - told <= ({"to_dict"} if cls is Statement else set())
+        assert told <= own
+
+    def test_store(self) -> None:
+        """Every argument and every method of the store in a file has its row, and those of a store at all."""
+        table = rows(section(page("api.md"), "SqliteStore"))
+        arguments = list(inspect.signature(SqliteStore).parameters)
+        assert [row[0].strip("`") for row in table][: len(arguments)] == arguments
+        for cls in (SqliteStore, exjournal.SeenStore):
+            named = [
+                name for row in rows(section(page("api.md"), cls.__name__)) for name in re.findall(r"`(\w+)\(", row[0])
+            ]
+            assert sorted(named) == sorted(name for name in vars(cls) if not name.startswith("_"))
 
     def test_keys_of_a_decision(self) -> None:
         """The table of `Decision.to_dict` has every key of a decision with everything in it, and no other."""
@@ -409,9 +591,11 @@ def signature(function: object) -> str:
 
 
 def _shown(default: object) -> object:
-    """A default that shows as it is written in code; what a factory makes is a mapping with nothing in it."""
+    """A default that shows as it is written in code; a function is `...`, what a factory makes an empty mapping."""
     if isinstance(default, Enum):
         return _Shown(f"{type(default).__name__}.{default.name}")
+    if inspect.isfunction(default):
+        return _Shown("...")
     return {} if repr(default) == "<factory>" else default
 
 
@@ -462,6 +646,14 @@ class TestCommand:
         named = [found.split()[0] for row in table for found in CODED.findall(row[0]) if found.startswith("--")]
         assert sorted(named) == sorted(option_strings(verbs(_parser())[verb]))
 
+    def test_keys_of_merge(self) -> None:
+        """The table of what `merge --json` adds has every key behind those of the library, and no other."""
+        table = rows(section(page("command.md"), "merge"))
+        added = [row[0].strip("`") for row in table if len(row) == 2 and not row[0].startswith("`--")]
+        [shown] = [line for line in page("command.md").splitlines() if line.startswith('{"content_sha256"')]
+        assert added == ["conflict", "files"]
+        assert all(f'"{key}": ' in shown for key in added)
+
     def test_every_verb_has_an_example(self) -> None:
         """Each verb is run in an example of its section."""
         run = "\n".join(block for language, block in fences(page("command.md")) if language == "console")
@@ -492,14 +684,15 @@ class TestPages:
 
     @every_page
     def test_examples_are_run(self, path: Path) -> None:
-        """A code block is Python with prompts or a console session, both of which the suite runs, or plain text."""
+        """A code block is Python with prompts or a console session, which the suite runs, a file of examples, or text."""
+        files = {example.read_text(encoding="utf-8") for example in EXAMPLES}
         for language, block in fences(path.read_text(encoding="utf-8")):
             if language == "python":
-                assert block.startswith(">>> ")
+                assert block.startswith(">>> ") or block in files
             elif language == "console":
                 assert block.startswith("$ ")
             else:
-                assert language == "text" or (language, path.name) == ("toml", "rules.md")
+                assert language == "text" or block in files
 
     def test_every_page_is_linked(self) -> None:
         """The README leads to each page of docs/."""

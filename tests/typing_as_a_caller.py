@@ -1,8 +1,9 @@
 """Everything public, used as a caller would: mypy checks it in strict mode, and test_public_api.py runs it."""
 
 import mmap
+import pickle
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from pathlib import Path
@@ -26,6 +27,7 @@ from exjournal import (
     Headers,
     Hold,
     HoldReason,
+    Identity,
     InvalidValue,
     JournalAgent,
     JournalError,
@@ -34,6 +36,9 @@ from exjournal import (
     Loop,
     LoopReason,
     Match,
+    MemoryStore,
+    MergedRecipient,
+    MergedReport,
     MessageKind,
     Organization,
     Outcome,
@@ -50,18 +55,28 @@ from exjournal import (
     RuleSet,
     Scope,
     Seal,
+    SeenStore,
+    Sighting,
+    SqliteStore,
+    Statement,
+    StoreError,
     Undeliverable,
     address_key,
     build_report,
     decide,
     detect_format,
     detect_loop,
+    identify,
     load_config,
     load_secret,
+    look_up,
     mailbox_key,
     matching_headers,
+    merge,
     message_kind,
     parse_report,
+    remember,
+    remember_all,
     report_for,
     same_mailbox,
     strip_headers,
@@ -160,7 +175,7 @@ def reads(data: bytes) -> None:
     assert_type(parsed.original_bytes(), bytes | None)
     assert_type(parsed.original_message(), EmailMessage | None)
     assert_type(parsed.to_dict(), dict[str, object])
-    assert_type(parsed.to_dict(content=True), dict[str, object])
+    assert_type(parsed.to_dict(content=True, identity=True), dict[str, object])
     if parsed.original is not None:
         assert parsed.original == MESSAGE
 
@@ -252,6 +267,101 @@ def rescues(data: bytes) -> None:
         ]
         assert len(texts) == 6
     assert unwrap_undeliverable(data).status == ()
+
+
+class OwnStore:
+    """A store of the caller's own: two methods make one."""
+
+    def __init__(self) -> None:
+        self.seen: set[bytes] = set()
+
+    def known(self, keys: Sequence[bytes], /) -> list[bool]:
+        """For each key whether it is there."""
+        return [key in self.seen for key in keys]
+
+    def add(self, groups: Sequence[Sequence[bytes]], /) -> list[list[bool]]:
+        """Add the keys of every group, and say which were there."""
+        answers = []
+        for group in groups:
+            answers.append(self.known(group))
+            self.seen.update(group)
+        return answers
+
+
+def remembers(data: bytes) -> None:
+    """Every store gives the same answers, and an identity is a value of text, truths and None."""
+    one = identify(parse_report(data))
+    assert_type(one, Identity)
+    ids: list[str] = [one.report_id, one.message_id, one.recipients_sha256, one.message_key, one.report_key]
+    assert all(ids)
+    assert_type(one.message_id_sha256, str | None)
+    assert_type(one.mih, str | None)
+    assert_type(one.original_sha256, str | None)
+    assert_type(one.content_sha256, str | None)
+    assert_type(one.decrypted_sha256, str | None)
+    assert_type(one.complete, bool)
+    assert_type(one.nested, bool)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "seen.db")
+        with MemoryStore() as memory, SqliteStore(path, durable=False, timeout=5, clock=lambda: 0.0) as file:
+            stores: list[SeenStore] = [
+                MemoryStore(clock=lambda: 0),
+                SqliteStore(str(path) + "2"),
+                memory,
+                file,
+                OwnStore(),
+            ]
+            for store in stores:
+                assert look_up(one, store) is Sighting.FIRST
+                assert_type(remember(one, store), Sighting)
+                assert_type(remember_all(iter([one, one]), store), tuple[Sighting, ...])
+                assert_type(store.known([b"key"]), Sequence[bool])
+                assert_type(store.add([[b"key"], (b"key",)]), Sequence[Sequence[bool]])
+            assert_type(memory.prune(before=DATE), int)
+            assert_type(file.prune(before=DATE), int)
+            assert pickle.loads(pickle.dumps(one)) == one
+            memory.close()
+
+
+def merges(data: bytes) -> None:
+    """Reports are merged as they were read, as statements, as merged ones and as data."""
+    parsed = parse_report(data)
+    assert_type(merge([parsed]), tuple[MergedReport, ...])
+    lazy: Iterator[ParsedReport | Mapping[str, object]] = iter([parsed, parsed.to_dict(identity=True)])
+    [merged] = merge(lazy)
+    assert_type(merged.content_sha256, str | None)
+    assert_type(merged.statements, frozenset[Statement])
+    assert_type(merged.reports, tuple[Statement, ...])
+    assert_type(merged.message_ids, tuple[str, ...])
+    assert_type(merged.senders, tuple[str, ...])
+    assert_type(merged.on_behalf_of, tuple[str, ...])
+    assert_type(merged.envelope_senders, tuple[str, ...])
+    assert_type(merged.subjects, tuple[str, ...])
+    assert_type(merged.complete, bool)
+    assert_type(merged | merged, MergedReport)
+    assert_type(merged.combined(), JournalReport)
+    assert_type(merged.to_dict(), dict[str, object])
+    assert_type(MergedReport.from_dict(merged.to_dict()), MergedReport)
+    for recipient in merged.recipients:
+        assert_type(recipient, MergedRecipient)
+        assert_type(recipient.address, str)
+        assert_type(recipient.role, Role)
+        assert_type(recipient.expanded_from, str | None)
+        assert_type(recipient.forwarded_from, str | None)
+        assert_type(recipient.display_names, tuple[str, ...])
+        assert_type(recipient.claimed_names, tuple[str, ...])
+        assert_type(recipient.evidence, Evidence)
+        assert_type(recipient.seen_in, tuple[Statement, ...])
+    for statement in merged.reports:
+        assert_type(statement.identity, Identity)
+        assert_type(statement.format, ReportFormat)
+        assert_type(statement.marker, str)
+        assert_type(statement.report, JournalReport)
+        assert_type(statement.defects, tuple[Defect, ...])
+        assert_type(statement.unparsed, tuple[str, ...])
+        assert_type(statement.recipients_from, Evidence)
+        assert_type(statement.to_dict(), dict[str, object])
+    assert merge(merged.reports) == merge([merged, merged.to_dict()]) == (merged,)
 
 
 def takes_fields_out() -> None:
@@ -427,7 +537,7 @@ def compares_addresses() -> None:
 
 def names() -> list[str]:
     """Members of the vocabularies are strings."""
-    decided = [*Scope, *Reason, *Place, *HoldReason, *LoopReason, *Seal, *Body]
+    decided = [*Scope, *Reason, *Place, *HoldReason, *LoopReason, *Seal, *Body, *Sighting]
     return [*Role, *ReportFormat, *PartKind, *Evidence, *MessageKind, *DefectCode, *decided]
 
 
@@ -443,6 +553,8 @@ def code_of(error: JournalError) -> str:
             assert_type(error.field, str)
             assert_type(error.reason, str)
             return error.field
+        case StoreError():
+            return "store"
         case _:
             return ""
 
@@ -454,6 +566,7 @@ def refusals() -> list[str]:
         lambda: parse_report(MESSAGE),
         lambda: build_report(report, MESSAGE),
         lambda: Recipient(""),
+        lambda: SqliteStore(Path(__file__).parent),
     ]
     found = []
     for attempt in attempts:
@@ -490,6 +603,10 @@ def refused_by_the_checker(report: JournalReport, part: Part) -> None:
     verify_seal(MESSAGE, secrets=["text"])  # type: ignore[list-item]
     JournalRule("All", "journal@archive.example", Scope.GLOBAL)  # type: ignore[call-arg]
     JournalAgent(RuleSet([], Organization([])))  # type: ignore[call-arg]
+    identify(MESSAGE)  # type: ignore[arg-type]
+    look_up(identify(parse_report(MESSAGE)), set())  # type: ignore[arg-type]
+    merge([MESSAGE])  # type: ignore[list-item]
+    SqliteStore("seen.db", False)  # type: ignore[call-arg]
     report.subject = "another"  # type: ignore[misc]
     part.offset += 1  # type: ignore[misc]
 
@@ -505,6 +622,8 @@ def main() -> None:
     reads_in_place(data)
     copies()
     rescues(data)
+    remembers(data)
+    merges(data)
     takes_fields_out()
     rules = makes_rules()
     decides(rules)
@@ -513,6 +632,6 @@ def main() -> None:
     loads()
     compares_addresses()
     assert "envelope" in names()
-    assert refusals() == ["not-a-report", "domain", "address"]
+    assert refusals() == ["not-a-report", "domain", "address", "store"]
     assert oddities(data) == []
     assert parse_report(says_by_hand()).original is None

@@ -76,13 +76,13 @@ def _keys(identity: Identity) -> list[bytes]:
 
 
 def _key(prefix: bytes, kind: bytes, digest: bytes) -> bytes:
-    """A key of 25 octets: those of one message begin alike, so that a store that keeps its keys in order has them at hand."""
+    """A key of 32 octets: those of one message begin alike, so that a store that keeps its keys in order has them at hand."""
     return prefix[:_PREFIX] + kind + digest[:_REST]
 
 
 # Octets: nobody finds another message that agrees with a given one in so many as a key has.
 _PREFIX: Final = 8
-_REST: Final = 16
+_REST: Final = 23
 
 
 def _sighting(identity: Identity, known: Sequence[bool]) -> Sighting:

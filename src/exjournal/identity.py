@@ -10,11 +10,11 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from exjournal._wire.headers import field_pattern, scan
-from exjournal._wire.message import header_place, message_id_of
+from exjournal._wire.headers import field_pattern, field_spans, scan, span_pattern
+from exjournal._wire.message import header_place, lead_in, message_id_of
 from exjournal.addresses import address_key
 from exjournal.errors import DefectCode
-from exjournal.models import ParsedReport, Part, PartKind, Recipient
+from exjournal.models import COPIES, ParsedReport, Part, PartKind, Recipient, ReportFormat
 
 if TYPE_CHECKING:
     from exjournal._wire.octets import Octets
@@ -34,7 +34,7 @@ class Identity(NamedTuple):
     report_id: str
     # That of the original as written; from the report text where the original has no header.
     message_id: str
-    # Of `message_id` between its angle brackets, or of all of it where there are none.
+    # Of the first <…> of `message_id`, brackets included, or of all of it where there are none; None for empty brackets.
     message_id_sha256: str | None
     # EDRM Message Identification Hash: MD5 in upper-case hex of the first <…> of `message_id`, brackets included.
     mih: str | None
@@ -62,61 +62,95 @@ def identify(parsed: ParsedReport, /) -> Identity:
     The original is read twice, once for the digest of its octets and once for that of its content. Never raises for what
     `parse_report` gave.
     """
-    from exjournal._wire.sameness import (  # few programs ask for keys, and all load this module
-        same_content,
-        shown_fields,
-    )
+    from exjournal._wire.sameness import repeated_fields, same_content  # few programs ask for keys, and all load this
 
     original, decrypted = _part(parsed, PartKind.ORIGINAL), _part(parsed, PartKind.DECRYPTED)
     report = parsed.report
-    message_id = report.message_id
+    message_id, own = report.message_id, b""
     original_sha256 = content = None
     if original is not None and original.content.nbytes:
         octets, start, end = _place(original)
         content, has_header = same_content(octets, start, end)
         if has_header:
-            found, _, _ = scan(octets, header_place(octets, start, end)[0], end, field_pattern("message-id"))
+            begin = header_place(octets, start, end)[0]
+            found, _, _ = scan(octets, begin, end, field_pattern("message-id"))
             message_id = message_id_of(found.get(b"message-id", b""))
+            own = _own_recipients(octets, begin, end)
         elif message_id:
             # The report's own header repeats that of the original: in mixed organisations it stands nowhere else.
-            content = _digest(b"headerless", content, shown_fields(parsed.outer_block), message_id.encode())
+            content = _digest(b"headerless", content, repeated_fields(parsed.outer_block), message_id.encode())
         else:
             content = None
     if original is not None:
         original_sha256 = hashlib.sha256(original.content).hexdigest()
-    id_told = re.search(_ID, message_id)
-    id_octets = (id_told[0] if id_told is not None else message_id).encode()
-    recipients = _recipients_digest(report.recipients)
+    recipients = recipients_digest(report.recipients)
     decrypted_digest = None if decrypted is None else same_content(*_place(decrypted)).digest
-    defects = {defect.code for defect in parsed.defects}
+    message_id_sha256, mih = message_id_keys(message_id)
     report_key = _digest(
         b"report",
+        b"" if content is None else content,
         # Without a content the report is known by itself alone.
-        b"octets" if content is None else content,
-        b"" if content is not None else parsed.report_id.encode() + (original_sha256 or "").encode(),
+        b"" if content is not None else _digest(parsed.report_id.encode(), (original_sha256 or "").encode()),
         decrypted_digest or b"",
-        id_octets,
+        message_id.encode(),
+        own,
         parsed.format.encode(),
         recipients,
         *_told(parsed),
-    )
+        *_rest(parsed),
+    ).hex()
+    codes = {defect.code for defect in parsed.defects}
     return Identity(
         parsed.report_id,
         message_id,
-        hashlib.sha256(id_octets).hexdigest() if message_id else None,
-        None if id_told is None else hashlib.md5(id_octets, usedforsecurity=False).hexdigest().upper(),
+        message_id_sha256,
+        mih,
         original_sha256,
         None if content is None else content.hex(),
         None if decrypted_digest is None else decrypted_digest.hex(),
         recipients.hex(),
-        (report_key if content is None else _digest(b"message", id_octets, content)).hex(),
-        report_key.hex(),
-        content is not None and not defects & INCOMPLETE,
-        DefectCode.NESTED_REPORT in defects,
+        message_key_of(message_id_sha256, None if content is None else content.hex(), report_key),
+        report_key,
+        content is not None and not codes & INCOMPLETE,
+        DefectCode.NESTED_REPORT in codes,
     )
 
 
-_ID: Final = r"<[^<>]*>"
+_ID: Final = r"<[^<>]+>"
+
+
+def message_id_keys(message_id: str, /) -> tuple[str | None, str | None]:
+    """The SHA-256 and the MIH of a Message-ID, None where there is none."""
+    if not message_id.strip("<> "):
+        return None, None
+    told = re.search(_ID, message_id)
+    octets = (message_id if told is None else told[0]).encode()
+    mih = None if told is None else hashlib.md5(octets, usedforsecurity=False).hexdigest().upper()
+    return hashlib.sha256(octets).hexdigest(), mih
+
+
+def message_key_of(message_id_sha256: str | None, content_sha256: str | None, report_key: str, /) -> str:
+    """The key of a message: of its Message-ID and its content, or of the one report that knows of it."""
+    if content_sha256 is None:
+        return report_key
+    return _digest(b"message", (message_id_sha256 or "").encode(), content_sha256.encode()).hex()
+
+
+def recipients_digest(recipients: Iterable[Recipient], /) -> bytes:
+    """SHA-256 of recipients: addresses, roles and redirections, in any order."""
+    # No address holds NUL or a line end.
+    lines = {
+        "\0".join(
+            (
+                one.role,
+                address_key(one.address),
+                address_key(one.expanded_from or ""),
+                address_key(one.forwarded_from or ""),
+            )
+        )
+        for one in recipients
+    }
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).digest()
 
 
 def _part(parsed: ParsedReport, kind: PartKind) -> Part | None:
@@ -135,26 +169,17 @@ def _digest(*told: bytes) -> bytes:
     return hashlib.sha256(b"".join([b"%d:%b" % (len(piece), piece) for piece in (b"exjournal", *told)])).digest()
 
 
-def _recipients_digest(recipients: Iterable[Recipient]) -> bytes:
-    # No address holds NUL or a line end.
-    lines = {
-        "\0".join(
-            (
-                one.role,
-                address_key(one.address),
-                address_key(one.expanded_from or ""),
-                address_key(one.forwarded_from or ""),
-            )
-        )
-        for one in recipients
-    }
-    return hashlib.sha256("\n".join(sorted(lines)).encode()).digest()
+# Who got a message by its own word, in fields that servers take out, or put in when it is sent on.
+_OWN: Final = ("Bcc", "Resent-*")
+
+
+def _own_recipients(octets: "Octets", start: int, end: int) -> bytes:
+    spans, _, _ = field_spans(octets, start, end, span_pattern(_OWN))
+    return b"".join([octets[begin:behind].replace(b"\r", b"") for begin, behind in spans])
 
 
 def _told(parsed: ParsedReport) -> Iterator[bytes]:
     """What a report says beside its recipients, field by field, and what of it was not understood."""
-    from exjournal._wire.sameness import text_digest
-
     report = parsed.report
     yield address_key(report.sender).encode()
     for address in (report.on_behalf_of, report.envelope_sender):
@@ -162,6 +187,45 @@ def _told(parsed: ParsedReport) -> Iterator[bytes]:
     for text in (report.subject, report.message_id, report.label, report.mailbox, report.sent_utc, report.received_utc):
         yield b"-" if text is None else b"=" + text.encode()
     yield "\n".join(parsed.unparsed).encode("utf-8", "surrogatepass")
+
+
+# What each writing of a report makes anew between its parts: delimiter lines, the boundary that a header declares, and how a
+# part is encoded.
+_ANEW: Final = rb"(?mi)^--[^\r\n]*+|boundary=(?:\"[^\"\r\n]*+\"|[^\";\s]++)|^content-transfer-encoding:[^\r\n]*+\r?\n"
+
+
+def _rest(parsed: ParsedReport) -> Iterator[bytes]:
+    """What else the body of a report holds: further parts, the headers of all parts, and what stands outside of them."""
+    from exjournal._wire.sameness import text_digest
+
+    if parsed.format in COPIES:
+        return  # the message is all there is
+    # A part behind a transfer encoding is a buffer of its own; of a report in which all are the rest is out of reach.
+    buffers = [_place(part)[0] for part in parsed.parts]
+    inside = [octets for octets, part in zip(buffers, parsed.parts, strict=True) if len(octets) != part.content.nbytes]
+    octets = inside[0] if inside else b""
+    position = lead_in(octets)[-1] + len(parsed.outer_block)
     for part in parsed.parts:
+        yield _between(octets[position : part.offset])
+        position = part.offset + part.size
         if part.kind is PartKind.OTHER:
-            yield text_digest(*_place(part))
+            yield part.encoding.encode()
+            is_twin = part.media_type == "text/html" and parsed.format is ReportFormat.ENVELOPE_2003
+            yield _twin_digest(part) if is_twin else text_digest(*_place(part))
+    yield _between(octets[position:])
+
+
+def _between(octets: bytes) -> bytes:
+    return re.sub(_ANEW, b"", octets).replace(b"\r", b"").strip(b"\n")
+
+
+def _twin_digest(part: Part) -> bytes:
+    """A digest of the lines that the report text of Exchange 2003 has in HTML as well, in any order like its recipients."""
+    from exjournal._wire.html import lines_of_html
+    from exjournal._wire.multipart import DECODED_ENCODINGS, transfer_decoded
+
+    raw = bytes(part.content)
+    if part.encoding in DECODED_ENCODINGS:
+        raw = transfer_decoded(raw, 0, len(raw), part.encoding)[0]
+    lines = {line.strip(" \t\r,") for line in lines_of_html(raw.decode("latin-1")).split("\n")}
+    return _digest(*[line.encode() for line in sorted(lines)])

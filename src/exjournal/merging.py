@@ -6,19 +6,24 @@ matter in which order reports are merged, how often, or where: joining is the un
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exjournal.addresses import address_key
-from exjournal.errors import InvalidValue
-from exjournal.models import Evidence, JournalReport, ParsedReport, Recipient, ReportFormat, Role, recipients_from
+from exjournal.errors import DefectCode, InvalidValue
+from exjournal.models import Evidence, JournalReport, ParsedReport, Recipient, ReportFormat, Role
 from exjournal.statements import Statement, read_statement, statement_of
+
+if TYPE_CHECKING:
+    from typing import Self
 
 
 class MergedRecipient(NamedTuple):
     """One recipient of a message, as all of its reports tell of it.
 
     `evidence` is ENVELOPE where a server wrote the recipient down, and HEADER where there are only claims of the message's
-    header. `seen_in` holds what the reports say that name the address, the claims included.
+    header. `display_names` are those that this evidence has, `claimed_names` those that only a header gives. `seen_in` holds
+    what the reports say that name the address. A report that cannot tell redirections or roles, or only claims, stands with the
+    first entry of its address where better ones make several.
     """
 
     address: str
@@ -26,20 +31,30 @@ class MergedRecipient(NamedTuple):
     expanded_from: str | None
     forwarded_from: str | None
     display_names: tuple[str, ...]
+    claimed_names: tuple[str, ...]
     evidence: Evidence
     seen_in: tuple[Statement, ...]
 
 
-class MergedReport(NamedTuple):
+class _Statements(NamedTuple):
+    statements: frozenset[Statement]
+
+
+class MergedReport(_Statements):
     """All that several reports say of one message; made by `merge()`, joined by `|`.
 
     None of the reports is the main one. The properties are worked out when they are asked for; where reports of an envelope
-    format are among them, copies add nothing to `senders`, `on_behalf_of`, `envelope_senders` and `subjects`.
-    `content_sha256` is None for a report that holds nothing by which its message can be known.
+    format are among them, copies add nothing to `senders`, `on_behalf_of`, `envelope_senders` and `subjects`. Raises
+    InvalidValue for no statement, and for those of two messages.
     """
 
-    content_sha256: str | None
-    statements: frozenset[Statement]
+    __slots__ = ()
+
+    def __new__(cls, statements: frozenset[Statement]) -> "Self":
+        """Of one message."""
+        if len({_message(statement) for statement in statements}) != 1:
+            raise InvalidValue("statements", "are of several messages" if statements else "are none")
+        return super().__new__(cls, frozenset(statements))
 
     def __or__(self, other: object) -> "MergedReport":
         """Join two merged reports of one message. Raises InvalidValue for those of two messages."""
@@ -47,7 +62,12 @@ class MergedReport(NamedTuple):
             return NotImplemented
         if _message(next(iter(self.statements))) != _message(next(iter(other.statements))):
             raise InvalidValue("content_sha256", "differs: the reports are of two messages")
-        return MergedReport(self.content_sha256, self.statements | other.statements)
+        return MergedReport(self.statements | other.statements)
+
+    @property
+    def content_sha256(self) -> str | None:
+        """The key of the message, None for a report that holds nothing by which its message can be known."""
+        return next(iter(self.statements)).identity.content_sha256
 
     def __repr__(self) -> str:
         return f"<MergedReport of {len(self.statements)} reports>"
@@ -65,17 +85,22 @@ class MergedReport(NamedTuple):
         an address; a role is known better than RECIPIENT, an envelope better than the report text of Exchange 2003, which has
         no roles and no redirections, and that better than a header.
         """
-        return tuple(_recipients(_in_order(self.statements)))
+        return tuple(_recipients(self.reports))
 
     @property
     def message_ids(self) -> tuple[str, ...]:
         """Every Message-ID that the message has; more than one where the same content was sent again or forged."""
-        return _different(one.identity.message_id for one in self.statements)
+        found: dict[str, str] = {}
+        for statement in self.reports:
+            if statement.identity.message_id_sha256 is not None:
+                found.setdefault(statement.identity.message_id_sha256, statement.identity.message_id)
+        return tuple(sorted(found.values()))
 
     @property
     def senders(self) -> tuple[str, ...]:
-        """Every sender, "" for the null sender; more than one where reports disagree."""
-        return _different((one.report.sender for one in self._best), address_key)
+        """Every sender that is named, "" for the null sender; more than one where reports disagree."""
+        told = [one.report.sender for one in self._best if not _lacks(one, DefectCode.SENDER_MISSING)]
+        return _different(told, address_key)
 
     @property
     def on_behalf_of(self) -> tuple[str, ...]:
@@ -89,8 +114,12 @@ class MergedReport(NamedTuple):
 
     @property
     def subjects(self) -> tuple[str, ...]:
-        """Every subject; a report of Exchange 2003 names none."""
-        return _different(one.report.subject or None for one in self._best)
+        """Every subject, "" for an empty one; a report of Exchange 2003 names none."""
+        return _different(
+            one.report.subject
+            for one in self._best
+            if one.format is not ReportFormat.ENVELOPE_2003 and not _lacks(one, DefectCode.SUBJECT_MISSING)
+        )
 
     @property
     def complete(self) -> bool:
@@ -121,7 +150,7 @@ class MergedReport(NamedTuple):
             if one.evidence is Evidence.ENVELOPE
         ]
         if not recipients:
-            raise InvalidValue("recipients", "are claims of a header, all of them")
+            raise InvalidValue("recipients", "are claims of a header, all of them" if self.recipients else "are none")
         said = [one.report for one in self._best]
         return JournalReport(
             sender=_only("sender", self.senders) or "",
@@ -139,7 +168,7 @@ class MergedReport(NamedTuple):
 
     def to_dict(self) -> dict[str, object]:
         """The merged report as data fit for JSON, in a stable form that `docs/api.md` describes."""
-        statements = _in_order(self.statements)
+        statements = self.reports
         numbers = {id(one): number for number, one in enumerate(statements)}
         return {
             "content_sha256": self.content_sha256,
@@ -156,7 +185,8 @@ class MergedReport(NamedTuple):
     @classmethod
     def from_dict(cls, data: Mapping[str, object], /) -> "MergedReport":
         """The merged report that `to_dict()` gave: `reports` is read, and the rest worked out again. Raises InvalidValue."""
-        if "reports" not in data:
+        given: object = data
+        if not isinstance(given, Mapping) or "reports" not in given:
             raise InvalidValue("reports", "is missing")
         merged = merge([data])
         if len(merged) != 1:
@@ -169,7 +199,7 @@ def merge(
 ) -> tuple[MergedReport, ...]:
     """One merged report for each distinct content, in the order of `content_sha256`.
 
-    Takes reports that were read, merged ones, and either as data: `ParsedReport.to_dict(identity=True)`,
+    Takes reports that were read, merged ones, what they say, and data: `ParsedReport.to_dict(identity=True)`,
     `MergedReport.to_dict()`. The result depends on neither order nor number of the reports, and is itself such data, so that
     merging can be a reduce step (associative, commutative, idempotent). A report that holds nothing by which its message can
     be known is joined with equal ones only. Raises InvalidValue for data that is not as those functions give it, or without
@@ -177,13 +207,14 @@ def merge(
     """
     messages: dict[str, set[Statement]] = {}
     for item in reports:
+        if isinstance(item, MergedReport):
+            # Sets keep the hashes of what is in them, and the statements of a long list take long to hash.
+            messages.setdefault(_message(next(iter(item.statements))), set()).update(item.statements)
+            continue
         for statement in _statements(item):
             messages.setdefault(_message(statement), set()).add(statement)
     return tuple(
-        [
-            MergedReport(next(iter(said)).identity.content_sha256, frozenset(said))
-            for _, said in sorted(messages.items(), key=lambda message: message[0])
-        ]
+        [MergedReport(frozenset(said)) for _, said in sorted(messages.items(), key=lambda message: message[0])]
     )
 
 
@@ -191,6 +222,10 @@ def _message(statement: Statement) -> str:
     """What the statements on one message have in common; those on what cannot be known stand behind the others."""
     identity = statement.identity
     return identity.content_sha256 or f"~{identity.report_key}"
+
+
+def _lacks(statement: Statement, code: DefectCode) -> bool:
+    return any(defect.code is code for defect in statement.defects)
 
 
 def _in_order(statements: Iterable[Statement]) -> list[Statement]:
@@ -224,10 +259,11 @@ def _only(field: str, values: Sequence[str]) -> str | None:
 
 
 class _Row(NamedTuple):
-    """A recipient in a statement."""
+    """A recipient in a statement, and the place of that among the others."""
 
     recipient: Recipient
-    statement: Statement
+    place: int
+    rank: int
 
 
 # How well the formats know recipients: with roles and redirections, without, and by what the sender wrote.
@@ -237,42 +273,48 @@ _RANKS: Final = {
     ReportFormat.BCC: 2,
     ReportFormat.MESSAGE_ONLY: 2,
 }
+_CLAIM: Final = 2
 
 
-def _recipients(statements: Iterable[Statement]) -> Iterator[MergedRecipient]:
+def _recipients(statements: Sequence[Statement]) -> Iterator[MergedRecipient]:
     by_address: dict[str, list[_Row]] = {}
-    for statement in statements:
+    for place, statement in enumerate(statements):
+        rank = _RANKS[statement.format]
         for recipient in statement.report.recipients:
-            by_address.setdefault(address_key(recipient.address), []).append(_Row(recipient, statement))
+            by_address.setdefault(address_key(recipient.address), []).append(_Row(recipient, place, rank))
     for _, rows in sorted(by_address.items()):
-        rank = min(_RANKS[row.statement.format] for row in rows)
-        best = [row for row in rows if _RANKS[row.statement.format] == rank]
-        others = [row for row in rows if _RANKS[row.statement.format] != rank]
-        by_way: dict[tuple[str, str], list[_Row]] = {}
-        for row in best:
-            one = row.recipient
+        yield from _entries(rows, statements)
+
+
+def _entries(rows: list[_Row], statements: Sequence[Statement]) -> Iterator[MergedRecipient]:
+    """The entries of one address: one for each redirection and each role that is known for it."""
+    rank = min(row.rank for row in rows)
+    evidence = Evidence.HEADER if rank == _CLAIM else Evidence.ENVELOPE
+    by_way: dict[tuple[str, str], list[_Row]] = {}
+    for row in rows:
+        one = row.recipient
+        if row.rank == rank:
             way = (address_key(one.expanded_from or ""), address_key(one.forwarded_from or ""))
             by_way.setdefault(way, []).append(row)
-        for _, same_way in sorted(by_way.items()):
-            roles = {row.recipient.role for row in same_way}
-            for role in [role for role in Role if role in roles and (role is not Role.RECIPIENT or len(roles) == 1)]:
-                seen = [row for row in same_way if row.recipient.role in (role, Role.RECIPIENT)]
-                yield _merged(role, seen, others)
-
-
-def _merged(role: Role, seen: Sequence[_Row], others: Sequence[_Row]) -> MergedRecipient:
-    recipients = [row.recipient for row in seen]
-    names = {row.recipient.display_name for row in (*seen, *others)} - {""}
-    statements = {id(row.statement): row.statement for row in (*seen, *others)}
-    return MergedRecipient(
-        min(one.address for one in recipients),
-        role,
-        min((one.expanded_from for one in recipients if one.expanded_from is not None), default=None),
-        min((one.forwarded_from for one in recipients if one.forwarded_from is not None), default=None),
-        tuple(sorted(names)),
-        recipients_from(seen[0].statement.format),
-        tuple(_in_order(statements.values())),
-    )
+    lesser = {row.place for row in rows if row.rank != rank}
+    names = {row.recipient.display_name for row in rows if row.rank < _CLAIM or rank == _CLAIM} - {""}
+    claimed = {row.recipient.display_name for row in rows if row.rank == _CLAIM} - names - {""}
+    for _, same_way in sorted(by_way.items()):
+        roles = {row.recipient.role for row in same_way}
+        for role in [role for role in Role if role in roles and (role is not Role.RECIPIENT or len(roles) == 1)]:
+            seen = [row for row in same_way if row.recipient.role in (role, Role.RECIPIENT)]
+            recipients = [row.recipient for row in seen]
+            yield MergedRecipient(
+                min(one.address for one in recipients),
+                role,
+                min((one.expanded_from for one in recipients if one.expanded_from is not None), default=None),
+                min((one.forwarded_from for one in recipients if one.forwarded_from is not None), default=None),
+                tuple(sorted(names)),
+                tuple(sorted(claimed)),
+                evidence,
+                tuple([statements[place] for place in sorted({row.place for row in seen} | lesser)]),
+            )
+            lesser = set()
 
 
 def _recipient_dict(one: MergedRecipient, numbers: Mapping[int, int]) -> dict[str, object]:
@@ -281,8 +323,10 @@ def _recipient_dict(one: MergedRecipient, numbers: Mapping[int, int]) -> dict[st
         value = getattr(one, name)
         if value is not None:
             result[name] = value
-    if one.display_names:
-        result["display_names"] = list(one.display_names)
+    for name in ("display_names", "claimed_names"):
+        values = getattr(one, name)
+        if values:
+            result[name] = list(values)
     result["evidence"] = str(one.evidence)
     result["seen_in"] = [numbers[id(statement)] for statement in one.seen_in]
     return result

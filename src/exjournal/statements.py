@@ -8,8 +8,16 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple, TypeVar
 
+from exjournal._wire.lines import line_problem
 from exjournal.errors import Defect, DefectCode, InvalidValue
-from exjournal.identity import Identity, identify
+from exjournal.identity import (
+    INCOMPLETE,
+    Identity,
+    identify,
+    message_id_keys,
+    message_key_of,
+    recipients_digest,
+)
 from exjournal.models import (
     Evidence,
     JournalReport,
@@ -35,10 +43,6 @@ class Statement(NamedTuple):
     defects: tuple[Defect, ...]
     unparsed: tuple[str, ...]
 
-    def __hash__(self) -> int:
-        # A report on a large list has ten thousand recipients, and its identity is as good.
-        return hash(self.identity)
-
     @property
     def recipients_from(self) -> Evidence:
         """ENVELOPE where a server wrote the recipients down, HEADER where they are claims of the message's own header."""
@@ -62,12 +66,14 @@ def statement_of(parsed: ParsedReport, /) -> Statement:
 def read_statement(data: object, place: str = "", /) -> Statement:
     """The statement in data that `Statement.to_dict()` or `ParsedReport.to_dict(identity=True)` gave.
 
-    Further keys are passed over. Raises InvalidValue, with the path of the field behind `place`.
+    Further keys are passed over. What of the identity can be worked out again has to be what it is; the digests of octets
+    that are elsewhere are believed. Raises InvalidValue, with the path of the field behind `place`.
     """
     said = _Data(data, place)
     if not said.has("identity"):
         raise said.problem("identity", "is missing: to_dict(identity=True) gives data that can be merged")
-    identity = _identity(said.entry("identity"))
+    keys = said.entry("identity")
+    identity = _identity(keys)
     recipients = [_recipient(one) for one in said.entries("recipients")]
     try:
         report = JournalReport(
@@ -90,13 +96,26 @@ def read_statement(data: object, place: str = "", /) -> Statement:
     except ValueError:
         raise said.problem("format", "is no report format") from None
     defects = tuple([_defect(one) for one in said.entries("defects")])
+    codes = {defect.code for defect in defects}
+    message_id_sha256, mih = message_id_keys(identity.message_id)
+    worked_out = identity._replace(
+        message_id_sha256=message_id_sha256,
+        mih=mih,
+        recipients_sha256=recipients_digest(report.recipients).hex(),
+        message_key=message_key_of(message_id_sha256, identity.content_sha256, identity.report_key),
+        complete=identity.content_sha256 is not None and not codes & INCOMPLETE,
+        nested=DefectCode.NESTED_REPORT in codes,
+    )
+    for name, one, other in zip(identity._fields, identity, worked_out, strict=True):
+        if one != other:
+            raise keys.problem(name, "is not that of the report")
     return Statement(identity, format_, said.text("marker"), report, defects, said.texts("unparsed"))
 
 
 def _identity(said: "_Data") -> Identity:
     return Identity(
-        said.text("report_id"),
-        said.text("message_id"),
+        said.line("report_id"),
+        said.line("message_id"),
         said.optional_digest("message_id_sha256"),
         said.optional("mih"),
         said.optional_digest("original_sha256"),
@@ -115,9 +134,9 @@ def _recipient(said: "_Data") -> Recipient:
         return Recipient(
             said.text("address"),
             Role(said.text("role")),
-            expanded_from=said.optional("expanded_from"),
-            forwarded_from=said.optional("forwarded_from"),
-            display_name=said.optional("display_name") or "",
+            expanded_from=said.optional("expanded_from") if said.has("expanded_from") else None,
+            forwarded_from=said.optional("forwarded_from") if said.has("forwarded_from") else None,
+            display_name=said.text("display_name") if said.has("display_name") else "",
         )
     except InvalidValue as error:
         raise said.about(error) from None
@@ -172,8 +191,15 @@ class _Data:
     def flag(self, name: str) -> bool:
         return self._value(name, bool)
 
+    def line(self, name: str) -> str:
+        value = self.text(name)
+        problem = line_problem(value)
+        if problem is not None:
+            raise self.problem(name, problem)
+        return value
+
     def optional(self, name: str) -> str | None:
-        return None if self._values.get(name) is None else self.text(name)
+        return None if self.has(name) and self._values[name] is None else self.text(name)
 
     def digest(self, name: str) -> str:
         value = self.text(name)

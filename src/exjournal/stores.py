@@ -5,8 +5,10 @@ store has to be; `MemoryStore` is one for a single process, `SqliteStore` one fo
 """
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import datetime
 from itertools import chain
+from math import floor
 from typing import TYPE_CHECKING, Final, Protocol
 
 from exjournal.errors import InvalidValue, StoreError
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     import sqlite3
     from types import TracebackType
     from typing import Self
+    from weakref import WeakSet
 
 # Marks a file as one of ours, and the form of its tables.
 _APPLICATION_ID: Final = 0x45784A6E
@@ -27,8 +30,8 @@ _TIMEOUT: Final = 60.0
 class SeenStore(Protocol):
     """What `look_up`, `remember` and `remember_all` need: two operations on opaque keys of up to 32 octets.
 
-    Keys that were added stay until the store forgets them by its own rules. Raises StoreError where the store cannot answer;
-    then nothing was added.
+    Keys that were added stay until the store forgets them by its own rules. Raises StoreError where the store cannot answer:
+    then nothing was added, or all of it where the answer alone was lost; to add again does no harm.
     """
 
     def known(self, keys: Sequence[bytes], /) -> Sequence[bool]:
@@ -37,8 +40,8 @@ class SeenStore(Protocol):
     def add(self, groups: Sequence[Sequence[bytes]], /) -> Sequence[Sequence[bool]]:
         """Add every key of every group in one atomic step, and say for each, in order, whether it was there before.
 
-        When it returns, the keys are as durable as the store makes them. Of several callers with one key exactly one is told
-        that it was not there.
+        No group names a key twice; a key of an earlier group was there before. When it returns, the keys are as durable as the
+        store makes them. Of several callers with one key exactly one is told that it was not there.
         """
 
 
@@ -49,9 +52,9 @@ def _now() -> float:
 
 
 def _seconds(before: datetime) -> int:
-    if before.tzinfo is None:
+    if before.utcoffset() is None:
         raise InvalidValue("before", "has no time zone")
-    return int(before.astimezone(UTC).timestamp())
+    return floor(before.timestamp())
 
 
 class MemoryStore:
@@ -61,15 +64,16 @@ class MemoryStore:
     """
 
     def __init__(self, *, clock: Callable[[], float] = _now) -> None:
-        from threading import Lock
+        from threading import RLock
 
         self._clock = clock
         self._seen: dict[bytes, int] = {}
-        self._lock = Lock()
+        self._lock = RLock()
 
     def known(self, keys: Sequence[bytes], /) -> tuple[bool, ...]:
         """For each key whether it is there."""
-        return tuple([key in self._seen for key in keys])
+        with self._lock:
+            return tuple([key in self._seen for key in keys])
 
     def add(self, groups: Sequence[Sequence[bytes]], /) -> tuple[tuple[bool, ...], ...]:
         """Add every key of every group in one atomic step, and say for each whether it was there before."""
@@ -133,12 +137,14 @@ class SqliteStore:
         self._begin()
 
     def _begin(self) -> None:
-        import os
         from threading import RLock
 
         self._lock = RLock()
-        self._process = os.getpid()
-        self._database = self._opened()
+        self._database: sqlite3.Connection | None = None
+        _watch(self)
+        if not self._closed:
+            with self._lock:
+                self._connected()
 
     def __getstate__(self) -> dict[str, object]:
         return {name: getattr(self, name) for name in ("_path", "_durable", "_timeout", "_clock", "_closed")}
@@ -146,8 +152,17 @@ class SqliteStore:
     def __setstate__(self, state: dict[str, object]) -> None:
         for name, value in state.items():
             setattr(self, name, value)
-        if not self._closed:
-            self._begin()
+        self._begin()
+
+    def _connected(self) -> "sqlite3.Connection":
+        """The connection of this process, for who holds the lock: a fork takes it away from both sides."""
+        if self._closed:
+            raise StoreError("the store is closed")
+        if self._database is None:
+            self._database = self._opened()
+        elif self._database.in_transaction:
+            raise StoreError("a step was begun within a step, which a signal may have interrupted")
+        return self._database
 
     def _opened(self) -> "sqlite3.Connection":
         import sqlite3
@@ -185,28 +200,16 @@ class SqliteStore:
                     raise StoreError("the file is a database of something else")
                 elif version != _SCHEMA:
                     raise StoreError(f"the file has schema version {version}, and this library knows {_SCHEMA}")
-        if database.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
+        if not _writes_ahead(database):
             raise StoreError("the file system does not allow write-ahead logging")
-
-    def _connected(self) -> "sqlite3.Connection":
-        import os
-
-        if self._closed:
-            raise StoreError("the store is closed")
-        if self._process != os.getpid():
-            # A connection must not cross a fork: the parent's stays as it is, untouched and not closed.
-            _INHERITED.append(self._database)
-            self._begin()
-        return self._database
 
     def known(self, keys: Sequence[bytes], /) -> tuple[bool, ...]:
         """For each key whether it is there."""
         import sqlite3
 
-        database = self._connected()
         try:
             with self._lock:
-                found = _found(database, keys)
+                found = _found(self._connected(), keys)
         except sqlite3.Error as error:
             raise _store_error(error) from error
         return tuple([key in found for key in keys])
@@ -215,11 +218,11 @@ class SqliteStore:
         """Add every key of every group in one transaction, and say for each whether it was there before."""
         import sqlite3
 
-        database = self._connected()
         now = int(self._clock())
         answers: list[tuple[bool, ...]] = []
         try:
-            with self._lock, database:  # the connection commits at the end, or takes everything back
+            # The connection commits at the end, or takes everything back.
+            with self._lock, self._connected() as database:
                 database.execute("BEGIN IMMEDIATE")
                 keys = list(dict.fromkeys(chain.from_iterable(groups)))
                 found = _found(database, keys)
@@ -246,21 +249,23 @@ class SqliteStore:
         import sqlite3
 
         limit = _seconds(before)
-        database = self._connected()
         try:
             with self._lock:
-                return database.execute("DELETE FROM seen WHERE last < ?", (limit,)).rowcount
+                return self._connected().execute("DELETE FROM seen WHERE last < ?", (limit,)).rowcount
         except sqlite3.Error as error:
             raise _store_error(error) from error
 
     def close(self) -> None:
         """Close the file; what was added stays. A second time does nothing."""
-        import os
-
-        if not self._closed and self._process == os.getpid():
+        if not self._closed:
             with self._lock:
-                self._database.close()
-        self._closed = True
+                self._closed = True
+                self._disconnect()
+
+    def _disconnect(self) -> None:
+        if self._database is not None:
+            self._database.close()
+            self._database = None
 
     def __enter__(self) -> "Self":
         return self
@@ -271,8 +276,38 @@ class SqliteStore:
         self.close()
 
 
-# Connections of a parent process, kept from being closed: that would take the parent's locks from it.
-_INHERITED: list[object] = []
+# A connection must not cross a fork, not even unused: SQLite keeps the locks of a file in the process that opened it, and a
+# child believes that it holds what its parent does. So every store is closed before a fork, and opened again when it is used.
+_watched: "WeakSet[SqliteStore] | None" = None
+
+
+def _watch(store: SqliteStore) -> None:
+    global _watched  # noqa: PLW0603 - the hooks of a process are for all of its stores
+    if _watched is None:
+        import os
+        from weakref import WeakSet
+
+        _watched = WeakSet()
+        with suppress(AttributeError):  # where there are no forks
+            os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
+    _watched.add(store)
+
+
+# The stores that a fork found, locked by the thread that forks.
+_held: list[SqliteStore] = []
+
+
+def _before_fork() -> None:
+    for store in list(_watched or ()):
+        store._lock.acquire()
+        store._disconnect()
+        _held.append(store)
+
+
+def _after_fork() -> None:
+    # The thread that forked is the one that is left in the child, and holds the locks there as well.
+    while _held:
+        _held.pop()._lock.release()
 
 
 def _form(database: "sqlite3.Connection") -> tuple[int, int]:
@@ -293,6 +328,28 @@ def _found(database: "sqlite3.Connection", keys: Sequence[bytes]) -> dict[bytes,
 
 # Variables in one statement: older versions of SQLite allow 999.
 _VARIABLES: Final = 500
+
+
+def _writes_ahead(database: "sqlite3.Connection") -> bool:
+    """Switch to write-ahead logging, which SQLite does at once or not at all where another process uses the file."""
+    import sqlite3
+
+    for _ in range(_TRIES):
+        try:
+            return _switched(database)
+        except sqlite3.OperationalError:
+            with database:
+                database.execute("BEGIN IMMEDIATE")  # this waits for the other process
+    return _switched(database)
+
+
+# Others that may come in between, one after the other.
+_TRIES: Final = 1000
+
+
+def _switched(database: "sqlite3.Connection") -> bool:
+    [[mode]] = database.execute("PRAGMA journal_mode = WAL")
+    return bool(mode == "wal")
 
 
 def _store_error(error: Exception) -> StoreError:

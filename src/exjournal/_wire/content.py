@@ -44,8 +44,6 @@ _ADDED: Final = ("Received", "Return-Path", "X-ExJournal-*")
 # such a line for the end of the block, or for a field of its own.
 ODD_LINE = re.compile(rb"\r(?!\n)|\n(?![!-9;-~]++:|[ \t]++[^ \t\r\n]|\r?\n|\Z)")
 BARE_CR = re.compile(rb"\r(?!\n)")
-# The same in octets that do not end in one, in half the time.
-_BARE_INSIDE = re.compile(rb"\r[^\n]")
 # Octets that are hashed at a time: a copy of so many stays in the cache of the processor.
 _CHUNK: Final = 256 << 10
 
@@ -101,25 +99,25 @@ def put_text(digest: "_Hash", data: "Octets", start: int, end: int, /) -> None:
     end = _text_end(data, start, end)
     while start < end:
         behind = min(start + _CHUNK, end)
-        while data[behind - 1] == 13 and behind < end:
-            behind += 1  # no chunk ends between the two octets of a line end
         chunk = data[start:behind]
+        start = behind
+        if chunk[-1] == 13 and behind < end and data[behind] == 10:
+            chunk = chunk[:-1]  # the line feed is in the next chunk
         # To take one octet out is nine times as fast as to replace a pair, where the octet stands in no other place.
         lines = chunk.replace(b"\r", b"")
         if len(lines) < len(chunk) and _has_bare(chunk, len(chunk) - len(lines)):
             lines = chunk.replace(b"\r\n", b"\n")
         digest.update(lines)
-        start = behind
 
 
 def _has_bare(chunk: bytes, count: int) -> bool:
-    """Whether one of the carriage returns of a chunk, which does not end in one, stands alone."""
+    """Whether one of the carriage returns of a chunk stands alone."""
     first = chunk.find(b"\r")
     width = chunk.find(b"\r", first + 1) - first
     # Lines of one length, as base64 has them, are told by every so manieth octet, in a tenth of the time.
     if width > 0 and chunk[first::width] == b"\r" * count and chunk[first + 1 :: width] == b"\n" * count:
         return False
-    return _BARE_INSIDE.search(chunk) is not None
+    return BARE_CR.search(chunk) is not None
 
 
 def _text_end(data: "Octets", start: int, end: int) -> int:

@@ -79,6 +79,10 @@ def _collect(data: "Octets", body: Body, depth: int, leaves: list[Leaf], defects
         else:
             if leaf.info.media_type != "multipart/alternative":
                 defects.append(Defect(DefectCode.NESTED_MULTIPART, "", start))
+            if not inner.closed:
+                defects.append(
+                    Defect(DefectCode.PERHAPS_TRUNCATED, "no close delimiter inside: perhaps truncated", end)
+                )
             _collect(data, inner, depth + 1, leaves, defects)
 
 

@@ -11,7 +11,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from exjournal._wire.content import BARE_CR, ODD_LINE, put_text
+from exjournal._wire.content import ODD_LINE, put_text
 from exjournal._wire.headers import field_spans, fields, span_pattern
 from exjournal._wire.message import header_place
 from exjournal._wire.multipart import (
@@ -100,16 +100,23 @@ def same_content(data: "Octets", start: int, end: int, /) -> Sameness:
     begin, body, is_bare = header_place(data, start, end)
     block, complete, is_odd = b"", True, False
     if not is_bare:
-        spans, body, complete = field_spans(data, begin, end, span_pattern(_COVERED))
+        spans, body, complete = field_spans(data, begin, end, span_pattern((*_COVERED, "Message-ID")))
         block = data[begin:body]
         is_odd = _is_odd(block)
         block = block if is_odd else b"".join([data[a:b] for a, b in spans])
+        is_bare = not spans and complete
+    if is_bare:
+        # What has the form of a field, a From line or a byte order mark is text where nothing stands behind it that makes a
+        # header.
+        begin = body = start
+        block, is_odd = b"", False
     digest = hashlib.sha256(b"exjournal content\n")
     if not complete and body < end:
-        _put(digest, b"octets", data[start:end])
+        digest.update(b"octets\n")
+        _put_octets(digest, data, start, end)
         return Sameness(digest.digest(), has_header=True)
     # A From line that a mailbox file put before a message is none of its own; anything else there is shown by some reader.
-    if begin != start and (data[start : start + 5] != b"From " or BARE_CR.search(data, start, begin) is not None):
+    if begin != start and re.fullmatch(_FROM_LINE, data[start:begin]) is None:
         _put(digest, b"before", data[start:begin])
     header = _header(block, is_odd=is_odd)
     pieces: list[_Piece] = []
@@ -126,25 +133,34 @@ def same_content(data: "Octets", start: int, end: int, /) -> Sameness:
     return Sameness(digest.digest(), has_header=not is_bare)
 
 
+# An address, and a time as in C (RFC 4155).
+_FROM_LINE: Final = rb"From [!-~]+ +[A-Z][a-z]{2} [A-Z][a-z]{2} [ 0-9]\d \d\d:\d\d[ -~]*\r?\n"
+
+
 def text_digest(data: "Octets", start: int, end: int, /) -> bytes:
     """SHA-256 of a content with one kind of line end, and without the line ends behind it; as it stands where it holds NUL."""
     digest = hashlib.sha256()
     if data.find(b"\0", start, end) >= 0:
         digest.update(b"binary\0")  # no text begins so, and no server takes it for lines
-        digest.update(data[start:end])
+        _put_octets(digest, data, start, end)
     else:
         put_text(digest, data, start, end)
     return digest.digest()
 
 
-def shown_fields(block: bytes, /) -> bytes:
-    """The fields of a header block that readers of mail show, as they are compared; without those of its own content."""
+def repeated_fields(block: bytes, /) -> bytes:
+    """What the header of a report repeats of its original, as it is compared: its Date and Sender are the report's own."""
     told = [(name.lower(), value) for name, value in fields(block)]
-    kept = sorted([field for field in told if field[0] in _SHOWN_NAMES], key=lambda field: field[0])
+    kept = sorted([field for field in told if field[0] in _REPEATED], key=lambda field: field[0])
     return b"".join([_field(name, _words(name, value)) for name, value in kept])
 
 
-_SHOWN_NAMES: Final = frozenset([name.lower().encode() for name in _SHOWN])
+_REPEATED: Final = frozenset([name.lower().encode() for name in _SHOWN]) - {b"date", b"sender"}
+
+
+def _put_octets(digest: "_Hash", data: "Octets", start: int, end: int) -> None:
+    with memoryview(data) as view, view[start:end] as octets:
+        digest.update(octets)
 
 
 def _put(digest: "_Hash", kind: bytes, content: bytes) -> None:
@@ -159,6 +175,8 @@ _LINE = re.compile(rb"[^\n]*+(?:\n[ \t]++[^ \t\r\n][^\n]*+)*+(?:\n|\Z)")
 
 def _is_odd(block: bytes) -> bool:
     """Whether a block has lines that some readers take for the end of it, or for fields of their own."""
+    if block[:1] in (b" ", b"\t"):
+        return True
     if _EVEN.fullmatch(block) is not None and block.count(b"\r") == block.count(b"\r\n"):
         return False
     return ODD_LINE.search(b"\n" + block) is not None
@@ -175,20 +193,17 @@ def _header(block: bytes, *, is_odd: bool) -> _Header:
         told = sorted([field for field in told if field[0] in _COVERED_NAMES], key=lambda field: field[0])
     else:
         told = _odd_fields(block)
-    types = [_words(name, value) for name, value in told if name == _TYPE]
-    encodings = [_words(name, value).lower() for name, value in told if name == _ENCODING]
+    words = [(name, _words(name, value)) for name, value in told]
+    types = [value for name, value in words if name == _TYPE]
+    encodings = [value for name, value in words if name == _ENCODING]
     is_plain = not encodings or (len(encodings) == 1 and encodings[0] in _IDENTITY)
-    whole = b"".join(
-        [
-            _field(name, _words(name, value) if name != _ENCODING else _words(name, value).lower())
-            for name, value in told
-            if name != _ENCODING or not is_plain
-        ]
-    )
-    if len(types) == 1 and is_plain:
+    words = [field for field in words if field[0] != _ENCODING or not is_plain]
+    whole = b"".join([_field(name, value) for name, value in words])
+    if len(types) == 1 and is_plain and not is_odd:
         boundary, others = _boundary(types[0])
         if boundary:
-            return _Header(whole.replace(_field(_TYPE, types[0]), _field(_TYPE, others), 1), whole, boundary)
+            clear = b"".join([_field(name, others if name == _TYPE else value) for name, value in words])
+            return _Header(clear, whole, boundary)
     return _Header(whole, whole, b"")
 
 
@@ -202,16 +217,9 @@ _kept_header = lru_cache(maxsize=256)(_part_header)
 
 def _odd_fields(block: bytes) -> list[tuple[bytes, bytes]]:
     """The fields of an odd block up to its first odd line, and all that is behind, which some readers show as text."""
-    told = []
-    for found in _LINE.finditer(block):
-        line = found[0]
-        if _is_odd(line):
-            told.append((b"", block[found.start() :].replace(b"\r\n", b"\n")))
-            break
-        name, _, value = line.partition(b":")
-        if name.lower() in _COVERED_NAMES:
-            told.append((name.lower(), value))
-    return told
+    odd = next(found.start() for found in _LINE.finditer(block) if _is_odd(found[0]))
+    told = [(name.lower(), value) for name, value in fields(block[:odd])]
+    return [field for field in told if field[0] in _COVERED_NAMES] + [(b"", block[odd:].replace(b"\r\n", b"\n"))]
 
 
 def _field(name: bytes, words: bytes) -> bytes:
@@ -225,32 +233,41 @@ def _words(name: bytes, value: bytes) -> bytes:
     """A value without its folds, each of which a server may have made of one blank; what has no name stays as it is."""
     if not name:
         return value
-    value = _FOLD.sub(b"", value).replace(b"\t", b" ").strip()
-    if name in _UNSTRUCTURED:
+    value = _FOLD.sub(b"", value).replace(b"\t", b" ").lstrip(b" ")
+    if name == _ENCODING:
+        return value.lower()  # with a blank behind it, an encoding is unknown to some readers
+    value = value.rstrip(b" ")
+    pieces = value.split(b'"')
+    # What stands in quotes is shown as it is.
+    if name in _UNSTRUCTURED or b"\\" in value or len(pieces) % 2 == 0:
         return value
-    value = b" ".join(value.split())
-    return _tidy(value) if name.startswith(b"content-") else value
+    is_content = name.startswith(b"content-")
+    for number in range(0, len(pieces), 2):
+        piece = re.sub(rb" {2,}", b" ", pieces[number])
+        pieces[number] = re.sub(rb" ?; ?", b"; ", piece) if is_content else piece
+    return b'"'.join(pieces).rstrip(b" ;" if is_content else b" ")
 
 
-def _tidy(value: bytes) -> bytes:
-    """A value with parameters: folds are made behind semicolons, with a blank or without one."""
-    return b"; ".join([piece for piece in map(bytes.strip, value.split(b";")) if piece])
-
-
-_MULTIPART = re.compile(rb'multipart/[^\s;"()\\]+', re.IGNORECASE)
-_BOUNDARY = re.compile(rb'; boundary ?= ?(?:"([^"\\]*[^"\\ ])"|([^\s;"()<>@,\\:?=\[\]]+)) ?(?=;|\Z)', re.IGNORECASE)
-# Words of a Content-Type that leave open, for one reader or another, what the boundary is.
-_OPEN = re.compile(rb"boundary|[\\(]", re.IGNORECASE)
+# A Content-Type in which no reader finds another boundary (RFC 2045 section 5.1; RFC 2046 section 5.1.1): characters on which
+# readers differ, comments, escapes and encoded words are left out.
+_TOKEN_FORM: Final = rb"[A-Za-z0-9!#$&+.^_`|~-]+"
+_VALUE_FORM: Final = rb'"[^"\\]*"|[^\s/;"()<>@,\\:?=\[\]\']+'
+_PARAMETER: Final = rb"; (%b) ?= ?(%b)" % (_TOKEN_FORM, _VALUE_FORM)
+_MULTIPART: Final = rb"(?i:multipart)/%b(?:; %b ?= ?(?:%b))+" % (_TOKEN_FORM, _TOKEN_FORM, _VALUE_FORM)
+_BOUNDARY_FORM: Final = rb"[0-9A-Za-z+_,./:=?-]{1,70}"
 
 
 def _boundary(words: bytes) -> tuple[bytes, bytes]:
     """The boundary that a Content-Type declares, and the rest of it; nothing where readers might find another one."""
-    multipart = _MULTIPART.match(words)
-    found = None if multipart is None else _BOUNDARY.search(words, multipart.end())
-    if found is None:
+    if b"=?" in words or re.fullmatch(_MULTIPART, words) is None:
         return b"", b""
-    others = words[: found.start()] + words[found.end() :]
-    return (b"", b"") if _OPEN.search(others) is not None else (found[1] or found[2], others)
+    found = [parameter for parameter in re.finditer(_PARAMETER, words) if parameter[1].lower() == b"boundary"]
+    if len(found) != 1 or words.lower().count(b"boundary") != 1:
+        return b"", b""
+    boundary = found[0][2].strip(b'"')
+    if re.fullmatch(_BOUNDARY_FORM, boundary) is None:
+        return b"", b""
+    return boundary, words[: found[0].start()] + words[found[0].end() :]
 
 
 def _take_apart(
@@ -260,6 +277,7 @@ def _take_apart(
     body = body_spans(data, start, end, boundary)
     if body is None or len(around) == NESTING_LIMIT:
         raise _Unclear
+    # A boundary that begins with another one is met, and read by the whole of its line; a close delimiter is not.
     if any(boundary == other or boundary.startswith(other + b"--") for other in around):
         raise _Unclear
     around = (*around, boundary)
@@ -269,7 +287,7 @@ def _take_apart(
         leaf = leaf_at(data, begin, behind)
         block = data[begin : leaf.start]
         if len(block) > PART_HEADER_LIMIT or block.count(b"\n") > PART_HEADER_LINE_LIMIT:
-            pieces.append(_Piece(b"part", b"", _clear(data, begin, behind, around)))
+            pieces.append(_Piece(b"long part", b"", _clear(data, begin, behind, around)))
             continue
         header = _kept_header(block) if len(block) <= HEADER_KEPT else _part_header(block)
         if header.boundary:
@@ -278,7 +296,7 @@ def _take_apart(
             _take_apart(data, leaf.start, behind, header.boundary, around, pieces)
         else:
             _clear(data, begin, behind, around)
-            pieces.append(_Piece(b"part", header.told_whole, (leaf.start, behind)))
+            pieces.append(_Piece(b"part" if block else b"bare part", header.told_whole, (leaf.start, behind)))
         if len(pieces) > _PIECE_LIMIT:
             raise _Unclear
     pieces.append(_Piece(b"epilogue", b"", _clear(data, body.epilogue, end, around)))
@@ -289,7 +307,7 @@ _PIECE_LIMIT: Final = 2 * PART_LIMIT
 
 
 def _clear(data: "Octets", start: int, end: int, around: tuple[bytes, ...]) -> tuple[int, int]:
-    """A place in which nothing looks like a delimiter of the multiparts round it: such a line ends a part for some readers."""
-    if any(find(data, b"\n--" + boundary, start - 1, end) >= 0 for boundary in around):
+    """A place in which no boundary of the multiparts round it stands: in a line of its own it would end a part."""
+    if any(find(data, b"--" + boundary, start, end) >= 0 for boundary in around):
         raise _Unclear
     return start, end

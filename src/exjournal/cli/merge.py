@@ -10,11 +10,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from exjournal import (
     BuildError,
+    DefectCode,
     Evidence,
     InvalidValue,
+    JournalReport,
     MergedRecipient,
     MergedReport,
     ParsedReport,
@@ -22,12 +25,14 @@ from exjournal import (
     ReportFormat,
     Statement,
     build_report,
+    identify,
     merge,
     parse_report,
 )
 from exjournal.cli.output import FINE, FOUND, put, put_line, read, say, shown, told, usage, write
 from exjournal.cli.readers import add_reader, reports
 
+_TRIAL: Final = JournalReport(sender="", recipients=["postmaster@example.com"])
 # The files in which each statement was found.
 Sources = dict[Statement, list[str]]
 
@@ -56,7 +61,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
 
 def _merge(options: argparse.Namespace) -> int:
     for name in () if options.report else ("domain", "date", "force"):
-        if getattr(options, name):
+        if getattr(options, name) not in (None, False):
             return usage(f"--{name}: belongs to --report")
     if options.out != "-" and not options.report:
         return usage("--out: belongs to --report")
@@ -66,6 +71,10 @@ def _merge(options: argparse.Namespace) -> int:
         return usage("-: standard input cannot be read a second time, as --report does")
     try:
         date = None if options.date is None else datetime.fromisoformat(options.date)
+        if options.report:
+            build_report(_TRIAL, b"", domain=options.domain, date=date)  # what is wrong now is wrong with every report
+    except BuildError as error:
+        return usage(str(error))
     except ValueError:
         return usage("date: is no ISO 8601 date")
     status, merged, sources = _read(options)
@@ -160,7 +169,8 @@ def _recipient(one: MergedRecipient) -> str:
         for word, address in (("list", one.expanded_from), ("forwarded by", one.forwarded_from))
         if address is not None
     ]
-    notes = [*one.display_names, *through]
+    # A name in quotes cannot pass for what stands beside it.
+    notes = [*[json.dumps(name, ensure_ascii=False) for name in one.display_names], *through]
     if one.evidence is Evidence.HEADER:
         notes.append("claimed by a header")
     if len(one.seen_in) > 1:
@@ -176,13 +186,23 @@ def _write_report(one: MergedReport, sources: Sources, date: datetime | None, op
     except InvalidValue as error:
         say(f"{name}: the reports cannot be combined: {error}")
         return FOUND
-    if one.content_sha256 is None or not one.complete:
-        say(f"{name}: the reports cannot be combined: none of them holds the message whole")
-        return FOUND
     chosen = _chosen(one)
+    problem = None
+    if not chosen.identity.complete:
+        problem = "none of them holds the message whole"
+    elif any(defect.code is DefectCode.ORIGINAL_WITHOUT_HEADERS for defect in chosen.defects):
+        problem = "the original has no header, and what stands in that of the reports would be lost"
+    elif len({said.identity.decrypted_sha256 for said in one.statements} - {None}) > 1:
+        problem = "their decrypted copies differ"
+    if problem is not None:
+        say(f"{name}: the reports cannot be combined: {problem}")
+        return FOUND
     source = min(sources[chosen])
     try:
         parsed = parse_report(read(source), format=None if options.format is None else ReportFormat(options.format))
+        if identify(parsed) != chosen.identity:
+            say(f"{source}: was changed while it was read")
+            return FOUND
         data = build_report(
             report, parsed.original_bytes(), domain=options.domain, decrypted=parsed.decrypted, date=date
         )

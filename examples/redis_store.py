@@ -1,0 +1,53 @@
+"""A store of what was seen, on a Redis server: for consumers on several machines. Needs redis-py and Redis 6.2 or later.
+
+A key is as durable as the server makes it: `appendonly yes` and `appendfsync always` for every step to outlive a failure of the
+power, `maxmemory-policy noeviction` for none to be forgotten. One server, not a cluster: a step is one transaction.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from itertools import chain
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from exjournal import StoreError
+
+
+class RedisStore:
+    """Keys with a common prefix; with `keep` each is forgotten so long after it was last added.
+
+    Where the connection breaks just when a step is taken, StoreError means that it may have been taken. What a report says is
+    archived before it is remembered, so nothing is lost, and asking again is right.
+    """
+
+    def __init__(self, url: str, /, *, prefix: bytes = b"exjournal:", keep: timedelta | None = None) -> None:
+        # Taken a second time behind our back, a step would find its own keys: every report a duplicate.
+        self._client = redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0))
+        self._prefix = prefix
+        self._keep = keep
+
+    def known(self, keys: Sequence[bytes], /) -> Sequence[bool]:
+        """For each key whether it is there."""
+        with self._step() as pipeline:
+            for key in keys:
+                pipeline.exists(self._prefix + key)
+            return [bool(count) for count in pipeline.execute()]
+
+    def add(self, groups: Sequence[Sequence[bytes]], /) -> Sequence[Sequence[bool]]:
+        """Add every key in one transaction, and say for each whether it was there before."""
+        with self._step() as pipeline:
+            for key in chain.from_iterable(groups):
+                pipeline.set(self._prefix + key, b"1", px=self._keep, get=True)
+            before = iter(pipeline.execute())
+            return [[next(before) is not None for _ in group] for group in groups]
+
+    @contextmanager
+    def _step(self) -> "Iterator[redis.client.Pipeline[bytes]]":
+        try:
+            with self._client.pipeline(transaction=True) as pipeline:
+                yield pipeline
+        except redis.RedisError as error:
+            raise StoreError(f"Redis: {error}") from error
