@@ -537,10 +537,10 @@ class TestApi:
         """The table of `MergedReport.to_dict` has every key of one with everything in it, and no other."""
         told = b"bob@example.com, Expanded: list@example.com, Forwarded: carol@example.com"
         report = parse_report(sample().replace(b"bob@example.com", told))
-        copy = parse_report(
-            b"From: ann@example.com\r\nTo: Bob <bob@example.com>\r\n\r\n", format=ReportFormat.MESSAGE_ONLY
-        )
-        merged = merge([report, copy])
+        message = b"From: ann@example.com\r\nTo: Bob <bob@example.com>, Carol <carol@example.com>\r\n\r\n"
+        copy = parse_report(message, format=ReportFormat.MESSAGE_ONLY)
+        written = JournalReport(sender="ann@example.com", recipients=["bob@example.com"])
+        merged = merge([report, copy, parse_report(build_report(written, message, domain="example.com"))])
         found = set().union(*[paths(one.to_dict()) for one in merged])
         inner = {path for path in found if path.startswith("reports[].")}
         statement = paths(parse_report(sample()).to_dict(identity=True))
