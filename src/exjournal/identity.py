@@ -75,7 +75,8 @@ def identify(parsed: ParsedReport, /) -> Identity:
             begin = header_place(octets, start, end)[0]
             found, _, _ = scan(octets, begin, end, field_pattern("message-id"))
             message_id = message_id_of(found.get(b"message-id", b""))
-            own = _own_recipients(octets, begin, end)
+            # The Bcc field of a copy was read as recipients, in whatever order.
+            own = _fields(octets, begin, end, ("Resent-*",) if parsed.format in COPIES else ("Resent-*", "Bcc"))
         elif message_id:
             # The report's own header repeats that of the original: in mixed organisations it stands nowhere else.
             content = _digest(b"headerless", content, repeated_fields(parsed.outer_block), message_id.encode())
@@ -169,12 +170,9 @@ def _digest(*told: bytes) -> bytes:
     return hashlib.sha256(b"".join([b"%d:%b" % (len(piece), piece) for piece in (b"exjournal", *told)])).digest()
 
 
-# Who got a message by its own word, in fields that servers take out, or put in when it is sent on.
-_OWN: Final = ("Bcc", "Resent-*")
-
-
-def _own_recipients(octets: "Octets", start: int, end: int) -> bytes:
-    spans, _, _ = field_spans(octets, start, end, span_pattern(_OWN))
+def _fields(octets: "Octets", start: int, end: int, names: tuple[str, ...]) -> bytes:
+    """Fields of a message that say who else got it: servers take them out, or put them in when it is sent on."""
+    spans, _, _ = field_spans(octets, start, end, span_pattern(names))
     return b"".join([octets[begin:behind].replace(b"\r", b"") for begin, behind in spans])
 
 
