@@ -662,6 +662,15 @@ class TestMessages:
                 a | b
             assert raised.value.field == "content_sha256"
 
+    def test_made_by_hand(self) -> None:
+        """A merged report is of one message, and of one report at least."""
+        one, other = merged(said()), merged(said(original=OTHER))
+        assert MergedReport(one.statements) == one
+        for statements in (frozenset(), one.statements | other.statements):
+            with pytest.raises(InvalidValue) as raised:
+                MergedReport(statements)
+            assert raised.value.field == "statements"
+
     def test_joining_what_cannot_be_known(self) -> None:
         """`|` joins reports without content that are equal, and no others."""
         a = merged(said(original=None))

@@ -779,6 +779,12 @@ class TestTrouble:
             finally:
                 later.join()
 
+    def test_others_are_quicker_again_and_again(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Who waited as often as a store waits tries a last time."""
+        monkeypatch.setattr("exjournal.stores._TRIES", 0)
+        with SqliteStore(path) as store:
+            assert remember(an_identity(), store) is FIRST
+
     def test_errors_in_the_middle(self, path: Path) -> None:
         """Whatever breaks off a step in its middle, nothing of it is there, and no lock stays behind."""
         with SqliteStore(path, timeout=0.01) as store, SqliteStore(path, timeout=0.01) as other:

@@ -208,7 +208,7 @@ def merge(
     messages: dict[str, set[Statement]] = {}
     for item in reports:
         if isinstance(item, MergedReport):
-            # Sets keep the hashes of what is in them, and the statements of a long list take long to hash.
+            # Sets keep the hashes of what is in them, and what a report on a long list says takes long to hash.
             messages.setdefault(_message(next(iter(item.statements))), set()).update(item.statements)
             continue
         for statement in _statements(item):
@@ -333,11 +333,9 @@ def _recipient_dict(one: MergedRecipient, numbers: Mapping[int, int]) -> dict[st
 
 
 def _statements(item: object) -> Iterable[Statement]:
-    """What an item of a merge says."""
+    """What a report says that was read, or comes as data."""
     if isinstance(item, ParsedReport):
         return (statement_of(item),)
-    if isinstance(item, MergedReport):
-        return item.statements
     if isinstance(item, Statement):
         return (item,)
     if not isinstance(item, Mapping):
