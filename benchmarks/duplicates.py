@@ -122,9 +122,7 @@ def _sizes(effort: Effort) -> Iterator[Row]:
                 for _ in range(count // 10_000):
                     remember_all(_identities_of(rng, 10_000, siblings), store)
             size = path.stat().st_size
-        yield Row(
-            f"{count:,} reports, {case}".replace(",", " "), octets(size), note=f"{size / count:.0f} octets each"
-        )
+        yield Row(f"{count:,} reports, {case}".replace(",", " "), octets(size), note=f"{size / count:.0f} octets each")
 
 
 def _identities_of(rng: random.Random, count: int, siblings: int = 1) -> list[Identity]:

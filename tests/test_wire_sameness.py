@@ -147,6 +147,7 @@ class TestRewritten:
             b";\r\n boundary=other;",
             b'; boundary="' + b"x" * 70 + b'"',
             b'; boundary="_000_0123456789ABCDEF_"',
+            b'; boundary="==Multipart_Boundary_x0123x"',
         ],
         ids=repr,
     )

@@ -262,12 +262,13 @@ def _boundary(words: bytes) -> tuple[bytes, bytes]:
     if b"=?" in words or re.fullmatch(_MULTIPART, words) is None:
         return b"", b""
     found = [parameter for parameter in re.finditer(_PARAMETER, words) if parameter[1].lower() == b"boundary"]
-    if len(found) != 1 or words.lower().count(b"boundary") != 1:
+    if len(found) != 1:
         return b"", b""
-    boundary = found[0][2].strip(b'"')
-    if re.fullmatch(_BOUNDARY_FORM, boundary) is None:
+    boundary, others = found[0][2].strip(b'"'), words[: found[0].start()] + words[found[0].end() :]
+    # Some readers look for the word alone.
+    if re.fullmatch(_BOUNDARY_FORM, boundary) is None or b"boundary" in others.lower():
         return b"", b""
-    return boundary, words[: found[0].start()] + words[found[0].end() :]
+    return boundary, others
 
 
 def _take_apart(
