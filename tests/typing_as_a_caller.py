@@ -303,14 +303,12 @@ def remembers(data: bytes) -> None:
     assert_type(one.nested, bool)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "seen.db")
-        with MemoryStore() as memory, SqliteStore(path, durable=False, timeout=5, clock=lambda: 0.0) as file:
-            stores: list[SeenStore] = [
-                MemoryStore(clock=lambda: 0),
-                SqliteStore(str(path) + "2"),
-                memory,
-                file,
-                OwnStore(),
-            ]
+        with (
+            MemoryStore() as memory,
+            SqliteStore(path, durable=False, timeout=5, clock=lambda: 0.0) as file,
+            SqliteStore(str(path) + "2") as other,
+        ):
+            stores: list[SeenStore] = [MemoryStore(clock=lambda: 0), other, memory, file, OwnStore()]
             for store in stores:
                 assert look_up(one, store) is Sighting.FIRST
                 assert_type(remember(one, store), Sighting)
