@@ -84,7 +84,7 @@ def _merge(options: argparse.Namespace) -> int:
     if options.report and options.out == "-" and len(merged) > 1:
         return usage(f"--report: the reports are of {len(merged)} messages, and only --out DIR has room for them")
     for number, one in enumerate(merged):
-        conflicts = sum(count for id_, count in shared.items() if id_ in _ids(one)) > 0
+        conflicts = not shared.isdisjoint(_ids(one))
         if options.report:
             if conflicts:
                 say(f"{_name(one, sources)}: another message has the same Message-ID")
@@ -117,10 +117,10 @@ def _ids(one: MergedReport) -> set[str]:
     return {id_ for id_ in found if id_ is not None}
 
 
-def _shared_ids(merged: Iterable[MergedReport]) -> dict[str, int]:
-    """The Message-IDs that several messages have, and how many."""
+def _shared_ids(merged: Iterable[MergedReport]) -> set[str]:
+    """The Message-IDs that several messages have."""
     counts = Counter(id_ for one in merged for id_ in _ids(one))
-    return {id_: count for id_, count in counts.items() if count > 1}
+    return {id_ for id_, count in counts.items() if count > 1}
 
 
 def _name(one: MergedReport, sources: Sources) -> str:
