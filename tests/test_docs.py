@@ -20,6 +20,8 @@ from exjournal import (
     LEAVING_HEADERS,
     ORGANIZATION_HEADERS,
     RESTORE_HEADERS,
+    ArchivedMessage,
+    ArchivedReport,
     DefectCode,
     Envelope,
     HoldReason,
@@ -38,11 +40,14 @@ from exjournal import (
     Recipient,
     ReportFormat,
     RuleSet,
+    ScanSummary,
     Scope,
     Seal,
     Sighting,
+    Source,
     SqliteStore,
     Statement,
+    Unreadable,
     build_report,
     decide,
     identify,
@@ -64,8 +69,18 @@ LINKED = [*PAGES, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"]
 FORMAT_PAGES = ["format-envelope.md", "format-2003.md", "format-copies.md"]
 EXAMPLES = sorted(path for path in (ROOT / "examples").rglob("*") if path.is_file())
 
+# Codes of archives, which are no messages.
+OF_ARCHIVES = frozenset(
+    (
+        DefectCode.ITEM_TOO_LARGE,
+        DefectCode.ARCHIVE_DAMAGED,
+        DefectCode.ARCHIVE_ENCRYPTED,
+        DefectCode.MBOX_QUOTING,
+        DefectCode.MBOX_LENGTH,
+    )
+)
 # Codes whose files would take a megabyte and more.
-WITHOUT_WITNESS = frozenset(
+WITHOUT_WITNESS = OF_ARCHIVES | frozenset(
     (
         DefectCode.HEADER_TOO_LARGE,
         DefectCode.REPORT_TEXT_TOO_LARGE,
@@ -195,16 +210,16 @@ class TestFormat:
         assert codes_of_rows(name, "What is read: tolerated", is_refused=False)
 
     def test_every_defect_of_a_report(self) -> None:
-        """Every defect stands on the page of a format, but for the one that only a bounce has."""
+        """Every defect stands on the page of a format, but for those that only bounces and archives have."""
         seen = set.union(*[codes_of_rows(name, "What is read: tolerated", is_refused=False) for name in FORMAT_PAGES])
         expected = {row[0].strip("`") for row in rows(page("defects.md")) if row[1] == "defect"}
-        assert seen == expected - {DefectCode.STATUS_TOO_LARGE}
+        assert seen == expected - {DefectCode.STATUS_TOO_LARGE} - OF_ARCHIVES
 
     def test_every_refusal_of_a_report(self) -> None:
-        """Every refusal stands on the overview, but for the one that only a bounce has."""
+        """Every refusal stands on the overview, but for those that only bounces and archives have."""
         seen = codes_of_rows("format.md", "What is read: refused", is_refused=True)
         expected = {row[0].strip("`") for row in rows(page("defects.md")) if row[1] == "refusal"}
-        assert seen == expected - {DefectCode.NO_REPORT_INSIDE}
+        assert seen == expected - {DefectCode.NO_REPORT_INSIDE} - OF_ARCHIVES
 
     def test_producers(self) -> None:
         """The witness of a producer is a report, read by what its row says that it is recognised by."""
@@ -548,7 +563,21 @@ class TestApi:
         table = rows(section(page("api.md"), "MergedReport.to_dict"))
         assert sorted(row[0].strip("`") for row in table) == sorted(found - inner)
 
-    @pytest.mark.parametrize("cls", [Identity, Statement, MergedReport, MergedRecipient], ids=lambda cls: cls.__name__)
+    @pytest.mark.parametrize(
+        "cls",
+        [
+            Identity,
+            Statement,
+            MergedReport,
+            MergedRecipient,
+            ArchivedReport,
+            ArchivedMessage,
+            Unreadable,
+            Source,
+            ScanSummary,
+        ],
+        ids=lambda cls: cls.__name__,
+    )
     def test_attributes(self, cls: Any) -> None:
         """Every attribute of a value of many keys has its row, and every method."""
         named = [name for row in rows(section(page("api.md"), cls.__name__)) for name in CODED.findall(row[0])]

@@ -85,6 +85,11 @@ ALLOWED: dict[str, set[str]] = {
     "stores": {"errors"},
     "duplicates": {"identity", "stores"},
     "merging": {"addresses", "errors", "models", "statements"},
+    "_wire.mbox": set(),
+    "sources": {"errors"},
+    "sorting": set(),
+    "parallel": set(),
+    "containers": {"_wire.mbox", "errors", "sorting", "sources"},
     "undeliverable": {
         "_wire.headers",
         "_wire.message",
@@ -142,9 +147,35 @@ ALLOWED: dict[str, set[str]] = {
         "stamps",
     },
     "config": {"agent", "errors", "organization", "rules", "seals"},
+    "archive": {
+        "_wire.headers",
+        "_wire.message",
+        "containers",
+        "errors",
+        "models",
+        "parallel",
+        "parser",
+        "sources",
+        "undeliverable",
+    },
+    "outputs": {"errors"},
+    "batches": {"archive", "containers", "errors", "identity", "outputs", "parallel", "sources", "statements"},
+    "gathering": {
+        "batches",
+        "duplicates",
+        "identity",
+        "merging",
+        "outputs",
+        "parallel",
+        "sorting",
+        "statements",
+        "stores",
+    },
+    "scan": {"archive", "batches", "containers", "gathering", "models", "outputs", "sources"},
     "": {
         "addresses",
         "agent",
+        "archive",
         "builder",
         "config",
         "decisions",
@@ -159,7 +190,9 @@ ALLOWED: dict[str, set[str]] = {
         "organization",
         "parser",
         "rules",
+        "scan",
         "seals",
+        "sources",
         "statements",
         "stores",
         "undeliverable",
@@ -172,7 +205,8 @@ ALLOWED: dict[str, set[str]] = {
     "cli.unwrap": {"", "cli.output", "cli.readers", "cli.rescue"},
     "cli.decide": {"", "cli.output", "cli.secrets"},
     "cli.merge": {"", "cli.output", "cli.readers"},
-    "cli": {"cli.build", "cli.decide", "cli.merge", "cli.output", "cli.readers", "cli.unwrap"},
+    "cli.scan": {"", "cli.output"},
+    "cli": {"cli.build", "cli.decide", "cli.merge", "cli.output", "cli.readers", "cli.scan", "cli.unwrap"},
     "__main__": {"cli"},
 }
 
@@ -183,9 +217,22 @@ LIBRARY = [name for name in ALLOWED if name.partition(".")[0] not in {"cli", "__
 LATE = {"argparse", "email", "logging", "mmap", "pathlib", "sqlite3", "urllib"}
 # Outside effects have their rooms.
 FILES_AND_PROCESS = {"io", "os", "pathlib", "shutil", "subprocess", "sys", "tempfile"}
-# What a module reads of the file system, and by what: the file of rules and the secrets it names; the file of a store, and
-# the clock that says when a key was last added.
-READS_FILES = {"config": {"os", "pathlib"}, "stores": {"os", "pathlib", "time"}}
+# What a module uses of the file system, and by what: the file of rules and the secrets it names; the file of a store, and the
+# clock that says when a key was last added; archives, and what a scan makes of them. Where there is "os"
+# alone in `archive` and `scan`, it is for the type of a path.
+READS_FILES = {
+    "config": {"os", "pathlib"},
+    "stores": {"os", "pathlib", "time"},
+    "archive": {"os"},
+    "containers": {"io", "os", "shutil", "tempfile"},
+    "sorting": {"os", "tempfile"},
+    "parallel": {"os"},
+    "outputs": {"os", "shutil", "tempfile"},
+    "batches": {"os"},
+    "gathering": {"os"},
+    "scan": {"os"},
+}
+OPENS_FILES = {"containers", "outputs", "batches", "gathering"}
 
 
 def modules() -> dict[str, Path]:
@@ -274,7 +321,7 @@ def test_heavy_modules_are_imported_where_they_are_used(name: str) -> None:
 
 @pytest.mark.parametrize("name", LIBRARY)
 def test_only_the_command_touches_files_and_the_process(name: str) -> None:
-    """The library is pure: it opens no file but that of the rules, asks no environment and prints nothing."""
+    """The library opens files where the table says so and nowhere else, asks no environment and prints nothing."""
     loaded = {one.partition(".")[0] for one in imports(modules()[name])} - READS_FILES.get(name, set())
     assert not loaded & (FILES_AND_PROCESS | {"logging", "random", "secrets", "socket", "time", "uuid"})
     calls = {
@@ -282,7 +329,7 @@ def test_only_the_command_touches_files_and_the_process(name: str) -> None:
         for node in ast.walk(ast.parse(modules()[name].read_text("utf-8")))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
     }
-    assert not calls & {"print", "open", "input", "exec", "eval"}
+    assert not calls & {"print", "input", "exec", "eval", *(() if name in OPENS_FILES else ("open",))}
 
 
 def test_there_is_one_clock() -> None:

@@ -13,6 +13,8 @@ from exjournal import (
     LEAVING_HEADERS,
     ORGANIZATION_HEADERS,
     RESTORE_HEADERS,
+    ArchivedMessage,
+    ArchivedReport,
     Body,
     BuildError,
     Config,
@@ -36,6 +38,7 @@ from exjournal import (
     Loop,
     LoopReason,
     Match,
+    MboxVariant,
     MemoryStore,
     MergedRecipient,
     MergedReport,
@@ -53,14 +56,17 @@ from exjournal import (
     ReportFormat,
     Role,
     RuleSet,
+    ScanSummary,
     Scope,
     Seal,
     SeenStore,
     Sighting,
+    Source,
     SqliteStore,
     Statement,
     StoreError,
     Undeliverable,
+    Unreadable,
     address_key,
     build_report,
     decide,
@@ -71,14 +77,19 @@ from exjournal import (
     load_secret,
     look_up,
     mailbox_key,
+    map_archive,
     matching_headers,
     merge,
     message_kind,
+    octets_in,
     parse_report,
+    read_archive,
+    read_source,
     remember,
     remember_all,
     report_for,
     same_mailbox,
+    scan_archive,
     strip_headers,
     unwrap_undeliverable,
     verify_seal,
@@ -319,6 +330,61 @@ def remembers(data: bytes) -> None:
             assert_type(file.prune(before=DATE), int)
             assert pickle.loads(pickle.dumps(one)) == one
             memory.close()
+
+
+def archived(item: ArchivedReport | ArchivedMessage | Unreadable) -> tuple[Source, int]:
+    """An item is a report, another message, or what cannot be used."""
+    assert_type(item.source, Source)
+    assert_type(item.defects, tuple[Defect, ...])
+    match item:
+        case ArchivedReport():
+            assert_type(item.parsed, ParsedReport)
+            assert_type(item.undeliverable, Undeliverable | None)
+            return item.source, len(item.octets)
+        case ArchivedMessage():
+            assert_type(item.code, DefectCode)
+            return item.source, len(item.octets)
+        case Unreadable():
+            assert_type(item.error, ParseError | OSError)
+            return item.source, 0 if item.octets is None else len(item.octets)
+
+
+def reads_archives(data: bytes) -> None:
+    """Paths are strings or paths; what a function makes of items keeps its type; sources are values and data."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "mail")
+        path.mkdir()
+        (path / "1.eml").write_bytes(data)
+        [found] = read_archive(path, patterns=["*.eml"], mbox=MboxVariant.MBOXRD)
+        assert_type(found, ArchivedReport | ArchivedMessage | Unreadable)
+        results = map_archive(archived, path, jobs=1, undeliverable=True)
+        assert_type(results, Iterator[tuple[Source, int]])
+        [(source, size)] = results
+        assert size == len(read_source(Source.from_dict(source.to_dict())))
+        parts: tuple[str, Sequence[tuple[str, int]]] = (source.path, source.members)
+        assert parts == (str(path / "1.eml"), ())
+        assert_type(source.offset, int | None)
+        assert_type(source.size, int | None)
+        assert_type(source.mbox, MboxVariant | None)
+        assert_type(octets_in(path, str(path)), int | None)
+        shown: list[ScanSummary] = []
+        summary = scan_archive(
+            path, json=Path(folder, "mail.jsonl"), merge=True, jobs=1, progress=shown.append, complain=complains
+        )
+        counts: list[Mapping[str, int]] = [summary.formats, summary.defects, summary.messages, summary.refusals]
+        counts += [summary.originals, summary.quarantined, summary.sightings]
+        numbers: list[int] = [summary.items, summary.reports, summary.octets, summary.unreadable, summary.incomplete]
+        assert numbers[:2] == [1, 1]
+        assert shown
+        assert summary.resumed == 0
+        assert_type(summary.distinct, int | None)
+        assert_type(summary.duplicates, int | None)
+        assert_type(summary.conflicts, int | None)
+
+
+def complains(source: Source, reason: str) -> None:
+    """What a caller does with what could not be read."""
+    raise AssertionError(str(source), reason)
 
 
 def merges(data: bytes) -> None:
@@ -604,6 +670,9 @@ def refused_by_the_checker(report: JournalReport, part: Part) -> None:
     identify(MESSAGE)  # type: ignore[arg-type]
     look_up(identify(parse_report(MESSAGE)), set())  # type: ignore[arg-type]
     merge([MESSAGE])  # type: ignore[list-item]
+    read_archive(MESSAGE)  # type: ignore[arg-type]
+    map_archive("mail", archived)  # type: ignore[arg-type]
+    read_source("mail")  # type: ignore[arg-type]
     SqliteStore("seen.db", False)  # type: ignore[call-arg]
     report.subject = "another"  # type: ignore[misc]
     part.offset += 1  # type: ignore[misc]
@@ -621,6 +690,7 @@ def main() -> None:
     copies()
     rescues(data)
     remembers(data)
+    reads_archives(data)
     merges(data)
     takes_fields_out()
     rules = makes_rules()

@@ -6,6 +6,17 @@ from exjournal.addresses import address_key, mailbox_key, same_mailbox
 # What a gateway calls
 from exjournal.agent import Body, Delivery, JournalAgent, Outcome
 
+# Archives of millions
+from exjournal.archive import (
+    ArchivedMessage,
+    ArchivedReport,
+    Unreadable,
+    map_archive,
+    octets_in,
+    read_archive,
+    read_source,
+)
+
 # Reading and writing reports
 from exjournal.builder import build_report, report_for
 from exjournal.config import Config, load_config, load_secret
@@ -53,7 +64,9 @@ from exjournal.models import (
 from exjournal.organization import Organization
 from exjournal.parser import detect_format, parse_report
 from exjournal.rules import JournalRule, RuleSet, Scope
+from exjournal.scan import ScanSummary, scan_archive
 from exjournal.seals import Seal, verify_seal
+from exjournal.sources import MboxVariant, Source
 from exjournal.statements import Statement
 from exjournal.stores import MemoryStore, SeenStore, SqliteStore
 
@@ -64,6 +77,8 @@ __all__ = [
     "LEAVING_HEADERS",
     "ORGANIZATION_HEADERS",
     "RESTORE_HEADERS",
+    "ArchivedMessage",
+    "ArchivedReport",
     "Body",
     "BuildError",
     "Config",
@@ -87,6 +102,7 @@ __all__ = [
     "Loop",
     "LoopReason",
     "Match",
+    "MboxVariant",
     "MemoryStore",
     "MergedRecipient",
     "MergedReport",
@@ -104,14 +120,17 @@ __all__ = [
     "ReportFormat",
     "Role",
     "RuleSet",
+    "ScanSummary",
     "Scope",
     "Seal",
     "SeenStore",
     "Sighting",
+    "Source",
     "SqliteStore",
     "Statement",
     "StoreError",
     "Undeliverable",
+    "Unreadable",
     "address_key",
     "build_report",
     "decide",
@@ -122,14 +141,19 @@ __all__ = [
     "load_secret",
     "look_up",
     "mailbox_key",
+    "map_archive",
     "matching_headers",
     "merge",
     "message_kind",
+    "octets_in",
     "parse_report",
+    "read_archive",
+    "read_source",
     "remember",
     "remember_all",
     "report_for",
     "same_mailbox",
+    "scan_archive",
     "strip_headers",
     "unwrap_undeliverable",
     "verify_seal",

@@ -22,6 +22,13 @@ class DefectCode(StrEnum):
     NO_REPORT_INSIDE = "no-report-inside"
     HEADER_TOO_LARGE = "header-too-large"
     TOO_MANY_PARTS = "too-many-parts"
+    # Archives of reports: a ParseError in the place of an item.
+    ITEM_TOO_LARGE = "item-too-large"
+    ARCHIVE_DAMAGED = "archive-damaged"
+    ARCHIVE_ENCRYPTED = "archive-encrypted"
+    # What a mailbox file did to a message.
+    MBOX_QUOTING = "mbox-quoting"
+    MBOX_LENGTH = "mbox-length"
     # Before and around the parts.
     LEADING_BOM = "leading-bom"
     LEADING_FROM_LINE = "leading-from-line"

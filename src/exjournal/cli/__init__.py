@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import NoReturn
 
-from exjournal.cli import build, decide, merge, readers, unwrap
+from exjournal.cli import build, decide, merge, readers, scan, unwrap
 from exjournal.cli.output import INTERRUPTED, PIPE_CLOSED, shown, unreadable
 
 
@@ -73,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     readers.add_parse(verbs)
     unwrap.add(verbs)
     merge.add(verbs)
+    scan.add(verbs)
     decide.add(verbs)
     readers.add_check(verbs)
     return parser

@@ -1,0 +1,219 @@
+"""Archives of reports: every item of a tree of files, a Maildir, an mbox, a tar or zip file, in a stable order.
+
+Whatever goes wrong with one item is an item itself, so that it never ends the run; mail that is no report is an item of its own
+kind. `containers` finds the octets, `parser` and `undeliverable` read them.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, TypeVar
+
+from exjournal._wire.headers import first_line_is_field
+from exjournal._wire.message import lead_in
+from exjournal.errors import Defect, DefectCode, InvalidValue, ParseError
+from exjournal.models import ParsedReport, ReportFormat
+from exjournal.parser import parse_report
+from exjournal.sources import MboxVariant, Source
+from exjournal.undeliverable import Undeliverable, unwrap_undeliverable
+
+if TYPE_CHECKING:
+    import os
+
+    from exjournal.containers import Located
+
+    StrPath: TypeAlias = str | os.PathLike[str]
+
+Result = TypeVar("Result")
+
+
+class ArchivedReport(NamedTuple):
+    """A report: where it lies, its octets, and what it says.
+
+    `undeliverable` is the bounce in which it was found, where bounces are read; `octets` are then those of the bounce.
+    `defects` tell what the archive or the bounce may have changed about the octets; what is odd about the report stands in
+    `parsed.defects`.
+    """
+
+    source: Source
+    octets: bytes
+    parsed: ParsedReport
+    undeliverable: Undeliverable | None = None
+    defects: tuple[Defect, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<ArchivedReport {self.source}: {len(self.octets)} octets>"
+
+
+class ArchivedMessage(NamedTuple):
+    """A message that is no report; `code` says how that is known.
+
+    Such as `not-a-report` for ordinary mail, `multipart-report` for bounces and receipts, which may hold a report, and
+    `no-report-inside` for a bounce that was looked into and holds none.
+    """
+
+    source: Source
+    octets: bytes
+    code: DefectCode
+    defects: tuple[Defect, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<ArchivedMessage {self.source}: {len(self.octets)} octets>"
+
+
+class Unreadable(NamedTuple):
+    """What is there and cannot be used, and why: a file that cannot be opened, a damaged archive, a report that does not parse.
+
+    `octets` are None where they could not be read.
+    """
+
+    source: Source
+    error: ParseError | OSError
+    octets: bytes | None = None
+    defects: tuple[Defect, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Unreadable {self.source}: {self.error}>"
+
+
+ArchiveItem: TypeAlias = ArchivedReport | ArchivedMessage | Unreadable
+
+
+def read_archive(
+    *paths: "StrPath",
+    patterns: Sequence[str] = (),
+    mbox: MboxVariant | None = None,
+    format: ReportFormat | None = None,
+    undeliverable: bool = False,
+) -> Iterator[ArchiveItem]:
+    """Every report, message and unreadable thing below the paths: in the order of the paths, and in each of names.
+
+    A path is a folder, which is read with all below it, or a file: one message, an mbox, a tar or zip file, or one of these
+    compressed by gzip, bzip2 or xz, also inside one another up to five deep. What a file is tell its first octets; one whose
+    name ends in `.eml` is one message, as is each file in `cur` and `new` of a Maildir. Hidden files are passed over; with
+    `patterns` only files and members of such names are read (`*.txt`, in any letter case). `mbox` says how mbox files were
+    written; without it their octets stay as they are, and a defect tells of lines that may have been changed. `format` is that
+    of copies, as in `parse_report`. With `undeliverable` bounces are read for the report inside.
+
+    Memory is that of the largest item (at most 256 MB) and 100,000 names of a folder. Never raises for what it reads.
+    """
+    return map_archive(_same, *paths, jobs=1, patterns=patterns, mbox=mbox, format=format, undeliverable=undeliverable)
+
+
+def _same(item: ArchiveItem) -> ArchiveItem:
+    return item
+
+
+def map_archive(
+    function: Callable[[ArchiveItem], Result],
+    *paths: "StrPath",
+    jobs: int = 0,
+    patterns: Sequence[str] = (),
+    mbox: MboxVariant | None = None,
+    format: ReportFormat | None = None,
+    undeliverable: bool = False,
+) -> Iterator[Result]:
+    """What a function makes of every item of `read_archive`, in the same order, worked out by so many processes.
+
+    With `jobs` 0 that is one for each core. Items stay in the processes; the function and what it returns have to be picklable,
+    and should be small. Reading waits for whoever takes the results. What the function raises ends the run, with the source in
+    a note. An interrupt, or closing the iterator, waits for what is under way and begins nothing more.
+    """
+    if jobs < 0:
+        raise InvalidValue("jobs", "is negative")
+    from functools import partial
+    from itertools import chain
+
+    from exjournal.containers import batches, located
+    from exjournal.parallel import cores, in_parallel
+
+    count = jobs or cores()
+    reader = Reader(format, undeliverable=undeliverable)
+    found = located(paths, patterns=patterns, mbox=mbox, lazily=count > 1)
+    if count == 1:
+        return (_applied(function, reader(place)) for place in found)
+    tasks = batches(found)
+    return chain.from_iterable(in_parallel(partial(_worked, function, reader), tasks, jobs=count))
+
+
+def _worked(function: Callable[[ArchiveItem], Result], reader: "Reader", places: "Sequence[Located]") -> list[Result]:
+    return [_applied(function, reader(place)) for place in places]
+
+
+def _applied(function: Callable[[ArchiveItem], Result], item: ArchiveItem) -> Result:
+    try:
+        return function(item)
+    except Exception as error:
+        error.add_note(f"for {item.source}")
+        raise
+
+
+def octets_in(*paths: "StrPath", patterns: Sequence[str] = ()) -> int | None:
+    """How many octets the files below the paths have, by a look at their sizes; None where some are compressed.
+
+    For telling how far a run is.
+    """
+    from exjournal.containers import octets_in as count
+
+    return count(paths, patterns=patterns)
+
+
+def read_source(source: Source, /) -> bytes:
+    """The octets of an item, read again from where they lie.
+
+    Raises OSError, and ParseError (`archive-damaged`) for an archive that is damaged or not what it was.
+    """
+    from exjournal.containers import read_source as read
+
+    return read(source)
+
+
+class Reader:
+    """Makes items of places."""
+
+    def __init__(self, format: ReportFormat | None, *, undeliverable: bool) -> None:
+        from exjournal.containers import octets_of
+
+        self.format = format
+        self.undeliverable = undeliverable
+        self.octets_of = octets_of
+
+    def __call__(self, place: "Located") -> ArchiveItem:
+        """The item that lies at a place."""
+        try:
+            octets, defects = self.octets_of(place)
+        except (OSError, ParseError) as error:
+            return Unreadable(place.source, error)
+        try:
+            return ArchivedReport(place.source, octets, parse_report(octets, format=self.format), None, defects)
+        except ParseError as error:
+            if error.code not in _NO_REPORT:
+                return Unreadable(place.source, error, octets, defects)
+            if self.undeliverable:
+                return self._rescued(place.source, octets, defects)
+            return _message(place.source, octets, error, defects)
+
+    def _rescued(self, source: Source, octets: bytes, defects: tuple[Defect, ...]) -> ArchiveItem:
+        """The report inside a bounce."""
+        try:
+            found = unwrap_undeliverable(octets)
+            if found.report is None:
+                detail = "only the header of a report came back"
+                return Unreadable(source, ParseError(DefectCode.NO_REPORT_INSIDE, detail), octets, defects)
+            parsed = parse_report(found.report, format=self.format)
+        except ParseError as error:
+            if error.code not in _NO_REPORT:
+                return Unreadable(source, error, octets, defects)
+            return _message(source, octets, error, defects)
+        return ArchivedReport(source, octets, parsed, found, (*defects, *found.defects))
+
+
+# What is said of ordinary mail.
+_NO_REPORT: Final = frozenset(
+    (DefectCode.NOT_A_REPORT, DefectCode.MULTIPART_REPORT, DefectCode.EMBEDDED_REPORT, DefectCode.NO_REPORT_INSIDE)
+)
+
+
+def _message(source: Source, octets: bytes, error: ParseError, defects: tuple[Defect, ...]) -> ArchiveItem:
+    """A message that is no report, if it begins as one."""
+    if first_line_is_field(octets, lead_in(octets)[-1], len(octets)):
+        return ArchivedMessage(source, octets, error.code, defects)
+    return Unreadable(source, error, octets, defects)

@@ -1,0 +1,152 @@
+"""What is made of all batches together: the reports of each message joined, and a store that learns of every report.
+
+Reports are put in the order of their messages on disk, so that it does not matter how many there are.
+"""
+
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import chain, count, groupby, islice
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from exjournal.batches import Counts, Run
+from exjournal.duplicates import remember_all
+from exjournal.identity import Identity
+from exjournal.merging import merge
+from exjournal.outputs import put
+from exjournal.parallel import in_parallel
+from exjournal.sorting import in_order
+from exjournal.statements import read_statement
+from exjournal.stores import SeenStore, SqliteStore
+
+if TYPE_CHECKING:
+    StrPath: TypeAlias = str | os.PathLike[str]
+
+_Group: TypeAlias = tuple[bool, list[bytes]]
+# Reports that are merged at a time.
+_MERGED: Final = 500
+
+
+def merged_lines(run: Run, jobs: int) -> Iterator[bytes]:
+    """The lines of merged reports, in the order of what is in their messages."""
+    run.counts["distinct", ""] += 0  # asked for, though there may be none
+    for lines, counts in in_parallel(_merge, _groups(run), jobs=jobs):
+        run.counts.update(counts)
+        yield from lines
+
+
+def _groups(run: Run) -> Iterator[list[_Group]]:
+    """The reports of each message, and whether another message has its Message-ID; some hundred reports at a time."""
+    folder = run.work.state
+    conflicts = in_order(_conflicts(run), folder=folder)
+    conflict = next(conflicts, None)
+    # Of one message in the order in which they were read.
+    ordered = in_order(
+        (
+            b"%s\t%016d\t%s" % (line.message, number, line.json)
+            for number, line in enumerate(run.work.reports(run.batches))
+        ),
+        folder=folder,
+    )
+    some: list[_Group] = []
+    size = 0
+    for message, lines in groupby(ordered, key=lambda line: line[: line.index(b"\t")]):
+        while conflict is not None and conflict < message:
+            conflict = next(conflicts, None)
+        group = [line.split(b"\t", 2)[2] for line in lines]
+        some.append((conflict == message, group))
+        size += len(group)
+        if size >= _MERGED:
+            yield some
+            some, size = [], 0
+    yield some
+
+
+def _conflicts(run: Run) -> Iterator[bytes]:
+    """The messages whose Message-ID another message has."""
+    pairs = (b"%s\t%s" % (line.message_id, line.message) for line in run.work.reports(run.batches) if line.message_id)
+    ordered = in_order(pairs, folder=run.work.state)
+    for _, lines in groupby(ordered, key=lambda line: line[: line.index(b"\t")]):
+        messages = groupby(line.partition(b"\t")[2] for line in lines)
+        first, second = next(messages)[0], next(messages, None)
+        if second is not None:
+            yield first
+            yield second[0]
+            for message, _ in messages:
+                yield message
+
+
+def _merge(groups: list[_Group]) -> tuple[list[bytes], Counts]:
+    """Merge the reports of some messages."""
+    counts: Counts = Counter()
+    result = []
+    for is_conflict, lines in groups:
+        sources: dict[object, list[object]] = {}
+        keys: Counter[str] = Counter()
+        for line in lines:
+            data = json.loads(line)
+            statement = read_statement(data)
+            sources.setdefault(statement, []).append(data["source"])
+            # What is perhaps truncated may have said more.
+            keys[statement.identity.report_key] += statement.identity.complete
+        [one] = merge(sources)  # type: ignore[arg-type]
+        counts["distinct", ""] += 1
+        counts["duplicates", ""] += sum(count - 1 for count in keys.values() if count)
+        counts["conflicts", ""] += is_conflict
+        places = [sources[statement] for statement in one.reports]
+        whole = {"kind": "merged", **one.to_dict(), "conflict": is_conflict, "sources": places}
+        result.append(json.dumps(whole).encode())
+    return result, counts
+
+
+# The store
+
+# Reports that the store learns of in one step.
+_STEP: Final = 5000
+
+
+def remembered(path: "StrPath", identities: Iterator[Identity], state: str) -> Counts:
+    """Let a store know every report, in their order; what it knew of them before.
+
+    What a step answers is written down before the step is taken: a run that goes on would otherwise meet its own reports.
+    """
+    counts: Counts = Counter()
+    with SqliteStore(path) as store:
+        for number in count():
+            step = list(islice(identities, _STEP))
+            if not step:
+                break
+            digest = hashlib.sha256("".join([one.report_key for one in step]).encode()).hexdigest()
+            note = f"{state}/seen-{number:08d}-{digest[:32]}"
+            if os.path.exists(note):
+                with open(note, "rb") as file:
+                    answers = Counter(json.load(file))
+            else:
+                answers = Counter(map(str, remember_all(step, _Before(store))))
+                put(note, (json.dumps(answers).encode(),), state, is_synced=True)
+            remember_all(step, store)
+            counts.update({("sightings", answer): times for answer, times in answers.items()})
+    return counts
+
+
+class _Before:
+    """A store as it would answer, without learning anything."""
+
+    def __init__(self, store: SeenStore) -> None:
+        self.store = store
+
+    def known(self, keys: Sequence[bytes], /) -> Sequence[bool]:
+        """For each key whether it is there."""
+        return self.store.known(keys)
+
+    def add(self, groups: Sequence[Sequence[bytes]], /) -> Sequence[Sequence[bool]]:
+        """What the store would say of each key."""
+        keys = list(dict.fromkeys(chain.from_iterable(groups)))
+        seen = {key for key, known in zip(keys, self.store.known(keys), strict=True) if known}
+        answers = []
+        for group in groups:
+            answers.append([key in seen for key in group])
+            seen.update(group)
+        return answers
