@@ -28,7 +28,9 @@ class Gateway:
     async def handle_DATA(self, _server: SMTP, _session: Session, received: Received) -> str:  # noqa: N802
         """Journal and pass on; the client keeps the message until it reads 250."""
         message = received.original_content or b""
-        envelope = Envelope(received.mail_from or "", received.rcpt_tos, authenticated=self.authenticated)
+        # aiosmtpd has the null sender, which bounces bear, as it is written.
+        sender = "" if received.mail_from in (None, "<>") else received.mail_from
+        envelope = Envelope(sender, received.rcpt_tos, authenticated=self.authenticated)
         options = [one for one in received.mail_options if not one.upper().startswith("SIZE=")]
         return await asyncio.to_thread(self.take, message, envelope, options)
 

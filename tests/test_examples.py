@@ -179,6 +179,15 @@ class TestGateway:
             assert verify_seal(report, secrets=config.secrets) is Seal.VALID
             assert parse_report(report).original_bytes() == MESSAGE
 
+    def test_the_null_sender(self, config: Config, sink: Sink, behind: tuple[str, int]) -> None:
+        """A bounce for somebody inside passes, and is journaled as every message."""
+        gateway = GATEWAY["Gateway"](config.agent, behind, authenticated=False)
+        answer, _ = send(gateway, MESSAGE, "", "bob@example.com")
+        assert answer == 250
+        [report, message] = sink.taken
+        assert parse_report(report.content).report.envelope_sender == ""
+        assert (message.mail_from, message.rcpt_tos) == ("<>", ["bob@example.com"])
+
     def test_no_report_no_message(self, config: Config, sink: Sink, behind: tuple[str, int]) -> None:
         """Where a journal mailbox refuses, the message does not go on, and the client keeps it."""
         sink.refused.add("legal@archive.example")
