@@ -1,0 +1,410 @@
+"""An archive endpoint: the journal mailbox of an organisation, as an SMTP server that loses no report.
+
+`python endpoint.py FOLDER --peer 192.0.2.0/24` listens on port 2525 for reports of these servers and of nobody else. What was
+answered 250 is on the disk, in FOLDER; what was not is still with the server that sent it. Needs aiosmtpd and a POSIX system.
+"""
+
+import argparse
+import asyncio
+import errno
+import hashlib
+import json
+import logging
+import os
+import signal
+import socket
+import ssl
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from functools import partial
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from pathlib import Path
+from tempfile import mkstemp
+from typing import NamedTuple
+
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from exjournal import (
+    Identity,
+    ParseError,
+    SeenStore,
+    Sighting,
+    SqliteStore,
+    StoreError,
+    identify,
+    look_up,
+    parse_report,
+    remember_all,
+)
+
+LOG = logging.getLogger("endpoint")
+# Octets that are read ahead of a connection.
+CHUNK = 1 << 18
+# Octets of the longest command: an address alone may have 571.
+COMMAND = 4096
+# Seconds that a client has from one command to the next, the whole of a large report included.
+PATIENCE = 1800
+# Seconds that the store is waited for, and that clients have to read their answers when the server ends.
+BUSY = 20
+# Files that are made durable at a time: what waits for the disk together takes hardly longer than one.
+WRITERS = 16
+# Seconds after which a file in incoming/ is what a killed process left behind.
+STALE = 86400
+
+Network = IPv4Network | IPv6Network
+
+
+class Delivery(NamedTuple):
+    """A message as it came, and what is known of its coming."""
+
+    data: bytes
+    sha256: str
+    received: datetime
+    peer: str
+    tls: bool
+    mail_from: str
+    rcpt_to: list[str]
+
+
+class Kept(NamedTuple):
+    """What became of a message: its file, and either what it is and was known of it, or why it is no report."""
+
+    file: str | None
+    identity: Identity | None
+    sighting: Sighting | None
+    code: str | None
+
+
+class Archive:
+    """Files that are there whole or not at all, and a store of what was seen. Several processes may work on the same two."""
+
+    def __init__(self, folder: Path, store: SeenStore) -> None:
+        self.folder = folder
+        self.store = store
+        self.made: set[Path] = set()
+        self.writers = ThreadPoolExecutor(WRITERS, "writer")
+        _sync(folder.parent)
+        self.make(folder / "incoming")
+        for left in (folder / "incoming").iterdir():
+            if left.stat().st_mtime < time.time() - STALE:
+                left.unlink(missing_ok=True)
+
+    def take(self, deliveries: Sequence[Delivery]) -> list[str]:
+        """The answer to each message; when this returns, what is answered 250 may be forgotten by whoever sent it.
+
+        Whoever dies between two of the steps does some of them twice, when the message comes again; in another order a report
+        could be lost. The last two steps are one for all messages that came at the same time.
+        """
+        answers: dict[int, str] = {}
+        kept: dict[int, Kept] = {}
+        for number, work in enumerate([self.writers.submit(self.keep, one) for one in deliveries]):
+            try:
+                kept[number] = work.result()
+            except Exception as error:  # noqa: BLE001 - whatever it is, the client keeps the message
+                answers[number] = deferred(error)
+        try:
+            self.tell({number: deliveries[number] for number in kept}, kept)
+            reports = {number: one.identity for number, one in kept.items() if one.identity}
+            sightings = dict(zip(reports, remember_all(reports.values(), self.store), strict=True))
+        except Exception as error:  # noqa: BLE001
+            answer = deferred(error)
+            return [answers.get(number, answer) for number in range(len(deliveries))]
+        for number, one in kept.items():
+            delivery, what = deliveries[number], sightings.get(number) or one.code
+            level = logging.INFO if what in {Sighting.FIRST, Sighting.SIBLING, Sighting.DUPLICATE} else logging.WARNING
+            LOG.log(level, "%s %s: %s octets from %s", what, delivery.sha256, len(delivery.data), delivery.peer)
+            answers[number] = f"250 2.0.0 {'quarantined' if one.code else 'archived'}: {what} {delivery.sha256}"
+        return [answers[number] for number in range(len(deliveries))]
+
+    def keep(self, delivery: Delivery) -> Kept:
+        """Parse, look up, and store unless it says nothing new."""
+        try:
+            identity = identify(parse_report(delivery.data))
+        except ParseError as error:
+            file = f"quarantine/{delivery.sha256}.{error.code}.eml"
+            self.put(file, delivery.data)
+            return Kept(file, None, None, str(error.code))
+        sighting = look_up(identity, self.store)
+        if sighting is Sighting.DUPLICATE:
+            return Kept(None, identity, sighting, None)
+        # The reports of one message stand together; the same octets are the same file, however often they come.
+        content = identity.content_sha256 or identity.report_key
+        file = f"reports/{content[:2]}/{content}.{delivery.sha256}.eml"
+        self.put(file, delivery.data)
+        return Kept(file, identity, sighting, None)
+
+    def tell(self, deliveries: dict[int, Delivery], kept: dict[int, Kept]) -> None:
+        """Keep what no report says of itself: when it came, from where, and under which envelope."""
+        if not kept:
+            return
+        lines = []
+        for number, one in deliveries.items():
+            what = kept[number]
+            facts = {
+                "received": one.received.isoformat(),
+                "peer": one.peer,
+                "tls": one.tls,
+                "mail_from": one.mail_from,
+                "rcpt_to": one.rcpt_to,
+                "size": len(one.data),
+                "sha256": one.sha256,
+                "sighting": what.sighting,
+                "code": what.code,
+                "file": what.file,
+            }
+            lines.append(json.dumps(facts) + "\n")
+        octets = "".join(lines).encode("ascii")
+        first = min([one.received for one in deliveries.values()])
+        name = f"{first:%Y%m%dT%H%M%S.%f}-{hashlib.sha256(octets).hexdigest()[:16]}"
+        self.put(f"deliveries/{first:%Y-%m-%d}/{name}.jsonl", octets)
+
+    def put(self, name: str, octets: bytes) -> None:
+        """Keep a file; a second time changes nothing."""
+        path = self.folder / name
+        self.make(path.parent)
+        if not path.exists():
+            descriptor, part = mkstemp(dir=self.folder / "incoming", suffix=".part")
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    file.write(octets)
+                    file.flush()
+                    os.fsync(descriptor)
+                Path(part).replace(path)
+            except BaseException:
+                Path(part).unlink(missing_ok=True)
+                raise
+        _sync(path.parent)  # also for a file that was there: its process may have died before this
+
+    def make(self, path: Path) -> None:
+        """Make a folder below that of the archive; for one that was there the same holds as for a file."""
+        if path not in self.made or not path.is_dir():
+            path.mkdir(parents=True, exist_ok=True)
+            for folder in path.parents:
+                _sync(folder)
+                if folder == self.folder:
+                    break
+            self.made.add(path)
+
+
+def _sync(folder: Path) -> None:
+    directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def deferred(error: Exception) -> str:
+    """The answer where a message could not be kept: the client tries again, so nothing is lost and nothing bounces."""
+    if isinstance(error, OSError | StoreError):
+        LOG.error("deferred: %s", error)
+    else:
+        LOG.error("deferred, and this is a bug", exc_info=error)
+    full = isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
+    return "452 4.3.1 no room, try again" if full else "451 4.3.0 not kept, try again"
+
+
+class Mailbox:
+    """What answers for a message. Those that come while others are being written are written together, in one go."""
+
+    def __init__(self, archive: Archive) -> None:
+        self.archive = archive
+        self.waiting: asyncio.Queue[tuple[Delivery, asyncio.Future[str]]] = asyncio.Queue()
+        self.taking: set[SMTP] = set()
+        self.ending = False
+
+    async def write(self) -> None:
+        """Let the archive take what is waiting, and tell each client, for ever."""
+        while True:
+            await self.write_together([await self.waiting.get()])
+
+    async def write_together(self, batch: list[tuple[Delivery, asyncio.Future[str]]]) -> None:
+        """The same for a message and for all that wait behind it."""
+        while not self.waiting.empty():
+            batch.append(self.waiting.get_nowait())
+        answers = await asyncio.to_thread(self.archive.take, [delivery for delivery, _ in batch])
+        for (_, answer), line in zip(batch, answers, strict=True):
+            if not answer.done():  # where the client has gone, nobody waits
+                answer.set_result(line)
+
+    async def handle_EHLO(  # noqa: N802
+        self, _server: SMTP, session: Session, _envelope: Envelope, hostname: str, responses: list[str]
+    ) -> list[str]:
+        """Offer no AUTH, which aiosmtpd does behind STARTTLS: who may send is a matter of the network."""
+        session.host_name = hostname
+        return [line for line in responses if not line.startswith("250-AUTH")]
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+        """Wait until the message is kept; the client keeps it until it reads 250."""
+        data = envelope.original_content or b""
+        delivery = Delivery(
+            data,
+            hashlib.sha256(data).hexdigest(),
+            datetime.now(UTC),
+            server.transport.get_extra_info("peername")[0] if server.transport else "",
+            session.ssl is not None,
+            "" if envelope.mail_from == "<>" else envelope.mail_from or "",  # aiosmtpd's spelling of the null sender
+            envelope.rcpt_tos,
+        )
+        answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.waiting.put_nowait((delivery, answer))
+        self.taking.add(server)
+        try:
+            return await answer
+        finally:
+            self.taking.discard(server)
+            if self.ending and server.transport:
+                asyncio.get_running_loop().call_soon(server.transport.close)  # behind the answer
+
+    async def handle_exception(self, error: Exception) -> str:
+        """Defer what nobody thought of, where aiosmtpd would refuse it for good."""
+        return deferred(error)
+
+
+class Connection(SMTP):
+    """A connection with limits that are fit for reports: these hold messages of any size, with lines of any length."""
+
+    line_length_limit = CHUNK  # of its reader; the lines of a message have no limit, as no line of it is looked at
+    command_size_limit = COMMAND
+    command_size_limits = defaultdict(lambda: COMMAND)  # noqa: RUF012 - as aiosmtpd has it
+
+    def __init__(self, mailbox: Mailbox, largest: int, name: str, tls: ssl.SSLContext | None, open_: set[SMTP]) -> None:
+        self.largest = largest
+        self.open = open_
+        super().__init__(
+            mailbox,
+            data_size_limit=largest,
+            enable_SMTPUTF8=True,
+            hostname=name,
+            ident="ESMTP",
+            tls_context=tls,
+            timeout=PATIENCE,
+            auth_exclude_mechanism=("LOGIN", "PLAIN"),
+            loop=asyncio.get_running_loop(),
+        )
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin, once more behind STARTTLS."""
+        self.open.add(self)
+        super().connection_made(transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """End."""
+        self.open.discard(self)
+        super().connection_lost(error)
+
+    async def smtp_DATA(self, arg: str | None) -> None:  # noqa: N802
+        """Read a message in large pieces, with lines of any length.
+
+        aiosmtpd reads line by line, in twice the time for 20 KB and in five times the time for 5 MB, and refuses long lines.
+        """
+        session, envelope = self.session, self.envelope
+        if arg or session is None or envelope is None or not session.host_name or not envelope.rcpt_tos:
+            await super().smtp_DATA(arg)  # which says what is wrong
+            return
+        await self.push("354 End data with <CR><LF>.<CR><LF>")
+        data, fits = bytearray(b"\r\n"), True  # the end of the line before, so that the first line is like the others
+        while not data.endswith(b"\r\n.\r\n"):
+            try:
+                data += await self._reader.readuntil(b".\r\n")
+            except asyncio.LimitOverrunError as waiting:
+                data += await self._reader.read(waiting.consumed)
+            fits = fits and len(data) <= self.largest + len(b"\r\n.\r\n")
+            if not fits:
+                del data[:-5]  # the rest is read, as the client listens to nothing before its end, and dropped
+        if fits:
+            envelope.original_content = bytes(data[:-3]).replace(b"\r\n.", b"\r\n")[2:]
+            del data
+            answer = await self.event_handler.handle_DATA(self, session, envelope)
+        else:
+            answer = "552 5.3.4 too large"
+        self.envelope = Envelope()
+        await self.push(answer)
+
+
+class Door(asyncio.Protocol):
+    """Lets listed peers in, and nobody else: whoever can connect could fill the archive with forged reports."""
+
+    def __init__(self, peers: Sequence[Network], connect: partial[Connection]) -> None:
+        self.peers = peers
+        self.connect = connect
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Hand the connection on, or end it."""
+        peer = ip_address(transport.get_extra_info("peername")[0].partition("%")[0])
+        if isinstance(peer, IPv6Address) and peer.ipv4_mapped:
+            peer = peer.ipv4_mapped
+        if any(peer in network for network in self.peers):
+            connection = self.connect()
+            transport.set_protocol(connection)
+            connection.connection_made(transport)
+        else:
+            LOG.warning("refused: %s is not listed", peer)
+            dismiss(transport, b"554 5.7.1 not for you")
+
+
+def dismiss(transport: asyncio.BaseTransport | None, line: bytes) -> None:
+    """Say why, and end a connection."""
+    if isinstance(transport, asyncio.Transport):
+        transport.write(line + b"\r\n")
+        transport.close()
+
+
+async def serve(options: argparse.Namespace, archive: Archive) -> None:
+    """Serve until told to end; then answer for what was taken, and let the rest come again."""
+    loop, end, connections = asyncio.get_running_loop(), asyncio.Event(), set[SMTP]()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end.set)
+    tls = None
+    if options.certificate:
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(options.certificate, options.key)
+    mailbox = Mailbox(archive)
+    connect = partial(Connection, mailbox, options.largest, options.name, tls, connections)
+    door = partial(Door, options.peer, connect)
+    # Where one process is not enough, start another one for the same folder and port: connections are spread over all of them.
+    server = await loop.create_server(door, options.host or None, options.port, reuse_port=True)
+    writer = asyncio.create_task(mailbox.write())
+    for listening in server.sockets:
+        LOG.info("listening on %s port %s", *listening.getsockname()[:2])
+    ended = asyncio.create_task(end.wait())
+    await asyncio.wait((ended, writer), return_when=asyncio.FIRST_COMPLETED)
+    server.close()
+    mailbox.ending = True
+    for one in connections - mailbox.taking:
+        dismiss(one.transport, b"421 4.3.2 closing")
+    deadline = loop.time() + BUSY
+    while connections and loop.time() < deadline and not writer.done():
+        await asyncio.sleep(0.01)
+    if writer.done():
+        writer.result()  # what ended it ends the server, which is to be started again
+    writer.cancel()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the command line, and serve."""
+    parser = argparse.ArgumentParser(description="Archive journal reports that come by SMTP.")
+    parser.add_argument("folder", type=Path, help="where everything is kept, on a local disk")
+    parser.add_argument(
+        "--peer", type=ip_network, action="append", required=True, help="who may connect; may be repeated"
+    )
+    parser.add_argument("--host", default="", help="the address to listen on; all of them without it")
+    parser.add_argument("--port", type=int, default=2525, help="the port to listen on (2525)")
+    parser.add_argument("--name", default=socket.gethostname(), help="the name to greet with")
+    parser.add_argument("--largest", type=int, default=200 << 20, help="octets of the largest report (200 MiB)")
+    parser.add_argument("--certificate", help="a file with a certificate chain, to offer STARTTLS")
+    parser.add_argument("--key", help="the file with its key, where that is another one")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("mail.log").setLevel(logging.ERROR)  # aiosmtpd's, which names senders and recipients
+    folder = options.folder.absolute()
+    folder.mkdir(exist_ok=True)
+    with SqliteStore(folder / "seen.db", timeout=BUSY) as store:
+        asyncio.run(serve(options, Archive(folder, store)))
+
+
+if __name__ == "__main__":
+    main()
