@@ -8,13 +8,14 @@ MORE_PYTHONS := for bin in "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.*/bin "$$H
 	if [ -d "$$bin" ]; then PATH="$$PATH:$$bin"; fi; done; export PATH;
 TOX := $(MORE_PYTHONS) $(VENV)/bin/python -m tox run
 
-.PHONY: help demo test services check lint types dist bench fuzz clean
+.PHONY: help demo test services spark check lint types dist bench fuzz clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo   build a report round a sample message and read it back"
 	@echo "make test   run the whole suite on every Python from 3.11 up that is here"
-	@echo "make services  run the tests that need real servers (redis-server), which must be installed"
+	@echo "make services  run the tests that need real servers (redis-server, postfix; as root), which must be installed"
+	@echo "make spark  run the tests on Apache Spark, which need Java"
 	@echo "make check  lint, types and the built distributions"
 	@echo "make bench  measure, and print the table of docs/performance.md"
 	@echo "make fuzz   run the fuzz harnesses for a minute each"
@@ -25,8 +26,8 @@ demo: python
 test: $(VENV)/tox
 	@$(TOX) -m test
 
-services: $(VENV)/tox
-	@$(TOX) -e services
+services spark: $(VENV)/tox
+	@$(TOX) -e $@
 
 check: lint types dist
 

@@ -21,6 +21,8 @@ SCRIPTS = (
     "undeliverable",
     "decisions",
     "duplicates",
+    "archives",
+    "scale",
     "importing",
     "hostile",
     "against_before",

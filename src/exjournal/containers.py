@@ -37,14 +37,15 @@ ARCHIVE_LIMIT: Final = 5
 class Located(NamedTuple):
     """A place, with the octets that lie there where they are at hand, or with what keeps them from being read.
 
-    Of a message in a mailbox file `bare` counts the lines in it that begin with `From `; `led` is False where its
-    Content-Length was to lead to its end and did not.
+    Of a message in a mailbox file `bare` counts the lines in it that begin with `From `; without `quotes` none begins with
+    `>From `; `led` is False where its Content-Length was to lead to its end and did not.
     """
 
     source: Source
     octets: bytes | None = None
     error: ParseError | OSError | None = None
     bare: int = 0
+    quotes: bool = True
     led: bool = True
 
 
@@ -112,7 +113,7 @@ def octets_of(place: Located, /, *, limit: int = SIZE_LIMIT) -> tuple[bytes, tup
         octets = _file(source.path, limit) if source.offset is None else _range(source)
     if source.offset is None:
         return octets, ()
-    return _as_sent(octets, source.mbox, bare=place.bare, led=place.led)
+    return _as_sent(octets, source.mbox, bare=place.bare, quotes=place.quotes, led=place.led)
 
 
 def read_source(source: Source, /) -> bytes:
@@ -137,7 +138,7 @@ def read_source(source: Source, /) -> bytes:
 
 
 def _as_sent(
-    octets: bytes, variant: MboxVariant | None, *, bare: int = 0, led: bool = True
+    octets: bytes, variant: MboxVariant | None, *, bare: int = 0, quotes: bool = True, led: bool = True
 ) -> tuple[bytes, tuple[Defect, ...]]:
     """A message of a mailbox file as it was before that, as far as can be told."""
     defects: list[Defect] = []
@@ -145,7 +146,7 @@ def _as_sent(
         defects.append(Defect(DefectCode.MBOX_LENGTH, "Content-Length leads to no other message"))
     if bare and variant is not MboxVariant.MBOXCL2:
         defects.append(Defect(DefectCode.MBOX_QUOTING, f"lines that begin with From: {bare}"))
-    quoted = 0 if variant is MboxVariant.MBOXCL2 else mbox.quoted_lines(octets)
+    quoted = mbox.quoted_lines(octets) if quotes and variant is not MboxVariant.MBOXCL2 else 0
     if not quoted:
         return octets, tuple(defects)
     if variant is MboxVariant.MBOXRD:
@@ -509,7 +510,7 @@ class _Walk:
         for entry in mbox.messages(read, self.limit, by_length=by_length, keep=not lazily):
             place = Source(source.path, source.members, entry.offset, entry.size, self.variant)
             error = _too_large(self.limit) if entry.size > self.limit else None
-            yield Located(place, entry.octets, error, entry.bare, entry.led or not by_length)
+            yield Located(place, entry.octets, error, entry.bare, entry.quotes, entry.led or not by_length)
         for problem in problems:
             yield Located(source, error=_told(problem))
 

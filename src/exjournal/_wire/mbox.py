@@ -15,6 +15,9 @@ _LINE: Final = 1024
 _HEADER: Final = 64 << 10
 
 _SEPARATOR: Final = b"\nFrom "
+_WORD: Final = b"From "
+_LINE_FEED: Final = 10
+_QUOTE: Final = 62
 # A From line ends with a date that has a time and a year, or a zone. One that has none counts behind a blank line and before a
 # header field. The few that load this module search with strings, which the interpreter compiles once.
 _FROM_LINE: Final = (
@@ -27,14 +30,15 @@ _CONTENT_LENGTH: Final = rb"(?im:^content-length:)[ \t]*([0-9]{1,15})[ \t]*\r?$"
 class Entry(NamedTuple):
     """A message: its place in the file and its octets, or None where they are too many.
 
-    `bare` counts the lines in it that begin with `From ` and begin no message. `led` tells whether its Content-Length led to
-    the next message, where that was asked for.
+    `bare` counts the lines in it that begin with `From ` and begin no message; without `quotes` none begins with `>From `. `led`
+    tells whether its Content-Length led to the next message, where that was asked for.
     """
 
     offset: int
     size: int
     octets: bytes | None
     bare: int
+    quotes: bool
     led: bool
 
 
@@ -109,30 +113,35 @@ class _File:
 
     def by_from_line(self, begin: int) -> tuple[Entry, int | None]:
         """The message that begins at a place and ends before a From line; and where that line begins, None for none."""
-        searched, bare, is_short = max(begin - 1, self.first), 0, True
+        searched, bare, quotes, is_short = max(begin - 1, self.first), 0, False, True
         while True:
-            found = self.octets.find(_SEPARATOR, searched - self.first)
+            # Both kinds of lines are found in one search.
+            found = self.octets.find(_WORD, searched - self.first)
             if found >= 0:
-                line: int | None = self.first + found + 1
-                if len(self.octets) - found < _LINE:
-                    self.reach(self.first + found + _LINE)
-                if self.is_from_line(self.octets, found + 1) is not None:
-                    break
-                # The line that opens a message stands before it.
-                bare += self.first + found >= begin
+                before = self.octets[found - 1] if found else 0
                 searched = self.first + found + 1
+                if before == _LINE_FEED:
+                    line: int | None = self.first + found
+                    if len(self.octets) - found < _LINE:
+                        self.reach(self.first + found + _LINE)
+                    if self.is_from_line(self.octets, found) is not None:
+                        break
+                    # The line that opens a message stands before it.
+                    bare += self.first + found >= begin
+                elif before == _QUOTE:
+                    quotes = True
             elif self.is_ended:
                 line = None
                 break
             else:
-                searched = max(searched, self.first + len(self.octets) - len(_SEPARATOR))
+                searched = max(searched, self.first + len(self.octets) - len(_WORD))
                 self.more()
             if searched - begin > self.limit:
                 is_short = False
                 self.drop(searched - _LINE)
         end = self.end_before(begin, self.first + len(self.octets) if line is None else line)
         octets = self.cut(begin, end) if self.keep and is_short and end - begin <= self.limit else None
-        return Entry(begin, end - begin, octets, bare, led=False), line
+        return Entry(begin, end - begin, octets, bare, quotes, led=False), line
 
     def end_before(self, begin: int, line: int) -> int:
         """Where a message ends before a From line, or before the end of the file: before the blank line between them."""
@@ -158,7 +167,7 @@ class _File:
         if behind is None or end > self.first + len(self.octets):
             return None, begin
         octets = self.cut(begin, end) if self.keep else None
-        entry = Entry(begin, end - begin, octets, 0, led=True)
+        entry = Entry(begin, end - begin, octets, 0, quotes=True, led=True)
         if behind.end() == len(self.octets):
             return entry, None
         is_line = self.octets.startswith(_SEPARATOR, behind.end() - 1)
