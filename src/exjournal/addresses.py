@@ -13,9 +13,10 @@ from exjournal._wire.lines import line_problem
 # Characters. Exchange's own limit for a proxy address (Exchange limits: "SMTP address, 571 characters").
 ADDRESS_LIMIT: Final = 571
 
-_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
-_OUTSIDE_QUOTES = re.compile(r'[<>,"]|(?:\A|[ \t])(?:expanded|forwarded)[ \t]*+:', re.IGNORECASE)
-_ESCAPED = re.compile(r"\\(.)")
+# The interpreter keeps what it compiled: many programs meet plain addresses alone, and all load this module.
+_QUOTED: Final = r'"(?:[^"\\]|\\.)*"'
+_OUTSIDE_QUOTES: Final = r'[<>,"]|(?:\A|[ \t])(?i:expanded|forwarded)[ \t]*+:'
+_ESCAPED: Final = r"\\(.)"
 
 
 def address_problem(address: str, /) -> str | None:
@@ -32,9 +33,10 @@ def address_problem(address: str, /) -> str | None:
     problem = line_problem(address)
     if problem is not None:
         return problem
-    found = _OUTSIDE_QUOTES.search(address)
-    if found is not None and (found := _OUTSIDE_QUOTES.search(_QUOTED.sub("_", address))) is not None:
-        return _REASONS.get(found[0], "holds what reads as a redirect")
+    if "<" in address or ">" in address or "," in address or '"' in address or ":" in address:
+        found = re.search(_OUTSIDE_QUOTES, re.sub(_QUOTED, "_", address))
+        if found is not None:
+            return _REASONS.get(found[0], "holds what reads as a redirect")
     return None
 
 
@@ -65,7 +67,7 @@ def mailbox_key(address: str, /) -> str:
     if local.startswith("@"):
         local = local.rpartition(":")[2]
     if len(local) > 1 and local[0] == local[-1] == '"':
-        bare = _ESCAPED.sub(r"\1", local[1:-1])
+        bare = re.sub(_ESCAPED, r"\1", local[1:-1])
         # Quotes round what would be read otherwise without them are not needless.
         if bare.strip() == bare and bare[:1] not in ('"', "@"):
             local = bare

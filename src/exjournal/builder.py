@@ -53,7 +53,7 @@ COPIED_LIMIT: Final = 32 << 10
 _NAME_LIMIT: Final = 79
 _HEADER: Final = ("subject", "cc", "to", "from", "list-[a-z-]+", "precedence", "x-mailing-list")
 _LINE_ENDS = re.compile(rb"\r?\n")
-_BARE = re.compile(rb"[\r\0]")
+_TO_BLANKS: Final = bytes.maketrans(b"\r\0", b"  ")
 
 
 def report_for(message: "Data", envelope: Envelope, /) -> JournalReport:
@@ -370,7 +370,7 @@ def _cut(value: bytes) -> bytes | None:
         return None
     if b"\n" not in value and b"\r" not in value and b"\0" not in value and len(value) <= LINE_LIMIT - _NAME_LIMIT - 1:
         return value if value.strip() else None
-    first, *folds = [_BARE.sub(b" ", line) for line in _LINE_ENDS.split(value)]
+    first, *folds = [line.translate(_TO_BLANKS) for line in _LINE_ENDS.split(value)]
     lines = [first, *(line for line in folds if line.strip())]
     # The field's name stands on the first line as well.
     return None if max(map(len, lines)) > LINE_LIMIT - _NAME_LIMIT - 1 or not value.strip() else b"\r\n".join(lines)

@@ -188,15 +188,8 @@ def _require_report(
     return chosen, marker
 
 
-class _Body(NamedTuple):
-    """What the parts of a report say and hold."""
-
-    report: JournalReport
-    parts: tuple[Part, ...]
-    original: Part | None
-    decrypted: Part | None
-    evidence: str
-    unparsed: tuple[str, ...]
+# What the parts of a report say and hold: report, parts, original, decrypted, evidence, unparsed.
+_Body = tuple[JournalReport, tuple[Part, ...], Part | None, Part | None, str, tuple[str, ...]]
 
 
 def _read_leaves(
@@ -219,7 +212,7 @@ def _read_leaves(
     elif not any(leaf.info.family == "tnef" for leaf in leaves):
         defects.append(Defect(DefectCode.ORIGINAL_MISSING, "", len(octets)))
     report = _facts(text, format, envelope_sender, defects)
-    return _Body(report, tuple(parts), original, decrypted, evidence, tuple(text.read.unparsed))
+    return report, tuple(parts), original, decrypted, evidence, tuple(text.read.unparsed)
 
 
 class _Text(NamedTuple):
@@ -446,7 +439,8 @@ def _compare(octets: "Octets", original: Part, subject: str | None, message_id: 
 
 _MESSAGE_ID_MISMATCH: Final = DefectCode.MESSAGE_ID_MISMATCH
 _SUBJECT_MISMATCH: Final = DefectCode.SUBJECT_MISMATCH
-_MESSAGE_ID = re.compile(r"<[^<>]*>")
+# The interpreter keeps what it compiled: few ids differ, and all programs that read load this module.
+_MESSAGE_ID: Final = r"<[^<>]*>"
 # Octets of a value that are decoded for a comparison; a longer one agrees only as it stands.
 _COMPARED_LIMIT: Final = 64 << 10
 # The first field of a message, behind a line that a mailbox file left before it.
@@ -461,8 +455,8 @@ def _agree(field: bytes, value: bytes, reported: str) -> bool:
     if words == one_line(value).split() or words == decode(unfold(value)).split():
         return True
     # Gateways put comments behind a Message-ID.
-    own = _MESSAGE_ID.match(decode(value)) if field == b"message-id" else None
-    told = _MESSAGE_ID.match(reported)
+    own = re.match(_MESSAGE_ID, decode(value)) if field == b"message-id" else None
+    told = re.match(_MESSAGE_ID, reported)
     return own is not None and told is not None and own[0] == told[0]
 
 

@@ -44,16 +44,15 @@ _ADDRESS_FIELDS: Final = frozenset(("sender", "on_behalf_of"))
 
 _EXPANDED: Final = f", {names.EXPANDED}: "
 _FORWARDED: Final = f", {names.FORWARDED}: "
-# An address that is surely valid as it stands: whatever could be quoted, redirected or forbidden is looked at closely.
-_PLAIN_ADDRESS = re.compile(
-    '(?!(?:expanded|forwarded):)[^ \t,<>"\r\0\ud800-\udfff]{1,%d}' % ADDRESS_LIMIT, re.IGNORECASE
-)
-_REDIRECT_LABEL = re.compile("(?:expanded|forwarded):", re.IGNORECASE)
+# The interpreter keeps what it compiled: nearly every report is read without these, and all programs load this module.
+_REDIRECT_LABEL: Final = "(?i:(?:expanded|forwarded):)"
 # The white paper's grammar leaves the comma out, its examples have it.
-_REDIRECT = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\Z)|(?<![, \t])[, \t]++(expanded|forwarded)[ \t]*+:', re.IGNORECASE)
-_IN_BRACKETS = re.compile(r"([^<>]*)<([^<>]*)>")
-_TYPE_PREFIX = re.compile("smtp:", re.IGNORECASE)
-_LABEL = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,60}")
+_REDIRECT: Final = r'"(?:[^"\\]|\\.)*+(?:"|\Z)|(?<![, \t])[, \t]++(?i:(expanded|forwarded))[ \t]*+:'
+_IN_BRACKETS: Final = r"([^<>]*)<([^<>]*)>"
+_TYPE_PREFIX: Final = "(?i:smtp:)"
+_LABEL: Final = r"[A-Za-z][A-Za-z0-9-]{0,60}"
+# Beside what cannot be printed, what an address may bear that is not plain.
+_ODD: Final = frozenset(' ,<>":')
 # Characters of a recipient line that can still be valid: an address, two redirects, their labels, a display name.
 _RECIPIENT_LINE_LIMIT: Final = 5 * ADDRESS_LIMIT
 
@@ -91,14 +90,14 @@ def read_report_text(text: str, /) -> ReportText:
 
 
 # A report text as Exchange writes it: three fields, then recipient lines, every address without quotes or blanks.
-_USUAL_HEAD = re.compile(
+_USUAL_HEAD: Final = (
     r'Sender: ([^ \t,<>"\r\n]{1,%d})(\r?\n)Subject: ([^\r\n]*)\2Message-Id: ([^\r\n]*)\2' % ADDRESS_LIMIT
 )
 
 
 def read_usual_text(text: str, /) -> ReportText | None:
     """Read a text that holds nothing but what Exchange writes, or None: `_read_any` gives the same answer, more slowly."""
-    head = _USUAL_HEAD.match(text)
+    head = re.match(_USUAL_HEAD, text)
     if head is None or "\0" in text or not text.isascii():
         return None
     sender, line_end, subject, message_id = head.groups()
@@ -147,7 +146,7 @@ def read_usual_recipients(lines: str, line_end: str, /) -> list[Recipient] | Non
         return None
     if "\n" in together or "\r" in together or "\t" in together or not all(addresses):
         return None
-    if ":" in together and _REDIRECT_LABEL.search(together) is not None:
+    if ":" in together and re.search(_REDIRECT_LABEL, together) is not None:
         return None
     # No address is longer than its line, and a line end in each window of the limit's size makes all lines short.
     position, size = 0, len(lines)
@@ -195,7 +194,7 @@ def _read_any(text: str) -> ReportText:
             _read_recipient(line, role, value.strip(BLANKS), number, result)
         elif colon and (attribute := _FIELDS.get(name)) is not None:
             _read_field(line, attribute, value.strip(BLANKS), number, result)
-        elif colon and _LABEL.fullmatch(name) is not None:
+        elif colon and re.fullmatch(_LABEL, name) is not None:
             result.set_aside(line, DefectCode.UNKNOWN_FIELD, number)
         else:
             result.set_aside(line, DefectCode.UNKNOWN_LINE, number)
@@ -252,7 +251,7 @@ def _continues(pieces: list[str], line: str) -> bool:
     name = label.lower().rstrip(BLANKS)
     if name == "subject":
         return True
-    if name in _ROLES_ANY_CASE and _REDIRECT.match(" " + line.strip(BLANKS)) is not None:
+    if name in _ROLES_ANY_CASE and re.match(_REDIRECT, " " + line.strip(BLANKS)) is not None:
         return True
     begun = value.strip(BLANKS) if len(pieces) == 1 else pieces[-1].strip(BLANKS)
     open_ended = not begun or (name in _ROLES_ANY_CASE and begun.endswith((",", ":")))
@@ -295,13 +294,14 @@ def _read_recipient(line: str, role: Role, value: str, number: int, result: Repo
     if len(value) > _RECIPIENT_LINE_LIMIT:
         result.set_aside(line, DefectCode.INVALID_VALUE, number)
         return
-    if _PLAIN_ADDRESS.fullmatch(value) is not None:
+    # An address that is surely valid as it stands: whatever could be quoted, redirected or forbidden is looked at closely.
+    if value.isprintable() and 0 < len(value) <= ADDRESS_LIMIT and _ODD.isdisjoint(value):
         recipient = UncheckedRecipient(value, role, None, None, "")
         recipient.__class__ = Recipient
         result.recipients.append(recipient)
         return
     redirects: dict[str, str] = {}
-    pieces = [(found.start(), found.end(), found[1].lower()) for found in _REDIRECT.finditer(value) if found[1]]
+    pieces = [(found.start(), found.end(), found[1].lower()) for found in re.finditer(_REDIRECT, value) if found[1]]
     end = len(value)
     for start, after, kind in reversed(pieces):
         redirects[kind] = value[after:end]
@@ -329,11 +329,11 @@ def _read_recipient(line: str, role: Role, value: str, number: int, result: Repo
 def _bare_address(value: str) -> tuple[str, str, bool]:
     """The display name and the bare address of a display form, and whether it was one."""
     if value.endswith(">") and address_problem(value) is not None:
-        found = _IN_BRACKETS.fullmatch(value)
+        found = re.fullmatch(_IN_BRACKETS, value)
         if found is not None and line_problem(value) is None:
             return (
                 found[1].strip(BLANKS).strip('"').strip(BLANKS),
-                _TYPE_PREFIX.sub("", found[2].strip(BLANKS), 1),
+                re.sub(_TYPE_PREFIX, "", found[2].strip(BLANKS), count=1),
                 True,
             )
     return "", value, False

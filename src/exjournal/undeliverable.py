@@ -187,7 +187,6 @@ _ABOUT_A_RECIPIENT: Final = frozenset((b"final-recipient", b"original-recipient"
 
 def _typed(value: str) -> str:
     """A value without the type before it: `rfc822; journal@example.com`, `smtp; 550 no`."""
-    return _TYPE.sub("", value, count=1)
-
-
-_TYPE = re.compile(r"\A *[A-Za-z0-9-]+ *; *")
+    before, semicolon, typed = value.partition(";")
+    letters = before.strip(" ").replace("-", "x")  # a type is letters, digits and dashes
+    return typed.lstrip(" ") if semicolon and letters.isascii() and letters.isalnum() else value

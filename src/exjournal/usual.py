@@ -6,7 +6,7 @@ it is left to the reader's general way, which gives the same answer for these, a
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from exjournal._wire.lines import BLANKS
 from exjournal._wire.multipart import ASCII_SUPERSETS, HEADER_KEPT, PLAIN_ENCODINGS, USUAL_MULTIPART, kept_info
@@ -31,14 +31,9 @@ _CR: Final = 13
 _LF: Final = 10
 
 
-class _Shape(NamedTuple):
-    """What a usual body looks like in one kind of line end."""
-
-    text_begins: re.Pattern[bytes]
-    original_begins: re.Pattern[bytes]
-    line_end: str
-    first_octet: int
-    close: bytes
+# What a usual body looks like in one kind of line end: how its text and its original begin, the line end, the first octet of
+# that, and how the body closes.
+_Shape = tuple[re.Pattern[bytes], re.Pattern[bytes], str, int, bytes]
 
 
 @lru_cache
@@ -51,7 +46,7 @@ def _shape(line_end: str) -> _Shape:
         rf"(?:{end})?--([^\r\n]+){part_header}"
         rf'Sender: ([^ \t,<>":\r\n\0]{{1,{ADDRESS_LIMIT}}}){end}Subject: ([^\r\n\0]*){end}Message-Id: ([^\r\n\0]*){end}'
     )
-    return _Shape(
+    return (
         re.compile(text_begins.encode("ascii")),
         re.compile(part_header.encode("ascii")),
         line_end,

@@ -7,11 +7,11 @@ import binascii
 import re
 from collections.abc import Iterator
 from encodings.aliases import aliases
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import islice
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
-from exjournal._wire.lines import BLANKS, FORBIDDEN
+from exjournal._wire.lines import BLANKS, holds_forbidden
 
 if TYPE_CHECKING:
     from exjournal._wire.octets import Octets
@@ -38,11 +38,18 @@ Span = tuple[int, int]
 Fields = dict[bytes, bytes]
 
 
-class FieldPattern(NamedTuple):
+class FieldPattern:
     """Compiled once for a set of names: one pass over a block finds all of them and the blank line that ends it."""
 
-    inside: re.Pattern[bytes]
-    first: re.Pattern[bytes]
+    def __init__(self, field: bytes, initials: bytes) -> None:
+        self.field = field
+        # Most lines are told from their first octet, which spares trying the names.
+        self.inside = re.compile(rb"\n(?=[\r\n%b%b])(?:(\r?\n)|(?i:%b))" % (initials, initials.upper(), field))
+
+    @cached_property
+    def first(self) -> re.Pattern[bytes]:
+        """For a field with no line end before it, of which many blocks have none."""
+        return re.compile(self.field, re.IGNORECASE)
 
 
 @lru_cache(maxsize=64)
@@ -58,12 +65,7 @@ def field_pattern(*names: str) -> FieldPattern:
     ).encode("ascii")
     # A value runs to the line end that no blank follows (RFC 5322 section 2.2.3).
     field = rb"(%b)[ \t]*:([^\n]*+(?:\n[ \t][^\n]*+)*+)" % wanted
-    # Most lines are told from their first octet, which spares trying the names.
-    initials = "".join(by_initial).encode("ascii")
-    return FieldPattern(
-        re.compile(rb"\n(?=[\r\n%b%b])(?:(\r?\n)|(?i:%b))" % (initials, initials.upper(), field)),
-        re.compile(field, re.IGNORECASE),
-    )
+    return FieldPattern(field, "".join(by_initial).encode("ascii"))
 
 
 def _common_prefix(names: list[str]) -> str:
@@ -109,11 +111,9 @@ def scan(data: "Octets", start: int, end: int, pattern: FieldPattern, /, *, span
 _MANY_LINES: Final = rb"(?:[^\n]*+\n){%d}" % HEADER_LINE_LIMIT
 
 
-class SpanPattern(NamedTuple):
-    """Compiled once for a set of names of which every field is wanted, wherever it stands in its block."""
-
-    inside: re.Pattern[bytes]
-    first: re.Pattern[bytes]
+# Compiled once for a set of names of which every field is wanted, wherever it stands in its block: for a field behind a line
+# end, and for one at the beginning.
+SpanPattern = tuple[re.Pattern[bytes], re.Pattern[bytes]]
 
 
 @lru_cache(maxsize=64)
@@ -122,7 +122,7 @@ def span_pattern(names: tuple[str, ...], /) -> SpanPattern:
     wanted = "|".join([re.escape(name.removesuffix("*")) + "[!-9;-~]*+" * name.endswith("*") for name in names])
     # No name at all matches nothing.
     field = rf"(?:{wanted or '(?!)'})[ \t]*+:[^\n]*+(?:\n[ \t][^\n]*+)*+".encode("ascii")
-    return SpanPattern(re.compile(rb"\n(?:(\r?\n)|(?i:%b))" % field), re.compile(field, re.IGNORECASE))
+    return re.compile(rb"\n(?:(\r?\n)|(?i:%b))" % field), re.compile(field, re.IGNORECASE)
 
 
 def field_spans(
@@ -137,13 +137,14 @@ def field_spans(
     blank = _BLANK_LINE.match(data, start, limit)
     if blank is not None:
         return [], blank.end(), True
+    behind_line_end, at_start = pattern
     spans: list[Span] = []
     position = start
-    first = pattern.first.match(data, start, limit)
+    first = at_start.match(data, start, limit)
     if first is not None:
         position = first.end()
         spans.append((start, min(position + 1, end)))
-    for found in pattern.inside.finditer(data, position, limit):
+    for found in behind_line_end.finditer(data, position, limit):
         if found[1] is not None:
             return spans, found.end(), True
         spans.append((found.start() + 1, min(found.end() + 1, end)))
@@ -180,10 +181,11 @@ _BLANK_LINE = re.compile(rb"\r?\n")
 
 def first_line_is_field(data: "Octets", start: int, end: int, /) -> bool:
     """Whether a header field stands at `start`: printable characters without a blank, then a colon."""
-    return _FIELD_LINE.match(data, start, end) is not None
+    return re.compile(_FIELD_LINE).match(data, start, end) is not None
 
 
-_FIELD_LINE = re.compile(rb"[!-9;-~]+[ \t]*:")
+# The interpreter keeps what it compiled: many programs never ask, and all load this module.
+_FIELD_LINE: Final = rb"[!-9;-~]+[ \t]*:"
 _FOLD = re.compile(rb"\r?\n(?=[ \t])")
 _FIELD = re.compile(rb"(?:\A|(?<=\n))([!-9;-~]++)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)")
 
@@ -243,7 +245,7 @@ def _decoded_words(words: re.Match[str]) -> str:
         text = "".join([b"".join(pieces).decode(charset) for charset, pieces in runs])
     except UnicodeError:
         return words[0]
-    return words[0] if FORBIDDEN.search(text) else text
+    return words[0] if holds_forbidden(text) else text
 
 
 def one_line(value: bytes, /) -> str:

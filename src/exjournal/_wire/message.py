@@ -4,7 +4,7 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exjournal._wire.headers import decode, decode_words, field_pattern, first_line_is_field, one_line, scan, unfold
-from exjournal._wire.lines import FORBIDDEN
+from exjournal._wire.lines import without_forbidden
 from exjournal.addresses import address_problem
 
 if TYPE_CHECKING:
@@ -85,22 +85,24 @@ _BLANK_LINE = re.compile(rb"\r?\n")
 
 def skip_from_line(data: "Octets", start: int, end: int, /) -> int:
     """Where the header block begins: behind a `From ` line that a mailbox file left before it (RFC 4155)."""
-    found = _FROM_LINE.match(data, start, end)
+    if data[start : start + 5] != b"From ":
+        return start
+    found = re.compile(_FROM_LINE).match(data, start, end)
     return start if found is None else found.end()
 
 
 # No line of a mailbox file is a From field with blanks before its colon, as old mail has it.
-_FROM_LINE = re.compile(rb"From (?![ \t]*:)[^\n]*+(?:\n|\Z)")
+_FROM_LINE: Final = rb"From (?![ \t]*:)[^\n]*+(?:\n|\Z)"
 
 
 # RFC 5322 section 3.4, as senders write it: quoted strings, comments, angle brackets, delimiters, words with address
 # literals, blanks. What is opened and never closed runs to the end, so that no octet is looked at twice.
+# The interpreter keeps what it compiled: many programs read no address list, and all load this module.
 _PIECE: Final = (
     r'("(?:[^"\\]|\\.)*+(?:"|\Z))|(\()|<([^<>]*+)(?:>|\Z)|([,;:])|((?:\[[^\[\]\s]*+\]|[^\s"(<,;:>\[])+|\[)|[\s>]+|<'
 )
-_COMMENT_EDGE = re.compile(r"\\.|[()]", re.DOTALL)
+_COMMENT_EDGE: Final = r"(?s:\\.|[()])"
 _BARE: Final = r'(?:"(?:[^"\\]|\\.)*+"|[^\s"])+'
-_AROUND_AT = re.compile(" ?@ ?")
 
 
 def addresses_of(value: bytes, /) -> tuple[str, ...]:
@@ -127,7 +129,7 @@ def likely_addresses(value: bytes, /) -> list[str]:
 
 # Comments inside comments that are looked behind.
 _COMMENT_DEPTH: Final = 3
-# The interpreter keeps what it compiled: few programs decide, and all load this module.
+# Few programs decide.
 _INNER_COMMENT: Final = r"\([^()]*+\)"
 _AROUND_SIGNS: Final = r"\s*+([.@])\s*+"
 _LIKELY: Final = r"""[^\s<>(),;:"@]++@(?:\[[^\s\[\]]++\]|[^\s<>(),;:"@]++)"""
@@ -166,7 +168,8 @@ def mailboxes_of(value: bytes, /) -> list[Mailbox]:
                 said = "".join(words)
                 if not angle:
                     # One address, or several with but a blank between them: none of them is lost.
-                    bare = [item for item in re.findall(_BARE, _AROUND_AT.sub("@", said)) if _is_address(item)]
+                    joined = said.replace(" @", "@").replace("@ ", "@")
+                    bare = [item for item in re.findall(_BARE, joined) if _is_address(item)]
                     found += [Mailbox("", item) for item in bare]
                     written = "" if bare else said if angle is None else f"{said.strip()} <>"
                 elif _is_address(angle):
@@ -174,7 +177,7 @@ def mailboxes_of(value: bytes, /) -> list[Mailbox]:
                     written = ""
                 else:
                     written = f"{said.strip()} <{angle}>"
-                written = FORBIDDEN.sub(" ", written).strip()
+                written = without_forbidden(written).strip()
                 if written:
                     found.append(Mailbox(written, ""))
             angle = None
@@ -194,17 +197,22 @@ def _is_address(text: str) -> bool:
 
 def _display_name(said: str) -> str:
     """The words before an address in angle brackets, without their quotes, on one line."""
-    text = _QUOTED_WORDS.sub(lambda quoted: _ESCAPED.sub(r"\1", quoted[1]), said)
-    return " ".join(decode_words(FORBIDDEN.sub(" ", text)).split())
+    text = re.sub(_QUOTED_WORDS, _unquoted, said) if '"' in said else said
+    return " ".join(decode_words(without_forbidden(text)).split())
 
 
-_QUOTED_WORDS = re.compile(r'"((?:[^"\\]|\\.)*+)(?:"|\Z)', re.DOTALL)
-_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+def _unquoted(quoted: re.Match[str]) -> str:
+    text: str = quoted[1]
+    return re.sub(_ESCAPED, r"\1", text) if "\\" in text else text
+
+
+_QUOTED_WORDS: Final = r'(?s:"((?:[^"\\]|\\.)*+)(?:"|\Z))'
+_ESCAPED: Final = r"(?s:\\(.))"
 
 
 def _comment_end(text: str, position: int) -> int:
     depth = 1
-    for edge in _COMMENT_EDGE.finditer(text, position):
+    for edge in re.compile(_COMMENT_EDGE).finditer(text, position):
         if edge[0] == "(":
             depth += 1
         elif edge[0] == ")":

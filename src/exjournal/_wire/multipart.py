@@ -71,7 +71,7 @@ _FAMILIES: Final = {
 
 _TOKEN = re.compile(r'[ \t]*([^\s;"/]+/[^\s;"]+|[^\s;"/]*)')
 _PARAMETER = re.compile(r';\s*([^\s=;"]+)\s*=\s*(?:"([^"\\]*+(?:\\.[^"\\]*+)*+)(?:"|\Z)|([^\s;"]*))')
-_ESCAPED = re.compile(r"\\(.)")
+_ESCAPED: Final = r"\\(.)"
 # Octets of a Content-Type value that are looked at: a boundary has at most 70 characters, a charset 40.
 _VALUE_LIMIT: Final = 2048
 # Parameters that are looked at: charset, boundary, a name, and what RFC 2231 makes of a boundary in pieces.
@@ -120,7 +120,7 @@ def declared(content_type: bytes, encoding: bytes = b"", /) -> PartInfo:
     parameters: dict[str, str] = {}
     for found in islice(_PARAMETER.finditer(text), _PARAMETER_LIMIT):
         value = found[3] if found[2] is None else found[2]
-        parameters.setdefault(found[1].lower(), _ESCAPED.sub(r"\1", value) if "\\" in value else value)
+        parameters.setdefault(found[1].lower(), re.sub(_ESCAPED, r"\1", value) if "\\" in value else value)
     boundary, charset = parameters.get("boundary", ""), parameters.get("charset", "")
     if "*" in text:
         boundary = boundary or _continued(parameters, "boundary")
@@ -302,19 +302,20 @@ def transfer_decoded(data: "Octets", start: int, end: int, encoding: str, /) -> 
     raw = data[start:end]
     if encoding == "quoted-printable":
         return binascii.a2b_qp(raw), True
-    if _NOT_CODED.search(raw, 0, _GLANCE) is None:
+    if re.compile(_NOT_CODED).search(raw, 0, _GLANCE) is None:
         try:
             return binascii.a2b_base64(raw.translate(None, b"\r\n \t"), strict_mode=True), True
         except binascii.Error:
             pass
     # Cut short, or with something behind it: all that stands before the padding or a blank line, by the alphabet's octets.
-    body = _BASE64_END.split(raw.lstrip(), maxsplit=1)[0].translate(None, _NOT_BASE64)
+    body = re.split(_BASE64_END, raw.lstrip(), maxsplit=1)[0].translate(None, _NOT_BASE64)
     return binascii.a2b_base64(body[: len(body) - (len(body) % 4 == 1)] + b"=" * (-len(body) % 4)), False
 
 
+# The interpreter keeps what it compiled: nearly all parts stand as they are, and all programs load this module.
 # What shows at a glance that content is not base64 alone, and spares a pass over it.
-_NOT_CODED = re.compile(rb"[^A-Za-z0-9+/=\r\n \t]")
-_BASE64_END = re.compile(rb"=|\n[ \t]*+\r?\n")
+_NOT_CODED: Final = rb"[^A-Za-z0-9+/=\r\n \t]"
+_BASE64_END: Final = rb"=|\n[ \t]*+\r?\n"
 _NOT_BASE64: Final = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"))
 
 
