@@ -89,7 +89,8 @@ ALLOWED: dict[str, set[str]] = {
     "sources": {"errors"},
     "sorting": set(),
     "parallel": set(),
-    "containers": {"_wire.mbox", "errors", "sorting", "sources"},
+    "unpacking": {"errors"},
+    "containers": {"_wire.mbox", "errors", "sorting", "sources", "unpacking"},
     "undeliverable": {
         "_wire.headers",
         "_wire.message",
@@ -171,7 +172,7 @@ ALLOWED: dict[str, set[str]] = {
         "statements",
         "stores",
     },
-    "scan": {"archive", "batches", "containers", "gathering", "models", "outputs", "sources"},
+    "scan": {"archive", "batches", "containers", "errors", "gathering", "models", "outputs", "sources", "stores"},
     "": {
         "addresses",
         "agent",
@@ -224,7 +225,8 @@ READS_FILES = {
     "config": {"os", "pathlib"},
     "stores": {"os", "pathlib", "time"},
     "archive": {"os"},
-    "containers": {"io", "os", "shutil", "tempfile"},
+    "unpacking": {"io", "tempfile"},
+    "containers": {"io", "os"},
     "sorting": {"os", "tempfile"},
     "parallel": {"os"},
     "outputs": {"os", "shutil", "tempfile"},

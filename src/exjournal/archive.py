@@ -115,27 +115,78 @@ def map_archive(
 
     With `jobs` 0 that is one for each core. Items stay in the processes; the function and what it returns have to be picklable,
     and should be small. Reading waits for whoever takes the results. What the function raises ends the run, with the source in
-    a note. An interrupt, or closing the iterator, waits for what is under way and begins nothing more.
+    a note. An interrupt, or closing the iterator, waits for the items under way and begins no more. Raises ChildProcessError
+    where a process was killed.
     """
+    from exjournal.containers import located
+    from exjournal.parallel import cores
+
     if jobs < 0:
         raise InvalidValue("jobs", "is negative")
-    from functools import partial
-    from itertools import chain
-
-    from exjournal.containers import batches, located
-    from exjournal.parallel import cores, in_parallel
-
     count = jobs or cores()
     reader = Reader(format, undeliverable=undeliverable)
-    found = located(paths, patterns=patterns, mbox=mbox, lazily=count > 1)
+    found = located(paths, patterns=names_of(patterns), mbox=variant_of(mbox), lazily=count > 1)
     if count == 1:
         return (_applied(function, reader(place)) for place in found)
-    tasks = batches(found)
-    return chain.from_iterable(in_parallel(partial(_worked, function, reader), tasks, jobs=count))
+    return _shared(function, reader, found, count)
+
+
+def _shared(
+    function: Callable[[ArchiveItem], Result], reader: "Reader", found: "Iterator[Located]", jobs: int
+) -> Iterator[Result]:
+    from functools import partial
+
+    from exjournal.containers import batches, octets_at_hand
+    from exjournal.parallel import in_parallel
+
+    for results in in_parallel(partial(_worked, function, reader), batches(found), jobs=jobs, weigh=octets_at_hand):
+        yield from results
+
+
+def names_of(patterns: Sequence[str]) -> Sequence[str]:
+    """Patterns of names; one alone is one, and not its letters."""
+    return (patterns,) if isinstance(patterns, str) else patterns
+
+
+def variant_of(mbox: MboxVariant | None) -> MboxVariant | None:
+    """A variant, also by its name."""
+    try:
+        return None if mbox is None else MboxVariant(mbox)
+    except ValueError:
+        raise InvalidValue("mbox", "is no MboxVariant") from None
 
 
 def _worked(function: Callable[[ArchiveItem], Result], reader: "Reader", places: "Sequence[Located]") -> list[Result]:
-    return [_applied(function, reader(place)) for place in places]
+    from exjournal.parallel import is_over
+
+    results = []
+    for number, place in enumerate(places):
+        if not number % _LOOK and is_over():
+            break
+        item = reader(place)
+        try:
+            results.append(_applied(function, item))
+        except Exception as error:
+            _send_back(error)
+            raise
+    return results
+
+
+# Items between two looks at whether anybody waits for them.
+_LOOK: Final = 8
+
+
+def _send_back(error: Exception) -> None:
+    """Raise another error in the place of one that cannot be sent to another process."""
+    import pickle
+
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301 - of this process itself
+    except Exception:  # noqa: BLE001 - whatever keeps it from being sent
+        other = RuntimeError(f"{type(error).__name__}, which cannot be sent to another process")
+        for note in error.__notes__:
+            other.add_note(note)
+        raise other from None
 
 
 def _applied(function: Callable[[ArchiveItem], Result], item: ArchiveItem) -> Result:
@@ -153,7 +204,7 @@ def octets_in(*paths: "StrPath", patterns: Sequence[str] = ()) -> int | None:
     """
     from exjournal.containers import octets_in as count
 
-    return count(paths, patterns=patterns)
+    return count(paths, patterns=names_of(patterns))
 
 
 def read_source(source: Source, /) -> bytes:
@@ -181,18 +232,18 @@ class Reader:
         try:
             octets, defects = self.octets_of(place)
         except (OSError, ParseError) as error:
-            return Unreadable(place.source, error)
+            return _unreadable(place.source, error)
         try:
             return ArchivedReport(place.source, octets, parse_report(octets, format=self.format), None, defects)
         except ParseError as error:
             if error.code not in _NO_REPORT:
-                return Unreadable(place.source, error, octets, defects)
+                return _unreadable(place.source, error, octets, defects)
             if self.undeliverable:
-                return self._rescued(place.source, octets, defects)
+                return self._rescued(place.source, octets, error, defects)
             return _message(place.source, octets, error, defects)
 
-    def _rescued(self, source: Source, octets: bytes, defects: tuple[Defect, ...]) -> ArchiveItem:
-        """The report inside a bounce."""
+    def _rescued(self, source: Source, octets: bytes, told: ParseError, defects: tuple[Defect, ...]) -> ArchiveItem:
+        """The report inside a bounce, or inside a message that somebody forwards."""
         try:
             found = unwrap_undeliverable(octets)
             if found.report is None:
@@ -200,8 +251,9 @@ class Reader:
                 return Unreadable(source, ParseError(DefectCode.NO_REPORT_INSIDE, detail), octets, defects)
             parsed = parse_report(found.report, format=self.format)
         except ParseError as error:
-            if error.code not in _NO_REPORT:
-                return Unreadable(source, error, octets, defects)
+            # Ordinary mail is no worse for holding more than is looked into.
+            if error.code not in _NO_REPORT and told.code is not DefectCode.NOT_A_REPORT:
+                return _unreadable(source, error, octets, defects)
             return _message(source, octets, error, defects)
         return ArchivedReport(source, octets, parsed, found, (*defects, *found.defects))
 
@@ -216,4 +268,15 @@ def _message(source: Source, octets: bytes, error: ParseError, defects: tuple[De
     """A message that is no report, if it begins as one."""
     if first_line_is_field(octets, lead_in(octets)[-1], len(octets)):
         return ArchivedMessage(source, octets, error.code, defects)
+    return _unreadable(source, error, octets, defects)
+
+
+def _unreadable(
+    source: Source, error: ParseError | OSError, octets: bytes | None = None, defects: tuple[Defect, ...] = ()
+) -> Unreadable:
+    """What is wrong with an item, without the frames that hold its octets."""
+    problem: BaseException | None = error
+    while problem is not None:
+        problem.__traceback__ = None
+        problem = problem.__cause__ or problem.__context__
     return Unreadable(source, error, octets, defects)

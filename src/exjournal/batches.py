@@ -7,17 +7,17 @@ the end what was counted. A run that was stopped takes it from there.
 import hashlib
 import json
 import os
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from errno import errorcode
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from errno import EINTR, errorcode
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from exjournal.archive import ArchivedMessage, ArchivedReport, ArchiveItem, Reader, Unreadable
-from exjournal.containers import batches
+from exjournal.containers import batches, octets_at_hand
 from exjournal.errors import ParseError
-from exjournal.identity import INCOMPLETE, Identity
+from exjournal.identity import INCOMPLETE, Identity, identify
 from exjournal.outputs import keep, put
-from exjournal.parallel import in_parallel
+from exjournal.parallel import in_parallel, is_over
 from exjournal.sources import Source
 from exjournal.statements import statement_of
 
@@ -35,6 +35,10 @@ BAD: Final = b"U"
 _END: Final = b"="
 # Items of a batch: what a kill makes a process do again, at most.
 _BATCH: Final = 500
+# Items between two looks at whether anybody waits for them.
+_LOOK: Final = 8
+# Of what stands in a batch: one of another form is done again.
+_FORM: Final = 1
 _Task: TypeAlias = tuple[str, "list[Located]"]
 _Complaint: TypeAlias = tuple[Source, str]
 
@@ -46,6 +50,8 @@ class Line(NamedTuple):
     # What the reports on one message have in common, and its Message-ID; empty where they are not known.
     message: bytes
     message_id: bytes
+    # What a store has to know, as JSON, where there is one.
+    identity: bytes
     json: bytes
 
 
@@ -60,24 +66,28 @@ class Work:
         quarantine: "StrPath | None",
         state: str | None,
         has_lines: bool,
-        has_identity: bool,
+        has_store: bool,
         is_merged: bool,
     ) -> None:
         self.reader = reader
         self.originals = None if originals is None else os.fspath(originals)
         self.quarantine = None if quarantine is None else os.fspath(quarantine)
         self.state = state
-        self.has_lines = has_lines or has_identity
-        self.has_identity = has_identity
+        self.has_lines = has_lines or has_store
+        self.has_store = has_store
         self.is_merged = is_merged
 
     def name(self, number: int, places: "list[Located]") -> str:
-        """The name of a batch: what was done with these places is done with them again only under the same options."""
+        """The name of a batch: what was done with these places, as they are, is done again under other options only."""
         reader = self.reader
-        options = (reader.format, reader.undeliverable, self.originals, self.quarantine)
-        digest = hashlib.sha256(repr((*options, self.has_lines, self.has_identity, self.is_merged)).encode())
+        options = (_FORM, reader.format, reader.undeliverable, self.originals, self.quarantine)
+        digest = hashlib.sha256(repr((*options, self.has_lines, self.has_store, self.is_merged)).encode())
+        path = ""
+        status: tuple[int, ...] = ()
         for place in places:
-            digest.update(repr(place.source).encode("utf-8", "surrogatepass"))
+            if place.source.path != path:
+                path, status = place.source.path, _status(place.source.path)
+            digest.update(repr((place.source, status)).encode("utf-8", "surrogatepass"))
         return f"{number:08d}-{digest.hexdigest()[:32]}"
 
     def __call__(self, task: _Task) -> tuple[Counts, list[_Complaint]]:
@@ -85,8 +95,18 @@ class Work:
         name, places = task
         counts: Counts = Counter()
         complaints: list[_Complaint] = []
-        lines = []
-        for place in places:
+        lines = self.worked(places, counts, complaints)
+        if self.state is None:
+            deque(lines, maxlen=0)
+        else:
+            put(f"{self.state}/{name}", _ended(lines, counts), self.state)
+        return counts, complaints
+
+    def worked(self, places: "list[Located]", counts: Counts, complaints: list[_Complaint]) -> Iterator[bytes]:
+        """The lines of a batch, one after the other: on a long list a report is a million octets of them."""
+        for number, place in enumerate(places):
+            if not number % _LOOK and is_over():
+                raise InterruptedError(EINTR, "nobody waits for this")
             item = self.reader(place)
             counts["items", ""] += 1
             if isinstance(item, ArchivedReport):
@@ -96,11 +116,7 @@ class Work:
             else:
                 line = self.bad(item, counts, complaints)
             if line is not None:
-                lines.append(b"\t".join(line) + b"\n")
-        if self.state is not None:
-            lines.append(_END + json.dumps([[*key, count] for key, count in counts.items()]).encode() + b"\n")
-            put(f"{self.state}/{name}", lines, self.state)
-        return counts, complaints
+                yield b"\t".join(line) + b"\n"
 
     def report(self, item: ArchivedReport, counts: Counts, complaints: list[_Complaint]) -> Line | None:
         """Keep the original, and say what there is to say of a report."""
@@ -125,13 +141,13 @@ class Work:
                     )
         if not self.has_lines:
             return None
+        identity: Identity | None = None
         if self.is_merged:
             statement = statement_of(parsed)
-            data = statement.to_dict()
-            identity: Mapping[str, Any] = statement.identity._asdict()
+            identity, data = statement.identity, statement.to_dict()
         else:
-            data = parsed.to_dict(identity=self.has_identity)
-            identity = data.get("identity", {})  # type: ignore[assignment]
+            data = parsed.to_dict()
+            identity = identify(parsed) if self.has_store else None
         for kind, more in files.items():
             entry = data.get(kind)
             data[kind] = {**(entry if isinstance(entry, dict) else {}), **more}
@@ -139,11 +155,7 @@ class Work:
             data["archive_defects"] = _defects(item)
         if item.undeliverable is not None:
             data["undeliverable"] = [status._asdict() for status in item.undeliverable.status]
-        message = id_ = ""
-        if identity:
-            message = identity["content_sha256"] or f"~{identity['report_key']}"
-            id_ = (identity["content_sha256"] and identity["message_id_sha256"]) or ""
-        return _line(REPORT, "report", item, data, message, id_)
+        return _line(REPORT, "report", item, data, identity, has_store=self.has_store)
 
     def message(self, item: ArchivedMessage, counts: Counts, complaints: list[_Complaint]) -> Line | None:
         """The same for a message that is no report."""
@@ -212,11 +224,18 @@ class Work:
 
     def counted(self, name: str) -> Counts | None:
         """What a batch counted that is done; None for one that is not, or in which something is to be tried again."""
+        digest = hashlib.sha256()
+        last = b""
         try:
-            *_, last = self.all_lines(name)
-        except (OSError, ValueError):
-            return None
-        counts: Counts = Counter({(what, kind): count for what, kind, count in json.loads(last[1:])})
+            for line in self.all_lines(name):
+                digest.update(last)
+                last = line
+            data = json.loads(last.removeprefix(_END))
+            if not last.startswith(_END) or data["sha256"] != digest.hexdigest():
+                return None
+            counts: Counts = Counter({(what, kind): count for what, kind, count in data["counts"]})
+        except (OSError, ValueError, TypeError, LookupError):
+            return None  # it is done again
         return None if counts["retry", ""] else counts
 
     def all_lines(self, name: str) -> Iterator[bytes]:
@@ -240,15 +259,45 @@ class Work:
 
     def identities(self, names: Iterable[str]) -> Iterator[Identity]:
         """The identities of reports."""
-        for line in self.lines(names, REPORT):
-            yield Identity(**json.loads(line)["identity"])
+        for line in self.reports(names):
+            yield Identity(*json.loads(line.identity))
+
+
+def _ended(lines: Iterable[bytes], counts: Counts) -> Iterator[bytes]:
+    """Lines, and behind them what was counted, with a digest of them all."""
+    digest = hashlib.sha256()
+    for line in lines:
+        digest.update(line)
+        yield line
+    told = {"counts": [[*key, count] for key, count in counts.items()], "sha256": digest.hexdigest()}
+    yield _END + json.dumps(told).encode() + b"\n"
+
+
+def _status(path: str) -> tuple[int, ...]:
+    """What changes with a file."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return ()
+    return status.st_size, status.st_mtime_ns
 
 
 def _line(
-    kind: bytes, name: str, item: ArchiveItem, data: Mapping[str, object], message: str = "", message_id: str = ""
+    kind: bytes,
+    name: str,
+    item: ArchiveItem,
+    data: Mapping[str, object],
+    identity: Identity | None = None,
+    *,
+    has_store: bool = False,
 ) -> Line:
     whole = {"kind": name, "source": item.source.to_dict(), **data}
-    return Line(kind, message.encode(), message_id.encode(), json.dumps(whole).encode())
+    message = id_ = ""
+    if identity is not None:
+        message = identity.content_sha256 or f"~{identity.report_key}"
+        id_ = (identity.content_sha256 and identity.message_id_sha256) or ""
+    told = json.dumps(identity) if has_store else ""
+    return Line(kind, message.encode(), id_.encode(), told.encode(), json.dumps(whole).encode())
 
 
 def _defects(item: ArchiveItem) -> list[dict[str, object]]:
@@ -257,6 +306,10 @@ def _defects(item: ArchiveItem) -> list[dict[str, object]]:
 
 def _error_name(error: OSError) -> str:
     return errorcode.get(error.errno or 0, type(error).__name__)
+
+
+def _weight(task: _Task) -> int:
+    return octets_at_hand(task[1])
 
 
 class Run:
@@ -276,7 +329,7 @@ class Run:
 
     def read(self, places: "Iterable[Located]", jobs: int) -> None:
         """Do every batch that is not done."""
-        for counts, complaints in in_parallel(self.work, self.tasks(places), jobs=jobs):
+        for counts, complaints in in_parallel(self.work, self.tasks(places), jobs=jobs, weigh=_weight):
             self.counts.update(counts)
             for source, reason in complaints if self.complain is not None else ():
                 self.complain(source, reason)  # type: ignore[misc]

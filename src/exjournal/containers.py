@@ -8,30 +8,41 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from enum import Enum, auto
-from errno import EINVAL, ELOOP
+from errno import EINVAL
 from fnmatch import fnmatchcase
-from functools import partial
 from io import BytesIO
-from itertools import chain
 from stat import S_ISREG
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, TypeAlias
 
 from exjournal._wire import mbox
 from exjournal.errors import Defect, DefectCode, ParseError
 from exjournal.sorting import in_order
 from exjournal.sources import MboxVariant, Source
+from exjournal.unpacking import (
+    ARCHIVE_LIMIT,
+    HEAD,
+    PACKED_BEGIN,
+    ZIP_BEGIN,
+    damage,
+    head,
+    member_at,
+    packing,
+    passed_over,
+    tar_members,
+    told,
+    too_large,
+    unpacked,
+    whole,
+    zip_members,
+)
 
 if TYPE_CHECKING:
     from io import BufferedReader
-    from tarfile import TarFile, TarInfo
-    from zipfile import ZipFile, ZipInfo
 
     StrPath: TypeAlias = str | os.PathLike[str]
 
 # Octets of a message: Exchange Online takes up to 150 MB, and a process holds one message at a time.
 SIZE_LIMIT: Final = 256 << 20
-# Archives inside archives, and compression round each.
-ARCHIVE_LIMIT: Final = 5
 
 
 class Located(NamedTuple):
@@ -76,12 +87,12 @@ def octets_in(
         path = found if isinstance(found, str) else found.source.path
         if path.lower().endswith(_COMPRESSED):
             return None
-        with suppress(OSError):
+        with suppress(OSError, ValueError):
             total += os.stat(path).st_size
     return total
 
 
-_COMPRESSED: Final = (".gz", ".tgz", ".bz2", ".xz", ".zip")
+_COMPRESSED: Final = (".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".zip")
 
 
 # Messages that a process is given at a time, and octets of those that are sent to it.
@@ -104,6 +115,11 @@ def batches(places: Iterable[Located], /, *, most: int = _BATCH) -> Iterator[lis
         yield batch
 
 
+def octets_at_hand(places: Sequence[Located], /) -> int:
+    """How many octets places carry with them."""
+    return sum(len(place.octets) for place in places if place.octets is not None)
+
+
 def octets_of(place: Located, /, *, limit: int = SIZE_LIMIT) -> tuple[bytes, tuple[Defect, ...]]:
     """The octets of a message, and what about them may not be as they were sent. Raises OSError and ParseError."""
     if place.error is not None:
@@ -118,17 +134,20 @@ def octets_of(place: Located, /, *, limit: int = SIZE_LIMIT) -> tuple[bytes, tup
 
 def read_source(source: Source, /) -> bytes:
     """The octets of an item, read again. Raises OSError, and ParseError for an archive that is damaged or not the same."""
-    with ExitStack() as stack:
-        try:
-            stream = _unpacked(stack.enter_context(_open(source.path)), stack)
+    try:
+        with ExitStack() as stack:
+            file = stack.enter_context(_open(source.path))
+            stream = unpacked(file, stack)
             for _, place in source.members:
-                stream = _unpacked(_member(stream, place, stack), stack)
+                stream = unpacked(member_at(stream, place, stack), stack)
             if source.offset is None:
-                return _whole(stream, SIZE_LIMIT)
-            stream.seek(source.offset)
-            octets = _whole(stream, SIZE_LIMIT, source.size)
-        except _damage() as error:
-            raise _told(error) from error
+                return whole(stream, SIZE_LIMIT)
+            if stream is file:
+                return _as_sent(_range(source), source.mbox)[0]
+            passed_over(stream, source.offset)
+            octets = whole(stream, SIZE_LIMIT, source.size)
+    except damage() as error:
+        raise told(error) from error
     if source.size is not None and len(octets) < source.size:
         raise ParseError(DefectCode.ARCHIVE_DAMAGED, "it is shorter than it was", source.offset)
     return _as_sent(octets, source.mbox)[0]
@@ -166,47 +185,36 @@ def _file(path: str, limit: int) -> bytes:
             raise _no_file()
         size = status.st_size
         if size > limit:
-            raise _too_large(limit)
+            raise too_large(limit)
         octets = os.read(file, size + 1)
         if len(octets) != size:  # it grew, or there is more than one call gives
             with open(file, "rb", closefd=False) as rest:
-                octets += _whole(rest, limit)
+                octets += whole(rest, limit)
     finally:
         os.close(file)
-    if octets[:2] in _PACKED_BEGIN:
+    if octets[:2] in PACKED_BEGIN:
         with ExitStack() as stack:
             try:
-                return _whole(_unpacked(BytesIO(octets), stack), limit)
-            except _damage() as error:
-                raise _told(error) from error
+                return whole(unpacked(BytesIO(octets), stack), limit)
+            except damage() as error:
+                raise told(error) from error
     return octets
 
 
 def _range(source: Source) -> bytes:
-    """A message of a mailbox file."""
-    assert source.offset is not None  # noqa: S101 - for the type checker
+    """A message of a mailbox file, if there still is one."""
+    offset = source.offset or 0
     with _open(source.path) as file:
-        file.seek(source.offset)
-        octets = _whole(file, SIZE_LIMIT, source.size)
-    if len(octets) != source.size:
-        raise ParseError(DefectCode.ARCHIVE_DAMAGED, "it is shorter than it was", source.offset)
+        before = min(offset, HEAD)
+        file.seek(offset - before)
+        line = file.read(before)
+        octets = whole(file, SIZE_LIMIT, source.size)
+    start = line.rfind(b"\n", 0, -1) + 1
+    # Where no line begins in what was read, it is the first of the file, or a long one.
+    is_there = line.endswith(b"\n") and (not start or line.startswith(b"From ", start))
+    if not is_there or (source.size is not None and len(octets) != source.size):
+        raise ParseError(DefectCode.ARCHIVE_DAMAGED, "it is not what it was", offset)
     return octets
-
-
-def _whole(stream: BinaryIO, limit: int, size: int | None = None) -> bytes:
-    """What is left of a stream, or so many octets of it."""
-    pieces: list[bytes] = []
-    room = limit + 1 if size is None else size
-    while room > 0 and (piece := stream.read(min(room, _BLOCK))):
-        pieces.append(piece)
-        room -= len(piece)
-    if size is None and room <= 0:
-        raise _too_large(limit)
-    return b"".join(pieces)
-
-
-def _too_large(limit: int) -> ParseError:
-    return ParseError(DefectCode.ITEM_TOO_LARGE, f"more than {limit} octets")
 
 
 def _no_file() -> OSError:
@@ -215,16 +223,17 @@ def _no_file() -> OSError:
 
 # What a file is, by its first octets
 
-# Octets that tell: a tar file is known behind 257 of them, and a From line may be long.
-_HEAD: Final = 1024
-_BLOCK: Final = 1 << 20
 _USTAR: Final = b"ustar"
 _USTAR_AT: Final = 257
-_ZIP: Final = (b"PK\x03\x04", b"PK\x05\x06")
-_PACKED: Final = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\xfd7zXZ\0": "lzma"}
-_PACKED_BEGIN: Final = frozenset(magic[:2] for magic in _PACKED)
 # A file of this name is one message, whatever it begins with.
 _MESSAGE: Final = ".eml"
+# Files of these names may have nothing in them.
+_MAILBOXES: Final = (".mbox", ".mbx")
+_TAR: Final = ".tar"
+
+
+# A zip file inside another archive is copied before it is read; so many times the size of the largest message.
+_COPIED: Final = 16
 
 
 class _Kind(Enum):
@@ -232,20 +241,24 @@ class _Kind(Enum):
     MBOX = auto()
     TAR = auto()
     ZIP = auto()
+    NOTHING = auto()
 
 
-def _packing(head: bytes) -> str | None:
-    return next((name for magic, name in _PACKED.items() if head.startswith(magic)), None)
-
-
-def _kind(head: bytes, name: str) -> _Kind:
-    if name.lower().endswith(_MESSAGE):
+def _kind(begin: bytes, name: str) -> _Kind:
+    name = name.lower()
+    if name.endswith(_MESSAGE):
         return _Kind.MESSAGE
-    if head.startswith(_ZIP):
+    if begin.startswith(ZIP_BEGIN):
         return _Kind.ZIP
-    if head.startswith(_USTAR, _USTAR_AT):
+    if begin.startswith(_USTAR, _USTAR_AT) or (name.endswith(_TAR) and begin and not begin.strip(b"\0")):
         return _Kind.TAR
-    return _Kind.MBOX if mbox.is_from_line(head) else _Kind.MESSAGE
+    if not begin and name.endswith(_MAILBOXES):
+        return _Kind.NOTHING
+    return _Kind.MBOX if mbox.first_from_line(begin) is not None else _Kind.MESSAGE
+
+
+def _without_packing(name: str) -> str:
+    return name.rpartition(".")[0] if name.lower().endswith((".gz", ".bz2", ".xz")) else name
 
 
 # A pipe or a device must not be waited for.
@@ -264,94 +277,11 @@ def _open(path: str) -> "BufferedReader":
     return open(file, "rb")
 
 
-def _head(stream: BinaryIO) -> tuple[bytes, "BufferedReader"]:
-    """The first octets of a stream, and the stream with them still before it."""
-    from io import BufferedReader
-
-    buffered = stream if isinstance(stream, BufferedReader) else BufferedReader(cast("Any", stream), _HEAD << 6)
-    return buffered.peek(_HEAD)[:_HEAD], buffered
-
-
-def _unpacked(stream: BinaryIO, stack: ExitStack) -> "BufferedReader":
-    """A stream without the layers of compression round it."""
-    from importlib import import_module
-
-    head, buffered = _head(stream)
-    for _ in range(ARCHIVE_LIMIT):
-        packing = _packing(head)
-        if packing is None:
-            return buffered
-        inner = stack.enter_context(import_module(packing).open(buffered))
-        head, buffered = _head(inner)
-    raise ParseError(DefectCode.NESTING_LIMIT, f"more than {ARCHIVE_LIMIT} layers of compression")
-
-
-def _member(stream: "BufferedReader", place: int, stack: ExitStack) -> BinaryIO:
-    """The member of a tar or zip file whose place a source names."""
-    head, _ = _head(stream)
-    if head.startswith(_ZIP):
-        archive = stack.enter_context(_zip(stream, stack))
-        members = archive.infolist()
-        if place >= len(members):
-            raise ParseError(DefectCode.ARCHIVE_DAMAGED, "it has fewer members than it had")
-        return stack.enter_context(_zip_member(archive, members[place]))
-    import tarfile
-
-    stream.seek(place)
-    tar = stack.enter_context(tarfile.open(fileobj=stream, mode="r:"))
-    member = tar.next()
-    content = None if member is None else tar.extractfile(member)
-    if content is None:
-        raise ParseError(DefectCode.ARCHIVE_DAMAGED, "it has no such member", place)
-    return cast("BinaryIO", stack.enter_context(content))
-
-
-def _zip(stream: "BufferedReader", stack: ExitStack) -> "ZipFile":
-    """A zip file, which is read from its end: one that is compressed or inside another archive is copied to the disk first."""
-    import shutil
-    from io import FileIO
-    from tempfile import TemporaryFile
-    from zipfile import ZipFile
-
-    if isinstance(stream.raw, FileIO):
-        return ZipFile(stream)
-    copy = stack.enter_context(TemporaryFile())
-    shutil.copyfileobj(stream, copy)
-    return ZipFile(copy)
-
-
-def _zip_member(archive: "ZipFile", member: "ZipInfo") -> BinaryIO:
-    if member.flag_bits & 1:
-        raise ParseError(DefectCode.ARCHIVE_ENCRYPTED)
-    return cast("BinaryIO", archive.open(member))
-
-
-def _damage() -> tuple[type[Exception], ...]:
-    """Whatever the readers of archives raise for one that is damaged."""
-    from lzma import LZMAError
-    from struct import error as StructError  # noqa: N812
-    from tarfile import TarError
-    from zipfile import BadZipFile
-    from zlib import error as ZlibError  # noqa: N812
-
-    return (
-        OSError, EOFError, ValueError, LookupError, OverflowError, NotImplementedError, RuntimeError, StructError, ZlibError,
-        LZMAError, TarError, BadZipFile,
-    )  # fmt: skip
-
-
-def _told(error: Exception) -> ParseError | OSError:
-    """What is wrong with an archive, without a word of what is in it."""
-    if isinstance(error, ParseError) or (isinstance(error, OSError) and error.errno is not None):
-        return error
-    return ParseError(DefectCode.ARCHIVE_DAMAGED, type(error).__name__)
-
-
 # The way through
 
 
 class _Walk:
-    """Goes through paths. `passed` counts the octets of the files that it has left behind it."""
+    """Goes through paths."""
 
     def __init__(
         self,
@@ -363,11 +293,11 @@ class _Walk:
         without: "Sequence[StrPath]",
     ) -> None:
         self.patterns = [pattern.lower() for pattern in patterns]
-        self.variant = variant
+        self.variant = None if variant is None else MboxVariant(variant)
         self.limit = limit
         self.lazily = lazily
         self.without = {os.path.realpath(one) for one in without}
-        # What a path leads to is looked up only for names that are among these.
+        # What a path leads to is looked up only for links, and for names that are among these.
         self.names = {os.path.basename(one) for one in self.without}
 
     def all(self, paths: "Sequence[StrPath]") -> Iterator[Located]:
@@ -381,44 +311,64 @@ class _Walk:
         """Every file that is one message by its name, whatever is wrong, and the names of all other files."""
         for one in paths:
             path = os.fspath(one)
-            if os.path.isdir(path):
-                yield from self.tree(path, ())
+            if "\0" in path:
+                yield Located(Source(path), error=OSError(EINVAL, "has a NUL in its name"))
+            elif os.path.isdir(path):
+                yield from self.tree(path)
             else:
                 yield Located(Source(path)) if path.lower().endswith(_MESSAGE) else path
 
-    def tree(self, path: str, above: tuple[tuple[int, int], ...]) -> Iterator[Located | str]:
-        """The same for a folder and those below it, in the order of names."""
+    def tree(self, path: str) -> Iterator[Located | str]:
+        """The same for a folder and those below it, in the order of names; each folder once, whatever links lead to it."""
+        seen: set[tuple[int, int]] = set()
+        # One behind the other and not one in the other: folders can be deeper than calls.
+        waiting: list[Iterator[Located | str | _Folder]] = [iter([_Folder(path)])]
+        while waiting:
+            for found in waiting[-1]:
+                if isinstance(found, _Folder):
+                    waiting.append(self.folder(found.path, seen))
+                    break
+                yield found
+            else:
+                waiting.pop()
+
+    def folder(self, path: str, seen: set[tuple[int, int]]) -> "Iterator[Located | str | _Folder]":
+        """What is in one folder."""
         try:
             status = os.stat(path)
-            here = (status.st_dev, status.st_ino)
-            if here in above:
-                raise OSError(ELOOP, "leads back to a folder above it")
-            is_maildir = all(os.path.isdir(os.path.join(path, name)) for name in ("cur", "new"))
+            if (status.st_dev, status.st_ino) in seen:
+                return
+            seen.add((status.st_dev, status.st_ino))
+            is_maildir, in_maildir = _is_maildir(path), _is_maildir(os.path.join(path, ".."))
             names = in_order(_names(path))
-            first = next(names, None)
+            line = next(names, None)
         except OSError as error:
             yield Located(Source(path), error=error)
             return
-        if first is None:
-            return
-        in_maildir = os.path.basename(path) in {"cur", "new"} and os.path.isdir(os.path.join(path, "..", "tmp"))
+        in_maildir = in_maildir and os.path.basename(path) in _DELIVERED
         prefix = os.path.join(path, "")
-        for line in chain([first], names):
+        while line is not None:
             name, _, kind = line.partition(b"\0")
+            line = next(names, None)
             text = os.fsdecode(name if b"/" not in name else name.replace(b"/", b"\n"))
             below = prefix + text
-            if text in self.names and os.path.realpath(below) in self.without:
+            is_link = kind.startswith(_LINK)
+            if (is_link or text in self.names) and os.path.realpath(below) in self.without:
                 continue
-            if kind == _FOLDER:
+            if kind.endswith(_FOLDER):
                 # A Maildir has its folders inside, hidden from who lists it; what waits in tmp was not delivered yet.
                 if text != "tmp" if is_maildir else text[0] != ".":
-                    yield from self.tree(below, (*above, here))
-            elif kind:
-                yield Located(Source(below), error=_no_file())
-            elif text[-4:].lower() == _MESSAGE or in_maildir:
-                if text[0] != "." if in_maildir else self.takes(text):
+                    yield _Folder(below)
+            elif in_maildir and not kind.endswith(_OTHER):
+                if self.takes(text):
                     yield Located(Source(below))
-            elif not is_maildir and self.takes(text):
+            elif not self.takes(text) or (is_maildir and text.startswith(_OF_SERVERS)):
+                continue
+            elif kind.endswith(_OTHER):
+                yield Located(Source(below), error=_no_file())
+            elif text[-4:].lower() == _MESSAGE:
+                yield Located(Source(below))
+            else:
                 yield below
 
     def takes(self, name: str) -> bool:
@@ -432,121 +382,104 @@ class _Walk:
         """The messages of a file of whatever kind."""
         source = Source(path)
         try:
-            file = _open(path)
+            with _open(path) as file:
+                begin, _ = head(file)
+                if packing(begin) is None and _kind(begin, path) is _Kind.MESSAGE:
+                    yield Located(source)  # read as all others are, perhaps by another process
+                else:
+                    yield from self.stream(file, source, path, 0)
         except OSError as error:
             yield Located(source, error=error)
-            return
-        with file:
-            head, _ = _head(file)
-            if not head and path.lower().endswith(_MAILBOXES):
-                return  # a mailbox with nothing in it
-            if _packing(head) is None and _kind(head, path) is _Kind.MESSAGE:
-                yield Located(source)  # read as all others are, perhaps by another process
-            else:
-                yield from self.stream(file, source, path, 0)
 
     def stream(self, stream: BinaryIO, source: Source, name: str, depth: int) -> Iterator[Located]:
         """The messages of a stream, whatever it is."""
         with ExitStack() as stack:
             try:
-                unpacked = _unpacked(stream, stack)
-                kind = _kind(_head(unpacked)[0], _without_packing(name) if unpacked is not stream else name)
+                inner = unpacked(stream, stack)
+                kind = _kind(head(inner)[0], name if inner is stream else _without_packing(name))
                 if kind is _Kind.MESSAGE:
-                    yield Located(source, _whole(unpacked, self.limit))
+                    yield Located(source, whole(inner, self.limit))
                 elif kind is _Kind.MBOX:
-                    yield from self.mailbox(unpacked, source, lazily=self.lazily and not depth and unpacked is stream)
-                elif depth == ARCHIVE_LIMIT:
-                    raise ParseError(DefectCode.NESTING_LIMIT, f"more than {ARCHIVE_LIMIT} archives inside one another")
-                else:
-                    members = self.tar(unpacked) if kind is _Kind.TAR else self.zip(unpacked, stack)
+                    yield from self.mailbox(inner, source, lazily=self.lazily and not depth and inner is stream)
+                elif kind is not _Kind.NOTHING:
+                    if depth == ARCHIVE_LIMIT:
+                        raise ParseError(
+                            DefectCode.NESTING_LIMIT, f"more than {ARCHIVE_LIMIT} archives inside one another"
+                        )
+                    members = (
+                        tar_members(inner, _no_file)
+                        if kind is _Kind.TAR
+                        else zip_members(inner, stack, _COPIED * self.limit)
+                    )
                     for member, place, opened in members:
                         if self.takes(member):
                             below = source._replace(members=(*source.members, (member, place)))
                             yield from self.member(opened, below, member, depth)
-            except _damage() as error:
-                yield Located(source, error=_told(error))
+            except damage() as error:
+                yield Located(source, error=told(error))
 
     def member(self, opened: Callable[[], BinaryIO], source: Source, name: str, depth: int) -> Iterator[Located]:
         """The messages of a member of an archive; one that is damaged does not end those that follow."""
         try:
             content = opened()
-        except _damage() as error:
-            yield Located(source, error=_told(error))
+        except damage() as error:
+            yield Located(source, error=told(error))
             return
         with content:
             yield from self.stream(content, source, name, depth + 1)
 
-    def tar(self, stream: "BufferedReader") -> "Iterator[tuple[str, int, Callable[[], BinaryIO]]]":
-        """The members of a tar file: name, place, and what opens each before the next one is taken."""
-        import tarfile
-
-        with tarfile.open(fileobj=stream, mode="r|") as tar:
-            while (member := tar.next()) is not None:
-                cast("Any", tar).members = []  # it keeps all of them otherwise
-                if member.isfile():
-                    yield member.name, member.offset, partial(_tar_member, tar, member)
-                elif not (member.isdir() or member.issym() or member.islnk()):
-                    yield member.name, member.offset, _raise_no_file
-
-    def zip(self, stream: "BufferedReader", stack: ExitStack) -> "Iterator[tuple[str, int, Callable[[], BinaryIO]]]":
-        """The members of a zip file, in the order of its list."""
-        archive = stack.enter_context(_zip(stream, stack))
-        for place, member in enumerate(archive.infolist()):
-            if not member.is_dir():
-                yield member.filename, place, partial(_zip_member, archive, member)
-
-    def mailbox(self, stream: BinaryIO, source: Source, *, lazily: bool) -> Iterator[Located]:
+    def mailbox(self, stream: "BufferedReader", source: Source, *, lazily: bool) -> Iterator[Located]:
         """The messages of a mailbox file; where it is damaged, what was read before."""
         problems: list[Exception] = []
 
         def read(size: int) -> bytes:
             try:
-                return stream.read(size)
-            except _damage() as error:
+                return stream.read1(size)
+            except damage() as error:
                 problems.append(error)
                 return b""
 
         by_length = self.variant in {MboxVariant.MBOXCL, MboxVariant.MBOXCL2}
         for entry in mbox.messages(read, self.limit, by_length=by_length, keep=not lazily):
             place = Source(source.path, source.members, entry.offset, entry.size, self.variant)
-            error = _too_large(self.limit) if entry.size > self.limit else None
+            error = too_large(self.limit) if entry.size > self.limit else None
             yield Located(place, entry.octets, error, entry.bare, entry.quotes, entry.led or not by_length)
         for problem in problems:
-            yield Located(source, error=_told(problem))
+            yield Located(source, error=told(problem))
 
 
-# Names of mailbox files, which may be empty.
-_MAILBOXES: Final = (".mbox", ".mbx")
+class _Folder(NamedTuple):
+    path: str
 
 
-def _without_packing(name: str) -> str:
-    return name.rpartition(".")[0] if name.lower().endswith((".gz", ".bz2", ".xz")) else name
+# What a Maildir has delivered, and files that servers keep beside it.
+_DELIVERED: Final = ("cur", "new")
+_OF_SERVERS: Final = ("dovecot", "courierimap", "maildirfolder", "maildirsize", "subscriptions")
 
 
-def _tar_member(tar: "TarFile", member: "TarInfo") -> BinaryIO:
-    content = tar.extractfile(member)
-    if content is None:
-        raise _no_file()
-    return cast("BinaryIO", content)
-
-
-def _raise_no_file() -> BinaryIO:
-    raise _no_file()
+def _is_maildir(path: str) -> bool:
+    return all(os.path.isdir(os.path.join(path, name)) for name in _DELIVERED)
 
 
 def _names(path: str) -> Iterator[bytes]:
-    """The names in a folder as lines, those of folders and of what is no file with a mark behind them."""
+    """The names in a folder as lines, those of links, of folders and of what is no file with a mark behind them."""
     with os.scandir(os.fsencode(path)) as entries:
         for entry in entries:
             # No name holds a slash or a NUL, and a line no line feed.
             name = entry.name if b"\n" not in entry.name else entry.name.replace(b"\n", b"/")
-            if entry.is_file():
+            if entry.is_file(follow_symlinks=False):
                 yield name
-            elif entry.is_dir():
-                yield name + b"\0" + _FOLDER
-            else:
-                yield name if entry.is_symlink() else name + b"\0" + _OTHER
+                continue
+            is_link = entry.is_symlink()
+            kind = _OTHER
+            try:
+                kind = _FOLDER if entry.is_dir() else _FILE if entry.is_file() or is_link else _OTHER
+            except OSError:
+                kind = _FILE  # a link that leads to itself: reading it tells
+            yield name + b"\0" + _LINK * is_link + kind
 
 
+_LINK: Final = b"link to "
 _FOLDER: Final = b"folder"
+_FILE: Final = b"file"
 _OTHER: Final = b"other"

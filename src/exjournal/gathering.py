@@ -8,11 +8,11 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import chain, count, groupby, islice
+from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from exjournal.batches import Counts, Run
-from exjournal.duplicates import remember_all
+from exjournal.duplicates import Sighting, remember_all
 from exjournal.identity import Identity
 from exjournal.merging import merge
 from exjournal.outputs import put
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     StrPath: TypeAlias = str | os.PathLike[str]
 
 _Group: TypeAlias = tuple[bool, list[bytes]]
-# Reports that are merged at a time.
-_MERGED: Final = 500
+# Octets of lines that are merged at a time: some thousand reports, or one on a very long list.
+_MERGED: Final = 2 << 20
 
 
 def merged_lines(run: Run, jobs: int) -> Iterator[bytes]:
@@ -38,7 +38,7 @@ def merged_lines(run: Run, jobs: int) -> Iterator[bytes]:
 
 
 def _groups(run: Run) -> Iterator[list[_Group]]:
-    """The reports of each message, and whether another message has its Message-ID; some hundred reports at a time."""
+    """The reports of each message, and whether another message has its Message-ID; some at a time."""
     folder = run.work.state
     conflicts = in_order(_conflicts(run), folder=folder)
     conflict = next(conflicts, None)
@@ -57,7 +57,7 @@ def _groups(run: Run) -> Iterator[list[_Group]]:
             conflict = next(conflicts, None)
         group = [line.split(b"\t", 2)[2] for line in lines]
         some.append((conflict == message, group))
-        size += len(group)
+        size += sum(map(len, group))
         if size >= _MERGED:
             yield some
             some, size = [], 0
@@ -78,6 +78,9 @@ def _conflicts(run: Run) -> Iterator[bytes]:
                 yield message
 
 
+_OF_ITEMS: Final = ("original", "decrypted", "archive_defects", "undeliverable")
+
+
 def _merge(groups: list[_Group]) -> tuple[list[bytes], Counts]:
     """Merge the reports of some messages."""
     counts: Counts = Counter()
@@ -88,7 +91,9 @@ def _merge(groups: list[_Group]) -> tuple[list[bytes], Counts]:
         for line in lines:
             data = json.loads(line)
             statement = read_statement(data)
-            sources.setdefault(statement, []).append(data["source"])
+            # Where it lies, and what else is said of this report alone.
+            place = {**data["source"], **{name: data[name] for name in _OF_ITEMS if name in data}}
+            sources.setdefault(statement, []).append(place)
             # What is perhaps truncated may have said more.
             keys[statement.identity.report_key] += statement.identity.complete
         [one] = merge(sources)  # type: ignore[arg-type]
@@ -114,21 +119,30 @@ def remembered(path: "StrPath", identities: Iterator[Identity], state: str) -> C
     """
     counts: Counts = Counter()
     with SqliteStore(path) as store:
-        for number in count():
-            step = list(islice(identities, _STEP))
-            if not step:
-                break
-            digest = hashlib.sha256("".join([one.report_key for one in step]).encode()).hexdigest()
+        number = 0
+        while step := list(islice(identities, _STEP)):
+            said = [os.path.realpath(path), *[one.report_key for one in step]]
+            digest = hashlib.sha256(repr(said).encode("utf-8", "surrogatepass")).hexdigest()
             note = f"{state}/seen-{number:08d}-{digest[:32]}"
-            if os.path.exists(note):
-                with open(note, "rb") as file:
-                    answers = Counter(json.load(file))
-            else:
+            number += 1
+            answers = _noted(note, len(step))
+            if answers is None:
                 answers = Counter(map(str, remember_all(step, _Before(store))))
                 put(note, (json.dumps(answers).encode(),), state, is_synced=True)
             remember_all(step, store)
             counts.update({("sightings", answer): times for answer, times in answers.items()})
     return counts
+
+
+def _noted(note: str, size: int) -> Counter[str] | None:
+    """The answers that were written down for a step of so many reports, None where there are none."""
+    try:
+        with open(note, "rb") as file:
+            answers = json.load(file)
+        found = Counter({str(Sighting(name)): int(times) for name, times in answers.items()})
+    except (OSError, ValueError, TypeError, AttributeError):
+        return None
+    return found if found.total() == size else None
 
 
 class _Before:
@@ -144,7 +158,7 @@ class _Before:
     def add(self, groups: Sequence[Sequence[bytes]], /) -> Sequence[Sequence[bool]]:
         """What the store would say of each key."""
         keys = list(dict.fromkeys(chain.from_iterable(groups)))
-        seen = {key for key, known in zip(keys, self.store.known(keys), strict=True) if known}
+        seen = {key for key, known in zip(keys, self.known(keys), strict=True) if known}
         answers = []
         for group in groups:
             answers.append([key in seen for key in group])

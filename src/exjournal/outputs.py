@@ -28,30 +28,49 @@ class Outputs:
         quarantine: "StrPath | None",
         store: "StrPath | None",
     ) -> None:
-        self.folders = [os.fspath(one) for one in (originals, quarantine) if one is not None]
-        files = [os.fspath(one) for one in (json, store) if one is not None]
-        states = (
-            [os.fspath(json) + ".scan"] if json is not None else [os.path.join(one, ".scan") for one in self.folders]
-        )
-        states += [os.fspath(store) + ".scan"] if store is not None else []
+        given = {"json": json, "originals": originals, "quarantine": quarantine, "store": store}
+        self.paths = {name: os.fspath(path) for name, path in given.items() if path is not None}
+        self.files = [self.paths[name] for name in ("json", "store") if name in self.paths]
+        self.folders = [self.paths[name] for name in ("originals", "quarantine") if name in self.paths]
+        states = {
+            name: os.path.join(path, ".scan") if path in self.folders else f"{path}.scan"
+            for name, path in self.paths.items()
+        }
         # Beside the first of them: the same run finds it again.
-        self.state_path = states[0] if states else None
+        self.state_path = next(iter(states.values()), None)
         beside = [] if store is None else [os.fspath(store) + end for end in ("-wal", "-shm")]
-        self.all = [*self.folders, *files, *states, *beside]
+        self.all = [*self.paths.values(), *states.values(), *beside]
         self.reasons = None if quarantine is None else os.path.join(quarantine, "reasons.jsonl")
 
     def check(self, paths: "Sequence[StrPath]") -> None:
-        """Refuse what can only be a slip, before anything is written."""
-        for path in paths:
-            os.stat(path)
-            real = os.path.join(os.path.realpath(path), "")
-            if any(real.startswith(os.path.join(os.path.realpath(folder), "")) for folder in self.folders):
+        """Refuse what can only be a slip, before anything is written. Raises InvalidValue, and OSError for a missing path."""
+        taken: dict[str, str] = {}
+        for name, path in self.paths.items():
+            other = taken.setdefault(os.path.realpath(path), name)
+            if other != name:
+                raise InvalidValue(name, f"is the same as {other}")
+        for one in paths:
+            os.stat(one)
+            real = os.path.realpath(one)
+            if any(
+                os.path.join(real, "").startswith(os.path.join(os.path.realpath(folder), "")) for folder in self.folders
+            ):
                 raise InvalidValue("paths", "lie in a folder that is written to")
+            if real in taken:
+                raise InvalidValue(taken[real], "is to be read")
+        json = self.paths.get("json")
+        if json is not None and os.path.lexists(json) and not _is_ours(json):
+            raise InvalidValue("json", "is there already, and no output of a scan")
+        if self.state_path is not None and os.path.isdir(self.state_path):
+            names = os.listdir(self.state_path)
+            if names and _MARK not in names:
+                raise InvalidValue(
+                    next(iter(self.paths)), f"has a folder {self.state_path} beside it that is no scan's"
+                )
 
     @contextmanager
     def state(self, *, needed: bool, anew: bool) -> Iterator[str | None]:
         """The folder of batches that are done; it goes when all is done, and stays when something keeps that from being."""
-        import shutil
         from tempfile import TemporaryDirectory
 
         if self.state_path is None:
@@ -59,13 +78,46 @@ class Outputs:
                 yield folder
             return
         if anew and os.path.isdir(self.state_path):
-            shutil.rmtree(self.state_path)
-        folders = [self.state_path, *[os.path.join(folder, PARTS) for folder in self.folders]]
-        for folder in folders:
+            _remove(self.state_path)
+        parts = [os.path.join(folder, PARTS) for folder in self.folders]
+        above = [os.path.dirname(file) or "." for file in self.files]
+        for folder in (*above, self.state_path, *parts):
             os.makedirs(folder, exist_ok=True)
+        with open(os.path.join(self.state_path, _MARK), "wb"):
+            pass
         yield self.state_path
-        for folder in reversed(folders):
-            shutil.rmtree(folder)
+        for folder in parts:
+            for name in os.listdir(folder):
+                if name.endswith(".part"):
+                    os.unlink(os.path.join(folder, name))
+            with suppress(OSError):  # somebody else has something there
+                os.rmdir(folder)
+        _remove(self.state_path)
+
+
+def _remove(state: str) -> None:
+    """Take away the folder of a run's state, the mark last: what is stopped at this leaves a folder that is known again."""
+    for name in os.listdir(state):
+        if name != _MARK:
+            os.unlink(os.path.join(state, name))
+    with suppress(FileNotFoundError):
+        os.unlink(os.path.join(state, _MARK))
+    os.rmdir(state)
+
+
+# In the folder of a run's state, which may be removed.
+_MARK: Final = ".exjournal"
+
+
+def _is_ours(path: str) -> bool:
+    """Whether a file may be replaced: it is empty, or an output of a scan."""
+    if not os.path.isfile(path):
+        return False
+    with open(path, "rb") as file:
+        return file.read(len(_FIRST)) in (b"", _FIRST)
+
+
+_FIRST: Final = b'{"kind": "'
 
 
 def keep(folder: str, digest: str, suffix: str, octets: bytes | memoryview) -> str:
@@ -96,9 +148,12 @@ def put(path: str, pieces: Iterable[bytes | memoryview], parts: str, *, is_synce
                 file.flush()
                 os.fsync(file.fileno())
         os.replace(part, path)
-    except BaseException:
+    except BaseException as error:
         with suppress(OSError):
             os.unlink(part)
+        if isinstance(error, OSError):
+            # Of the file that is wanted, and not of the part of it.
+            raise OSError(error.errno, error.strerror, path) from error
         raise
 
 

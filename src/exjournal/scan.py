@@ -7,6 +7,7 @@ done.
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from exjournal.errors import InvalidValue
 from exjournal.models import ReportFormat
 from exjournal.sources import MboxVariant, Source
 
@@ -78,30 +79,38 @@ def scan_archive(
     import os
     from itertools import chain
 
-    from exjournal.archive import Reader
+    from exjournal.archive import Reader, names_of, variant_of
     from exjournal.batches import BAD, MESSAGE, REPORT, Run, Work
     from exjournal.containers import located
     from exjournal.gathering import merged_lines, remembered
     from exjournal.outputs import PARTS, Outputs, sync, write_lines
+    from exjournal.stores import SqliteStore
 
+    if jobs < 0:
+        raise InvalidValue("jobs", "is negative")
     outputs = Outputs(json, originals, quarantine, store)
     outputs.check(paths)
     with outputs.state(needed=merge, anew=not resume) as state:
+        if store is not None:
+            SqliteStore(store).close()  # what is no store is told before the work, not behind it
         work = Work(
             Reader(format, undeliverable=undeliverable),
             originals=originals,
             quarantine=quarantine,
             state=state,
             has_lines=json is not None or merge or quarantine is not None,
-            has_identity=merge or store is not None,
+            has_store=store is not None,
             is_merged=merge,
         )
         run = Run(work, None if progress is None else lambda counts: progress(_summary(counts)), complain)
-        run.read(located(paths, patterns=patterns, mbox=mbox, lazily=jobs != 1, without=outputs.all), jobs)
-        if store is not None and state is not None:
-            run.counts.update(remembered(store, work.identities(run.batches), state))
+        run.read(
+            located(paths, patterns=names_of(patterns), mbox=variant_of(mbox), lazily=jobs != 1, without=outputs.all),
+            jobs,
+        )
         if originals is not None or quarantine is not None:
             sync()
+        if store is not None and state is not None:
+            run.counts.update(remembered(store, work.identities(run.batches), state))
         if merge:
             write_lines(json, chain(merged_lines(run, jobs), work.lines(run.batches, MESSAGE + BAD)), state)
         elif json is not None:

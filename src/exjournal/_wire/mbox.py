@@ -24,14 +24,14 @@ _FROM_LINE: Final = (
     rb"From (?:[^\n]{0,400}?[0-9]:[0-9][0-9][^\n]{0,40}[0-9]{4}(?: [A-Z+-][A-Z0-9]{0,5})?[ \t]*\r?\n"
     rb"|(?:(?<=\n\nFrom )|(?<=\n\r\nFrom ))[^\n]{0,400}\n[!-9;-~]{1,80}:)"
 )
-_CONTENT_LENGTH: Final = rb"(?im:^content-length:)[ \t]*([0-9]{1,15})[ \t]*\r?$"
+_CONTENT_LENGTH: Final = rb"(?im)^content-length:[ \t]*([0-9]{1,15})[ \t]*\r?$"
 
 
 class Entry(NamedTuple):
     """A message: its place in the file and its octets, or None where they are too many.
 
-    `bare` counts the lines in it that begin with `From ` and begin no message; without `quotes` none begins with `>From `. `led`
-    tells whether its Content-Length led to the next message, where that was asked for.
+    `bare` counts the lines in it that begin with `From ` and begin no message; without `quotes` none begins with `>From `.
+    `led` tells whether its Content-Length led to the next message, where that was asked for.
     """
 
     offset: int
@@ -42,21 +42,30 @@ class Entry(NamedTuple):
     led: bool
 
 
-def is_from_line(data: bytes, /) -> bool:
-    """Whether a file that begins so is a mailbox file."""
-    return re.match(_FROM_LINE, data) is not None or re.match(rb"From [^\n]{0,400}\n[!-9;-~]{1,80}:", data) is not None
+def first_from_line(begin: bytes, /) -> int | None:
+    """Where the first From line stands in a file that begins so, None where it is no mailbox file."""
+    line = len(begin) - len(begin.removeprefix(_BYTE_ORDER_MARK).lstrip(b"\r\n"))
+    is_line = re.match(_FROM_LINE, begin[line:]) or re.match(_FIRST_LINE, begin[line:])
+    return None if is_line is None else line
+
+
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+# Before the first line of all there is nothing to look back at.
+_FIRST_LINE: Final = rb"From [^\n]{0,400}\n[!-9;-~]{1,80}:"
 
 
 def messages(
     read: Callable[[int], bytes], limit: int, /, *, by_length: bool = False, keep: bool = True
 ) -> Iterator[Entry]:
-    """The messages of a stream that begins with a From line; with `keep` their octets, of those that have at most `limit`.
+    """The messages of a stream that begins with a From line, or with line ends before it.
 
-    The blank line before a From line belongs to the file and not to the message. `read` gives so many octets, or fewer, and
-    none at the end. Memory is that of the longest message and of a block.
+    With `keep` their octets come along, of those that have at most `limit`. The blank line before a From line belongs to the
+    file and not to the message. `read` gives so many octets, or fewer, and none at the end. Memory is that of the longest
+    message and of a block.
     """
     file = _File(read, limit, keep=keep)
-    line: int | None = 0
+    file.reach(_LINE)
+    line: int | None = first_from_line(bytes(file.octets[:_LINE])) or 0
     while line is not None:
         begin = file.line_end(line)
         entry = None
@@ -151,13 +160,13 @@ class _File:
         if self.octets.endswith(b"\r\n\r\n", 0, place) and line - begin >= 4:
             return line - 2
         # A blank line and nothing else: the message is empty.
-        return begin if line - begin <= 2 and not self.octets[begin - self.first : place].strip(b"\r\n") else line
+        return begin if bytes(self.octets[max(begin - self.first, 0) : place][:3]) in {b"\n", b"\r\n"} else line
 
     def by_length(self, begin: int) -> tuple[Entry | None, int | None]:
         """The same for a message that says how long it is; None where that does not lead to a From line."""
         self.reach(begin + _HEADER)
         header = self.cut(begin, min(begin + _HEADER, self.first + len(self.octets)))
-        blank = re.search(rb"\n\r?\n", header)
+        blank = re.search(rb"(?:\A|\n)\r?\n", header)
         length = None if blank is None else re.search(_CONTENT_LENGTH, header[: blank.end()])
         if blank is None or length is None or int(length[1]) > self.limit:
             return None, begin

@@ -64,7 +64,7 @@ def _scan(options: argparse.Namespace) -> int:
     if options.resume and not any(outputs):
         return usage("--resume: without an output nothing was kept to go on from")
     progress = _Progress(options)
-    complaints = _Complaints()
+    complaints = _Complaints(progress)
     try:
         summary = scan_archive(
             *options.paths,
@@ -90,8 +90,8 @@ def _scan(options: argparse.Namespace) -> int:
         say(f"{options.store}: {error}")
         return UNREADABLE
     finally:
-        progress.end()
-    complaints.end()
+        progress.clear()
+        complaints.end()
     if not options.quiet:
         for line in _table(summary, progress.seconds):
             put_line(line)
@@ -103,12 +103,14 @@ def _scan(options: argparse.Namespace) -> int:
 class _Complaints:
     """Items that could not be read or written, told one by one up to a number."""
 
-    def __init__(self) -> None:
+    def __init__(self, progress: "_Progress") -> None:
+        self.progress = progress
         self.count = 0
 
     def tell(self, source: Source, reason: str) -> None:
         self.count += 1
         if self.count <= _COMPLAINTS:
+            self.progress.clear()
             say(f"{source}: {reason}")
 
     def end(self) -> None:
@@ -145,7 +147,8 @@ class _Progress:
             line += f", {_time(left / summary.octets * summary.items / rate)} left"
         print(f"\r{line:<79}", end="", file=sys.stderr, flush=True)
 
-    def end(self) -> None:
+    def clear(self) -> None:
+        """Take the line away."""
         if self.last:
             print(f"\r{'':<79}\r", end="", file=sys.stderr, flush=True)
 

@@ -1,0 +1,127 @@
+"""Any file is an archive of something: its items come in order and nothing is raised, and each source finds its octets again.
+
+Run it as `python fuzz/fuzz_archive.py -max_total_time=60`; arguments go to libFuzzer.
+"""
+
+import bz2
+import gzip
+import io
+import json
+import lzma
+import sys
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import atheris
+
+with atheris.instrument_imports(include=["exjournal"]):
+    from exjournal import (
+        ArchivedMessage,
+        ArchivedReport,
+        Defect,
+        MboxVariant,
+        ParseError,
+        Source,
+        Unreadable,
+        read_archive,
+        read_source,
+    )
+    from exjournal.containers import located, octets_of
+
+import seeds
+
+_VARIANTS = (None, *MboxVariant)
+_FROM = b"From ann@example.com Thu Jan  1 00:00:00 2026\n"
+_FOLDER = tempfile.TemporaryDirectory(prefix="exjournal-fuzz-")  # for as long as the fuzzer runs
+_PATH = Path(_FOLDER.name, "archive")
+
+
+def test_one_input(data: bytes) -> None:
+    """Hold the reader to its invariant: the first octet says how mailbox files were written."""
+    variant = _VARIANTS[data[0] % len(_VARIANTS)] if data else None
+    _PATH.write_bytes(data[1:])
+    before: Source | None = None
+    items = list(read_archive(_PATH, mbox=variant, undeliverable=bool(data[:1] > b"\x80")))
+    for item in items:
+        assert item.source != before
+        before = item.source
+        assert all(isinstance(defect, Defect) for defect in item.defects)
+        assert Source.from_dict(json.loads(json.dumps(item.source.to_dict()))) == item.source
+        if isinstance(item, Unreadable):
+            assert isinstance(item.error, ParseError | OSError)
+        else:
+            assert isinstance(item, ArchivedReport | ArchivedMessage)
+        if item.octets is not None:
+            _check_again(item.source, item.octets)
+    _check_lazily(variant)
+    if variant is None:
+        _check_mailbox(data[1:])
+
+
+def _check_again(source: Source, octets: bytes) -> None:
+    """The octets are found again; where the archive is damaged behind them that may be told instead."""
+    with suppress(ParseError, OSError):
+        assert read_source(source) == octets
+
+
+def _check_lazily(variant: MboxVariant | None) -> None:
+    """With octets at hand and without, and with a small limit, the places are the same ones."""
+    at_hand = list(located([_PATH], mbox=variant))
+    lazily = list(located([_PATH], mbox=variant, lazily=True))
+    assert [place.source for place in at_hand] == [place.source for place in lazily]
+    for one, other in zip(at_hand, lazily, strict=True):
+        if one.error is None:
+            assert octets_of(one) == octets_of(other)
+    assert [place.source for place in located([_PATH], mbox=variant, limit=100)][:1] == [
+        place.source for place in at_hand
+    ][:1]
+
+
+def _check_mailbox(message: bytes) -> None:
+    """Any message comes back out of a mailbox file in which it was quoted, and hides none behind it."""
+    quoted = b"".join(
+        b">" + line if line.lstrip(b">").startswith(b"From ") else line for line in message.splitlines(keepends=True)
+    )
+    if b"\r" in message or not message.endswith(b"\n"):
+        return
+    _PATH.write_bytes((_FROM + quoted + b"\n") * 2)
+    found = [item.octets for item in read_archive(_PATH, mbox=MboxVariant.MBOXRD)]
+    assert found == [message, message], found
+
+
+def _archives() -> Iterator[bytes]:
+    """Archives of every kind, of reports and bounces, and archives of those."""
+    files = [report for report in seeds.reports() if len(report) < 3000][:6] + list(seeds.bounces())[:2]
+    tar = io.BytesIO()
+    with tarfile.open(fileobj=tar, mode="w") as archive:
+        for number, content in enumerate(files[:2]):
+            member = tarfile.TarInfo("x" * 99 * number + ".eml")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    box = b"".join(_FROM + content + b"\n" for content in files[2:5])
+    yield from files
+    yield from (box, tar.getvalue())
+    for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        zipped = io.BytesIO()
+        with zipfile.ZipFile(zipped, "w", method) as archive:
+            for name, content in (("a.eml", files[0]), ("b", box), ("c.tar", tar.getvalue())):
+                archive.writestr(zipfile.ZipInfo(name), content, method)
+        yield zipped.getvalue()
+    for pack in (gzip.compress, bz2.compress, lzma.compress):
+        yield from (pack(box), pack(tar.getvalue()), pack(files[0]))
+
+
+def main() -> None:
+    """Fuzz, from archives of what the tests know."""
+    with seeds.folder(bytes([number % 256]) + archive for number, archive in enumerate(_archives())) as folder:
+        atheris.Setup(seeds.arguments(sys.argv, folder), test_one_input)
+        atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    with _FOLDER:
+        main()

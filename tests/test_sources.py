@@ -1,0 +1,97 @@
+"""Sources: data fit for JSON and back, and names for people."""
+
+import json
+import pickle
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exjournal import InvalidValue, MboxVariant, Source
+
+# Names as file systems have them: any text, and octets that are none.
+NAMES = st.text(max_size=10) | st.binary(min_size=1, max_size=6).map(
+    lambda name: name.decode("utf-8", "surrogateescape")
+)
+NUMBERS = st.integers(0, 1 << 70)
+SOURCES = st.builds(
+    Source,
+    NAMES,
+    st.lists(st.tuples(NAMES, NUMBERS), max_size=3).map(tuple),
+    st.none() | NUMBERS,
+    st.none() | NUMBERS,
+    st.none() | st.sampled_from(MboxVariant),
+)
+
+
+@given(SOURCES)
+def test_data(source: Source) -> None:
+    """A source comes back from its data through JSON and through pickle, whatever its names are made of."""
+    data = json.loads(json.dumps(source.to_dict()))
+    found = Source.from_dict({**data, "more": 1})
+    assert found == source
+    assert type(found.mbox) is type(source.mbox)
+    assert hash(found) == hash(source)
+    assert pickle.loads(pickle.dumps(source)) == source
+
+
+def test_to_dict() -> None:
+    """Only what there is stands in the data."""
+    assert Source("a.eml").to_dict() == {"path": "a.eml"}
+    source = Source("a.tar", (("b.mbox", 512),), 40, 99, MboxVariant.MBOXRD)
+    assert source.to_dict() == {
+        "path": "a.tar",
+        "members": [{"name": "b.mbox", "place": 512}],
+        "offset": 40,
+        "size": 99,
+        "mbox": "mboxrd",
+    }
+    assert Source("a", offset=0, size=0).to_dict() == {"path": "a", "offset": 0, "size": 0}
+
+
+def test_str() -> None:
+    """A source is told as its path, the names on the way, and the offset."""
+    assert str(Source("a.eml")) == "a.eml"
+    assert str(Source("a.zip", (("b.tar", 3), ("c", 512)), 0, 9)) == "a.zip:b.tar:c@0"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {},
+        [],
+        None,
+        "a",
+        {"path": 1},
+        {"path": None},
+        {"path": b"a"},
+        {"path": "a", "members": 1},
+        {"path": "a", "members": ["b"]},
+        {"path": "a", "members": [{"name": "b"}]},
+        {"path": "a", "members": [{"name": 1, "place": 1}]},
+        {"path": "a", "members": [{"name": "b", "place": "1"}]},
+        {"path": "a", "members": [{"name": "b", "place": -1}]},
+        {"path": "a", "members": [{"name": "b", "place": True}]},
+        {"path": "a", "members": [{"name": "b", "place": None}]},
+        {"path": "a", "members": [["b", 1]]},
+        {"path": "a", "members": None},
+        {"path": "a", "offset": -1},
+        {"path": "a", "offset": 1.0},
+        {"path": "a", "size": "1"},
+        {"path": "a", "mbox": "mboxx"},
+        {"path": "a", "mbox": 1},
+        {"path": "a", "mbox": []},
+    ],
+    ids=repr,
+)
+def test_other_data(data: Any) -> None:
+    """Data of another form is refused, and the refusal repeats none of it."""
+    with pytest.raises(InvalidValue) as caught:
+        Source.from_dict(data)
+    assert str(caught.value) == "source: is not as Source.to_dict() gives it"
+
+
+def test_variants() -> None:
+    """The variants have the names that the field gives them."""
+    assert [str(variant) for variant in MboxVariant] == ["mboxo", "mboxrd", "mboxcl", "mboxcl2"]
