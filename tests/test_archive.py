@@ -483,3 +483,33 @@ class TestReadSource:
         with pytest.raises(ParseError, match="archive-damaged"):
             read_source(Source(str(path), (("b", 1),)))
         assert read_source(Source(str(path), (("any name", 0),))) == MAIL
+
+
+class Unsendable(Exception):
+    """An error that loses what it needs on the way."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name}: {reason}")
+
+
+def raise_unsendable(_: ArchiveItem) -> NoReturn:
+    """Fail with it."""
+    raise Unsendable("a", "b")
+
+
+class TestWorked:
+    """What a process does with a batch, seen from within."""
+
+    def test_over(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where nobody waits any more the rest of a batch is left."""
+        places = [Located(Source(str(tmp_path / "no")))] * 20
+        looks = iter([False, True])
+        monkeypatch.setattr("exjournal.parallel.is_over", lambda: next(looks))
+        assert len(_worked(type, Reader(None, undeliverable=False), places)) == 8
+
+    def test_unsendable(self, tmp_path: Path) -> None:
+        """An error that cannot be sent comes as one that says so, and names the source."""
+        place = Located(Source(str(tmp_path / "no")))
+        with pytest.raises(RuntimeError, match="Unsendable") as caught:
+            _worked(raise_unsendable, Reader(None, undeliverable=False), [place])
+        assert caught.value.__notes__ == [f"for {place.source}"]

@@ -613,8 +613,9 @@ def test_memory(folder: Path) -> None:
             "from exjournal import scan_archive\n"
             "summary = scan_archive(sys.argv[1], json='lines', store='seen', merge=True)\n"
             "assert summary.distinct == summary.reports == int(sys.argv[2]), summary\n"
-            "for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):\n"
-            "    print(resource.getrusage(who).ru_maxrss)\n"
+            # What the system counts as the most of a process begins with that of the one that started it.
+            "print(open('/proc/self/status').read().partition('VmHWM:')[2].split()[0])\n"
+            "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)\n"
         )
         done = subprocess.run(
             [sys.executable, "-c", code, path, str(number)], capture_output=True, check=True, text=True

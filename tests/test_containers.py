@@ -967,3 +967,27 @@ def test_closed_early(tmp_path: Path) -> None:
     opened = Path("/proc/self/fd")
     if opened.is_dir():
         assert not [one for one in opened.iterdir() if str(one.resolve()).startswith(str(tmp_path))]
+
+
+class TestShorter:
+    """Archives that are not what they were."""
+
+    def test_packed_mailbox(self, tmp_path: Path) -> None:
+        """A compressed mailbox file that has become shorter is told."""
+        path = put(tmp_path / "a.gz", gzip.compress(mbox(message(1))))
+        with pytest.raises(ParseError) as caught:
+            read_source(Source(str(path), (), len(FROM), 10_000))
+        assert caught.value.code is DefectCode.ARCHIVE_DAMAGED
+
+    def test_zeros_between(self, tmp_path: Path) -> None:
+        """Zeros between compressed streams, however many, belong to none of them."""
+        zeros = bytes(10_000)
+        data = gzip.compress(message(1)) + zeros + gzip.compress(message(2)) + zeros
+        assert contents(put(tmp_path / "a.gz", data)) == [message(1) + message(2)]
+
+    def test_cut_tar(self, tmp_path: Path) -> None:
+        """Of a compressed tar file that is cut short everything before the cut can be read, also again."""
+        data = gzip.compress(tar(("a.eml", message(1)), ("b.eml", bytes(30_000))), mtime=0, compresslevel=0)
+        for size in (700, 15 + 10_240, 15 + 10_241):
+            assert contents(put(tmp_path / "a.tgz", data[:size]))[0] == message(1)
+            assert contents(tmp_path / "a.tgz")[-1] is DefectCode.ARCHIVE_DAMAGED

@@ -176,7 +176,8 @@ class TestProcess:
         """A process keeps the function, leaves interrupts to its parent, and watches that one."""
         begun: list[object] = []
         ignored: list[object] = []
-        monkeypatch.setattr(parallel, "_function", None)
+        for name in ("_function", "_over"):
+            monkeypatch.setattr(parallel, name, None)
         monkeypatch.setattr(parallel, "_end_with_parent", lambda: begun.append(1))
         monkeypatch.setattr(signal, "signal", lambda *args: ignored.append(args))
         parallel._begin(double, multiprocessing.Event())
@@ -320,3 +321,25 @@ def test_function_not_pickled() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.stderr == ""
     assert done.stdout in {"PicklingError\n", "AttributeError\n"}
+
+
+class TestWithoutMasks:
+    """Systems that cannot hold interrupts back."""
+
+    def test_results(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The results are the same."""
+        monkeypatch.delattr(signal, "pthread_sigmask")
+        assert list(in_parallel(double, range(5), jobs=2)) == [0, 2, 4, 6, 8]
+
+    def test_begin(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A process begins as elsewhere."""
+        monkeypatch.delattr(signal, "pthread_sigmask")
+        for name in ("_function", "_over"):
+            monkeypatch.setattr(parallel, name, None)
+        monkeypatch.setattr(parallel, "_end_with_parent", lambda: None)
+        monkeypatch.setattr(signal, "signal", lambda *_: None)
+        over = multiprocessing.Event()
+        parallel._begin(double, over)
+        assert not parallel.is_over()
+        over.set()
+        assert parallel.is_over()

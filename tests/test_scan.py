@@ -1325,3 +1325,31 @@ class TestFullDisk:
         )
         assert summary.originals["not-written"] == 4
         assert (str(few / "a.eml"), f"not written: {os.strerror(errno.EISDIR)}") in told
+
+
+class TestPieces:
+    """What a run is made of, seen from within."""
+
+    def test_over(self, few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where nobody waits any more a batch is left, and does not count as done."""
+        monkeypatch.setattr("exjournal.batches.is_over", lambda: True)
+        with pytest.raises(InterruptedError):
+            scan_archive(few, json=tmp_path / "out", jobs=1)
+        assert [one.name for one in (tmp_path / "out.scan").iterdir()] == [".exjournal"]
+
+    def test_interrupted_while_writing(self, few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """An interrupt leaves no part of a file."""
+
+        def interrupt(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("os.replace", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            scan_archive(few, originals=tmp_path / "out", jobs=1)
+        assert [one for one in (tmp_path / "out").rglob("*") if one.suffix == ".part" and one.is_file()] == []
+
+    def test_strange_part(self, few: Path, tmp_path: Path) -> None:
+        """What somebody put among the parts stays there."""
+        path = put(tmp_path / "out" / ".part" / "letter.txt", b"mine")
+        scan_archive(few, originals=tmp_path / "out", jobs=1)
+        assert path.read_bytes() == b"mine"

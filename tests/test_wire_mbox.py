@@ -353,3 +353,10 @@ def test_hostile(pieces: Callable[[int], Iterator[bytes]]) -> None:
             assert size <= len(data)
     quoted_lines(data)
     without_quotes(data, every=True)
+
+
+def test_long_from_line() -> None:
+    """Behind a message that says how long it is a From line may be longer than what was read."""
+    data = FROM + b"Content-Length: 3\n\nab\n\nFrom " + b"x" * 5000 + b"\nS: 2\n\nc\n"
+    with patch.object(mbox, "_BLOCK", 64), patch.object(mbox, "_LINE", 100), patch.object(mbox, "_HEADER", 64):
+        assert texts(data, by_length=True) == [b"Content-Length: 3\n\nab\n", b"S: 2\n\nc\n"]

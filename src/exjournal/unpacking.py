@@ -319,7 +319,8 @@ def member_at(stream: BufferedReader, place: int, stack: ExitStack) -> BinaryIO:
     import tarfile
 
     passed_over(stream, place)
-    tar = stack.enter_context(tarfile.open(fileobj=stream, mode="r|"))  # noqa: SIM115 - the stack is its context
+    record = cast("Any", _Record(stream))
+    tar = stack.enter_context(tarfile.open(fileobj=record, mode="r|"))  # noqa: SIM115 - the stack is its context
     member = tar.next()
     content = None if member is None else tar.extractfile(member)
     if content is None:
