@@ -205,7 +205,7 @@ class TestStatus:
     def test_no_standard_output(self) -> None:
         """Who reads only the status may close everything."""
         done = subprocess.run(
-            ["sh", "-c", f"{sys.executable} -m exjournal scan in --quiet --json out >&- 2>&-"], check=False
+            ["sh", "-c", '"$0" -m exjournal scan in --quiet --json out >&- 2>&-', sys.executable], check=False
         )
         assert done.returncode == 1
         assert len(lines(Path("out"))) == 4
@@ -590,8 +590,19 @@ class TestEnded:
         """Where the system takes no large files the run ends with words, the old lines stay, and it can go on."""
         out = Path("out")
         put(out / "lines.jsonl", b'{"kind": "old"}\n')
-        limited = f'ulimit -f 300; exec {sys.executable} -m exjournal scan "$@"'
-        words = ["sh", "-c", limited, "sh", world.path, *again(world), *words_of(out), "--merge", "--jobs", "1"]
+        limited = 'ulimit -f 300; exec "$0" -m exjournal scan "$@"'
+        words = [
+            "sh",
+            "-c",
+            limited,
+            sys.executable,
+            world.path,
+            *again(world),
+            *words_of(out),
+            "--merge",
+            "--jobs",
+            "1",
+        ]
         done = subprocess.run([*map(str, words)], capture_output=True, check=False)
         assert (done.returncode, done.stdout, b"Traceback" in done.stderr) == (2, b"", False)
         assert (out / "lines.jsonl").read_bytes() == b'{"kind": "old"}\n'

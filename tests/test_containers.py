@@ -29,7 +29,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exjournal import DefectCode, MboxVariant, ParseError, Source, containers, sorting
+from exjournal import DefectCode, MboxVariant, ParseError, Source, containers, sorting, unpacking
 from exjournal.containers import Located, batches, located, octets_in, octets_of, read_source
 from test_wire_mbox import ended, mails, mboxo, mboxrd
 
@@ -991,3 +991,78 @@ class TestShorter:
         for size in (700, 15 + 10_240, 15 + 10_241):
             assert contents(put(tmp_path / "a.tgz", data[:size]))[0] == message(1)
             assert contents(tmp_path / "a.tgz")[-1] is DefectCode.ARCHIVE_DAMAGED
+
+
+def patched(data: bytes, mark: bytes, offset: int, size: int, value: int) -> bytes:
+    """A zip file with another number behind its last mark of a kind."""
+    place = data.rindex(mark) + offset
+    return data[:place] + value.to_bytes(size, "little") + data[place + size :]
+
+
+class TestZipList:
+    """The list of members at the end of a zip file."""
+
+    @pytest.mark.parametrize("before", [b"", b"PK\x03\x04" + bytes(999)])
+    def test_larger_form(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: bytes) -> None:
+        """Sizes, places and numbers that have no room stand elsewhere, also behind what was put before the file."""
+        monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 5)
+        monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 1)
+        data = zipped(*[(f"{number}.eml", message(number)) for number in range(9)])
+        assert b"PK\x06\x06" in data
+        assert contents(put(tmp_path / "z", before + data)) == [message(number) for number in range(9)]
+
+    def test_piece_by_piece(self, tmp_path: Path) -> None:
+        """A list longer than what is read of it at a time is read whole."""
+        data = zipped(*[(f"{number}.eml", message(number)) for number in range(99)])
+        with patch.object(unpacking, "_LIST", 70):
+            assert contents(put(tmp_path / "z", data)) == [message(number) for number in range(99)]
+
+    @pytest.mark.parametrize(
+        ("mark", "offset", "size", "value", "readable"),
+        [
+            (b"PK\x05\x06", 8, 4, 0x00030003, 2),
+            (b"PK\x05\x06", 12, 4, 10_000, 0),
+            (b"PK\x05\x06", 16, 4, 10_000, 0),
+            (b"PK\x01\x02", 0, 4, 0, 1),
+            (b"PK\x01\x02", 42, 4, 1, 1),
+            (b"PK\x01\x02", 20, 4, 5, 1),
+            (b"PK\x01\x02", 16, 4, 5, 1),
+            (b"PK\x01\x02", 28, 2, 9_999, 1),
+            (b"PK\x06\x06", 0, 4, 0, 0),
+            (b"PK\x06\x07", 8, 8, 0, 2),
+            (b"PK\x06\x07", 0, 4, 0, 0),
+        ],
+        ids=[
+            "count",
+            "size",
+            "place",
+            "entry",
+            "member",
+            "packed",
+            "checksum",
+            "name",
+            "larger-end",
+            "place-of-it",
+            "locator",
+        ],
+    )
+    def test_damaged(
+        self,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        mark: bytes,
+        offset: int,
+        size: int,
+        value: int,
+        readable: int,
+    ) -> None:
+        """What a list says and is not so is told; members before that are read."""
+        if mark.startswith(b"PK\x06"):
+            monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 1)
+        data = zipped(("a.eml", message(1)), ("b.eml", message(2) * 50))
+        found = [
+            content_of(place) for place in located([put(tmp_path / "z", patched(data, mark, offset, size, value))])
+        ]
+        whole = [one for one in found if one is not DefectCode.ARCHIVE_DAMAGED]
+        assert whole == [message(1), message(2) * 50][:readable]
+        assert (DefectCode.ARCHIVE_DAMAGED in found) == (readable < 2 or size == 4)

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from functools import partial
 from io import BufferedReader, FileIO, RawIOBase
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol, cast
+from itertools import islice
+from struct import Struct
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple, Protocol, cast
 
 from exjournal.errors import DefectCode, ParseError
 
 if TYPE_CHECKING:
     from tarfile import TarFile, TarInfo
-    from zipfile import ZipFile, ZipInfo
 
 # Archives inside archives, and compression round each.
 ARCHIVE_LIMIT: Final = 5
@@ -66,12 +67,11 @@ def damage() -> tuple[type[Exception], ...]:
     """Whatever the readers of archives raise for one that is damaged."""
     from struct import error as StructError  # noqa: N812
     from tarfile import TarError
-    from zipfile import BadZipFile
     from zlib import error as ZlibError  # noqa: N812
 
     found = [
         OSError, EOFError, ValueError, LookupError, OverflowError, NotImplementedError, RuntimeError, StructError, ZlibError,
-        TarError, BadZipFile,
+        TarError,
     ]  # fmt: skip
     with suppress(ImportError):  # which not every interpreter is built with
         from lzma import LZMAError
@@ -270,52 +270,220 @@ def _raised(error: OSError) -> BinaryIO:
     raise error
 
 
-# Zip files
+# Zip files: the list of members stands at the end, and is read piece by piece, as `zipfile` keeps all of it in memory
+
+_END: Final = Struct("<4s4H2LH")
+_END_64: Final = Struct("<4sQ2H2L4Q")
+_LOCATOR_64: Final = Struct("<4sLQL")
+_LISTED: Final = Struct("<4s6H3L5H2L")
+_LOCAL: Final = Struct("<4s5H3L2H")
+# Octets of a comment behind the end, at most.
+_COMMENT: Final = 0xFFFF
+# What a field of the older form holds where the newer one has to be looked at.
+_LONG: Final = 0xFFFFFFFF
+_STORED: Final = 0
+_DEFLATED: Final = 8
+_ENCRYPTED: Final = 1
+_UTF_8: Final = 0x800
+
+
+class _Listed(NamedTuple):
+    """A member as the list has it."""
+
+    name: str
+    flags: int
+    method: int
+    crc: int
+    packed: int
+    size: int
+    place: int
 
 
 def zip_members(stream: BufferedReader, stack: ExitStack, limit: int) -> Iterator[Member]:
     """The members of a zip file, in the order of its list; where it has to be copied, one of at most so many octets."""
-    archive = _zip(stream, stack, limit)
-    for place, member in enumerate(archive.infolist()):
-        if not member.is_dir():
-            yield member.filename, place, partial(_zip_content, archive, member)
+    file = _seekable(stream, stack, limit)
+    for place, member in enumerate(_listed(file)):
+        if not member.name.endswith("/"):
+            yield member.name, place, partial(_zip_content, file, member)
 
 
-def _zip(stream: BufferedReader, stack: ExitStack, limit: int | None = None) -> "ZipFile":
-    """A zip file, which is read from its end: one that is compressed or inside another archive is copied to the disk first."""
+def _seekable(stream: BufferedReader, stack: ExitStack, limit: int | None = None) -> BufferedReader:
+    """A zip file is read from its end: one that is compressed or inside another archive is copied to the disk first."""
     from tempfile import TemporaryFile
-    from zipfile import ZipFile
 
     if isinstance(stream.raw, FileIO):
-        return stack.enter_context(ZipFile(stream))
+        return stream
     copy = stack.enter_context(TemporaryFile())  # noqa: SIM115 - the stack is its context
     while piece := stream.read1(_BLOCK):
         if limit is not None and copy.tell() + len(piece) > limit:
             raise too_large(limit)
         copy.write(piece)
-    return stack.enter_context(ZipFile(copy))
+    return cast("BufferedReader", copy)
 
 
-def _zip_content(archive: "ZipFile", member: "ZipInfo") -> BinaryIO:
-    from zipfile import ZIP_DEFLATED, ZIP_STORED
+def _listed(file: BufferedReader) -> Iterator[_Listed]:
+    """The list of members. Raises ParseError where it is not whole."""
+    begin, size, count, moved = _list_place(file)
+    waiting = b""
+    for _ in range(count):
+        while True:
+            found = _entry(waiting, moved)
+            if found is not None:
+                break
+            # Members are read in between, so that each piece of the list is looked for anew.
+            file.seek(begin)
+            piece = file.read(min(_LIST, size))
+            if not piece:
+                raise _zip_damaged("a list of members that ends early", begin)
+            begin, size, waiting = begin + len(piece), size - len(piece), waiting + piece
+        member, used = found
+        waiting = waiting[used:]
+        yield member
 
-    if member.flag_bits & 1:
+
+# Octets of the list of members that are read at a time.
+_LIST: Final = 1 << 18
+
+
+def _list_place(file: BufferedReader) -> tuple[int, int, int, int]:
+    """Where the list of members begins, its octets and members, and by how much everything was moved by what stands before."""
+    end = file.seek(0, 2)
+    tail = min(end, _END.size + _COMMENT)
+    file.seek(end - tail)
+    octets = file.read(tail)
+    place = octets.rfind(b"PK\x05\x06", 0, max(len(octets) - _END.size + 4, 0))
+    if place < 0 or len(octets) - place < _END.size:
+        raise _zip_damaged("a zip file without an end", end)
+    _, _, _, _, count, size, begin, _ = _END.unpack_from(octets, place)
+    last = end - tail + place
+    # The larger form stands before the older one, whose numbers may be too small.
+    file.seek(max(last - _LOCATOR_64.size, 0))
+    locator = file.read(_LOCATOR_64.size)
+    if locator.startswith(b"PK\x06\x07"):
+        # Where it says, or where it should be if something was put before the file.
+        _, _, there, _ = _LOCATOR_64.unpack(locator)
+        for last_64 in (last - _LOCATOR_64.size - _END_64.size, there):
+            file.seek(max(last_64, 0))
+            end_64 = file.read(_END_64.size)
+            if end_64.startswith(b"PK\x06\x06"):
+                *_, count, size, begin = _END_64.unpack(end_64)
+                last = last_64
+                break
+        else:
+            raise _zip_damaged("a zip file without its larger end", last)
+    moved = last - size - begin
+    if moved < 0:
+        raise _zip_damaged("a zip file that is shorter than it says", last)
+    return begin + moved, size, count, moved
+
+
+def _entry(octets: bytes, moved: int) -> tuple[_Listed, int] | None:
+    """The member that is listed first, and the octets of its entry; None where there are too few for one."""
+    if len(octets) < _LISTED.size:
+        return None
+    mark, _, _, flags, method, _, _, crc, packed, size, name_size, more_size, note, _, _, _, place = (
+        _LISTED.unpack_from(octets)
+    )
+    if mark != b"PK\x01\x02":
+        raise _zip_damaged("something else in the list of members", moved)
+    used = _LISTED.size + name_size + more_size + note
+    if len(octets) < used:
+        return None
+    name = octets[_LISTED.size : _LISTED.size + name_size]
+    more = octets[_LISTED.size + name_size : _LISTED.size + name_size + more_size]
+    if _LONG in {size, packed, place}:
+        size, packed, place = _long(more, size, packed, place)
+    text = name.decode("utf-8" if flags & _UTF_8 else "cp437", "surrogateescape")
+    return _Listed(text, flags, method, crc, packed, size, place + moved), used
+
+
+def _long(more: bytes, *values: int) -> list[int]:
+    """Numbers of which those that have no room in an entry stand in what is added to it."""
+    fields: dict[int, bytes] = {}
+    while len(more) >= 4:
+        kind, size = int.from_bytes(more[:2], "little"), int.from_bytes(more[2:4], "little")
+        fields.setdefault(kind, more[4 : 4 + size])
+        more = more[4 + size :]
+    added = fields.get(1, b"")
+    found = []
+    for value in values:
+        if value == _LONG:
+            value, added = int.from_bytes(added[:8], "little"), added[8:]  # noqa: PLW2901
+        found.append(value)
+    return found
+
+
+def _zip_content(file: BufferedReader, member: _Listed) -> BinaryIO:
+    if member.flags & _ENCRYPTED:
         raise ParseError(DefectCode.ARCHIVE_ENCRYPTED)
-    if member.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
-        # The others are unpacked in one piece, however large that is.
-        raise ParseError(DefectCode.ARCHIVE_DAMAGED, f"compressed by method {member.compress_type}, which is not read")
-    return cast("BinaryIO", archive.open(member))
+    if member.method not in {_STORED, _DEFLATED}:
+        raise _zip_damaged(f"compressed by method {member.method}, which is not read", member.place)
+    file.seek(member.place)
+    mark, *_, name_size, more_size = _LOCAL.unpack(file.read(_LOCAL.size))
+    if mark != b"PK\x03\x04":
+        raise _zip_damaged("a member that is not where it should be", member.place)
+    return cast("BinaryIO", _ZipContent(file, member, member.place + _LOCAL.size + name_size + more_size))
+
+
+def _zip_damaged(detail: str, offset: int) -> ParseError:
+    return ParseError(DefectCode.ARCHIVE_DAMAGED, detail, offset)
+
+
+class _ZipContent(RawIOBase):
+    """The octets of a member; damage is an error where it stands, what the checksum finds at the end."""
+
+    def __init__(self, file: BufferedReader, member: _Listed, place: int) -> None:
+        import zlib
+
+        super().__init__()
+        self._file = file
+        self._member = member
+        self._place = place
+        self._left = member.packed
+        self._checksum = zlib.crc32
+        self._inflate = zlib.decompressobj(wbits=-15) if member.method == _DEFLATED else None
+        self._crc = self._size = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        found = self._some(len(buffer))
+        self._crc = self._checksum(found, self._crc)
+        self._size += len(found)
+        if not found and (self._crc, self._size) != (self._member.crc, self._member.size):
+            raise _zip_damaged("a member that is not what it was", self._member.place)
+        buffer[: len(found)] = found
+        return len(found)
+
+    def _some(self, size: int) -> bytes:
+        if self._inflate is None:
+            return self._packed(size)
+        while not self._inflate.eof:
+            given = self._inflate.unconsumed_tail or self._packed(_STEP)
+            found = self._inflate.decompress(given, size)
+            if found:
+                return found
+            if not given:
+                break
+        return b""
+
+    def _packed(self, size: int) -> bytes:
+        self._file.seek(self._place)
+        found = self._file.read(min(size, self._left))
+        self._place += len(found)
+        self._left -= len(found)
+        return found
 
 
 def member_at(stream: BufferedReader, place: int, stack: ExitStack) -> BinaryIO:
     """The member of a tar or zip file whose place a source names."""
     begin, _ = head(stream)
     if begin.startswith(ZIP_BEGIN):
-        archive = _zip(stream, stack)
-        members = archive.infolist()
-        if place >= len(members):
-            raise ParseError(DefectCode.ARCHIVE_DAMAGED, "it has fewer members than it had")
-        return stack.enter_context(_zip_content(archive, members[place]))
+        file = _seekable(stream, stack)
+        for listed in islice(_listed(file), place, None):
+            return stack.enter_context(_zip_content(file, listed))
+        raise ParseError(DefectCode.ARCHIVE_DAMAGED, "it has fewer members than it had")
     import tarfile
 
     passed_over(stream, place)
