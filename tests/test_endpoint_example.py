@@ -368,7 +368,8 @@ class TestRefused:
             assert {"size", "8bitmime", "smtputf8"} <= set(client.esmtp_features)
             assert not {"auth", "starttls"} & set(client.esmtp_features)
             assert client.docmd("DATA")[0] == 503
-            assert client.docmd("MAIL FROM:<")[0] == 451
+            # An error inside aiosmtpd, which is deferred, or a refusal, as the interpreter has it.
+            assert client.docmd("MAIL FROM:<")[0] in {451, 553}
             assert client.docmd("NOOP " + "x" * 400_000)[0] == 500
             client.send(b"VRFY \xff\r\n")  # an octet that the answer would repeat, and cannot
             assert client.getreply()[0] in {252, 451}
