@@ -8,7 +8,7 @@ MORE_PYTHONS := for bin in "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.*/bin "$$H
 	if [ -d "$$bin" ]; then PATH="$$PATH:$$bin"; fi; done; export PATH;
 TOX := $(MORE_PYTHONS) $(VENV)/bin/python -m tox run
 
-.PHONY: help demo test services spark check lint types dist bench fuzz clean
+.PHONY: help demo test services spark endpoint gateway merge check lint types dist bench fuzz clean
 .DEFAULT_GOAL := help
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo "make test   run the whole suite on every Python from 3.11 up that is here"
 	@echo "make services  run the tests that need real servers (redis-server, postfix; as root), which must be installed"
 	@echo "make spark  run the tests on Apache Spark, which need Java"
+	@echo "make endpoint, make gateway, make merge  run an example: the archive endpoint, Postfix, Apache Spark"
 	@echo "make check  lint, types and the built distributions"
 	@echo "make bench  measure, and print the table of docs/performance.md"
 	@echo "make fuzz   run the fuzz harnesses for a minute each"
@@ -28,6 +29,21 @@ test: $(VENV)/tox
 
 services spark: $(VENV)/tox
 	@$(TOX) -e $@
+
+# The live integrations: `make endpoint FOLDER=/srv/journal PEER=192.0.2.0/24`, `make gateway` as root where Postfix is installed,
+# `make merge FOLDER=mail OUT=merged.parquet` where Java is.
+FOLDER ?= journal
+PEER ?= 127.0.0.1/32
+OUT ?= merged.parquet
+
+endpoint: $(VENV)/tox
+	@$(TOX) -q -e example -- examples/endpoint.py "$(FOLDER)" --peer "$(PEER)"
+
+gateway: $(VENV)/tox
+	@$(TOX) -q -e example -- examples/postfix/run.py
+
+merge: $(VENV)/tox
+	@$(TOX) -q -e spark-example -- "$(FOLDER)" "$(OUT)"
 
 check: lint types dist
 

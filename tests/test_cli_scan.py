@@ -380,6 +380,13 @@ class TestProgress:
         assert "\n" not in terminal.getvalue()
         assert set(map(len, terminal.getvalue().split("\r")[1:-1])) == {79}
 
+    def test_joining(self, world: World, terminal: Terminal) -> None:
+        """When everything is read it says how many messages are joined."""
+        scanned(terminal, world.path / "1-tree", "--merge")
+        *_, last, first, second = [one.rstrip() for one in terminal.getvalue().split("\r")]
+        assert re.fullmatch(r"\d+ messages joined", last)
+        assert (first, second) == ("", "")
+
     def test_compressed(self, world: World, terminal: Terminal) -> None:
         """Where it cannot be known how much there is, the time is left out."""
         scanned(terminal, world.path, "--pattern", "*.gz", "--pattern", "0*")

@@ -93,7 +93,7 @@ def read_archive(
     written; without it their octets stay as they are, and a defect tells of lines that may have been changed. `format` is that
     of copies, as in `parse_report`. With `undeliverable` bounces are read for the report inside.
 
-    Memory is that of the largest item (at most 256 MB) and 100,000 names of a folder. Never raises for what it reads.
+    Memory is that of the largest item (at most 256 MB) and some ten megabytes. Never raises for what it reads.
     """
     return map_archive(_same, *paths, jobs=1, patterns=patterns, mbox=mbox, format=format, undeliverable=undeliverable)
 

@@ -34,6 +34,8 @@ def merged_lines(run: Run, jobs: int) -> Iterator[bytes]:
     run.counts["distinct", ""] += 0  # asked for, though there may be none
     for lines, counts in in_parallel(_merge, _groups(run), jobs=jobs):
         run.counts.update(counts)
+        if run.progress is not None:
+            run.progress(run.counts)
         yield from lines
 
 

@@ -72,7 +72,7 @@ def scan_archive(
 
     `jobs` is as in `map_archive`. With `resume` a run that was stopped goes on: what was read is not read again. Its state
     lies in a folder beside the first of `json`, `originals`, `quarantine` and `store`. `progress` is called after each batch
-    with the counts so far, `complain` with each item that could not be read or written, and why.
+    with the counts so far, and while reports are joined, `complain` with each item that could not be read or written, and why.
 
     Raises InvalidValue, OSError for an output that cannot be written, and StoreError; what was done is kept for `resume`.
     """

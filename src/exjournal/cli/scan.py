@@ -140,11 +140,18 @@ class _Progress:
         if now - self.last < _INTERVAL:
             return
         self.last = now
+        if summary.distinct is not None:
+            self.tell(f"{summary.distinct:,} messages joined")
+            return
         rate = (summary.items - summary.resumed) / now
         line = f"{summary.items:,} items, {rate:,.0f} a second"
         left = 0 if self.octets is None else self.octets - summary.octets
         if left > 0 and summary.octets and rate:
             line += f", {_time(left / summary.octets * summary.items / rate)} left"
+        self.tell(line)
+
+    def tell(self, line: str) -> None:
+        """Put a line in the place of the one before."""
         print(f"\r{line:<79}", end="", file=sys.stderr, flush=True)
 
     def clear(self) -> None:
