@@ -531,7 +531,7 @@ class TestTotal:
         for one in read.recipients:
             assert dataclasses.replace(one) == one
         shown = sum(bool(line.strip(" \t")) for line in lines)
-        labels = sum(line.partition(":")[0].rstrip(" \t").lower() == "recipients" for line in lines)
+        labels = sum(line.partition(":")[0].strip(" \t").lower() == "recipients" for line in lines)
         folded = sum(1 + last - first for code, first, last in read.oddities if code is DefectCode.FOLDED_LINE)
         assert shown <= len(read.unparsed) + len(read.values) + len(read.recipients) + labels + folded
 
