@@ -513,3 +513,16 @@ class TestWorked:
         with pytest.raises(RuntimeError, match="Unsendable") as caught:
             _worked(raise_unsendable, Reader(None, undeliverable=False), [place])
         assert caught.value.__notes__ == [f"for {place.source}"]
+
+
+def test_bounced_copies(tmp_path: Path) -> None:
+    """Where copies are read and bounces opened, a bounce gives the copy inside, and other mail is a copy itself."""
+    copy = b"From: ann@example.com\r\nTo: bob@example.com\r\n\r\nHi.\r\n"
+    put(tmp_path / "a.eml", bounce(copy))
+    put(tmp_path / "b.eml", copy)
+    first, second = read_archive(tmp_path, format=ReportFormat.BCC, undeliverable=True)
+    assert isinstance(first, ArchivedReport)
+    assert isinstance(second, ArchivedReport)
+    assert first.undeliverable is not None
+    assert second.undeliverable is None
+    assert first.parsed.original_bytes() == second.parsed.original_bytes()

@@ -1600,7 +1600,7 @@ class TestUndeliverable:
         assert (outcome.status, outcome.data) == (2, b"")
         assert outcome.err.startswith("exjournal: --out -: ")
 
-    @pytest.mark.parametrize("option", [["--clean"], ["--force"], ["--format", "envelope"]], ids=lambda words: words[0])
+    @pytest.mark.parametrize("option", [["--clean"], ["--force"]], ids=lambda words: words[0])
     def test_misuse(self, option: list[str]) -> None:
         """An option that has no use here is named, with exit status 2, and nothing is written."""
         put("b.eml", a_bounce())
@@ -1609,6 +1609,19 @@ class TestUndeliverable:
         assert len(outcome.told) == 1
         assert outcome.err.startswith(f"exjournal: {option[0]}: ")
         assert list(files()) == ["b.eml"]
+
+    def test_copies(self) -> None:
+        """With the format of a copy whatever bounced comes out as it is."""
+        copy = b"From: ann@example.com\r\nBcc: hidden@example.org\r\nMessage-ID: <1@example.com>\r\n\r\nHi.\r\n"
+        put(
+            "b.eml",
+            b"Content-Type: multipart/report; boundary=b\r\n\r\n--b\r\nContent-Type: message/rfc822\r\n\r\n" + copy,
+        )
+        with Path("b.eml").open("ab") as file:
+            file.write(b"\r\n--b--\r\n")
+        outcome = run("unwrap", "--undeliverable", "--format", "bcc", "b.eml", "--out", "there")
+        assert outcome.status == 0
+        assert files()["there/1@example.com.eml"] == copy
 
     def test_damaged_report(self) -> None:
         """A report that is damaged itself comes out as it is, and that it does not parse is told."""

@@ -882,3 +882,47 @@ class TestLinear:
 def test_names_of_the_corpus() -> None:
     """Files of the corpus have names of lower-case words."""
     assert all(re.fullmatch(r"[a-z0-9]+(?:-[a-z0-9]+)*", path.stem) for path in BOUNCES)
+
+
+class TestCopies:
+    """Copies in the BCC and message-only formats, which nothing marks."""
+
+    COPY = b"From: ann@example.com\r\nBcc: hidden@example.org\r\nMessage-ID: <1@example.com>\r\n\r\nHi.\r\n"
+
+    @staticmethod
+    def bounced(content: bytes, boundary: bytes = b"_b_") -> bytes:
+        """A bounce of a message."""
+        return (
+            b"Content-Type: multipart/report; report-type=delivery-status; boundary=%(b)b\r\n\r\n--%(b)b\r\n"
+            b"Content-Type: message/delivery-status\r\n\r\nFinal-Recipient: rfc822; copies@archive.example\r\n"
+            b"Action: failed\r\nStatus: 5.2.2\r\n\r\n--%(b)b\r\nContent-Type: message/rfc822\r\n\r\n%(c)b\r\n--%(b)b--\r\n"
+        ) % {b"b": boundary, b"c": content}
+
+    @pytest.mark.parametrize("format", [ReportFormat.BCC, ReportFormat.MESSAGE_ONLY])
+    def test_named(self, format: ReportFormat) -> None:
+        """The caller says what it is, and whatever bounced comes out, with who refused it, also from a bounce of a bounce."""
+        for data in (self.bounced(self.COPY), self.bounced(self.bounced(self.COPY), b"_outer_")):
+            found = unwrap_undeliverable(data, format=format)
+            assert (found.report, found.report_id, found.format) == (self.COPY, "<1@example.com>", format)
+            assert found.status[0].recipient == "copies@archive.example"
+            assert found.parsed is not None
+            assert found.parsed.format is format
+
+    def test_no_bounce(self) -> None:
+        """A message that is no bounce is the copy itself."""
+        found = unwrap_undeliverable(self.COPY, format=ReportFormat.BCC)
+        assert (found.report, found.status) == (self.COPY, ())
+
+    @pytest.mark.parametrize("format", [None, ReportFormat.ENVELOPE, ReportFormat.ENVELOPE_2003])
+    def test_not_named(self, format: ReportFormat | None) -> None:
+        """Otherwise a bounce of what bears no marker is none of a report."""
+        with pytest.raises(ParseError) as caught:
+            unwrap_undeliverable(self.bounced(self.COPY), format=format)
+        assert caught.value.code is DefectCode.NO_REPORT_INSIDE
+
+    def test_nothing_but_a_header(self) -> None:
+        """A bounce with the header alone has no copy, and no id by which one could be known."""
+        data = self.bounced(self.COPY).replace(b"message/rfc822", b"text/rfc822-headers")
+        with pytest.raises(ParseError) as caught:
+            unwrap_undeliverable(data, format=ReportFormat.BCC)
+        assert caught.value.code is DefectCode.NO_REPORT_INSIDE

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, TypeVar
 from exjournal._wire.headers import first_line_is_field
 from exjournal._wire.message import lead_in
 from exjournal.errors import Defect, DefectCode, InvalidValue, ParseError
-from exjournal.models import ParsedReport, ReportFormat
+from exjournal.models import COPIES, ParsedReport, ReportFormat
 from exjournal.parser import parse_report
 from exjournal.sources import MboxVariant, Source
 from exjournal.undeliverable import Undeliverable, unwrap_undeliverable
@@ -233,6 +233,9 @@ class Reader:
             octets, defects = self.octets_of(place)
         except (OSError, ParseError) as error:
             return _unreadable(place.source, error)
+        if self.undeliverable and self.format in COPIES:
+            # A bounce reads like a copy as well as any message does.
+            return self._rescued(place.source, octets, None, defects)
         try:
             return ArchivedReport(place.source, octets, parse_report(octets, format=self.format), None, defects)
         except ParseError as error:
@@ -242,20 +245,24 @@ class Reader:
                 return self._rescued(place.source, octets, error, defects)
             return _message(place.source, octets, error, defects)
 
-    def _rescued(self, source: Source, octets: bytes, told: ParseError, defects: tuple[Defect, ...]) -> ArchiveItem:
+    def _rescued(
+        self, source: Source, octets: bytes, told: ParseError | None, defects: tuple[Defect, ...]
+    ) -> ArchiveItem:
         """The report inside a bounce, or inside a message that somebody forwards."""
         try:
-            found = unwrap_undeliverable(octets)
+            found = unwrap_undeliverable(octets, format=self.format)
             if found.report is None:
                 detail = "only the header of a report came back"
                 return Unreadable(source, ParseError(DefectCode.NO_REPORT_INSIDE, detail), octets, defects)
             parsed = parse_report(found.report, format=self.format)
         except ParseError as error:
             # Ordinary mail is no worse for holding more than is looked into.
-            if error.code not in _NO_REPORT and told.code is not DefectCode.NOT_A_REPORT:
+            is_mail = told is not None and told.code is DefectCode.NOT_A_REPORT
+            if error.code not in _NO_REPORT and not is_mail:
                 return _unreadable(source, error, octets, defects)
             return _message(source, octets, error, defects)
-        return ArchivedReport(source, octets, parsed, found, (*defects, *found.defects))
+        bounced = None if found.report == octets else found
+        return ArchivedReport(source, octets, parsed, bounced, (*defects, *found.defects))
 
 
 # What is said of ordinary mail.

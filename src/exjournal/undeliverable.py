@@ -16,7 +16,7 @@ from exjournal._wire.octets import in_place
 from exjournal._wire.parts import content_of, leaves_of
 from exjournal.errors import Defect, DefectCode, ParseError
 from exjournal.markers import OUTER, marked
-from exjournal.models import ParsedReport
+from exjournal.models import COPIES, ParsedReport, ReportFormat
 from exjournal.parser import parse_report
 
 if TYPE_CHECKING:
@@ -56,12 +56,14 @@ class Undeliverable(NamedTuple):
 
     `report` holds its bytes, or None where the bounce carries only its header; `report_id` is its Message-ID. `status` has an
     entry for each recipient, those of the innermost bounce first. `defects` tell what may have harmed the report on its way.
+    `format` is that of a copy, where the caller said that it is one.
     """
 
     report: bytes | None
     report_id: str
     status: tuple[DeliveryStatus, ...]
     defects: tuple[Defect, ...]
+    format: ReportFormat | None = None
 
     def __repr__(self) -> str:
         size = "header only" if self.report is None else f"{len(self.report)} octets"
@@ -70,11 +72,14 @@ class Undeliverable(NamedTuple):
     @property
     def parsed(self) -> ParsedReport | None:
         """The report as it parses, None where there is only a header. Raises ParseError for one that is too damaged."""
-        return None if self.report is None else parse_report(self.report)
+        return None if self.report is None else parse_report(self.report, format=self.format)
 
 
-def unwrap_undeliverable(data: "Data", /) -> Undeliverable:
+def unwrap_undeliverable(data: "Data", /, *, format: ReportFormat | None = None) -> Undeliverable:
     """The report inside a bounce: a `multipart/report` (RFC 3464), or any multipart with the report as a message in it.
+
+    Nothing marks a copy in the BCC or message-only format: with such a `format` whatever message bounced is one, as is a
+    message that is no bounce. A report is known by its marker, and needs no format.
 
     Bounces of bounces are opened up to five deep, and of the messages in a bounce ten are looked at. A report that is no bounce
     comes back as it is, with no status. bytes and mmap are read in place; the report is one copy.
@@ -85,16 +90,17 @@ def unwrap_undeliverable(data: "Data", /) -> Undeliverable:
     octets = in_place(data, "a bounce")
     if lead_in(octets)[-1] == len(octets):
         raise ParseError(DefectCode.EMPTY)
-    return _unwrap(octets, 0, len(octets), 0)
+    copy = format if format in COPIES else None
+    return _unwrap(octets, 0, len(octets), 0, copy)
 
 
-def _unwrap(octets: "Octets", begin: int, end: int, depth: int) -> Undeliverable:
+def _unwrap(octets: "Octets", begin: int, end: int, depth: int, copy: ReportFormat | None) -> Undeliverable:
     """The report that the message from `begin` to `end` is, or holds."""
     start = lead_in(octets, begin, end)[-1]
     outer, body, complete = scan(octets, start, end, OUTER)
     info = declared(outer.get(b"content-type", b""))
-    if info.media_type != "multipart/report" and marked(outer)[0] is not None:
-        return Undeliverable(octets[begin:end], message_id_of(outer.get(b"message-id", b"")), (), ())
+    if info.media_type != "multipart/report" and (copy is not None or marked(outer)[0] is not None):
+        return Undeliverable(octets[begin:end], message_id_of(outer.get(b"message-id", b"")), (), (), copy)
     if not complete and body < end:
         raise ParseError(DefectCode.HEADER_TOO_LARGE, BLOCK_LIMITS, body)
     if info.family != "multipart":
@@ -115,7 +121,7 @@ def _unwrap(octets: "Octets", begin: int, end: int, depth: int) -> Undeliverable
             defects.append(Defect(DefectCode.STATUS_TOO_LARGE, f"more than {STATUS_LIMIT} octets", leaf.start))
         status += _statuses(content[:room])
         room -= min(room, len(content))
-    inside = _inside(octets, leaves, depth, defects) or _header_only(octets, leaves, defects)
+    inside = _inside(octets, leaves, depth, copy, defects) or _header_only(octets, leaves, defects)
     if inside is None:
         # Read receipts and feedback reports are multipart/report as well, and no bounces.
         if depth or told or (info.media_type == "multipart/report" and info.report_type in ("", "delivery-status")):
@@ -128,16 +134,18 @@ def _no_report(offset: int) -> ParseError:
     return ParseError(DefectCode.NO_REPORT_INSIDE, "a bounce of another message", offset)
 
 
-def _inside(octets: "Octets", leaves: list[Leaf], depth: int, defects: list[Defect]) -> Undeliverable | None:
+def _inside(
+    octets: "Octets", leaves: list[Leaf], depth: int, copy: ReportFormat | None, defects: list[Defect]
+) -> Undeliverable | None:
     """The report in the first attached message that is one or holds one; the first one's error where none does."""
     problem: ParseError | None = None
     messages = [leaf for leaf in leaves if leaf.info.family == "message"]
     for leaf in messages[:MESSAGE_LIMIT]:
         try:
             if leaf.info.encoding not in DECODED_ENCODINGS:
-                return _unwrap(octets, leaf.start, leaf.end, depth + 1)
+                return _unwrap(octets, leaf.start, leaf.end, depth + 1, copy)
             content = content_of(octets, leaf, defects)
-            inside = _unwrap(content, 0, len(content), depth + 1)
+            inside = _unwrap(content, 0, len(content), depth + 1, copy)
         except ParseError as error:
             offset = leaf.start if leaf.info.encoding in DECODED_ENCODINGS else error.offset
             problem = problem or ParseError(error.code, error.detail, offset)

@@ -13,20 +13,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from exjournal import DefectCode, ParseError, Undeliverable, parse_report, unwrap_undeliverable
+from exjournal import DefectCode, ParseError, ReportFormat, Undeliverable, parse_report, unwrap_undeliverable
 from exjournal.cli.output import FINE, FOUND, UNREADABLE, put, put_line, read, say, shown, told, unreadable, write
 
 
 def rescue(options: argparse.Namespace) -> int:
     """Write the reports out of bounces, and tell how many there were, and which journal mailbox refused them and why."""
     folder = None if options.out == "-" else _Folder(Path(options.out))
+    format_ = None if options.format is None else ReportFormat(options.format)
     ends: Counter[str] = Counter()
     refused: dict[tuple[str, str, str], Counter[str]] = {}
     status = FINE
     try:
         for name in options.files:
             try:
-                found = unwrap_undeliverable(read(name))
+                found = unwrap_undeliverable(read(name), format=format_)
             except OSError as error:
                 status = max(status, told(name, error))
                 ends["unreadable"] += 1
@@ -75,7 +76,8 @@ def _warnings(found: Undeliverable) -> Iterator[str]:
         if defect.code is not DefectCode.PERHAPS_TRUNCATED
     )
     try:
-        truncated |= any(defect.code is DefectCode.PERHAPS_TRUNCATED for defect in parse_report(found.report).defects)
+        parsed = parse_report(found.report, format=found.format)
+        truncated |= any(defect.code is DefectCode.PERHAPS_TRUNCATED for defect in parsed.defects)
     except ParseError as error:
         yield f"the report inside does not parse: {error}"
     if truncated:

@@ -36,7 +36,7 @@ def _unwrap(options: argparse.Namespace) -> int:
     if options.out == "-" and len(options.files) > 1:
         return usage("--out -: takes one file only")
     if options.undeliverable:
-        for name in ("clean", "force", "format"):
+        for name in ("clean", "force"):
             if getattr(options, name):
                 return usage(f"--{name}: has no use with --undeliverable, which writes reports as they are")
         return rescue(options)
