@@ -1600,7 +1600,7 @@ class TestUndeliverable:
         assert (outcome.status, outcome.data) == (2, b"")
         assert outcome.err.startswith("exjournal: --out -: ")
 
-    @pytest.mark.parametrize("option", [["--clean"], ["--force"]], ids=lambda words: words[0])
+    @pytest.mark.parametrize("option", [["--clean"], ["--force"], ["--format", "envelope"]], ids=lambda words: words[0])
     def test_misuse(self, option: list[str]) -> None:
         """An option that has no use here is named, with exit status 2, and nothing is written."""
         put("b.eml", a_bounce())

@@ -160,7 +160,17 @@ ALLOWED: dict[str, set[str]] = {
         "undeliverable",
     },
     "outputs": {"errors"},
-    "batches": {"archive", "containers", "errors", "identity", "outputs", "parallel", "sources", "statements"},
+    "batches": {
+        "archive",
+        "containers",
+        "errors",
+        "identity",
+        "models",
+        "outputs",
+        "parallel",
+        "sources",
+        "statements",
+    },
     "gathering": {
         "batches",
         "duplicates",

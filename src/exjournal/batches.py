@@ -16,6 +16,7 @@ from exjournal.archive import ArchivedMessage, ArchivedReport, ArchiveItem, Read
 from exjournal.containers import batches, octets_at_hand
 from exjournal.errors import ParseError
 from exjournal.identity import INCOMPLETE, Identity, identify
+from exjournal.models import defect_dicts
 from exjournal.outputs import keep, put
 from exjournal.parallel import in_parallel, is_over
 from exjournal.sources import Source
@@ -129,10 +130,19 @@ class Work:
             counts["defects", code] += 1
         is_incomplete = not INCOMPLETE.isdisjoint(codes)
         counts["incomplete", ""] += is_incomplete
+        data: dict[str, object] = {}
+        identity: Identity | None = None
+        if self.is_merged:
+            statement = statement_of(parsed)
+            identity, data = statement.identity, statement.to_dict()
+        elif self.has_lines:
+            data = parsed.to_dict()
+            identity = identify(parsed) if self.has_store else None
         files: dict[str, dict[str, object]] = {}
         for kind, content in (("original", parsed.original), ("decrypted", parsed.decrypted)):
             if content is not None and (self.originals is not None or (self.has_lines and not self.is_merged)):
-                digest = hashlib.sha256(content).hexdigest()
+                known = identity.original_sha256 if identity is not None and kind == "original" else None
+                digest = known or hashlib.sha256(content).hexdigest()
                 files[kind] = {"sha256": digest}
                 if self.originals is not None:
                     suffix = ".incomplete.eml" if is_incomplete else ".eml"
@@ -141,18 +151,11 @@ class Work:
                     )
         if not self.has_lines:
             return None
-        identity: Identity | None = None
-        if self.is_merged:
-            statement = statement_of(parsed)
-            identity, data = statement.identity, statement.to_dict()
-        else:
-            data = parsed.to_dict()
-            identity = identify(parsed) if self.has_store else None
         for kind, more in files.items():
             entry = data.get(kind)
             data[kind] = {**(entry if isinstance(entry, dict) else {}), **more}
         if item.defects:
-            data["archive_defects"] = _defects(item)
+            data["archive_defects"] = defect_dicts(item.defects)
         if item.undeliverable is not None:
             data["undeliverable"] = [status._asdict() for status in item.undeliverable.status]
         return _line(REPORT, "report", item, data, identity, has_store=self.has_store)
@@ -163,13 +166,15 @@ class Work:
         counts["octets", ""] += len(item.octets)
         for defect in item.defects:
             counts["defects", defect.code] += 1
+        if not self.has_lines and self.originals is None:
+            return None
         data: dict[str, object] = {"code": str(item.code), "octets": len(item.octets)}
         digest = hashlib.sha256(item.octets).hexdigest()
         data["sha256"] = digest
         if self.originals is not None:
             data["file"] = self.kept("originals", digest, ".eml", item.octets, item.source, counts, complaints)
         if item.defects:
-            data["archive_defects"] = _defects(item)
+            data["archive_defects"] = defect_dicts(item.defects)
         return _line(MESSAGE, "message", item, data) if self.has_lines else None
 
     def bad(self, item: Unreadable, counts: Counts, complaints: list[_Complaint]) -> Line | None:
@@ -190,12 +195,13 @@ class Work:
             complaints.append((item.source, error.strerror or name))
         if item.octets is not None:
             counts["octets", ""] += len(item.octets)
+        if item.octets is not None and self.has_lines:
             data["octets"] = len(item.octets)
             data["sha256"] = digest = hashlib.sha256(item.octets).hexdigest()
             if self.quarantine is not None:
                 data["file"] = self.kept("quarantined", digest, ".eml", item.octets, item.source, counts, complaints)
         if item.defects:
-            data["archive_defects"] = _defects(item)
+            data["archive_defects"] = defect_dicts(item.defects)
         return _line(BAD, "unreadable", item, data) if self.has_lines else None
 
     def kept(
@@ -300,10 +306,6 @@ def _line(
     return Line(kind, message.encode(), id_.encode(), told.encode(), json.dumps(whole).encode())
 
 
-def _defects(item: ArchiveItem) -> list[dict[str, object]]:
-    return [{"code": str(defect.code), "detail": defect.detail, "offset": defect.offset} for defect in item.defects]
-
-
 def _error_name(error: OSError) -> str:
     return errorcode.get(error.errno or 0, type(error).__name__)
 
@@ -339,9 +341,12 @@ class Run:
     def tasks(self, places: "Iterable[Located]") -> Iterator[_Task]:
         """The batches that are to be done; those that are done are counted."""
         for number, batch in enumerate(batches(places, most=_BATCH)):
+            if self.work.state is None:
+                yield "", batch
+                continue
             name = self.work.name(number, batch)
             self.batches.append(name)
-            done = None if self.work.state is None else self.work.counted(name)
+            done = self.work.counted(name)
             if done is None:
                 yield name, batch
             else:

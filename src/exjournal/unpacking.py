@@ -69,10 +69,8 @@ def damage() -> tuple[type[Exception], ...]:
     from tarfile import TarError
     from zlib import error as ZlibError  # noqa: N812
 
-    found = [
-        OSError, EOFError, ValueError, LookupError, OverflowError, NotImplementedError, RuntimeError, StructError, ZlibError,
-        TarError,
-    ]  # fmt: skip
+    # A RuntimeError is that of headers one behind the other, which tarfile reads one inside the other.
+    found = [OSError, EOFError, ValueError, LookupError, OverflowError, RuntimeError, StructError, ZlibError, TarError]
     with suppress(ImportError):  # which not every interpreter is built with
         from lzma import LZMAError
 
@@ -327,7 +325,7 @@ def _listed(file: BufferedReader) -> Iterator[_Listed]:
     waiting = b""
     for _ in range(count):
         while True:
-            found = _entry(waiting, moved)
+            found = _entry(waiting, begin - len(waiting), moved)
             if found is not None:
                 break
             # Members are read in between, so that each piece of the list is looked for anew.
@@ -377,7 +375,7 @@ def _list_place(file: BufferedReader) -> tuple[int, int, int, int]:
     return begin + moved, size, count, moved
 
 
-def _entry(octets: bytes, moved: int) -> tuple[_Listed, int] | None:
+def _entry(octets: bytes, begin: int, moved: int) -> tuple[_Listed, int] | None:
     """The member that is listed first, and the octets of its entry; None where there are too few for one."""
     if len(octets) < _LISTED.size:
         return None
@@ -385,7 +383,7 @@ def _entry(octets: bytes, moved: int) -> tuple[_Listed, int] | None:
         _LISTED.unpack_from(octets)
     )
     if mark != b"PK\x01\x02":
-        raise _zip_damaged("something else in the list of members", moved)
+        raise _zip_damaged("something else in the list of members", begin)
     used = _LISTED.size + name_size + more_size + note
     if len(octets) < used:
         return None

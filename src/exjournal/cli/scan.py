@@ -128,7 +128,6 @@ class _Progress:
         if self.is_shown:
             self.octets = octets_in(*options.paths, patterns=options.pattern)
             self.begun = perf_counter()
-        self.before = 0
         self.last = 0.0
 
     @property

@@ -6,11 +6,23 @@ With `--clean` it takes out of them what servers stamped on their first journey.
 import argparse
 from collections import Counter
 from pathlib import Path
+from typing import Final
 
-from exjournal import RESTORE_HEADERS, DefectCode, ParsedReport, ParseError, matching_headers, strip_headers
+from exjournal import (
+    RESTORE_HEADERS,
+    DefectCode,
+    ParsedReport,
+    ParseError,
+    ReportFormat,
+    matching_headers,
+    strip_headers,
+)
 from exjournal.cli.output import FINE, FOUND, put, say, told, usage, write
 from exjournal.cli.readers import add_reader, reports
 from exjournal.cli.rescue import rescue
+
+# The formats that nothing marks.
+_COPIES: Final = (ReportFormat.BCC, ReportFormat.MESSAGE_ONLY)
 
 
 def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -39,6 +51,8 @@ def _unwrap(options: argparse.Namespace) -> int:
         for name in ("clean", "force"):
             if getattr(options, name):
                 return usage(f"--{name}: has no use with --undeliverable, which writes reports as they are")
+        if options.format is not None and ReportFormat(options.format) not in _COPIES:
+            return usage("--format: of a report has no use with --undeliverable, which knows it by its marker")
         return rescue(options)
     folder = Path(options.out)
     written: set[Path] = set()
