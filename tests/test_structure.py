@@ -13,6 +13,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "exjournal"
 ALLOWED: dict[str, set[str]] = {
     "_wire": set(),
     "errors": set(),
+    "limits": set(),
     "_wire.names": set(),
     "_wire.octets": set(),
     "_wire.lines": set(),
