@@ -4,7 +4,8 @@ Whatever goes wrong with one item is an item itself, so that it never ends the r
 kind. `containers` finds the octets, `parser` and `undeliverable` read them.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, TypeVar
 
 from exjournal._wire.headers import first_line_is_field
@@ -76,6 +77,9 @@ class Unreadable(NamedTuple):
 
 ArchiveItem: TypeAlias = ArchivedReport | ArchivedMessage | Unreadable
 
+# Without names for paths, sources show the paths themselves.
+NO_NAMES: Final[Mapping[str, str]] = MappingProxyType({})
+
 
 def read_archive(
     *paths: "StrPath",
@@ -83,6 +87,7 @@ def read_archive(
     mbox: MboxVariant | None = None,
     format: ReportFormat | None = None,
     undeliverable: bool = False,
+    names: Mapping[str, str] = NO_NAMES,
 ) -> Iterator[ArchiveItem]:
     """Every report, message and unreadable thing below the paths: in the order of the paths, and in each of names.
 
@@ -91,11 +96,15 @@ def read_archive(
     name ends in `.eml` is one message, as is each file in `cur` and `new` of a Maildir. Hidden files are passed over; with
     `patterns` only files and members of such names are read (`*.txt`, in any letter case). `mbox` says how mbox files were
     written; without it their octets stay as they are, and a defect tells of lines that may have been changed. `format` is that
-    of copies, as in `parse_report`. With `undeliverable` bounces are read for the report inside.
+    of copies, as in `parse_report`. With `undeliverable` bounces are read for the report inside. `names` gives the path that
+    sources show for a file, where its own means nothing: a copy of standard input, a download; `read_source` needs the file's
+    own path.
 
     Memory is that of the largest item (at most 256 MB) and some ten megabytes. Never raises for what it reads.
     """
-    return map_archive(_same, *paths, jobs=1, patterns=patterns, mbox=mbox, format=format, undeliverable=undeliverable)
+    return map_archive(
+        _same, *paths, jobs=1, patterns=patterns, mbox=mbox, format=format, undeliverable=undeliverable, names=names
+    )
 
 
 def _same(item: ArchiveItem) -> ArchiveItem:
@@ -110,6 +119,7 @@ def map_archive(
     mbox: MboxVariant | None = None,
     format: ReportFormat | None = None,
     undeliverable: bool = False,
+    names: Mapping[str, str] = NO_NAMES,
 ) -> Iterator[Result]:
     """What a function makes of every item of `read_archive`, in the same order, worked out by so many processes.
 
@@ -124,7 +134,7 @@ def map_archive(
     if jobs < 0:
         raise InvalidValue("jobs", "is negative")
     count = jobs or cores()
-    reader = Reader(format, undeliverable=undeliverable)
+    reader = Reader(format, undeliverable=undeliverable, names=names)
     found = located(paths, patterns=names_of(patterns), mbox=variant_of(mbox), lazily=count > 1)
     if count == 1:
         return (_applied(function, reader(place)) for place in found)
@@ -220,30 +230,36 @@ def read_source(source: Source, /) -> bytes:
 class Reader:
     """Makes items of places."""
 
-    def __init__(self, format: ReportFormat | None, *, undeliverable: bool) -> None:
+    def __init__(
+        self, format: ReportFormat | None, *, undeliverable: bool, names: Mapping[str, str] = NO_NAMES
+    ) -> None:
         from exjournal.containers import octets_of
 
         self.format = format
         self.undeliverable = undeliverable
+        self.names = dict(names)
         self.octets_of = octets_of
 
     def __call__(self, place: "Located") -> ArchiveItem:
         """The item that lies at a place."""
+        source = place.source
+        if self.names:
+            source = source._replace(path=self.names.get(source.path, source.path))
         try:
             octets, defects = self.octets_of(place)
         except (OSError, ParseError) as error:
-            return _unreadable(place.source, error)
+            return _unreadable(source, error)
         if self.undeliverable and self.format in COPIES:
             # A bounce reads like a copy as well as any message does.
-            return self._rescued(place.source, octets, None, defects)
+            return self._rescued(source, octets, None, defects)
         try:
-            return ArchivedReport(place.source, octets, parse_report(octets, format=self.format), None, defects)
+            return ArchivedReport(source, octets, parse_report(octets, format=self.format), None, defects)
         except ParseError as error:
             if error.code not in _NO_REPORT:
-                return _unreadable(place.source, error, octets, defects)
+                return _unreadable(source, error, octets, defects)
             if self.undeliverable:
-                return self._rescued(place.source, octets, error, defects)
-            return _message(place.source, octets, error, defects)
+                return self._rescued(source, octets, error, defects)
+            return _message(source, octets, error, defects)
 
     def _rescued(
         self, source: Source, octets: bytes, told: ParseError | None, defects: tuple[Defect, ...]

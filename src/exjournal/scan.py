@@ -7,6 +7,7 @@ done.
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from exjournal.archive import NO_NAMES
 from exjournal.errors import InvalidValue
 from exjournal.models import ReportFormat
 from exjournal.sources import MboxVariant, Source
@@ -58,6 +59,7 @@ def scan_archive(
     patterns: Sequence[str] = (),
     mbox: MboxVariant | None = None,
     format: ReportFormat | None = None,
+    names: Mapping[str, str] = NO_NAMES,
     jobs: int = 0,
     resume: bool = False,
     progress: Callable[[ScanSummary], None] | None = None,
@@ -70,7 +72,7 @@ def scan_archive(
     SHA-256; `quarantine` one for each item that was refused, and `reasons.jsonl`. `store` is the path of an `SqliteStore` that
     learns of every report. What is in the outputs depends on the archives alone, so that a second run changes nothing.
 
-    `jobs` is as in `map_archive`. With `resume` a run that was stopped goes on: what was read is not read again. Its state
+    `jobs` is as in `map_archive`, the other options as in `read_archive`. With `resume` a run that was stopped goes on: what was read is not read again. Its state
     lies in a folder beside the first of `json`, `originals`, `quarantine` and `store`. `progress` is called after each batch
     with the counts so far, and while reports are joined, `complain` with each item that could not be read or written, and why.
 
@@ -94,7 +96,7 @@ def scan_archive(
         if store is not None:
             SqliteStore(store).close()  # what is no store is told before the work, not behind it
         work = Work(
-            Reader(format, undeliverable=undeliverable),
+            Reader(format, undeliverable=undeliverable, names=names),
             originals=originals,
             quarantine=quarantine,
             state=state,

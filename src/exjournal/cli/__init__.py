@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import NoReturn
 
-from exjournal.cli import build, decide, merge, readers, scan, unwrap
+from exjournal.cli import build, check, decide, merge, parse, scan, unwrap
 from exjournal.cli.output import INTERRUPTED, PIPE_CLOSED, shown, unreadable
 
 
@@ -70,10 +70,10 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
     # The order is that of the help.
     build.add(verbs)
-    readers.add_parse(verbs)
+    parse.add(verbs)
     unwrap.add(verbs)
     merge.add(verbs)
     scan.add(verbs)
     decide.add(verbs)
-    readers.add_check(verbs)
+    check.add(verbs)
     return parser

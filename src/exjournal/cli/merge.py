@@ -1,6 +1,6 @@
 """The verb `merge`: the reports of one message as one, with every recipient, and on request as one report again.
 
-Files are read once for what they say, and those whose original goes into a combined report a second time: the messages
+Archives are read once for what their reports say, and for combined reports a second time for the originals: the messages
 themselves are never held together.
 """
 
@@ -10,9 +10,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from exjournal import (
+    ArchivedReport,
     BuildError,
     DefectCode,
     Evidence,
@@ -20,21 +21,33 @@ from exjournal import (
     JournalReport,
     MergedRecipient,
     MergedReport,
-    ParsedReport,
-    ParseError,
-    ReportFormat,
+    Source,
     Statement,
     build_report,
     identify,
     merge,
-    parse_report,
 )
-from exjournal.cli.output import FINE, FOUND, put, put_line, read, say, shown, told, usage, write
-from exjournal.cli.readers import add_reader, reports
+from exjournal.cli.output import FINE, FOUND, put, put_line, say, shown, told, usage, usage_of, write
+from exjournal.cli.reading import Archive, add_reader
 
 _TRIAL: Final = JournalReport(sender="", recipients=["postmaster@example.com"])
-# The files in which each statement was found.
-Sources = dict[Statement, list[str]]
+
+
+class Place(NamedTuple):
+    """Where a report is: its source, the number of the path on the command line, and what `scan` says of its source."""
+
+    source: Source
+    number: int
+    data: dict[str, object]
+
+    @property
+    def name(self) -> str:
+        """What the output calls it."""
+        return str(self.source)
+
+
+# The places in which each statement was found.
+Places = dict[Statement, list[Place]]
 
 
 def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -59,25 +72,23 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     option("--force", action="store_true", help="with --out: overwrite files that are there")
 
 
-def _merge(options: argparse.Namespace) -> int:
+def _merge(options: argparse.Namespace, archive: Archive) -> int:
     for name in () if options.report else ("domain", "date", "force"):
         if getattr(options, name) not in (None, False):
             return usage(f"--{name}: belongs to --report")
     if options.out != "-" and not options.report:
         return usage("--out: belongs to --report")
     if options.report and options.domain is None:
-        return usage("domain: is required with --report: the domain of the system sender")
-    if options.report and "-" in options.files:
-        return usage("-: standard input cannot be read a second time, as --report does")
+        return usage("--domain: is required with --report: the domain of the system sender")
     try:
         date = None if options.date is None else datetime.fromisoformat(options.date)
         if options.report:
             build_report(_TRIAL, b"", domain=options.domain, date=date)  # what is wrong now is wrong with every report
     except BuildError as error:
-        return usage(str(error))
+        return usage_of(error)
     except ValueError:
-        return usage("date: is no ISO 8601 date")
-    status, merged, sources = _read(options)
+        return usage("--date: is not an ISO 8601 date")
+    status, merged, places = _read(archive)
     shared = _shared_ids(merged)
     if shared:
         status = max(status, FOUND)
@@ -87,29 +98,34 @@ def _merge(options: argparse.Namespace) -> int:
         conflicts = not shared.isdisjoint(_ids(one))
         if options.report:
             if conflicts:
-                say(f"{_name(one, sources)}: another message has the same Message-ID")
-            status = max(status, _write_report(one, sources, date, options))
+                say(f"{_name(one, places)}: another message has the same Message-ID")
         elif options.json:
-            put_line(json.dumps(_data(one, sources, conflicts=conflicts)))
+            put_line(json.dumps(_data(one, places, archive.files, conflicts=conflicts)))
         else:
-            put_line("\n" * bool(number) + _view(one, sources, conflicts=conflicts))
-    return status
+            put_line("\n" * bool(number) + _view(one, places, conflicts=conflicts))
+    return max(status, _write_reports(merged, places, archive, date, options)) if options.report else status
 
 
-def _read(options: argparse.Namespace) -> tuple[int, Sequence[MergedReport], Sources]:
+def _read(archive: Archive) -> tuple[int, Sequence[MergedReport], Places]:
     """The exit status so far, what was read, merged, and where from."""
     status = FINE
     read_: list[MergedReport] = []
-    sources: Sources = {}
-    for name, found, _ in reports(options):
-        if isinstance(found, ParsedReport):
-            [one] = merge([found])
-            read_.append(one)
-            for statement in one.statements:
-                sources.setdefault(statement, []).append(name)
-        else:
-            status = max(status, told(name, found))
-    return status, merge(read_), sources
+    places: Places = {}
+    for entry in archive.entries():
+        item = entry.item
+        if not isinstance(item, ArchivedReport):
+            status = max(status, archive.pass_over(entry))
+            continue
+        [one] = merge([item.parsed])
+        read_.append(one)
+        data = item.source.to_dict()
+        if item.defects:
+            data["archive_defects"] = [defect._asdict() for defect in item.defects]
+        if item.undeliverable is not None:
+            data["undeliverable"] = [status._asdict() for status in item.undeliverable.status]
+        for statement in one.statements:
+            places.setdefault(statement, []).append(Place(item.source, entry.number, data))
+    return status, merge(read_), places
 
 
 def _ids(one: MergedReport) -> set[str]:
@@ -123,19 +139,20 @@ def _shared_ids(merged: Iterable[MergedReport]) -> set[str]:
     return {id_ for id_, count in counts.items() if count > 1}
 
 
-def _name(one: MergedReport, sources: Sources) -> str:
-    """What a message is called in a complaint: the first file that holds it."""
-    return min(min(sources[statement]) for statement in one.statements)
+def _name(one: MergedReport, places: Places) -> str:
+    """What a message is called in a complaint: the first place of its reports."""
+    return min(place.name for statement in one.statements for place in places[statement])
 
 
-def _data(one: MergedReport, sources: Sources, *, conflicts: bool) -> dict[str, object]:
+def _data(one: MergedReport, places: Places, files: Sequence[str], *, conflicts: bool) -> dict[str, object]:
     result = one.to_dict()
     result["conflict"] = conflicts
-    result["files"] = [sources[statement] for statement in one.reports]
+    result["files"] = [[files[place.number] for place in places[statement]] for statement in one.reports]
+    result["sources"] = [[place.data for place in places[statement]] for statement in one.reports]
     return result
 
 
-def _view(one: MergedReport, sources: Sources, *, conflicts: bool) -> str:
+def _view(one: MergedReport, places: Places, *, conflicts: bool) -> str:
     """The short view for people: who sent, who received and by which evidence, and where that stands."""
     rows = [
         ("content", (one.content_sha256 or "unknown",)),
@@ -145,7 +162,7 @@ def _view(one: MergedReport, sources: Sources, *, conflicts: bool) -> str:
         ("mail from", [sender or "<>" for sender in one.envelope_senders]),
         ("subject", one.subjects),
     ]
-    lines = [shown(_name(one, sources))]
+    lines = [shown(_name(one, places))]
     if conflicts:
         lines.append("  conflict     another message has the same Message-ID")
     if not one.complete:
@@ -158,7 +175,9 @@ def _view(one: MergedReport, sources: Sources, *, conflicts: bool) -> str:
     lines += [_recipient(recipient) for recipient in recipients]
     lines.append(f"  {'reports':<13}{len(one.reports)}")
     lines += [
-        shown(f"    {statement.format:<15}{name}") for statement in one.reports for name in sorted(sources[statement])
+        shown(f"    {statement.format:<15}{name}")
+        for statement in one.reports
+        for name in sorted([place.name for place in places[statement]])
     ]
     return "\n".join(lines)
 
@@ -178,39 +197,64 @@ def _recipient(one: MergedRecipient) -> str:
     return shown(f"    {one.role:<10}{one.address}" + (f"  ({', '.join(notes)})" if notes else ""))
 
 
-def _write_report(one: MergedReport, sources: Sources, date: datetime | None, options: argparse.Namespace) -> int:
+def _write_reports(
+    merged: Iterable[MergedReport], places: Places, archive: Archive, date: datetime | None, options: argparse.Namespace
+) -> int:
+    """Go through the archives again, and write a combined report round the original of one report of each message."""
+    wanted: dict[tuple[int, Source], tuple[MergedReport, Statement]] = {}
+    for one in merged:
+        chosen = _chosen(one)
+        # Among equal reports, one that its mailbox file or its bounce cannot have changed.
+        place = min(places[chosen], key=lambda place: ("archive_defects" in place.data, place.name, place.number))
+        wanted[place.number, place.source] = one, chosen
+    status = FINE
+    for entry in archive.entries({number for number, _ in wanted}):
+        item = entry.item
+        if (entry.number, item.source) not in wanted:
+            continue
+        one, chosen = wanted.pop((entry.number, item.source))
+        if not isinstance(item, ArchivedReport):
+            told(str(item.source), archive.reason(item))
+            status = max(status, entry.status, FOUND)
+        elif identify(item.parsed) != chosen.identity:
+            status = max(status, _changed(item.source))
+        else:
+            status = max(status, _write_report(one, chosen, item, _name(one, places), date, options))
+    return max([status, *[_changed(source) for _, source in wanted]])
+
+
+def _changed(source: Source) -> int:
+    say(f"{source}: was changed while it was read")
+    return FOUND
+
+
+def _write_report(
+    one: MergedReport,
+    chosen: Statement,
+    item: ArchivedReport,
+    name: str,
+    date: datetime | None,
+    options: argparse.Namespace,
+) -> int:
     """Write one report that says what all of them say, round the original of one of them."""
-    name = _name(one, sources)
-    try:
-        report = one.combined()
-    except InvalidValue as error:
-        say(f"{name}: the reports cannot be combined: {error}")
-        return FOUND
-    chosen = _chosen(one)
-    problem = None
+    problem: str | InvalidValue | BuildError | None = None
     if not chosen.identity.complete:
         problem = "none of them holds the message whole"
     elif any(defect.code is DefectCode.ORIGINAL_WITHOUT_HEADERS for defect in chosen.defects):
         problem = "the original has no header, and what stands in that of the reports would be lost"
     elif len({said.identity.decrypted_sha256 for said in one.statements} - {None}) > 1:
         problem = "their decrypted copies differ"
+    else:
+        original, decrypted = item.parsed.original_bytes(), item.parsed.decrypted
+        try:
+            data = build_report(one.combined(), original, domain=options.domain, decrypted=decrypted, date=date)
+        except (InvalidValue, BuildError) as error:
+            problem = error
     if problem is not None:
         say(f"{name}: the reports cannot be combined: {problem}")
         return FOUND
-    source = min(sources[chosen])
-    try:
-        parsed = parse_report(read(source), format=None if options.format is None else ReportFormat(options.format))
-        if identify(parsed) != chosen.identity:
-            say(f"{source}: was changed while it was read")
-            return FOUND
-        data = build_report(
-            report, parsed.original_bytes(), domain=options.domain, decrypted=parsed.decrypted, date=date
-        )
-    except (ParseError, OSError) as error:
-        return told(source, error)
-    except BuildError as error:
-        say(f"{name}: the reports cannot be combined: {error}")
-        return FOUND
+    for defect in item.defects:
+        say(f"{item.source}: {defect.code}: {defect.detail}")
     if options.out == "-":
         put(data)
         return FINE

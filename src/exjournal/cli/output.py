@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from exjournal import ParseError
+from exjournal import BuildError, InvalidValue, ParseError
 
 FINE: Final = 0
 FOUND: Final = 1
@@ -28,6 +28,24 @@ def read(name: str) -> bytes:
     if sys.stdin is None:
         raise OSError(errno.EBADF, "there is no standard input")
     return sys.stdin.buffer.read()
+
+
+def copy_input(stack: contextlib.ExitStack) -> str:
+    """Copy standard input to a file that is there until the stack is closed, and return its path. Raises OSError."""
+    from shutil import copyfileobj
+    from tempfile import TemporaryDirectory
+
+    if sys.stdin is None:
+        raise OSError(errno.EBADF, "there is no standard input")
+    folder = stack.enter_context(TemporaryDirectory(prefix="exjournal-", ignore_cleanup_errors=True))
+    path = Path(folder, "stdin")
+    with path.open("wb") as file:
+        copyfileobj(sys.stdin.buffer, file, _COPIED)
+    return str(path)
+
+
+# Bytes that are copied at a time.
+_COPIED: Final = 1 << 20
 
 
 def put(data: bytes | memoryview) -> None:
@@ -97,6 +115,11 @@ def usage(reason: str) -> int:
     """Tell what is wrong with the command line, and return the exit status that it makes."""
     say(f"exjournal: {reason}")
     return UNREADABLE
+
+
+def usage_of(error: InvalidValue | BuildError) -> int:
+    """The same for an option whose value the library refuses; options have the names of its arguments."""
+    return usage(f"--{error.field.replace('_', '-')}: {error.reason}")
 
 
 def say(line: str) -> None:

@@ -13,28 +13,34 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from exjournal import DefectCode, ParseError, ReportFormat, Undeliverable, parse_report, unwrap_undeliverable
-from exjournal.cli.output import FINE, FOUND, UNREADABLE, put, put_line, read, say, shown, told, unreadable, write
+from exjournal import (
+    ArchivedMessage,
+    ArchivedReport,
+    Defect,
+    DefectCode,
+    ParseError,
+    Undeliverable,
+    parse_report,
+    unwrap_undeliverable,
+)
+from exjournal.cli.output import FINE, FOUND, UNREADABLE, put, put_line, say, shown, unreadable, usage, write
+from exjournal.cli.reading import Archive, Entry
 
 
-def rescue(options: argparse.Namespace) -> int:
-    """Write the reports out of bounces, and tell how many there were, and which journal mailbox refused them and why."""
+def rescue(options: argparse.Namespace, archive: Archive) -> int:
+    """Write the reports out of bounces, and say how many there were, and which journal mailbox refused them and why."""
     folder = None if options.out == "-" else _Folder(Path(options.out))
-    format_ = None if options.format is None else ReportFormat(options.format)
     ends: Counter[str] = Counter()
     refused: dict[tuple[str, str, str], Counter[str]] = {}
     status = FINE
+    # For standard output, which takes one report: known only at the end.
+    alone: bytes | None = None
     try:
-        for name in options.files:
-            try:
-                found = unwrap_undeliverable(read(name), format=format_)
-            except OSError as error:
-                status = max(status, told(name, error))
-                ends["unreadable"] += 1
-                continue
-            except ParseError as error:
-                status = max(status, told(name, error))
-                ends["without a report"] += 1
+        for entry in archive.entries():
+            found = _found(entry, archive)
+            if found is None:
+                ends["unreadable" if entry.item.octets is None else "without a report"] += 1
+                status = max(status, archive.pass_over(entry))
                 continue
             refusals = {
                 (one.recipient or one.original_recipient or "?", one.action, one.status, one.diagnostic)
@@ -42,21 +48,25 @@ def rescue(options: argparse.Namespace) -> int:
             }
             for mailbox, action, code, answer in refusals:
                 refused.setdefault((mailbox, action, code), Counter())[answer] += 1
-            for warning in _warnings(found):
-                say(f"{name}: {warning}")
+            for warning in _warnings(found, entry.item.defects):
+                say(f"{entry.item.source}: {warning}")
                 status = max(status, FOUND)
             if found.report is None:
                 ends["with a header only"] += 1
-            elif folder is None:
-                put(found.report)
-                ends["written"] += 1
-            else:
-                result, end = folder.add(name, _file_name(found.report_id), found.report)
+            elif folder is not None:
+                result, end = folder.add(str(entry.item.source), _file_name(found.report_id), found.report)
                 status = max(status, result)
                 ends[end] += 1
+            elif alone is not None:
+                return usage(f"--out -: {entry.file} holds several reports, and only --out DIR has room for them")
+            else:
+                alone = found.report
+        if alone is not None:
+            put(alone)
+            ends["written"] += 1
     finally:
         # After an interrupt as well: what was written so far is written.
-        for line in _summary(len(options.files), ends, refused):
+        for line in _summary(len(archive.files), ends, refused):
             if folder is None:
                 say(line)
             else:
@@ -64,15 +74,31 @@ def rescue(options: argparse.Namespace) -> int:
     return status
 
 
-def _warnings(found: Undeliverable) -> Iterator[str]:
-    """What the one who sends a report again should know before."""
+def _found(entry: Entry, archive: Archive) -> Undeliverable | None:
+    """What a message holds: a report, or only the header of one; None for other messages and what cannot be read."""
+    item = entry.item
+    if isinstance(item, ArchivedReport) and item.undeliverable is not None:
+        return item.undeliverable
+    if isinstance(item, ArchivedMessage) or item.octets is None:
+        return None
+    try:
+        # A report as it is, also a damaged one: it is sent again all the same.
+        return unwrap_undeliverable(item.octets, format=archive.format)
+    except ParseError:
+        return None
+
+
+def _warnings(found: Undeliverable, archived: tuple[Defect, ...]) -> Iterator[str]:
+    """What to know before a report is sent again, also about what its archive may have changed."""
     if found.report is None:
         yield f"holds only the header of {f'the report {found.report_id}' if found.report_id else 'a report without an id'}"
         return
-    truncated = any(defect.code is DefectCode.PERHAPS_TRUNCATED for defect in found.defects)
+    # Those of a bounce are among those of its item.
+    defects = dict.fromkeys((*archived, *found.defects))
+    truncated = any(defect.code is DefectCode.PERHAPS_TRUNCATED for defect in defects)
     yield from (
         f"{defect.code} at offset {defect.offset}"
-        for defect in found.defects
+        for defect in defects
         if defect.code is not DefectCode.PERHAPS_TRUNCATED
     )
     try:
@@ -150,11 +176,11 @@ _REFUSAL_LIMIT: Final = 100
 _ANSWER_LIMIT: Final = 200
 
 
-def _summary(count: int, ends: Counter[str], refused: dict[tuple[str, str, str], Counter[str]]) -> Iterator[str]:
+def _summary(files: int, ends: Counter[str], refused: dict[tuple[str, str, str], Counter[str]]) -> Iterator[str]:
     """How the bounces ended; then a line for each mailbox, action and code: how many times, and one of the answers."""
-    counted = ", ".join([f"{number} {end}" for end, number in ends.items()])
-    if count > 1:
-        yield f"{count} bounces: {counted or 'none read'}"
+    counts = ", ".join([f"{number} {end}" for end, number in ends.items()])
+    if max(files, ends.total()) > 1:
+        yield f"{ends.total()} bounces: {counts or 'none read'}"
     ordered = sorted(refused.items(), key=lambda item: (-item[1].total(), item[0]))
     for (mailbox, action, code), answers in ordered[:_REFUSAL_LIMIT]:
         answer = min(answers, key=lambda one: (-answers[one], one))

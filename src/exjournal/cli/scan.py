@@ -2,12 +2,13 @@
 
 import argparse
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from time import perf_counter
 from typing import Final
 
-from exjournal import InvalidValue, MboxVariant, ReportFormat, ScanSummary, Source, StoreError, octets_in, scan_archive
-from exjournal.cli.output import FINE, FOUND, UNREADABLE, put_line, say, unreadable, usage
+from exjournal import InvalidValue, ScanSummary, Source, StoreError, octets_in, scan_archive
+from exjournal.cli.output import FINE, FOUND, UNREADABLE, put_line, say, unreadable, usage, usage_of
+from exjournal.cli.reading import STDIN, Archive, add_reader
 
 _DESCRIPTION: Final = """\
 Read archives: folders with all below them, Maildirs, mbox, tar and zip files, compressed ones as well.
@@ -18,14 +19,10 @@ _COMPLAINTS: Final = 100
 
 def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the verb to the command."""
-    parser = verbs.add_parser(
-        "scan",
-        help="read whole archives: JSON lines, originals, merged reports",
-        description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = add_reader(
+        verbs, "scan", _scan, "read whole archives: JSON lines, originals, merged reports", _DESCRIPTION
     )
     option = parser.add_argument
-    option("paths", nargs="+", metavar="PATH", help="a folder, or a file of any of these kinds")
     option("--json", metavar="FILE", help="one JSON object a line for each item; FILE is replaced when all is done")
     option("--originals", metavar="DIR", help="the originals, and messages that are no reports, named by their SHA-256")
     option("--merge", action="store_true", help="join the reports of one message: FILE has a line for each message")
@@ -35,55 +32,47 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         help="a store of what was seen, made where there is none, that learns of every report",
     )
     option("--quarantine", metavar="DIR", help="items that were refused, named by their SHA-256, and reasons.jsonl")
-    option("--undeliverable", action="store_true", help="look into bounces for the report inside")
-    option(
-        "--pattern",
-        action="append",
-        default=[],
-        metavar="GLOB",
-        help="only files and members of such names; may be repeated",
-    )
-    option(
-        "--mbox", choices=list(map(str, MboxVariant)), help="how mbox files were written; left as they are without it"
-    )
-    option(
-        "--format", choices=list(map(str, ReportFormat)), help="read as this format: for copies, which have no marker"
-    )
     option(
         "--jobs", type=int, default=0, metavar="N", help="processes that share the work; without it one for each core"
     )
     option("--resume", action="store_true", help="go on with a run that was stopped")
     option("--quiet", action="store_true", help="no progress and no summary")
-    parser.set_defaults(run=_scan)
 
 
-def _scan(options: argparse.Namespace) -> int:
+def _scan(options: argparse.Namespace, archive: Archive) -> int:
     outputs = [options.json, options.originals, options.quarantine, options.store]
-    if "-" in [options.json, *options.paths]:
-        return usage("-: is no file; a scan reads files, and replaces one")
+    if options.json == "-":
+        return usage("--json: is not a file; a scan replaces one when all is done")
+    if options.resume and STDIN in archive.files:
+        return usage("--resume: standard input cannot be read again to go on")
     if options.resume and not any(outputs):
         return usage("--resume: without an output nothing was kept to go on from")
-    progress = _Progress(options)
+    try:
+        paths = [archive.path(number) for number in range(len(archive.files))]
+    except OSError as error:
+        return unreadable(STDIN, error)
+    progress = _Progress(options, paths)
     complaints = _Complaints(progress)
     try:
         summary = scan_archive(
-            *options.paths,
+            *paths,
             json=options.json,
             originals=options.originals,
             merge=options.merge,
             store=options.store,
             quarantine=options.quarantine,
-            undeliverable=options.undeliverable,
-            patterns=options.pattern,
-            mbox=None if options.mbox is None else MboxVariant(options.mbox),
-            format=None if options.format is None else ReportFormat(options.format),
+            undeliverable=archive.undeliverable,
+            patterns=archive.patterns,
+            mbox=archive.mbox,
+            format=archive.format,
+            names=archive.names,
             jobs=options.jobs,
             resume=options.resume,
             progress=progress.show if progress.is_shown else None,
             complain=complaints.tell,
         )
     except InvalidValue as error:
-        return usage(str(error))
+        return usage(f"PATH: {error.reason}") if error.field == "paths" else usage_of(error)
     except OSError as error:
         return unreadable(str(error.filename or "scan"), error)
     except StoreError as error:
@@ -121,12 +110,12 @@ class _Complaints:
 class _Progress:
     """A line on a terminal that says how far a scan is, how fast, and how long it will take."""
 
-    def __init__(self, options: argparse.Namespace) -> None:
+    def __init__(self, options: argparse.Namespace, paths: Sequence[str]) -> None:
         self.begun = perf_counter()
         self.is_shown = not options.quiet and sys.stderr is not None and sys.stderr.isatty()
         self.octets = None
         if self.is_shown:
-            self.octets = octets_in(*options.paths, patterns=options.pattern)
+            self.octets = octets_in(*paths, patterns=options.pattern)
             self.begun = perf_counter()
         self.last = 0.0
 

@@ -1,0 +1,108 @@
+"""The verb `parse`: what reports say and hold, for people and as JSON."""
+
+import argparse
+import hashlib
+import json
+from collections.abc import Sequence
+
+from exjournal import ArchivedReport, Evidence, Recipient
+from exjournal.cli.output import FINE, put_line, shown, usage
+from exjournal.cli.reading import Archive, Entry, add_reader, defects_of
+
+
+def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the verb to the command."""
+    parser = add_reader(verbs, "parse", _parse, "show what reports say and hold")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line for each report")
+    parser.add_argument(
+        "--identity", action="store_true", help="with --json: add the keys by which reports are compared and merged"
+    )
+
+
+def _parse(options: argparse.Namespace, archive: Archive) -> int:
+    if options.identity and not options.json:
+        return usage("--identity: belongs to --json")
+    status = FINE
+    for entry in archive.entries():
+        if isinstance(entry.item, ArchivedReport):
+            put_line(_json(entry, entry.item, identity=options.identity) if options.json else _view(entry.item))
+        else:
+            status = max(status, archive.pass_over(entry))
+    return status
+
+
+def _json(entry: Entry, item: ArchivedReport, *, identity: bool) -> str:
+    bounce = item.undeliverable
+    result = {
+        "file": entry.file,
+        "source": item.source.to_dict(),
+        "archive_defects": [defect._asdict() for defect in item.defects],
+        "undeliverable": None if bounce is None else [status._asdict() for status in bounce.status],
+        **item.parsed.to_dict(identity=identity),
+    }
+    for key, content in (("original", item.parsed.original), ("decrypted", item.parsed.decrypted)):
+        value = result[key]
+        if isinstance(value, dict) and content is not None:
+            value["sha256"] = hashlib.sha256(content).hexdigest()
+    return json.dumps(result)
+
+
+def _view(item: ArchivedReport) -> str:
+    """The short view for people: who sent, who received and through which list, the parts, the oddities."""
+    found, report = item.parsed, item.parsed.report
+    rows = [
+        ("format", f"{found.format} ({found.marker})"),
+        ("report id", found.report_id),
+        (
+            "sender",
+            (report.sender or "<>") + (f"  ({report.sender_display_name})" if report.sender_display_name else ""),
+        ),
+        ("on behalf of", report.on_behalf_of),
+        ("mail from", "<>" if report.envelope_sender == "" else report.envelope_sender),
+        ("subject", report.subject),
+        ("message id", report.message_id),
+        ("label", report.label),
+        ("mailbox", report.mailbox),
+        ("sent", report.sent_utc),
+        ("received", report.received_utc),
+    ]
+    lines = [shown(str(item.source))]
+    lines += [f"  {label:<13}{shown(value)}" for label, value in rows if value]
+    claimed = ", as the message's own header claims" if found.recipients_from is Evidence.HEADER else ""
+    lines.append(f"  {'recipients':<13}{len(report.recipients)}{claimed}")
+    lines += _tree(report.recipients)
+    lines.append("  parts")
+    for part in found.parts:
+        line = f"    {part.kind:<10}{shown(part.media_type):<20}{part.size:>10} octets at {part.offset}"
+        if part.kind in ("original", "decrypted"):
+            line += f"  sha256 {hashlib.sha256(part.content).hexdigest()}"
+        lines.append(line)
+    defects = defects_of(item)
+    lines.append(f"  {'oddities':<13}{len(defects) or 'none'}")
+    lines += [f"    {shown(f'{defect.code} {defect.detail}'.strip())} (offset {defect.offset})" for defect in defects]
+    if found.unparsed:
+        lines.append(f"  {'not read':<13}{len(found.unparsed)} lines of the report text")
+        lines += [f"    {shown(unread)}" for unread in found.unparsed]
+    return "\n".join(lines)
+
+
+def _tree(recipients: Sequence[Recipient]) -> list[str]:
+    """Recipients in their order; those reached through a list or a forwarding below it."""
+    branches: dict[str, list[Recipient]] = {}
+    for recipient in recipients:
+        through = [
+            f"{word} {address}"
+            for word, address in (("list", recipient.expanded_from), ("forwarded by", recipient.forwarded_from))
+            if address is not None
+        ]
+        branches.setdefault(", ".join(through), []).append(recipient)
+    lines = [_leaf("    ", recipient) for recipient in branches.pop("", [])]
+    for through_list, members in branches.items():
+        lines.append(f"    {shown(through_list)}")
+        lines += [_leaf("      ", member) for member in members]
+    return lines
+
+
+def _leaf(indent: str, recipient: Recipient) -> str:
+    name = f"  ({recipient.display_name})" if recipient.display_name else ""
+    return f"{indent}{recipient.role:<10}{shown(recipient.address + name)}"
