@@ -104,7 +104,7 @@ class Failing(io.BytesIO):
         raise self.reason
 
 
-def run(*words: str | Path, stdin: bytes | Failing = b"", encoding: str = "utf-8") -> Outcome:
+def run(*words: str | Path, stdin: bytes | io.BytesIO = b"", encoding: str = "utf-8") -> Outcome:
     """Run the command in this process, with streams of its own in the terminal's charset."""
     out, err = (
         io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors=errors, newline="\n")
@@ -191,18 +191,26 @@ def unusable(kind: str, monkeypatch: pytest.MonkeyPatch) -> Path:
         if kind == "broken":
             error = OSError(errno.EIO, "Input/output error")
         put(path)
-        honest = Path.read_bytes
+        honest, honestly = Path.read_bytes, os.open
 
         def read(one: Path) -> bytes:
             if one == path:
                 raise error
             return honest(one)
 
+        def open_(name: Any, *words: Any, **more: Any) -> int:
+            if name == str(path):
+                raise error
+            return honestly(name, *words, **more)
+
         monkeypatch.setattr(Path, "read_bytes", read)
+        monkeypatch.setattr(os, "open", open_)
     return path
 
 
 UNUSABLE = ["missing", "folder", "forbidden"]
+# For verbs that read folders.
+UNREADABLE = ["missing", "forbidden", "broken"]
 
 
 class TestUsage:
@@ -221,7 +229,8 @@ class TestUsage:
             ["parse", "--format", "exchange", "report.eml"],
             ["unwrap", "--format", "Envelope", "--out", "there", "report.eml"],
             ["check", "--clean", "report.eml"],
-            ["parse", "--undeliverable", "report.eml"],
+            ["parse", "--undeliverable"],
+            ["build", "--undeliverable", "report.eml"],
             ["build", "--format", "", "--domain", "example.com", "--to", "bob@example.net"],
             ["build", "--domain", "example.com", "--to"],
         ],
@@ -1081,6 +1090,10 @@ class TestParseForPeople:
         assert [line for line in lines if line[:1] != " "] == ["a/r.eml", "b/r.eml", ""]
 
 
+# What `parse --json` says before the library's own form of a report.
+OWN_FILE = {"file": "r.eml", "source": {"path": "r.eml"}, "archive_defects": [], "undeliverable": None}
+
+
 class TestParseForPrograms:
     """`exjournal parse --json`: one object a line."""
 
@@ -1088,8 +1101,7 @@ class TestParseForPrograms:
         """An object names the file, is otherwise the library's own form, and carries the digests of what is embedded."""
         clear = b"Subject: Hello\r\n\r\n\xe9"
         data = put("r.eml", built(report=FULL_REPORT, decrypted=clear)).read_bytes()
-        wanted: dict[str, Any] = parse_report(data).to_dict()
-        wanted["file"] = "r.eml"
+        wanted: dict[str, Any] = parse_report(data).to_dict() | OWN_FILE
         wanted["original"]["sha256"] = sha256(ORIGINAL)
         wanted["decrypted"]["sha256"] = sha256(clear)
         outcome = run("parse", "--json", "r.eml")
@@ -1216,9 +1228,9 @@ class TestUnwrap:
         assert Path("there/r.original.eml").read_bytes() == ORIGINAL
 
     @pytest.mark.parametrize("force", [[], ["--force"]], ids=["plain", "force"])
-    @pytest.mark.parametrize("second", ["b/r.eml", "a/r.msg", "a/../a/r.eml"])
+    @pytest.mark.parametrize("second", ["b/r.eml", "b/R.eml", "a/r.msg", "a/../a/r.eml"])
     def test_same_stem(self, second: str, force: list[str]) -> None:
-        """Two inputs never end as one file: the first is kept, the second named, whatever was said of overwriting."""
+        """Two inputs never end as one file: the second gets a number and is named, with or without `--force`."""
         put("a/r.eml")
         if ".." not in second:
             put(second, built(b"Subject: another\r\n\r\n"))
@@ -1226,25 +1238,37 @@ class TestUnwrap:
         if force:
             put("there/r.original.eml", b"old")
         outcome = run("unwrap", "a/r.eml", second, "c.eml", "--out", "there", *force)
-        assert (outcome.status, outcome.data) == (1, b"")
-        assert len(outcome.told) == 1
-        assert "r.original.eml" in outcome.err
+        given = f"{Path(second).stem}-2.original.eml"
+        assert outcome == (0, b"", f"{second}: written to there/{given}\n")
         written = {path.name: path.read_bytes() for path in Path("there").iterdir()}
-        assert written == {"r.original.eml": ORIGINAL, "c.original.eml": ORIGINAL}
+        other = ORIGINAL if ".." in second else b"Subject: another\r\n\r\n"
+        assert written == {"r.original.eml": ORIGINAL, given: other, "c.original.eml": ORIGINAL}
 
-    def test_same_stem_names_the_input(self) -> None:
-        """What is told of the second of two inputs with one name helps: --force was given already."""
-        # Fails: --force is said to overwrite the file.
-        put("a/r.eml")
-        put("b/r.eml")
-        outcome = run("unwrap", "a/r.eml", "b/r.eml", "--out", "there", "--force")
-        assert "--force" not in outcome.err
+    def test_same_stem_again(self) -> None:
+        """A run that is repeated finds its own files again, and overwrites none of them."""
+        for name in ("a/r.eml", "b/r.eml", "b/r-2.eml", "c/r.eml"):
+            put(name, built(f"Subject: {name}\r\n\r\n".encode()))
+        words = ["unwrap", "a/r.eml", "b/r.eml", "b/r-2.eml", "c/r.eml", "--out", "there"]
+        assert run(*words).status == 0
+        assert {path.name: path.read_bytes()[9:].strip() for path in Path("there").iterdir()} == {
+            "r.original.eml": b"a/r.eml",
+            "r-2.original.eml": b"b/r.eml",
+            "r-2-2.original.eml": b"b/r-2.eml",
+            "r-3.original.eml": b"c/r.eml",
+        }
+        before = files()
+        outcome = run(*words)
+        assert (outcome.status, len(outcome.told)) == (1, 4)
+        assert all(line.endswith(": is there already (--force overwrites it)") for line in outcome.told)
+        assert run(*words, "--force").status == 0
+        assert files() == before
 
     def test_standard_input_and_its_namesake(self) -> None:
         """A file called like standard input does not end as one with it."""
         put("stdin.eml", built(b"Subject: another\r\n\r\n"))
-        assert run("unwrap", "-", "stdin.eml", "--out", "there", "--force", stdin=REPORT).status == 1
+        assert run("unwrap", "-", "stdin.eml", "--out", "there", "--force", stdin=REPORT).status == 0
         assert Path("there/stdin.original.eml").read_bytes() == ORIGINAL
+        assert Path("there/stdin-2.original.eml").read_bytes() == b"Subject: another\r\n\r\n"
 
     def test_disk_error_does_not_end_the_run(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """What could not be written is named, and the next file is written."""
@@ -1339,8 +1363,7 @@ class TestFormats:
         recipients_ = [Recipient("bob@example.net", Role.TO), Recipient("erin@example.org", Role.BCC)]
         data = put("r.eml", in_format(format_, recipients=recipients_)).read_bytes()
         parsed = parse_report(data, format=format_)
-        wanted: dict[str, Any] = parsed.to_dict()
-        wanted["file"] = "r.eml"
+        wanted: dict[str, Any] = parsed.to_dict() | OWN_FILE
         assert parsed.original is not None
         wanted["original"]["sha256"] = sha256(parsed.original)
         outcome = run("parse", "--json", "--format", format_, "r.eml")
@@ -1364,8 +1387,8 @@ class TestFormats:
         put("r.eml", in_format(format_))
         words = ["check", "--format", format_, "r.eml"]
         assert run(*words) == (0, f"r.eml: report, {format_}, {marker}: no defects\n".encode(), "")
-        found = {"file": "r.eml", "report": True, "format": format_, "marker": marker, "defects": {}}
-        assert run(*words, "--json").objects == [found]
+        found = {"report": True, "format": format_, "marker": marker, "defects": {}}
+        assert run(*words, "--json").objects == [{"file": "r.eml", "source": {"path": "r.eml"}, **found}]
 
     @pytest.mark.parametrize("format_", ["bcc", "message-only"])
     def test_copies_need_the_format(self, format_: str) -> None:
@@ -1702,7 +1725,7 @@ class TestUndeliverable:
         assert outcome.err.startswith(f"b.eml: {code} at offset ")
         assert list(files()) == ["b.eml"]
 
-    @pytest.mark.parametrize("kind", [*UNUSABLE, "broken"])
+    @pytest.mark.parametrize("kind", UNREADABLE)
     def test_unreadable(self, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """A file that cannot be read is named, with exit status 2."""
         path = unusable(kind, monkeypatch)
@@ -2145,10 +2168,13 @@ class TestCheck:
         codes = [str(defect.code) for defect in parse_report(WITH_OTHER_TEXT).defects]
         report = {"report": True, "format": "envelope", "marker": "X-MS-Journal-Report"}
         assert outcome.objects == [
-            {"file": "fine.eml", **report, "defects": {}},
-            {"file": "odd.eml", **report, "defects": {code: codes.count(code) for code in codes}},
-            {"file": "none.eml", "report": False, "code": "multipart-report", "offset": 13},
-            {"file": "-", "report": False, "code": "empty", "offset": 0},
+            {"file": name, "source": {"path": name}, **rest}
+            for name, rest in {
+                "fine.eml": {**report, "defects": {}},
+                "odd.eml": {**report, "defects": {code: codes.count(code) for code in codes}},
+                "none.eml": {"report": False, "code": "multipart-report", "offset": 13},
+                "-": {"report": False, "code": "empty", "offset": 0},
+            }.items()
         ]
         assert outcome.status == 2
         assert len(outcome.told) == 1
@@ -2209,7 +2235,7 @@ class TestSeals:
         outcome = run("check", "--json", "r.eml", "--secret-file", "journal.secret")
         assert (outcome.status, outcome.err) == (status, "")
         (found,) = outcome.objects
-        assert list(found) == ["file", "report", "format", "marker", "defects", "seal"]
+        assert list(found) == ["file", "source", "report", "format", "marker", "defects", "seal"]
         assert found["seal"] == seal
         assert files() == before
 
@@ -2217,7 +2243,7 @@ class TestSeals:
         """Without a secret nothing is said of a seal, and nothing is wrong with a report that bears one, or none."""
         put("r.eml", SEALED)
         assert run("check", "r.eml") == (0, b"r.eml: report, envelope, X-MS-Journal-Report: no defects\n", "")
-        assert list(run("check", "--json", "r.eml").objects[0]) == ["file", "report", "format", "marker", "defects"]
+        assert list(run("check", "--json", "r.eml").objects[0]) == ["file", "source", "report", "format", "marker", "defects"]
 
     @pytest.mark.parametrize("names", [["journal", "other"], ["other", "journal"], ["other", "other", "journal"]])
     def test_several_secrets(self, names: list[str]) -> None:
@@ -2254,7 +2280,8 @@ class TestSeals:
             "altered.eml": "invalid",
             "-": "valid",
         }
-        assert [list(one) for one in outcome.objects if not one["report"]] == [["file", "report", "code", "offset"]] * 2
+        keys = ["file", "source", "report", "code", "offset"]
+        assert [list(one) for one in outcome.objects if not one["report"]] == [keys] * 2
         outcome = run("check", "--secret-file", "journal.secret", "message.eml")
         assert outcome.status == 1
         assert "seal" not in outcome.out
@@ -2365,7 +2392,9 @@ class TestSeals:
         """Whatever the file is, it has a line, and a seal is told of reports alone; none is valid that nobody sealed."""
         with TemporaryDirectory() as name:
             secret = put(Path(name, "a.secret"), SECRET)
-            outcome = run("check", "--json", "-", "--secret-file", secret, stdin=data)
+            # By its name it is one message, also where it begins like a mailbox.
+            path = put(Path(name, "any.eml"), data)
+            outcome = run("check", "--json", path, "--secret-file", secret)
             (found,) = outcome.objects
             assert found.get("seal", "none") in ({"invalid", "absent"} if found["report"] else {"none"})
             assert outcome.status == 1
@@ -2380,7 +2409,7 @@ def target_words(verb: str) -> list[str]:
 class TestReading:
     """What the verbs that read reports have in common."""
 
-    @pytest.mark.parametrize("kind", UNUSABLE)
+    @pytest.mark.parametrize("kind", UNREADABLE)
     @pytest.mark.parametrize("json_words", [[], ["--json"]], ids=["text", "json"])
     def test_unreadable(self, verb: str, kind: str, json_words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
         """A file that cannot be read is named with the reason, on standard error, with exit status 2."""
@@ -2400,7 +2429,7 @@ class TestReading:
         assert (outcome.status, outcome.told) == (2, [f"{path}: Input/output error"])
 
     def test_many_bad_files(self, verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Bad files are named in their order, and never end the run."""
+        """Bad files are named in their order, and never end the run; a folder is read, and this one is empty."""
         put("first.eml")
         put("empty.eml", b"")
         put("message.eml", ORIGINAL)
@@ -2413,12 +2442,12 @@ class TestReading:
         assert outcome.status == 2
         told = [line.partition(": ")[0] for line in outcome.told]
         if verb == "check":
-            assert told == ["missing.eml", "folder.eml", "forbidden.eml"]
+            assert told == ["missing.eml", "forbidden.eml"]
             shown = [line.partition(": ")[0] for line in outcome.out.split("\n")[:-1]]
             assert shown == ["first.eml", "empty.eml", "message.eml", "noise.eml", "last.eml"]
             return
         reasons = dict(line.split(": ", 1) for line in outcome.told)
-        assert told == [name for name in names if name != "first.eml"]
+        assert told == [name for name in names if name not in ("first.eml", "folder.eml")]
         assert reasons["empty.eml"] == "empty at offset 0"
         assert reasons["message.eml"].startswith("not-a-report at offset 0")
         if verb == "parse":
@@ -2584,7 +2613,8 @@ class TestTerminal:
         assert outcome.data == (given_arguments.original or b"")
         assert outcome.status == (given_arguments.original is None)
         (found,) = run("parse", "--json", "-", stdin=data).objects
-        assert found.pop("file") == "-"
+        assert (found.pop("file"), found.pop("source")) == ("-", {"path": "-"})
+        assert (found.pop("archive_defects"), found.pop("undeliverable")) == ([], None)
         wanted: dict[str, Any] = parse_report(data).to_dict()
         for key, content in (
             ("original", given_arguments.original),

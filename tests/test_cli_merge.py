@@ -4,7 +4,9 @@ import errno
 import io
 import json
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -27,7 +29,7 @@ from exjournal import (
 )
 from exjournal.cli import main
 from strategies import DATE, ORIGINAL, PART, TEXT, a_message, a_report, any_bytes, built
-from test_cli import UNSEEN, UNUSABLE, Failing, Outcome, files, listed, put, run, seen, unusable
+from test_cli import UNREADABLE, UNSEEN, Failing, Outcome, files, listed, put, run, seen, unusable
 from test_merging import BARE, FORK, NAMELESS, OTHER
 from test_statements import readable
 
@@ -95,7 +97,7 @@ class TestUsage:
         assert "    merge " in run("--help").out
         outcome = run("merge", "--help")
         assert (outcome.status, outcome.err) == (0, "")
-        options = ("FILE", "--json", "--report", "--domain", "--date", "--out", "--force", "--format")
+        options = ("PATH", "--json", "--pattern", "--mbox", "--undeliverable", "--report", "--domain", "--date", "--out", "--force", "--format")
         assert [word for word in options if word not in outcome.out] == []
 
     @pytest.mark.parametrize(
@@ -127,8 +129,6 @@ class TestUsage:
             (["a.eml", "--domain", "example.com", "--date", ""], "date"),
             (["a.eml", "--domain", "example.com", "--date", "2024-02-29T12:30:45"], "date"),
             (["a.eml", "--domain", "example.com", "--date", "2024-02-29"], "date"),
-            (["-", *DATED], "-"),
-            (["a.eml", "-", *DATED], "-"),
         ],
         ids=lambda value: " ".join(value) if isinstance(value, list) else value,
     )
@@ -137,7 +137,7 @@ class TestUsage:
         before = files()
         outcome = run("merge", "--report", "--out", "there", *words, stdin=report())
         assert (outcome.status, outcome.data, len(outcome.told)) == (2, b"", 1)
-        assert outcome.err.startswith(f"exjournal: {named}: ")
+        assert outcome.err.startswith(f"exjournal: --{named}: ")
         assert files() == before
 
     @pytest.mark.parametrize("form", [[], ["--json"]], ids=["view", "json"])
@@ -350,7 +350,9 @@ class TestJson:
         assert tuple(MergedReport.from_dict(one) for one in found) == merge(found) == expected
         for one, merged in zip(found, expected, strict=True):
             assert one.pop("conflict") is True
-            assert [len(names) for names in one.pop("files")] == [1] * len(merged.reports)
+            names = one.pop("files")
+            assert [len(some) for some in names] == [1] * len(merged.reports)
+            assert one.pop("sources") == [[{"path": name} for name in some] for some in names]
             assert one == merged.to_dict()
 
     def test_files(self) -> None:
@@ -424,7 +426,7 @@ class TestBadFiles:
         )
         assert outcome.data == run("merge", *words, "a.eml", "b.eml").data
 
-    @pytest.mark.parametrize("kind", UNUSABLE)
+    @pytest.mark.parametrize("kind", UNREADABLE)
     @pytest.mark.parametrize("words", [[], ["--json"], ["--report", *DATED]], ids=["view", "json", "report"])
     def test_unreadable(self, kind: str, words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
         """A file that cannot be read is named, makes exit status 2, and ends nothing."""
@@ -614,24 +616,44 @@ class TestReport:
         words = ["--domain", "example.org", *DATED[2:]]
         assert b"41109e@example.org>" in run("merge", "--report", *words, "a.eml").data
 
-    @pytest.mark.parametrize("how", ["gone", "forbidden", "no report"])
-    def test_second_reading_fails(self, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize("how", ["gone", "message", "no message"])
+    def test_second_reading_fails(self, how: str) -> None:
         """A file that cannot be read again is named, and no report is written without its original."""
-        after: Any = {"gone": FileNotFoundError(errno.ENOENT, "No such file or directory"), "no report": b"x"}
-        read_twice(monkeypatch, after.get(how, PermissionError(errno.EACCES, "Permission denied")))
-        outcome = run("merge", "--report", *DATED, "--out", "there", "a.eml")
-        assert (outcome.status, len(outcome.told)) == (1 if how == "no report" else 2, 1)
-        assert outcome.err.startswith("a.eml: ")
+        change = {"gone": Path.unlink, "message": partial(Path.write_bytes, data=ORIGINAL)}.get(
+            how, partial(Path.write_bytes, data=b"x")
+        )
+        outcome = run("merge", "--report", *DATED, "--out", "there", "a.eml", "-", stdin=Changing("a.eml", change))
+        assert (outcome.status, len(outcome.told)) == (2 if how == "gone" else 1, 2)
+        assert outcome.told[0] == "-: empty at offset 0"
+        assert outcome.told[1].startswith("a.eml: ")
         assert not Path("there").exists()
 
     @pytest.mark.parametrize("original", [OTHER, None], ids=["other", "none"])
-    def test_second_reading_differs(self, original: bytes | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_second_reading_differs(self, original: bytes | None) -> None:
         """A file that holds another message when it is read again is named, and that message is not put in the place."""
-        read_twice(monkeypatch, report(original=original))
-        outcome = run("merge", "--report", *DATED, "--out", "there", "a.eml")
-        assert (outcome.status, len(outcome.told)) == (1, 1)
-        assert outcome.err.startswith("a.eml: ")
+        change = partial(Path.write_bytes, data=report(original=original))
+        outcome = run("merge", "--report", *DATED, "--out", "there", "a.eml", "-", stdin=Changing("a.eml", change))
+        assert (outcome.status, outcome.told[1:]) == (1, ["a.eml: was changed while it was read"])
         assert not Path("there").exists()
+
+    def test_second_reading_misses(self) -> None:
+        """A message that is not in its mailbox any more is named."""
+        put("x.mbox", b"From a\n" + report() + b"\nFrom b\n" + report("dan@example.com", original=OTHER))
+        at = Path("x.mbox").read_bytes().index(b"From b\n") + 7
+        change = partial(Path.write_bytes, data=b"From a\n" + report() + b"\n")
+        outcome = run("merge", "--report", *DATED, "--out", "there", "x.mbox", "-", stdin=Changing("x.mbox", change))
+        assert outcome.status == 1
+        assert outcome.told[-1] == f"x.mbox@{at}: was changed while it was read"
+        assert listed("there") == [f"{content(report())}.eml"]
+
+    def test_standard_input(self) -> None:
+        """Standard input is kept until it has been read a second time."""
+        assert combined("-", "b.eml", stdin=report()).to_dict() == combined("a.eml", "b.eml").to_dict()
+        other = report(original=OTHER.replace(b"<1@", b"<2@"), message_id="<2@example.com>")
+        mailbox = b"From a\n" + report() + b"\nFrom b\n" + other + b"\n"
+        outcome = run("merge", "--report", *DATED, "--out", "there", "-", stdin=mailbox)
+        assert (outcome.status, outcome.err) == (0, "")
+        assert listed("there") == sorted(f"{content(one)}.eml" for one in (report(), other))
 
     @given(st.lists(readable(), min_size=1, max_size=2), st.booleans())
     def test_of_whatever_can_be_read(self, told: list[ParsedReport], both: bool) -> None:
@@ -660,18 +682,17 @@ class TestReport:
                 }
 
 
-def read_twice(monkeypatch: pytest.MonkeyPatch, after: bytes | OSError) -> None:
-    """Let `a.eml` hold something else when it is read for the second time, or fail."""
-    honest, times = Path.read_bytes, iter(range(1000))
+class Changing(io.BytesIO):
+    """Standard input with nothing in it, that changes a file when it is read: between the two readings of that file."""
 
-    def read(one: Path) -> bytes:
-        if one.name != "a.eml" or next(times) == 0:
-            return honest(one)
-        if isinstance(after, OSError):
-            raise after
-        return after
+    def __init__(self, name: str, change: Callable[[Path], object]) -> None:
+        super().__init__()
+        self.name_, self.change = name, change
 
-    monkeypatch.setattr(Path, "read_bytes", read)
+    def read(self, _: int | None = None, /) -> bytes:
+        """Change the file."""
+        self.change(Path(self.name_))
+        return b""
 
 
 class TestOut:

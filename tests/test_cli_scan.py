@@ -95,8 +95,8 @@ class TestUsage:
             ["in", "--format", "exchange"],
             ["in", "--jobs", "many"],
             ["in", "--wrong"],
-            ["-"],
             ["in", "--json", "-"],
+            ["-", "--json", "out", "--resume"],
             ["in", "--resume"],
             ["in", "--merge", "--resume"],
             ["in", "--jobs", "-1"],
@@ -252,7 +252,7 @@ class TestOptions:
         found = [one for one in lines(folder / "out") if one.pop("kind") == "merged"]
         expected = run("merge", "--json", *files).objects
         for one, other in zip(found, expected, strict=True):
-            assert [[source["path"] for source in sources] for sources in one.pop("sources")] == other.pop("files")
+            assert [[source["path"] for source in sources] for sources in one["sources"]] == other.pop("files")
             assert one == other
 
     def test_table(self, world: World, folder: Path) -> None:

@@ -81,8 +81,7 @@ class Work:
     def name(self, number: int, places: "list[Located]") -> str:
         """The name of a batch: what was done with these places, as they are, is done again under other options only."""
         reader = self.reader
-        options = (_FORM, reader.format, reader.undeliverable, self.originals, self.quarantine)
-        options += tuple(reader.names.items())
+        options = (_FORM, reader.format, reader.undeliverable, *reader.names.items(), self.originals, self.quarantine)
         digest = hashlib.sha256(repr((*options, self.has_lines, self.has_store, self.is_merged)).encode())
         path = ""
         status: tuple[int, ...] = ()

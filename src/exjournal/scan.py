@@ -72,9 +72,10 @@ def scan_archive(
     SHA-256; `quarantine` one for each item that was refused, and `reasons.jsonl`. `store` is the path of an `SqliteStore` that
     learns of every report. What is in the outputs depends on the archives alone, so that a second run changes nothing.
 
-    `jobs` is as in `map_archive`, the other options as in `read_archive`. With `resume` a run that was stopped goes on: what was read is not read again. Its state
-    lies in a folder beside the first of `json`, `originals`, `quarantine` and `store`. `progress` is called after each batch
-    with the counts so far, and while reports are joined, `complain` with each item that could not be read or written, and why.
+    `jobs` is as in `map_archive`, the other options as in `read_archive`. With `resume` a run that was stopped goes on: what
+    was read is not read again. Its state lies in a folder beside the first of `json`, `originals`, `quarantine` and `store`.
+    `progress` is called after each batch with the counts so far, and while reports are joined, `complain` with each item that
+    could not be read or written, and why.
 
     Raises InvalidValue, OSError for an output that cannot be written, and StoreError; what was done is kept for `resume`.
     """

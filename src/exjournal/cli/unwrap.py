@@ -4,7 +4,6 @@ With `--clean` it removes what servers stamped on them on their first journey. W
 """
 
 import argparse
-import os
 from collections import Counter
 from pathlib import Path
 from typing import Final
@@ -36,7 +35,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser.add_argument(
         "--clean",
         action="store_true",
-        help="remove report markers, processed stamps and an organization's own header fields from the originals, and say which",
+        help="remove report markers, processed stamps and an organization's own fields from the originals, and say which",
     )
 
 
@@ -136,10 +135,13 @@ def _name(entry: Entry) -> str:
     source = entry.item.source
     if entry.is_named:
         return "stdin" if entry.file == STDIN else Path(entry.file).stem
-    folder = os.path.join(entry.file, "")
-    is_below = source.path.startswith(folder)
-    path = source.path.removeprefix(folder) if is_below else os.path.basename(entry.file)
-    name = str(source._replace(path="stdin" if entry.file == STDIN else path))
+    if entry.file == STDIN:
+        path = "stdin"
+    elif source.path == entry.file:
+        path = Path(entry.file).name
+    else:
+        path = str(Path(source.path).relative_to(entry.file))
+    name = str(source._replace(path=path))
     name = name[: -len(_MESSAGE)] if name.lower().endswith(_MESSAGE) else name
     name = "".join(["_" if char in _RESERVED or not char.isprintable() else char for char in name])
     if name[:1] in (".", "-"):
