@@ -2243,7 +2243,14 @@ class TestSeals:
         """Without a secret nothing is said of a seal, and nothing is wrong with a report that bears one, or none."""
         put("r.eml", SEALED)
         assert run("check", "r.eml") == (0, b"r.eml: report, envelope, X-MS-Journal-Report: no defects\n", "")
-        assert list(run("check", "--json", "r.eml").objects[0]) == ["file", "source", "report", "format", "marker", "defects"]
+        assert list(run("check", "--json", "r.eml").objects[0]) == [
+            "file",
+            "source",
+            "report",
+            "format",
+            "marker",
+            "defects",
+        ]
 
     @pytest.mark.parametrize("names", [["journal", "other"], ["other", "journal"], ["other", "other", "journal"]])
     def test_several_secrets(self, names: list[str]) -> None:

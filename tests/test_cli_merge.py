@@ -97,7 +97,19 @@ class TestUsage:
         assert "    merge " in run("--help").out
         outcome = run("merge", "--help")
         assert (outcome.status, outcome.err) == (0, "")
-        options = ("PATH", "--json", "--pattern", "--mbox", "--undeliverable", "--report", "--domain", "--date", "--out", "--force", "--format")
+        options = (
+            "PATH",
+            "--json",
+            "--pattern",
+            "--mbox",
+            "--undeliverable",
+            "--report",
+            "--domain",
+            "--date",
+            "--out",
+            "--force",
+            "--format",
+        )
         assert [word for word in options if word not in outcome.out] == []
 
     @pytest.mark.parametrize(
