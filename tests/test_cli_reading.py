@@ -208,10 +208,10 @@ class TestStatus:
         damaged = data[: data.rindex(b"in/3.eml") + 700]
         put("in/x.tar", damaged)
         for path, status in (("in/x.tar", 2), ("in", 1)):
-            outcome = run(verb, path, *words_of(verb, path.replace("/", "-")))
+            outcome = run(verb, path, *words_of(verb, f"out-{status}"))
             assert outcome.status == status
             assert [line for line in outcome.told if line.startswith("in/x.tar: archive-damaged")] != []
-            assert verb != "unwrap" or len(originals(path.replace("/", "-"))) == 3
+            assert verb != "unwrap" or len(originals(f"out-{status}")) == 3
 
     @pytest.mark.parametrize("verb", ["parse", "check", "unwrap", "merge"])
     def test_file_in_a_folder(self, verb: str) -> None:
@@ -340,8 +340,7 @@ class TestOptions:
         put("x.mbox", mboxrd([built(quoted)]))
         outcome = run(verb, "x.mbox", *words_of(verb))
         assert outcome.status == (verb == "check")
-        if verb != "merge":
-            assert "mbox-quoting" in outcome.out + outcome.err
+        assert "mbox-quoting" in (Path("there.jsonl").read_text() if verb == "scan" else outcome.out + outcome.err)
         if verb == "unwrap":
             assert b">From here" in next(iter(originals().values()))
         outcome = run(verb, "x.mbox", "--mbox", "mboxrd", *words_of(verb, "undone"))
@@ -424,6 +423,27 @@ class TestNames:
         put("a/1.eml", REPORTS[1])
         assert run("unwrap", ".", "--out", "there") == (0, b"", "")
         assert listed("there") == ["1.original.eml", "a_1.original.eml"]
+
+    def test_outputs_are_not_read(self) -> None:
+        """What is written below a folder that is read is no input: a run can be repeated."""
+        put("1.eml", built(REPORTS[1]))
+        put("z/1.eml", REPORTS[0])
+        words = ["unwrap", ".", "--out", "out/inner", "--force"]
+        assert run(*words) == (0, b"", "")
+        before = files()
+        assert originals("out/inner") == {"1.original.eml": REPORTS[1], "z_1.original.eml": message(0)}
+        assert run(*words) == (0, b"", "")
+        assert files() == before
+        words = ["merge", ".", "--report", *DATED, "--out", "out/inner", "--force"]
+        first = run(*words)
+        assert run(*words) == first
+        assert (first.status, len(originals("out/inner"))) == (0, 4)
+
+    def test_folder_that_is_read_and_written(self) -> None:
+        """The folder itself can be read and written to: its files have other names."""
+        put("in/1.eml", built(REPORTS[1]))
+        assert run("unwrap", "in", "--out", "in") == (0, b"", "")
+        assert listed("in") == ["1.eml", "1.original.eml"]
 
     def test_maildir(self) -> None:
         """The names of a Maildir have characters that are not everywhere allowed, and are kept apart."""

@@ -15,7 +15,9 @@ from typing import Final, NamedTuple
 from exjournal import (
     ArchivedReport,
     BuildError,
+    Defect,
     DefectCode,
+    DeliveryStatus,
     Evidence,
     InvalidValue,
     JournalReport,
@@ -34,16 +36,33 @@ _TRIAL: Final = JournalReport(sender="", recipients=["postmaster@example.com"])
 
 
 class Place(NamedTuple):
-    """Where a report is: its source, the number of the path on the command line, and what `scan` says of its source."""
+    """Where a report is: its source, the number of the path on the command line, and what the way to it says of it."""
 
     source: Source
     number: int
-    data: dict[str, object]
+    defects: tuple[Defect, ...]
+    status: tuple[DeliveryStatus, ...] | None
 
     @property
     def name(self) -> str:
         """What the output calls it."""
         return str(self.source)
+
+    @property
+    def line(self) -> str:
+        """The same, with what its mailbox file or its bounce may have changed."""
+        codes = ", ".join([str(defect.code) for defect in self.defects])
+        return f"{self.source}  ({codes})" if codes else self.name
+
+    @property
+    def data(self) -> dict[str, object]:
+        """The place as data, as `scan` has it."""
+        result = self.source.to_dict()
+        if self.defects:
+            result["archive_defects"] = [defect._asdict() for defect in self.defects]
+        if self.status is not None:
+            result["undeliverable"] = [status._asdict() for status in self.status]
+        return result
 
 
 # The places in which each statement was found.
@@ -118,13 +137,9 @@ def _read(archive: Archive) -> tuple[int, Sequence[MergedReport], Places]:
             continue
         [one] = merge([item.parsed])
         read_.append(one)
-        data = item.source.to_dict()
-        if item.defects:
-            data["archive_defects"] = [defect._asdict() for defect in item.defects]
-        if item.undeliverable is not None:
-            data["undeliverable"] = [status._asdict() for status in item.undeliverable.status]
+        bounced = None if item.undeliverable is None else item.undeliverable.status
         for statement in one.statements:
-            places.setdefault(statement, []).append(Place(item.source, entry.number, data))
+            places.setdefault(statement, []).append(Place(item.source, entry.number, item.defects, bounced))
     return status, merge(read_), places
 
 
@@ -175,9 +190,9 @@ def _view(one: MergedReport, places: Places, *, conflicts: bool) -> str:
     lines += [_recipient(recipient) for recipient in recipients]
     lines.append(f"  {'reports':<13}{len(one.reports)}")
     lines += [
-        shown(f"    {statement.format:<15}{name}")
+        shown(f"    {statement.format:<15}{line}")
         for statement in one.reports
-        for name in sorted([place.name for place in places[statement]])
+        for line in sorted([place.line for place in places[statement]])
     ]
     return "\n".join(lines)
 
@@ -205,7 +220,7 @@ def _write_reports(
     for one in merged:
         chosen = _chosen(one)
         # Among equal reports, one that its mailbox file or its bounce cannot have changed.
-        place = min(places[chosen], key=lambda place: ("archive_defects" in place.data, place.name, place.number))
+        place = min(places[chosen], key=lambda place: (bool(place.defects), place.name, place.number))
         wanted[place.number, place.source] = one, chosen
     status = FINE
     for entry in archive.entries({number for number, _ in wanted}):

@@ -5,6 +5,7 @@ decided here as well.
 """
 
 import argparse
+import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack
@@ -58,6 +59,8 @@ class Archive:
         self.mbox = None if options.mbox is None else MboxVariant(options.mbox)
         self.format = None if options.format is None else ReportFormat(options.format)
         self.undeliverable: bool = options.undeliverable
+        # The folder that a verb writes to: nothing below it is read.
+        self._out = os.path.realpath(getattr(options, "out", STDIN))
         # What standard input is called, by the file that it was copied to.
         self.names: dict[str, str] = {}
         self._paths: dict[int, str] = {}
@@ -83,6 +86,7 @@ class Archive:
             except OSError as error:
                 yield Entry(number, file, Unreadable(Source(file), error))
                 continue
+            has_out = _is_below(self._out, os.path.realpath(path))
             for item in read_archive(
                 path,
                 patterns=self.patterns,
@@ -91,7 +95,8 @@ class Archive:
                 undeliverable=self.undeliverable,
                 names=self.names,
             ):
-                yield Entry(number, file, item)
+                if not has_out or not _is_below(os.path.realpath(item.source.path), self._out):
+                    yield Entry(number, file, item)
 
     def reason(self, item: ArchivedMessage | Unreadable) -> ParseError | OSError:
         """Why an item is not a report, in full: a message in an archive has only the code."""
@@ -120,6 +125,10 @@ class Archive:
         if is_done and self._others:
             codes = ", ".join([f"{code} {count}" for code, count in sorted(self._others.items())])
             say(f"other messages: {self._others.total()} ({codes})")
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return path != folder and path.startswith(os.path.join(folder, ""))
 
 
 def options() -> argparse.ArgumentParser:
