@@ -1263,6 +1263,13 @@ class TestUnwrap:
         assert run(*words, "--force").status == 0
         assert files() == before
 
+    def test_number_that_is_a_name(self) -> None:
+        """A number is not given where the name with it is taken."""
+        for name in ("a/r-2.eml", "a/r.eml", "b/r.eml"):
+            put(name, built(f"Subject: {name}\r\n\r\n".encode()))
+        assert run("unwrap", "a/r-2.eml", "a/r.eml", "b/r.eml", "--out", "there").status == 0
+        assert listed("there") == ["r-2.original.eml", "r-3.original.eml", "r.original.eml"]
+
     def test_standard_input_and_its_namesake(self) -> None:
         """A file called like standard input does not end as one with it."""
         put("stdin.eml", built(b"Subject: another\r\n\r\n"))
@@ -2678,14 +2685,15 @@ class TestStreams:
         assert (outcome.status, outcome.err) == (130, "")
         assert outcome.out.startswith("r.eml: report")
 
-    @pytest.mark.parametrize("verb", READERS)
+    @pytest.mark.parametrize("verb", VERBS)
     def test_no_standard_input(
         self, verb: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         """Where there is no standard input, as below some daemons, it is named as unreadable."""
         # Fails: a traceback.
         monkeypatch.setattr("sys.stdin", None)
-        assert main([verb, "-", *target_words(verb)]) == 2
+        words = ["--domain", "example.com", "--to", "bob@example.net"] if verb == "build" else target_words(verb)
+        assert main([verb, "-", *words]) == 2
         assert capsys.readouterr().err.startswith("-: ")
 
     @pytest.mark.parametrize("verb", READERS)

@@ -648,6 +648,27 @@ class TestReport:
         assert (outcome.status, outcome.told[1:]) == (1, ["a.eml: was changed while it was read"])
         assert not Path("there").exists()
 
+    def test_mailbox(self) -> None:
+        """From a mailbox, one of several equal reports is taken, and other mail is counted once."""
+        put("x.mbox", b"".join(b"From a\n" + one + b"\n" for one in (report(), ORIGINAL, report(), report(ERIN))))
+        outcome = run("merge", "--report", *DATED, "x.mbox")
+        assert (outcome.status, outcome.err) == (0, "other messages: 1 (not-a-report 1)\n")
+        assert len(parse_report(outcome.data, strict=True).report.recipients) == 2
+
+    def test_what_a_mailbox_changed(self) -> None:
+        """An original that a mailbox file may have changed is taken only where there is no other, and that is said."""
+        quoted = ORIGINAL + b">From here on.\r\n"
+        put("x.mbox", b"From a\n" + report(original=quoted) + b"\n")
+        outcome = run("merge", "--report", *DATED, "x.mbox")
+        assert outcome.status == 0
+        assert outcome.told == [
+            "x.mbox@7: mbox-quoting: lines that begin with >From: 1, left, as the variant is not known"
+        ]
+        put("z.eml", report(original=quoted))
+        outcome = run("merge", "--report", *DATED, "x.mbox", "z.eml")
+        assert (outcome.status, outcome.err) == (0, "")
+        assert parse_report(outcome.data).original_bytes() == quoted
+
     def test_second_reading_misses(self) -> None:
         """A message that is not in its mailbox any more is named."""
         put("x.mbox", b"From a\n" + report() + b"\nFrom b\n" + report("dan@example.com", original=OTHER))

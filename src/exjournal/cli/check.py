@@ -43,7 +43,7 @@ def _check(options: argparse.Namespace, archive: Archive) -> int:
                 if seal is not Seal.VALID:
                     status = max(status, FOUND)
         elif item.octets is None or isinstance(reason := archive.reason(item), OSError):
-            archive.pass_over(entry)
+            archive.pass_over(entry, item)
             continue
         else:
             line = f"{shown(str(item.source))}: no report: {reason}"

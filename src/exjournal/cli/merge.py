@@ -133,7 +133,7 @@ def _read(archive: Archive) -> tuple[int, Sequence[MergedReport], Places]:
     for entry in archive.entries():
         item = entry.item
         if not isinstance(item, ArchivedReport):
-            status = max(status, archive.pass_over(entry))
+            status = max(status, archive.pass_over(entry, item))
             continue
         [one] = merge([item.parsed])
         read_.append(one)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from exjournal import ArchivedReport, Evidence, Recipient
 from exjournal.cli.output import FINE, put_line, shown, usage
-from exjournal.cli.reading import Archive, Entry, add_reader, defects_of
+from exjournal.cli.reading import Archive, add_reader, defects_of
 
 
 def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -24,17 +24,18 @@ def _parse(options: argparse.Namespace, archive: Archive) -> int:
         return usage("--identity: belongs to --json")
     status = FINE
     for entry in archive.entries():
-        if isinstance(entry.item, ArchivedReport):
-            put_line(_json(entry, entry.item, identity=options.identity) if options.json else _view(entry.item))
+        item = entry.item
+        if isinstance(item, ArchivedReport):
+            put_line(_json(entry.file, item, identity=options.identity) if options.json else _view(item))
         else:
-            status = max(status, archive.pass_over(entry))
+            status = max(status, archive.pass_over(entry, item))
     return status
 
 
-def _json(entry: Entry, item: ArchivedReport, *, identity: bool) -> str:
+def _json(file: str, item: ArchivedReport, *, identity: bool) -> str:
     bounce = item.undeliverable
     result = {
-        "file": entry.file,
+        "file": file,
         "source": item.source.to_dict(),
         "archive_defects": [defect._asdict() for defect in item.defects],
         "undeliverable": None if bounce is None else [status._asdict() for status in bounce.status],

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from exjournal import (
@@ -110,12 +111,11 @@ class Archive:
             reason = error
         return reason
 
-    def pass_over(self, entry: Entry) -> int:
-        """Name an item that is not a report, with the reason, or count it; the exit status that it makes."""
-        item = entry.item
+    def pass_over(self, entry: Entry, item: ArchivedMessage | Unreadable) -> int:
+        """Name the entry's item, which is not a report, with the reason, or count it; the exit status that it makes."""
         if isinstance(item, ArchivedMessage) and not entry.is_named:
             self._others[item.code] += 1
-        elif not isinstance(item, ArchivedReport):
+        else:
             told(str(item.source), self.reason(item))
         return entry.status
 
@@ -128,7 +128,7 @@ class Archive:
 
 
 def _is_below(path: str, folder: str) -> bool:
-    return path != folder and path.startswith(os.path.join(folder, ""))
+    return path != folder and Path(path).is_relative_to(folder)
 
 
 def options() -> argparse.ArgumentParser:

@@ -20,11 +20,12 @@ from exjournal import (
     DefectCode,
     ParseError,
     Undeliverable,
+    Unreadable,
     parse_report,
     unwrap_undeliverable,
 )
 from exjournal.cli.output import FINE, FOUND, UNREADABLE, put, put_line, say, shown, unreadable, usage, write
-from exjournal.cli.reading import Archive, Entry
+from exjournal.cli.reading import Archive
 
 
 def rescue(options: argparse.Namespace, archive: Archive) -> int:
@@ -37,10 +38,10 @@ def rescue(options: argparse.Namespace, archive: Archive) -> int:
     alone: bytes | None = None
     try:
         for entry in archive.entries():
-            found = _found(entry, archive)
-            if found is None:
-                ends["unreadable" if entry.item.octets is None else "without a report"] += 1
-                status = max(status, archive.pass_over(entry))
+            found = _found(entry.item, archive)
+            if not isinstance(found, Undeliverable):
+                ends["unreadable" if found.octets is None else "without a report"] += 1
+                status = max(status, archive.pass_over(entry, found))
                 continue
             refusals = {
                 (one.recipient or one.original_recipient or "?", one.action, one.status, one.diagnostic)
@@ -74,18 +75,17 @@ def rescue(options: argparse.Namespace, archive: Archive) -> int:
     return status
 
 
-def _found(entry: Entry, archive: Archive) -> Undeliverable | None:
-    """What a message holds: a report, or only the header of one; None for other messages and what cannot be read."""
-    item = entry.item
-    if isinstance(item, ArchivedReport) and item.undeliverable is not None:
-        return item.undeliverable
-    if isinstance(item, ArchivedMessage) or item.octets is None:
-        return None
-    try:
-        # A report as it is, also a damaged one: it is sent again all the same.
-        return unwrap_undeliverable(item.octets, format=archive.format)
-    except ParseError:
-        return None
+def _found(
+    item: ArchivedReport | ArchivedMessage | Unreadable, archive: Archive
+) -> Undeliverable | ArchivedMessage | Unreadable:
+    """What a bounce holds, a report or only the header of one; a report that is not a bounce; or the item, if neither."""
+    if isinstance(item, ArchivedReport):
+        return item.undeliverable or unwrap_undeliverable(item.octets, format=archive.format)
+    if isinstance(item, Unreadable) and item.octets is not None:
+        # Only the header of a report, or a report that does not parse: it is sent again all the same.
+        with contextlib.suppress(ParseError):
+            return unwrap_undeliverable(item.octets, format=archive.format)
+    return item
 
 
 def _warnings(found: Undeliverable, archived: tuple[Defect, ...]) -> Iterator[str]:

@@ -56,7 +56,7 @@ def _unwrap(options: argparse.Namespace, archive: Archive) -> int:
     for entry in archive.entries():
         item = entry.item
         if not isinstance(item, ArchivedReport):
-            status = max(status, archive.pass_over(entry))
+            status = max(status, archive.pass_over(entry, item))
             continue
         source = str(item.source)
         content: bytes | memoryview | None = item.parsed.original
