@@ -680,7 +680,7 @@ class TestCommand:
         table = rows(section(page("command.md"), "merge"))
         added = [row[0].strip("`") for row in table if len(row) == 2 and not row[0].startswith("`--")]
         [shown] = [line for line in page("command.md").splitlines() if line.startswith('{"content_sha256"')]
-        assert added == ["conflict", "files"]
+        assert added == ["conflict", "files", "sources"]
         assert all(f'"{key}": ' in shown for key in added)
 
     def test_every_verb_has_an_example(self) -> None:

@@ -5,7 +5,6 @@ kind. `containers` finds the octets, `parser` and `undeliverable` read them.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, TypeVar
 
 from exjournal._wire.headers import first_line_is_field
@@ -77,9 +76,6 @@ class Unreadable(NamedTuple):
 
 ArchiveItem: TypeAlias = ArchivedReport | ArchivedMessage | Unreadable
 
-# Without names for paths, sources show the paths themselves.
-NO_NAMES: Final[Mapping[str, str]] = MappingProxyType({})
-
 
 def read_archive(
     *paths: "StrPath",
@@ -87,7 +83,7 @@ def read_archive(
     mbox: MboxVariant | None = None,
     format: ReportFormat | None = None,
     undeliverable: bool = False,
-    names: Mapping[str, str] = NO_NAMES,
+    names: Mapping[str, str] | None = None,
 ) -> Iterator[ArchiveItem]:
     """Every report, message and unreadable thing below the paths: in the order of the paths, and in each of names.
 
@@ -119,7 +115,7 @@ def map_archive(
     mbox: MboxVariant | None = None,
     format: ReportFormat | None = None,
     undeliverable: bool = False,
-    names: Mapping[str, str] = NO_NAMES,
+    names: Mapping[str, str] | None = None,
 ) -> Iterator[Result]:
     """What a function makes of every item of `read_archive`, in the same order, worked out by so many processes.
 
@@ -231,13 +227,13 @@ class Reader:
     """Makes items of places."""
 
     def __init__(
-        self, format: ReportFormat | None, *, undeliverable: bool, names: Mapping[str, str] = NO_NAMES
+        self, format: ReportFormat | None, *, undeliverable: bool, names: Mapping[str, str] | None = None
     ) -> None:
         from exjournal.containers import octets_of
 
         self.format = format
         self.undeliverable = undeliverable
-        self.names = dict(names)
+        self.names = dict(names or {})
         self.octets_of = octets_of
 
     def __call__(self, place: "Located") -> ArchiveItem:

@@ -7,7 +7,6 @@ done.
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from exjournal.archive import NO_NAMES
 from exjournal.errors import InvalidValue
 from exjournal.models import ReportFormat
 from exjournal.sources import MboxVariant, Source
@@ -59,7 +58,7 @@ def scan_archive(
     patterns: Sequence[str] = (),
     mbox: MboxVariant | None = None,
     format: ReportFormat | None = None,
-    names: Mapping[str, str] = NO_NAMES,
+    names: Mapping[str, str] | None = None,
     jobs: int = 0,
     resume: bool = False,
     progress: Callable[[ScanSummary], None] | None = None,
