@@ -14,7 +14,8 @@ from exjournal._wire.lines import line_problem
 ADDRESS_LIMIT: Final = 571
 
 # The interpreter keeps what it compiled: many programs meet plain addresses alone, and all load this module.
-_QUOTED: Final = r'"(?:[^"\\]|\\.)*"'
+# A quoted string; one that is not closed runs to the end, so that no character is looked at twice.
+_QUOTED: Final = r'(?s:"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|(\\?\Z)))'
 _OUTSIDE_QUOTES: Final = r'[<>,"]|(?:\A|[ \t])(?i:expanded|forwarded)[ \t]*+:'
 _ESCAPED: Final = r"\\(.)"
 
@@ -24,7 +25,7 @@ def address_problem(address: str, /) -> str | None:
 
     Every address that a recipient line can carry and give back is allowed (MS-XJRNL 2.1.1): RFC 5321 mailboxes with quoted
     local parts and address literals, RFC 6531 ones, names without a domain, and what gateways encapsulate. Refused are
-    display forms and lists, which are more than one address or not only an address.
+    display forms and lists, which are more than one address or not only an address, and control characters.
     """
     if not address:
         return "is empty"
@@ -33,11 +34,17 @@ def address_problem(address: str, /) -> str | None:
     problem = line_problem(address)
     if problem is not None:
         return problem
+    if "\t" in address:
+        return f"holds TAB at character {address.index(chr(9))}"
     if "<" in address or ">" in address or "," in address or '"' in address or ":" in address:
-        found = re.search(_OUTSIDE_QUOTES, re.sub(_QUOTED, "_", address))
+        found = re.search(_OUTSIDE_QUOTES, re.sub(_QUOTED, _without_content, address))
         if found is not None:
             return _REASONS.get(found[0], "holds what reads as a redirect")
     return None
+
+
+def _without_content(quoted: re.Match[str]) -> str:
+    return "_" if quoted[1] is None else '"'
 
 
 _REASONS: Final = {
@@ -57,23 +64,113 @@ def address_key(address: str, /) -> str:
 def mailbox_key(address: str, /) -> str:
     """A key that is equal for spellings of one mailbox: no letter case, no needless quotes, domains as A-labels.
 
-    RFC 5321 leaves the local part's case to its host; Exchange, as nearly all hosts, ignores it.
+    The local part is read as RFC 5322 has it (section 3.4.1, and 4.4 for the obsolete form): a word in quotes is the same
+    word without them, `\\x` is x, comments and the blanks around words and dots say nothing. Where a local part without
+    its quotes would read otherwise, the key keeps them. Characters are compared in Unicode's form NFC. The key of a key is
+    the key. RFC 5321 leaves the local part's case to its host; Exchange, as nearly all hosts, ignores it.
+
+    Linear. What has more than 571 characters is no address, and only loses its letter case.
     """
-    local, at, domain = address.rpartition("@")
-    if not at:
-        return address.casefold()
-    # Some systems write blanks round the sign, and old ones a route before the address (RFC 5321 section 4.1.2).
-    local, domain = local.rstrip(), domain.translate(FULL_STOPS).strip(_ENDS)
-    if local.startswith("@"):
-        local = local.rpartition(":")[2]
-    if len(local) > 1 and local[0] == local[-1] == '"':
-        bare = re.sub(_ESCAPED, r"\1", local[1:-1])
-        # Quotes round what would be read otherwise without them are not needless.
-        if bare.strip() == bare and bare[:1] not in ('"', "@"):
-            local = bare
+    if not address.isascii():
+        return _any_key(_composed(address))
+    if '"' in address or " " in address or "(" in address or "\\" in address or not address.isprintable():
+        return _any_key(address)
+    _, at, domain = address.rpartition("@")
+    # Nearly all addresses; a route, a final dot and a name without a domain are left.
+    if at and address[0] != "@" and domain[-1:] != "." != domain[:1]:
+        return address.lower()
+    return _any_key(address)
+
+
+def _any_key(address: str) -> str:
+    """The key of an address with quotes, comments, blanks or letters beyond ASCII, or without a domain."""
+    if "@" not in address or len(address) > ADDRESS_LIMIT:
+        return _folded(address)
+    local, at, domain = (_without_comments(address) if "(" in address else address).rpartition("@")
+    if not at:  # the sign is in a comment
+        return _folded(address)
+    domain = domain.translate(FULL_STOPS).strip(_ENDS)
+    if not domain.isprintable() or " " in domain:
+        domain = ".".join(map(str.strip, domain.split(".")))
     if not domain.isascii():
         domain = _a_labels(domain).strip(_ENDS)
-    return f"{local.casefold()}@{domain.casefold()}"
+    bare = _folded(_unquoted(local))
+    if "(" in bare or _unquoted(bare) != bare:
+        bare = f'"{re.sub(_TO_ESCAPE, _BACKSLASH, bare)}"'
+    return f"{bare}@{_folded(domain)}"
+
+
+def _unquoted(local: str) -> str:
+    """What a local part says, without quotes, escapes and blanks around dots; as it is where it is not words with dots."""
+    # Some systems write blanks before the sign, and old ones a route before the address (RFC 5321 section 4.1.2).
+    local = local.strip()
+    if local.startswith("@"):
+        local = local.rpartition(":")[2].strip()
+    if '"' not in local and "\\" not in local and local.isprintable() and " " not in local:
+        return local
+    said: list[str] = []
+    is_word = is_behind_blank = False
+    for found in re.finditer(_LOCAL_TOKEN, local):
+        quoted, escaped, word, dot, blank = found.groups()
+        if blank:
+            is_behind_blank = True
+        elif dot:
+            said.append(dot)
+            is_word = is_behind_blank = False
+        elif (is_word and is_behind_blank) or (quoted is None and escaped is None and word is None):
+            return local  # two words without a dot, or a quote that is not closed
+        else:
+            said.append(word or escaped or re.sub(_ESCAPED, r"\1", quoted or ""))
+            is_word, is_behind_blank = True, False
+    return "".join(said)
+
+
+_LOCAL_TOKEN: Final = r'(?s:"([^"\\]*+(?:\\.[^"\\]*+)*+)"|\\(.)|([^\s"\\.]++)|(\.)|(\s++)|.)'
+_TO_ESCAPE: Final = r'(["\\])'
+_BACKSLASH: Final = r"\\\1"
+
+
+def _without_comments(address: str) -> str:
+    """An address without its comments (RFC 5322 section 3.2.2); as it is where one is not closed."""
+    kept: list[str] = []
+    position = begin = 0
+    next_token = re.compile(_QUOTED_OR_COMMENT).search
+    while (found := next_token(address, position)) is not None:
+        position = found.end()
+        if found[0] == "(":
+            kept.append(address[begin : found.start()])
+            begin = position = comment_end(address, position)
+            if position < 0:
+                return address
+    return "".join([*kept, address[begin:]])
+
+
+def comment_end(text: str, position: int, /) -> int:
+    """Where the comment ends whose content begins at `position`, with the comments in it; -1 where it is not closed."""
+    depth = 1
+    for edge in re.compile(_COMMENT_EDGE).finditer(text, position):
+        if edge[0] == "(":
+            depth += 1
+        elif edge[0] == ")":
+            depth -= 1
+            if not depth:
+                return edge.end()
+    return -1
+
+
+_QUOTED_OR_COMMENT: Final = r'(?s:"[^"\\]*+(?:\\.[^"\\]*+)*+"|\\.|\()'
+_COMMENT_EDGE: Final = r"(?s:\\.|[()])"
+
+
+def _composed(text: str) -> str:
+    from unicodedata import normalize  # few programs meet addresses beyond ASCII, and all load this module
+
+    return text if len(text) > ADDRESS_LIMIT else normalize("NFC", text)
+
+
+def _folded(text: str) -> str:
+    """A text without letter case, equal for all that Unicode has as canonically equivalent."""
+    return text.lower() if text.isascii() else _composed(text.casefold())
 
 
 def _a_labels(domain: str) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from exjournal._wire import names
 from exjournal._wire.headers import LINE_LIMIT, encode_words, field_pattern, fields, scan
-from exjournal._wire.message import Facts, facts, skip_from_line
+from exjournal._wire.message import Facts, facts, perhaps_named, skip_from_line
 from exjournal._wire.octets import find, in_place
 from exjournal.addresses import mailbox_key, same_mailbox
 from exjournal.errors import BuildError, InvalidValue
@@ -23,7 +23,7 @@ from exjournal.report_text import REPORT_TEXT_LIMIT, write_report_text
 from exjournal.seals import known_secrets, seal_field
 
 if TYPE_CHECKING:
-    from exjournal._wire.octets import Data
+    from exjournal._wire.octets import Data, Octets
 
 # Looking a member up on its enumeration calls a function on Python 3.11.
 _ENVELOPE: Final = ReportFormat.ENVELOPE
@@ -64,6 +64,9 @@ def report_for(message: "Data", envelope: Envelope, /) -> JournalReport:
     their role from the message's own To and Cc, those in neither are Bcc, and a redirected recipient takes the role of the
     address it was redirected from; a role other than RECIPIENT in the envelope is kept. From anybody else every role is
     RECIPIENT, and there is no On-Behalf-Of.
+
+    Every field of a name counts. A recipient is Bcc only where all To and Cc fields could be read and no reader would find it
+    in them; else its role is RECIPIENT, which claims nothing. Control characters in a value become blanks.
     """
     octets = in_place(message, "a message")
     told = facts(octets, 0, len(octets))
@@ -72,22 +75,30 @@ def report_for(message: "Data", envelope: Envelope, /) -> JournalReport:
     return JournalReport(
         sender=delegate or author or envelope.sender,
         on_behalf_of=author if author and delegate and envelope.authenticated else None,
-        recipients=_with_roles(envelope, told),
+        recipients=_with_roles(envelope, told, octets),
         subject=told.subject,
         message_id=told.message_id,
         envelope_sender=envelope.sender,
     )
 
 
-def _with_roles(envelope: Envelope, told: Facts) -> Iterator[Recipient]:
+def _with_roles(envelope: Envelope, told: Facts, octets: "Octets") -> Iterator[Recipient]:
     roles = dict.fromkeys(map(mailbox_key, told.cc), Role.CC) | dict.fromkeys(map(mailbox_key, told.to), Role.TO)
+    is_looked_for = False
+    perhaps: frozenset[str] | None = None
     for recipient in envelope.recipients:
         role = Role.RECIPIENT
         if envelope.authenticated:
             role = recipient.role
             if role is Role.RECIPIENT:
                 addressed = recipient.expanded_from or recipient.forwarded_from or recipient.address
-                role = roles.get(mailbox_key(addressed), Role.BCC)
+                key = mailbox_key(addressed)
+                named = roles.get(key)
+                if named is None:
+                    if not is_looked_for:
+                        is_looked_for, perhaps = True, perhaps_named(octets, 0, len(octets))
+                    named = Role.RECIPIENT if perhaps is None or key in perhaps else Role.BCC
+                role = named
         yield Recipient(
             recipient.address,
             role,

@@ -23,12 +23,14 @@ from exjournal._wire.headers import (
     without,
 )
 from exjournal._wire.message import addresses_of, lead_in, mailboxes_of, message_id_of
-from exjournal.addresses import mailbox_key, same_mailbox
+from exjournal.addresses import address_key, mailbox_key, same_mailbox
 from exjournal.errors import BuildError, Defect, DefectCode, ParseError
+from exjournal.limits import ADDRESS_FIELD_LIMIT
 from exjournal.markers import OUTER, marked
 from exjournal.models import JournalReport, ParsedReport, Part, PartKind, Recipient, ReportFormat, Role
 
 if TYPE_CHECKING:
+    from exjournal._wire.headers import Fields
     from exjournal._wire.octets import Octets
 
 _ROLES: Final = {b"to": Role.TO, b"cc": Role.CC, b"bcc": Role.BCC}
@@ -48,6 +50,7 @@ def read_copy(octets: "Octets", format: ReportFormat, /) -> ParsedReport:
     """Read a copy: the original is all of it, its facts are claims of its header block.
 
     A recipient that is named several times is one, and has the first of the roles To, Cc, Bcc that the message gives it.
+    Another spelling of it is another recipient: which mailbox that is, only its host knows.
     """
     (mark, start, from_line), end = _places(octets), len(octets)
     defects: list[Defect] = []
@@ -63,9 +66,12 @@ def read_copy(octets: "Octets", format: ReportFormat, /) -> ParsedReport:
         defects.append(Defect(DefectCode.ORIGINAL_WITHOUT_HEADERS, "", start))
     if marked(outer)[0] is not None:
         defects.append(Defect(DefectCode.NESTED_REPORT, "the copy is a report itself", start))
-    found, _, _ = scan(octets, start, end, field_pattern("from", "sender", "subject"))
-    author = next(iter(addresses_of(found.get(b"from", b""))), "")
-    delegate = next(iter(addresses_of(found.get(b"sender", b""))), "")
+    repeated: list[tuple[bytes, bytes]] = []
+    found, behind, complete = scan(octets, start, end, field_pattern("from", "sender", "subject"), repeated=repeated)
+    if not complete and behind < end:
+        raise ParseError(DefectCode.HEADER_TOO_LARGE, BLOCK_LIMITS, behind)
+    author = _first_address(b"from", found, repeated)
+    delegate = _first_address(b"sender", found, repeated)
     delegate = "" if same_mailbox(delegate, author) else delegate
     message_id = message_id_of(outer.get(b"message-id", b""))
     recipients, unparsed = _recipients(block)
@@ -104,16 +110,14 @@ def read_copy(octets: "Octets", format: ReportFormat, /) -> ParsedReport:
 def write_copy(octets: "Octets", recipients: Sequence[Recipient], /, *, everyone: bool) -> bytes:
     """The message without its Bcc field, or with one for the recipients that its To and Cc do not name, or for `everyone`.
 
-    Nothing else is touched. The field stands first in the header block. Raises BuildError.
+    To and Cc name a recipient by its own spelling, and by another one where its role says that they do. Nothing else is touched. The field stands first in the header block. Raises BuildError.
     """
     (_, start, from_line), end = _places(octets), len(octets)
     spans, body, complete = field_spans(octets, start, end, span_pattern(("bcc",)))
     if not complete and body < end:
         raise BuildError("original", f"has a header block of {BLOCK_LIMITS}")
     if recipients and not everyone:
-        named, _ = _recipients(octets[start:body])
-        keys = {mailbox_key(one.address) for one in named if one.role is not Role.BCC}
-        recipients = [one for one in recipients if mailbox_key(one.address) not in keys]
+        recipients = _hidden(octets[start:body], recipients)
     if recipients:
         # At the end of the data a From line may have no line end of its own.
         has_room = octets[start : start + 1] in (b"\r", b"\n") if start < end else start == from_line
@@ -150,6 +154,26 @@ def _bcc_field(recipients: Sequence[Recipient], line_end: bytes) -> bytes:
     return (b"Bcc: %b\r\n" % value).replace(b"\r\n", line_end)
 
 
+def _hidden(block: bytes, recipients: Sequence[Recipient]) -> list[Recipient]:
+    """The recipients that To and Cc do not name."""
+    if any(len(value) > ADDRESS_FIELD_LIMIT and name.lower() in (b"to", b"cc") for name, value in fields(block)):
+        raise BuildError("original", f"has a To or Cc field of more than {ADDRESS_FIELD_LIMIT} bytes")
+    named = [one.address for one in _recipients(block)[0] if one.role is not Role.BCC]
+    spellings, mailboxes = set(map(address_key, named)), set(map(mailbox_key, named))
+    return [
+        one
+        for one in recipients
+        if address_key(one.address) not in spellings
+        and (one.role not in (Role.TO, Role.CC) or mailbox_key(one.address) not in mailboxes)
+    ]
+
+
+def _first_address(name: bytes, found: "Fields", repeated: list[tuple[bytes, bytes]]) -> str:
+    """The first address in the fields of a name, or ""."""
+    values = [found.get(name, b""), *[value for other, value in repeated if other == name]]
+    return next((address for value in values for address in addresses_of(value)), "")
+
+
 def _recipients(block: bytes) -> tuple[list[Recipient], list[tuple[bytes, str]]]:
     """The recipients of a header block, by role, and each entry that is no address with the name of its field."""
     values: dict[bytes, list[bytes]] = {name: [] for name in _ROLES}
@@ -162,7 +186,7 @@ def _recipients(block: bytes) -> tuple[list[Recipient], list[tuple[bytes, str]]]
         for value in values[field]:
             for display_name, address in mailboxes_of(value):
                 if address:
-                    found.setdefault(mailbox_key(address), Recipient(address, role, display_name=display_name))
+                    found.setdefault(address_key(address), Recipient(address, role, display_name=display_name))
                 else:
                     unparsed.append((field, display_name))
     return list(found.values()), unparsed

@@ -16,6 +16,7 @@ from exjournal._wire.octets import in_place
 from exjournal.addresses import address_key, mailbox_key
 from exjournal.explanations import Explanation, Match, Place, Reason
 from exjournal.kinds import MessageKind, kind_of
+from exjournal.limits import ADDRESS_FIELD_LIMIT
 from exjournal.loops import Look, Loop, LoopReason, look
 from exjournal.models import Envelope, Recipient, ReportFormat
 from exjournal.rules import Index, JournalRule, Mailbox, RuleSet
@@ -204,14 +205,22 @@ def decide(message: "Data", envelope: Envelope, rules: RuleSet, /, *, secrets: I
     stamp one of them verifies not for the recipients it was journaled for. Only over a trusted path, delivery reports and
     receipts are left out of message-only journaling, and voice mail where the organisation leaves it out.
 
+    All From and Sender fields count. A message with one of more than 256 KiB, or with more header than can be looked at, is held
+    where any rule could be for it.
+
     Raises InvalidValue for secrets that are none; whatever the message is, there is a decision.
     """
     octets = in_place(message, "a message")
     seen = look(octets, known_secrets(secrets))
     found = [(Place.MAIL_FROM, envelope.sender)]
     authors: list[str] = []
+    unread = ""
     for name, place in ((b"from", Place.FROM), (b"sender", Place.SENDER)):
         for value in seen.fields.get(name, ()):
+            if len(value) > ADDRESS_FIELD_LIMIT:
+                unread = unread or name.decode("ascii").title()
+                authors.append("")  # on which side its author is, is unclear
+                continue
             addresses = [one.address for one in mailboxes_of(value)]
             if place is Place.FROM:
                 authors += addresses
@@ -222,7 +231,7 @@ def decide(message: "Data", envelope: Envelope, rules: RuleSet, /, *, secrets: I
     stop = _stop(seen.loops, envelope, rules)
     left_out, kind = _left_out(seen, envelope, rules)
     case = _Case(senders, forks, seen.stamps, stop, left_out, kind)
-    return Decision(_hold(seen.loops, rules, case), seen.loops, envelope, rules, case)
+    return Decision(_hold(seen.loops, rules, case, unread), seen.loops, envelope, rules, case)
 
 
 def _sides(envelope: Envelope, authors: list[str], rules: RuleSet) -> tuple[bool, bool]:
@@ -432,13 +441,19 @@ _LIMITS: Final = {
 }
 
 
-def _hold(loops: tuple[Loop, ...], rules: RuleSet, case: _Case) -> Hold | None:
-    """Why the message must not be passed on: journaling it once more would go on for ever, or it cannot be judged."""
+def _hold(loops: tuple[Loop, ...], rules: RuleSet, case: _Case, unread: str) -> Hold | None:
+    """Why the message must not be passed on: journaling it once more would go on for ever, or it cannot be judged.
+
+    `unread` is the name of a field that is too large to be read, or "".
+    """
+    # Whom the message is from may stand in what was not looked at.
+    is_judged = bool(rules._index.rules) and case.stop is None and case.has_recipients
+    if unread and is_judged:
+        return Hold(HoldReason.HEADER_TOO_LARGE, unread)
     for loop in loops:
         reason = _LIMITS.get(loop.reason)
         if reason is HoldReason.HEADER_TOO_LARGE:
-            # Whom the message is from may stand in what was not looked at.
-            if rules._index.rules and case.stop is None and case.has_recipients:
+            if is_judged:
                 return Hold(reason)
         elif reason is not None and any(not plan.done for plan in _plans(case, rules)):
             return Hold(reason, loop.header)

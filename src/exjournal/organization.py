@@ -29,7 +29,7 @@ class Organization:
     address has a name without @. `aliases` name several addresses of one mailbox, in either direction: the mailbox with its
     other addresses, or an alias with its mailbox. `databases` are mailbox databases, by name, with their mailboxes.
     `hosted_domains` are domains whose mailboxes Exchange Online hosts, which cannot be journal mailboxes.
-    `alternate_mailbox` is the alternate journaling mailbox (`JournalingReportNdrTo`). `voice_mail` is False where voice mail
+    `alternate_mailbox` is the alternate journaling mailbox (`JournalingReportNdrTo`), never a group. `voice_mail` is False where voice mail
     and notices of missed calls are not journaled. With `subaddresses` user+tag is the mailbox of user. Raises InvalidValue.
     """
 
@@ -81,6 +81,10 @@ class Organization:
                         raise InvalidValue(f'{name}."{key}"[{number}]', "is neither an address nor the name of a group")
         if self.alternate_mailbox is not None:
             require_mailbox("alternate_mailbox", self.alternate_mailbox)
+            if self.key(self.alternate_mailbox) in set(map(self.key, self.groups)):
+                raise InvalidValue(
+                    "alternate_mailbox", "is a group: mail to its members would not be journaled; a mailbox is expected"
+                )
             if self.is_hosted(self.alternate_mailbox):
                 raise InvalidValue("alternate_mailbox", "is hosted by Exchange Online, which takes no journal mail")
 

@@ -197,8 +197,8 @@ class RuleSet:
     new recipients now, is journaled for these only.
 
     `warnings` says what is allowed and odd. Raises InvalidValue for rules that cannot work: two of one name, a group or a
-    database that is not there, an alternate mailbox that is a journal mailbox, a journal mailbox that Exchange Online hosts,
-    two formats for one journal mailbox. `.field` is the path of the value, rules counted from 0.
+    database that is not there, an alternate mailbox that is a journal mailbox, a journal mailbox that Exchange Online hosts or
+    that is a group, two formats for one journal mailbox. `.field` is the path of the value, rules counted from 0.
     """
 
     rules: tuple[JournalRule, ...]
@@ -243,7 +243,8 @@ class RuleSet:
 def _validate(rules: tuple[JournalRule, ...], organization: Organization) -> None:
     key = organization.key
     alternate = None if organization.alternate_mailbox is None else key(organization.alternate_mailbox)
-    known = set(map(key, (*organization.groups, *organization.aliases)))
+    groups = set(map(key, organization.groups))
+    known = groups | set(map(key, organization.aliases))
     databases = {name.casefold() for name in organization.databases}
     names: set[str] = set()
     formats: dict[str, ReportFormat] = {}
@@ -256,6 +257,10 @@ def _validate(rules: tuple[JournalRule, ...], organization: Organization) -> Non
         if mailbox == alternate:
             raise InvalidValue(
                 f"{path}.journal_to", "is the alternate mailbox, which takes what a journal mailbox refused"
+            )
+        if mailbox in groups:
+            raise InvalidValue(
+                f"{path}.journal_to", "is a group: mail to its members would not be journaled; a mailbox is expected"
             )
         if organization.is_hosted(rule.journal_to):
             raise InvalidValue(f"{path}.journal_to", "is hosted by Exchange Online, which takes no journal mail")

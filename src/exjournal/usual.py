@@ -8,7 +8,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from exjournal._wire.lines import BLANKS
+from exjournal._wire.lines import BLANKS, CONTROLS
 from exjournal._wire.multipart import ASCII_SUPERSETS, HEADER_KEPT, PLAIN_ENCODINGS, USUAL_MULTIPART, kept_info
 from exjournal._wire.octets import find
 from exjournal.addresses import ADDRESS_LIMIT
@@ -36,6 +36,10 @@ _LF: Final = 10
 _Shape = tuple[re.Pattern[bytes], re.Pattern[bytes], str, int, bytes]
 
 
+# What a value on one line holds, of ASCII (`line_problem`): no control characters but the TAB.
+_VALUE: Final = r"[^\0-\x08\n-\x1f\x7f]*"
+
+
 @lru_cache
 def _shape(line_end: str) -> _Shape:
     end = re.escape(line_end)
@@ -44,7 +48,7 @@ def _shape(line_end: str) -> _Shape:
     # The first delimiter stands on the first line, or behind the one empty line that some writers leave.
     text_begins = (
         rf"(?:{end})?--([^\r\n]+){part_header}"
-        rf'Sender: ([^ \t,<>":\r\n\0]{{1,{ADDRESS_LIMIT}}}){end}Subject: ([^\r\n\0]*){end}Message-Id: ([^\r\n\0]*){end}'
+        rf'Sender: ([^\0- ,<>":\x7f]{{1,{ADDRESS_LIMIT}}}){end}Subject: ({_VALUE}){end}Message-Id: ({_VALUE}){end}'
     )
     return (
         re.compile(text_begins.encode("ascii")),
@@ -103,7 +107,7 @@ def read_usual(  # noqa: PLR0915 - filled field by field in one place: a call fo
     last_end = text_end - before - 1
     is_ended = data[text_end - 1] == _LF and data[last_end] == first_octet
     lines = data[begins.end() : last_end if is_ended else text_end]
-    if not lines.isascii() or b"\0" in lines or not data[text_start : begins.end()].isascii():
+    if not lines.isascii() or len(lines.translate(None, CONTROLS)) != len(lines) or not data[text_start : begins.end()].isascii():
         return None
     recipients = read_usual_recipients(lines.decode("ascii"), line_end)
     if recipients is None:

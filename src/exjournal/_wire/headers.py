@@ -11,7 +11,7 @@ from functools import cached_property, lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from exjournal._wire.lines import BLANKS, holds_forbidden
+from exjournal._wire.lines import BLANKS, holds_forbidden, without_forbidden
 
 if TYPE_CHECKING:
     from exjournal._wire.octets import Octets
@@ -75,12 +75,24 @@ def _common_prefix(names: list[str]) -> str:
     return names[0][:size]
 
 
-def scan(data: "Octets", start: int, end: int, pattern: FieldPattern, /, *, span: int = 0) -> tuple[Fields, int, bool]:
+def scan(
+    data: "Octets",
+    start: int,
+    end: int,
+    pattern: FieldPattern,
+    /,
+    *,
+    repeated: list[tuple[bytes, bytes]] | None = None,
+    span: int = 0,
+) -> tuple[Fields, int, bool]:
     """Find the wanted fields of the block at `start`: the fields, where the body begins, whether a blank line ended the block.
 
+    The first field of each name is in the result; the others go into `repeated`, by name and value, in order.
     Linear, and never past the blank line, `HEADER_LIMIT` or `HEADER_LINE_LIMIT`; `span` is for this function alone.
     """
     fields: Fields = {}
+    if repeated is not None:
+        repeated.clear()
     limit = min(end, start + (span or _UNCOUNTED))
     begin = start
     if start and data[start - 1] == 10:
@@ -97,7 +109,9 @@ def scan(data: "Octets", start: int, end: int, pattern: FieldPattern, /, *, span
         ended, name, value = found.groups()
         if ended:
             return fields, found.end(), True
-        fields.setdefault(name.lower(), value)
+        name = name.lower()
+        if fields.setdefault(name, value) is not value and repeated is not None:
+            repeated.append((name, value))
     # More wanted fields than the limit end the look as the end of the octets would.
     beyond = next(matches, None)
     if beyond is not None:
@@ -105,7 +119,8 @@ def scan(data: "Octets", start: int, end: int, pattern: FieldPattern, /, *, span
     if span or limit == end:
         return fields, limit, False
     lines = re.compile(_MANY_LINES).match(data, start, start + HEADER_LIMIT)
-    return scan(data, start, end, pattern, span=HEADER_LIMIT if lines is None else lines.end() - start)
+    span = HEADER_LIMIT if lines is None else lines.end() - start
+    return scan(data, start, end, pattern, repeated=repeated, span=span)
 
 
 _MANY_LINES: Final = rb"(?:[^\n]*+\n){%d}" % HEADER_LINE_LIMIT
@@ -210,7 +225,6 @@ def decode(value: bytes, /) -> str:
         return value.decode("latin-1")
 
 
-_ONE_LINE = str.maketrans("\r\n\0", "   ")
 _WORD_FORM: Final = r"=\?[^?*\s]{1,40}(?:\*[^?\s]{0,40})?\?[bBqQ]\?[^?\s]*\?="
 # The interpreter keeps what it compiled: many programs read no encoded word, and all load this module.
 _WORDS: Final = rf"{_WORD_FORM}(?:[ \t]+{_WORD_FORM})*"
@@ -249,8 +263,11 @@ def _decoded_words(words: re.Match[str]) -> str:
 
 
 def one_line(value: bytes, /) -> str:
-    """A header value as one line of text: unfolded, decoded, without outer blanks; a stray CR or NUL becomes a blank."""
-    return decode_words(decode(unfold(value)).translate(_ONE_LINE)).strip(BLANKS)
+    """A header value as one line of text: unfolded, decoded, without outer blanks; a control character becomes a blank.
+
+    A TAB stays: real subjects hold it where they were folded.
+    """
+    return decode_words(without_forbidden(decode(unfold(value)))).strip(BLANKS)
 
 
 # Charsets of Python that are no charsets of mail: escapes that warn, forms that are quadratic, platform names, transforms.

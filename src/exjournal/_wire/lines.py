@@ -3,21 +3,36 @@
 import re
 from typing import Final
 
-# Blanks at either end cannot be told from the blanks of the syntax; CR, LF and NUL end or cut a line somewhere on the
-# way; a lone surrogate has no bytes in any charset.
+# Blanks at either end cannot be told from the blanks of the syntax. Control characters and the Unicode line separators end
+# or cut a line for some reader on the way: one address for us is two lines for a program that splits at any of them. A TAB
+# inside a value ends nothing: unfolded subjects hold it. A lone surrogate has no bytes in any charset.
 BLANKS = " \t"
 # None of these is printable, which is told at a glance: most programs never compile this.
-_FORBIDDEN: Final = "[\r\n\0\ud800-\udfff]"
+_FORBIDDEN: Final = "[\0-\x08\n-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]"
+# The same of ASCII bytes, line ends left out: text that is already split into lines holds none.
+CONTROLS: Final = bytes([code for code in (*range(32), 127) if code not in b"\t\r\n"])
+_NAMES: Final = {
+    "\r": "CR",
+    "\n": "LF",
+    "\0": "NUL",
+    "\x85": "the line separator U+0085",
+    "\u2028": "the line separator U+2028",
+    "\u2029": "the line separator U+2029",
+}
 
 
 def line_problem(value: str, /) -> str | None:
     """Why `value` cannot stand on one line, or None."""
     if not value.isprintable() and (found := re.search(_FORBIDDEN, value)) is not None:
-        character = {"\r": "CR", "\n": "LF", "\0": "NUL"}.get(found[0], "a lone surrogate")
-        return f"holds {character} at character {found.start()}"
+        return f"holds {_name(found[0])} at character {found.start()}"
     if value.strip(BLANKS) != value:
         return "begins or ends with a blank"
     return None
+
+
+def _name(character: str) -> str:
+    code = ord(character)
+    return _NAMES.get(character) or ("a lone surrogate" if code > 0x7F else f"the control character U+{code:04X}")
 
 
 def holds_forbidden(text: str, /) -> bool:

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exjournal._wire.headers import decode, decode_words, field_pattern, first_line_is_field, one_line, scan, unfold
 from exjournal._wire.lines import without_forbidden
-from exjournal.addresses import address_problem
+from exjournal.addresses import address_problem, comment_end, mailbox_key
+from exjournal.limits import ADDRESS_FIELD_LIMIT
 
 if TYPE_CHECKING:
     from exjournal._wire.octets import Octets
@@ -25,16 +26,48 @@ class Facts(NamedTuple):
 
 
 def facts(data: "Octets", start: int, end: int, /) -> Facts:
-    """Read the header block of a message; whatever is absent is empty."""
-    found, _, _ = scan(data, skip_from_line(data, start, end), end, field_pattern(*_FIELDS))
+    """Read the header block of a message; whatever is absent is empty.
+
+    Every From, Sender, To and Cc field counts, in order. Of the others the first does.
+    """
+    repeated: list[tuple[bytes, bytes]] = []
+    found, _, _ = scan(data, skip_from_line(data, start, end), end, field_pattern(*_FIELDS), repeated=repeated)
+    addresses = {name: addresses_of(found.get(name, b"")) for name in _ADDRESS_FIELDS}
+    for name, value in repeated:
+        if name in addresses:
+            addresses[name] += addresses_of(value)
     return Facts(
-        addresses_of(found.get(b"from", b"")),
-        next(iter(addresses_of(found.get(b"sender", b""))), ""),
-        addresses_of(found.get(b"to", b"")),
-        addresses_of(found.get(b"cc", b"")),
+        addresses[b"from"],
+        next(iter(addresses[b"sender"]), ""),
+        addresses[b"to"],
+        addresses[b"cc"],
         one_line(found.get(b"subject", b"")),
         message_id_of(found.get(b"message-id", b"")),
     )
+
+
+_ADDRESS_FIELDS: Final = (b"from", b"sender", b"to", b"cc")
+
+
+def perhaps_named(data: "Octets", start: int, end: int, /) -> frozenset[str] | None:
+    """The keys of the mailboxes that To and Cc may name, in some reader's eyes; None where not all of them could be read.
+
+    Who is not among them is in neither field, whatever reads them. Asked only before somebody is called a Bcc recipient.
+    """
+    mark, blank, begin = lead_in(data, start, end)
+    repeated: list[tuple[bytes, bytes]] = []
+    found, body, complete = scan(data, begin, end, field_pattern("to", "cc"), repeated=repeated)
+    if blank > mark or (not complete and body < end):
+        return None
+    values = [*found.values(), *[value for _, value in repeated]]
+    # What is behind a carriage return alone is a field to some readers.
+    values += re.findall(_HIDDEN_RECIPIENTS, data[begin:body])
+    if any(len(value) > ADDRESS_FIELD_LIMIT for value in values):
+        return None
+    return frozenset([mailbox_key(address) for value in values for address in likely_addresses(value)])
+
+
+_HIDDEN_RECIPIENTS: Final = rb"\r(?i:to|cc)[ \t]*+:([^\r\n]*+)"
 
 
 def message_id_of(value: bytes, /) -> str:
@@ -42,7 +75,7 @@ def message_id_of(value: bytes, /) -> str:
     text = decode(value.strip())
     if text.isprintable() and " " not in text:
         return text
-    return " ".join(decode(unfold(value)).replace("\r", " ").replace("\0", " ").split())
+    return " ".join(without_forbidden(decode(unfold(value))).split())
 
 
 # Octets of line ends before a header block; behind more of them is nothing that anybody sent.
@@ -99,10 +132,9 @@ _FROM_LINE: Final = rb"From (?![ \t]*:)[^\n]*+(?:\n|\Z)"
 # literals, blanks. What is opened and never closed runs to the end, so that no octet is looked at twice.
 # The interpreter keeps what it compiled: many programs read no address list, and all load this module.
 _PIECE: Final = (
-    r'("(?:[^"\\]|\\.)*+(?:"|\Z))|(\()|<([^<>]*+)(?:>|\Z)|([,;:])|((?:\[[^\[\]\s]*+\]|[^\s"(<,;:>\[])+|\[)|[\s>]+|<'
+    r'(?s:("[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z))|(\()|<([^<>]*+)(?:>|\Z)|([,;:])'
+    r'|((?:[^\s"(<,;:>\[]++|\[[^\[\]\s]*+\])++|\[)|[\s>]++|<)'
 )
-_COMMENT_EDGE: Final = r"(?s:\\.|[()])"
-_BARE: Final = r'(?:"(?:[^"\\]|\\.)*+"|[^\s"])+'
 
 
 def addresses_of(value: bytes, /) -> tuple[str, ...]:
@@ -115,7 +147,12 @@ def addresses_of(value: bytes, /) -> tuple[str, ...]:
 
 
 def likely_addresses(value: bytes, /) -> list[str]:
-    """Whatever in an address list field some reader could take for an address; for rules, which would rather match too much."""
+    """Whatever in an address list field some reader could take for an address; for rules, which would rather match too much.
+
+    Read with and without comments, quotes, encoded words and the blanks around dots. Linear.
+    """
+    if b"@" not in value and b"=?" not in value:
+        return []
     text = decode(unfold(value))
     texts = [text]
     for _ in range(_COMMENT_DEPTH):
@@ -123,16 +160,25 @@ def likely_addresses(value: bytes, /) -> list[str]:
             break
         text = re.sub(_INNER_COMMENT, "", text)
         texts.append(text)
-    found = [address for one in texts for address in re.findall(_LIKELY, re.sub(_AROUND_SIGNS, r"\1", one))]
-    return [address for address in dict.fromkeys(found) if address_problem(address) is None]
+    texts.append(decode_words(texts[0]))
+    texts += [one.replace('"', "") for one in texts]
+    found: dict[str, None] = {}
+    for one in dict.fromkeys(texts):
+        # Each run of blanks becomes one, so that none is looked at from every place in it.
+        bare = " ".join(one.split()).replace(" @", "@").replace("@ ", "@")
+        for written in {bare: None, bare.replace(" .", ".").replace(". ", "."): None}:
+            if "@" in written:
+                found.update([(run[0], None) for run in re.finditer(_RUN, written) if run[1] is not None])
+    return [address for address in found if address_problem(address) is None]
 
 
 # Comments inside comments that are looked behind.
 _COMMENT_DEPTH: Final = 3
 # Few programs decide.
 _INNER_COMMENT: Final = r"\([^()]*+\)"
-_AROUND_SIGNS: Final = r"\s*+([.@])\s*+"
-_LIKELY: Final = r"""[^\s<>(),;:"@]++@(?:\[[^\s\[\]]++\]|[^\s<>(),;:"@]++)"""
+# Every run of characters that an address may hold, with a sign and a domain behind it or without: a pattern that asked for the
+# sign would try again from each character of a run that has none.
+_RUN: Final = r"""[^\s<>(),;:"@]++(@(?:\[[^\s\[\]]++\]|[^\s<>(),;:"@]++))?+"""
 
 
 class Mailbox(NamedTuple):
@@ -146,37 +192,43 @@ class Mailbox(NamedTuple):
 
 
 def mailboxes_of(value: bytes, /) -> list[Mailbox]:
-    """The entries of an address list field (RFC 5322 section 3.4), in order, group members among them; comments are dropped."""
+    """The entries of an address list field (RFC 5322 section 3.4), in order, group members among them; comments are dropped.
+
+    One pass over its tokens. A value of more than `ADDRESS_FIELD_LIMIT` bytes is one entry that is no address.
+    """
     text = decode(unfold(value))
+    if len(value) > ADDRESS_FIELD_LIMIT:
+        return [Mailbox(without_forbidden(text).strip(), "")]
     found: list[Mailbox] = []
     angle: str | None = None
     words: list[str] = []
     position = 0
-    next_token = re.compile(_PIECE, re.DOTALL).match
+    next_token = re.compile(_PIECE).match
     while True:
         token = next_token(text, position)
         quoted, comment, bracketed, delimiter, word = token.groups() if token is not None else ("", "", None, ",", "")
         if comment:
-            position = _comment_end(text, position + 1)
+            position = comment_end(text, position + 1)
+            if position < 0:
+                position = len(text)
             continue
         if bracketed is not None:
             # An obsolete source route stands before the last colon (RFC 5322 section 4.4).
-            route = bracketed.strip()
+            route = bracketed.strip().replace("\t", " ")
             angle = angle or (route.rpartition(":")[2] if route.startswith("@") else route)
         elif delimiter:
             if delimiter != ":":
-                said = "".join(words)
                 if not angle:
                     # One address, or several with but a blank between them: none of them is lost.
-                    joined = said.replace(" @", "@").replace("@ ", "@")
-                    bare = [item for item in re.findall(_BARE, joined) if _is_address(item)]
+                    bare = [item for item in _bare_items(words) if _is_address(item)]
                     found += [Mailbox("", item) for item in bare]
-                    written = "" if bare else said if angle is None else f"{said.strip()} <>"
+                    said = "" if bare else "".join(words)
+                    written = said if angle is None or bare else f"{said.strip()} <>"
                 elif _is_address(angle):
-                    found.append(Mailbox(_display_name(said), angle))
+                    found.append(Mailbox(_display_name("".join(words)), angle))
                     written = ""
                 else:
-                    written = f"{said.strip()} <{angle}>"
+                    written = f"{''.join(words).strip()} <{angle}>"
                 written = without_forbidden(written).strip()
                 if written:
                     found.append(Mailbox(written, ""))
@@ -189,6 +241,36 @@ def mailboxes_of(value: bytes, /) -> list[Mailbox]:
         if token is None:
             return found
         position = token.end()
+
+
+def _bare_items(words: list[str]) -> list[str]:
+    """What stands between the blanks of an entry, but for those around a sign or before a dot (RFC 5322 section 4.4).
+
+    A blank behind a dot alone ends a sentence or an abbreviation as often as it belongs to an address.
+    """
+    items: list[str] = []
+    pieces: list[str] = []
+    is_behind_blank = is_open = False
+    for word in words:
+        if word == " ":
+            is_behind_blank = True
+        elif word[0] == '"' and re.fullmatch(_QUOTED, word) is None:
+            # A quote that is not closed is the last word.
+            items += ["".join(pieces), *word.replace('"', " ").split()]
+            pieces.clear()
+        else:
+            if is_behind_blank and not is_open and word[0] not in _JOINING:
+                items.append("".join(pieces))
+                pieces.clear()
+            is_open = word[-1] == "@" or (word == "." and is_behind_blank)
+            is_behind_blank = False
+            pieces.append(word)
+    items.append("".join(pieces))
+    return [item.replace("\t", " ") for item in items]
+
+
+_JOINING: Final = ("@", ".")
+_QUOTED: Final = r'(?s:"[^"\\]*+(?:\\.[^"\\]*+)*+")'
 
 
 def _is_address(text: str) -> bool:
@@ -206,17 +288,5 @@ def _unquoted(quoted: re.Match[str]) -> str:
     return re.sub(_ESCAPED, r"\1", text) if "\\" in text else text
 
 
-_QUOTED_WORDS: Final = r'(?s:"((?:[^"\\]|\\.)*+)(?:"|\Z))'
+_QUOTED_WORDS: Final = r'(?s:"([^"\\]*+(?:\\.[^"\\]*+)*+)(?:"|\\?\Z))'
 _ESCAPED: Final = r"(?s:\\(.))"
-
-
-def _comment_end(text: str, position: int) -> int:
-    depth = 1
-    for edge in re.compile(_COMMENT_EDGE).finditer(text, position):
-        if edge[0] == "(":
-            depth += 1
-        elif edge[0] == ")":
-            depth -= 1
-            if not depth:
-                return edge.end()
-    return len(text)
