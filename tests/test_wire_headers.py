@@ -241,7 +241,7 @@ class TestValues:
             (b" a\rb\0c\nd", "a b c d"),
             (b" =?utf-8?q?_a_?=\t", "a"),
             (b" \xc2\xa0a", "\u00a0a"),
-            (b"a\x0bb\xc2\x85c", "a\x0bb\x85c"),
+            (b"a\x0bb\xc2\x85c\td\x7fe\xe2\x80\xa8f", "a b c\td e f"),
         ],
     )
     def test_one_line(self, value: bytes, text: str) -> None:
@@ -252,7 +252,7 @@ class TestValues:
     def test_one_line_is_one_line(self, value: bytes) -> None:
         """Whatever the octets, the text stands on one line without outer blanks."""
         text = one_line(value.replace(b"\n", b"\n "))
-        assert not re.search("[\r\n\0\ud800-\udfff]", text)
+        assert not re.search("[\0-\x08\n-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]", text)
         assert text == text.strip(" \t")
 
 

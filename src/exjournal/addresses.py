@@ -62,10 +62,10 @@ def address_key(address: str, /) -> str:
 
 
 def mailbox_key(address: str, /) -> str:
-    """A key that is equal for spellings of one mailbox: no letter case, no needless quotes, domains as A-labels.
+    r"""A key that is equal for spellings of one mailbox: no letter case, no needless quotes, domains as A-labels.
 
     The local part is read as RFC 5322 has it (section 3.4.1, and 4.4 for the obsolete form): a word in quotes is the same
-    word without them, `\\x` is x, comments and the blanks around words and dots say nothing. Where a local part without
+    word without them, `\x` is x, comments and the blanks around words and dots say nothing. Where a local part without
     its quotes would read otherwise, the key keeps them. Characters are compared in Unicode's form NFC. The key of a key is
     the key. RFC 5321 leaves the local part's case to its host; Exchange, as nearly all hosts, ignores it.
 
@@ -110,7 +110,7 @@ def _unquoted(local: str) -> str:
         return local
     said: list[str] = []
     is_word = is_behind_blank = False
-    for found in re.finditer(_LOCAL_TOKEN, local):
+    for found in re.finditer(_LOCAL_PIECE, local):
         quoted, escaped, word, dot, blank = found.groups()
         if blank:
             is_behind_blank = True
@@ -125,7 +125,7 @@ def _unquoted(local: str) -> str:
     return "".join(said)
 
 
-_LOCAL_TOKEN: Final = r'(?s:"([^"\\]*+(?:\\.[^"\\]*+)*+)"|\\(.)|([^\s"\\.]++)|(\.)|(\s++)|.)'
+_LOCAL_PIECE: Final = r'(?s:"([^"\\]*+(?:\\.[^"\\]*+)*+)"|\\(.)|([^\s"\\.]++)|(\.)|(\s++)|.)'
 _TO_ESCAPE: Final = r'(["\\])'
 _BACKSLASH: Final = r"\\\1"
 

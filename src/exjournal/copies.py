@@ -110,7 +110,8 @@ def read_copy(octets: "Octets", format: ReportFormat, /) -> ParsedReport:
 def write_copy(octets: "Octets", recipients: Sequence[Recipient], /, *, everyone: bool) -> bytes:
     """The message without its Bcc field, or with one for the recipients that its To and Cc do not name, or for `everyone`.
 
-    To and Cc name a recipient by its own spelling, and by another one where its role says that they do. Nothing else is touched. The field stands first in the header block. Raises BuildError.
+    To and Cc name a recipient by its own spelling, and by another one where its role says that they do. Nothing else is
+    touched. The field stands first in the header block. Raises BuildError.
     """
     (_, start, from_line), end = _places(octets), len(octets)
     spans, body, complete = field_spans(octets, start, end, span_pattern(("bcc",)))

@@ -205,8 +205,8 @@ def decide(message: "Data", envelope: Envelope, rules: RuleSet, /, *, secrets: I
     stamp one of them verifies not for the recipients it was journaled for. Only over a trusted path, delivery reports and
     receipts are left out of message-only journaling, and voice mail where the organisation leaves it out.
 
-    All From and Sender fields count. A message with one of more than 256 KiB, or with more header than can be looked at, is held
-    where any rule could be for it.
+    All From and Sender fields count. A message with one of more than 256 KiB, or with more header than can be looked at, is
+    held where any rule could be for it.
 
     Raises InvalidValue for secrets that are none; whatever the message is, there is a decision.
     """
@@ -224,7 +224,7 @@ def decide(message: "Data", envelope: Envelope, rules: RuleSet, /, *, secrets: I
             addresses = [one.address for one in mailboxes_of(value)]
             if place is Place.FROM:
                 authors += addresses
-            found += [(place, address) for address in (*addresses, *likely_addresses(value))]
+            found += [(place, address) for address in (*addresses, *_others(likely_addresses(value), addresses))]
     senders = tuple(dict.fromkeys([(place, address) for place, address in found if address]))
     side = _sides(envelope, authors, rules)
     forks = tuple([(fork, _ends(fork, senders, side, rules)) for fork in _forks(envelope, rules)])
@@ -232,6 +232,14 @@ def decide(message: "Data", envelope: Envelope, rules: RuleSet, /, *, secrets: I
     left_out, kind = _left_out(seen, envelope, rules)
     case = _Case(senders, forks, seen.stamps, stop, left_out, kind)
     return Decision(_hold(seen.loops, rules, case, unread), seen.loops, envelope, rules, case)
+
+
+def _others(likely: list[str], addresses: list[str]) -> list[str]:
+    """Those of the likely addresses of a field that are not spellings of its addresses."""
+    if likely == addresses:
+        return []
+    keys = set(map(mailbox_key, addresses))
+    return [address for address in likely if mailbox_key(address) not in keys]
 
 
 def _sides(envelope: Envelope, authors: list[str], rules: RuleSet) -> tuple[bool, bool]:

@@ -29,8 +29,9 @@ class Organization:
     address has a name without @. `aliases` name several addresses of one mailbox, in either direction: the mailbox with its
     other addresses, or an alias with its mailbox. `databases` are mailbox databases, by name, with their mailboxes.
     `hosted_domains` are domains whose mailboxes Exchange Online hosts, which cannot be journal mailboxes.
-    `alternate_mailbox` is the alternate journaling mailbox (`JournalingReportNdrTo`), never a group. `voice_mail` is False where voice mail
-    and notices of missed calls are not journaled. With `subaddresses` user+tag is the mailbox of user. Raises InvalidValue.
+    `alternate_mailbox` is the alternate journaling mailbox (`JournalingReportNdrTo`), never a group. `voice_mail` is False
+    where voice mail and notices of missed calls are not journaled. With `subaddresses` user+tag is the mailbox of user. Raises
+    InvalidValue.
     """
 
     domains: tuple[str, ...]

@@ -115,9 +115,9 @@ _LINE_BEGINS: Final = {
 
 
 def read_usual_recipients(lines: str, line_end: str, /) -> list[Recipient] | None:
-    """Read lines of ASCII without control characters that are all recipients as Exchange writes them; None for any others, or none at all.
+    """Read lines of ASCII that are all recipients as Exchange writes them; None for any others, or none at all.
 
-    The last line stands without its end.
+    No line holds a control character but TAB. The last line stands without its end.
 
     A list of ten thousand members is read here, so what could be asked of each line is asked of all addresses at once.
     """

@@ -107,7 +107,11 @@ def read_usual(  # noqa: PLR0915 - filled field by field in one place: a call fo
     last_end = text_end - before - 1
     is_ended = data[text_end - 1] == _LF and data[last_end] == first_octet
     lines = data[begins.end() : last_end if is_ended else text_end]
-    if not lines.isascii() or len(lines.translate(None, CONTROLS)) != len(lines) or not data[text_start : begins.end()].isascii():
+    if (
+        not lines.isascii()
+        or len(lines.translate(None, CONTROLS)) != len(lines)
+        or not data[text_start : begins.end()].isascii()
+    ):
         return None
     recipients = read_usual_recipients(lines.decode("ascii"), line_end)
     if recipients is None:
