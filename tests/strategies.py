@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, NamedTuple
+from unicodedata import normalize
 
 from hypothesis import strategies as st
 
@@ -166,6 +167,22 @@ def addresses(draw: st.DrawFn) -> str:
 def plain_addresses(draw: st.DrawFn) -> str:
     """Addresses that need no quotes."""
     return draw(_PLAIN_ADDRESSES)
+
+
+@st.composite
+def spellings(draw: st.DrawFn) -> tuple[str, str]:
+    """An address of words and dots, and another spelling of it that RFC 5322 or Unicode has as equal."""
+    words = draw(st.lists(st.text("abcXYZ019!#$-_\u00e9\u00d6\u1ec7", min_size=1, max_size=5), min_size=1, max_size=4))
+    spelled = ""
+    for number, word in enumerate(words):
+        form = draw(st.sampled_from(["{}", '"{}"', "NFD", '"\\{}"', "\\{}"]))
+        again = normalize("NFD", word) if form == "NFD" else form.replace("NFD", "{}").format(word)
+        before, after = draw(_BETWEEN_WORDS), draw(_BETWEEN_WORDS)
+        spelled += ("." if number else "") + before + again + after
+    return f"{'.'.join(words)}@example.com", f"{spelled}@example.com"
+
+
+_BETWEEN_WORDS = st.sampled_from(["", "", " ", "(c)", " (a (b) \\) @)", '(")'])
 
 
 @st.composite

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from exjournal import address_key, mailbox_key, same_mailbox
 from exjournal.addresses import ADDRESS_LIMIT, address_problem
-from strategies import addresses, plain_addresses
+from strategies import addresses, plain_addresses, spellings
 
 
 class TestAddressProblem:
@@ -118,6 +118,33 @@ class TestMailboxKey:
             ("POSTMASTER", "postmaster"),
             ("stra\u00dfe@example.com", "strasse@example.com"),
             ("", ""),
+            ('"john".doe@example.com', "john.doe@example.com"),
+            ('john."doe"@example.com', "john.doe@example.com"),
+            ('"john.doe"@example.com', "john.doe@example.com"),
+            ("john\\.doe@example.com", "john.doe@example.com"),
+            ("john . doe @ example . com", "john.doe@example.com"),
+            ("(a (b) \\) c)john(@).doe@(d)example.com", "john.doe@example.com"),
+            ("<a.example>@john.doe@example.com"[11:], "@john.doe@example.com"),
+            ("@a.example,@b.example:john.doe@example.com", "john.doe@example.com"),
+            ("jose\u0301@example.com", "jos\u00e9@example.com"),
+            ("JOSE\u0301@example.com", "jos\u00e9@example.com"),
+            # Needed quotes: without them the address would read otherwise.
+            ('"a b"@example.com', "a b@example.com"),
+            ('"ab"@example.com', "ab@example.com"),
+            ('" a"@example.com', '" a"@example.com'),
+            ('"\\ a"@example.com', '" a"@example.com'),
+            ('"a(b)"@example.com', '"a(b)"@example.com'),
+            ('"a\\\\b"@example.com', '"a\\\\b"@example.com'),
+            ('"@a,@b:c"@example.com', '"@a,@b:c"@example.com'),
+            ("a(b@example.com", '"a(b"@example.com'),
+            ("a b@example.com", "a b@example.com"),
+            ('"a" "b"@example.com', '"a" "b"@example.com'),
+            ('""@example.com', "@example.com"),
+            # The sign is in a comment, or there is none: a name, whose brackets are its own.
+            ("sales (emea@example.com)", "sales (emea@example.com)"),
+            ("Sales (EMEA)", "sales (emea)"),
+            ('"' + "X" * 571 + '"@example.com', '"' + "x" * 571 + '"@example.com'),
+            ("\u00c9" * 572 + "@example.com", "\u00e9" * 572 + "@example.com"),
             # More octets than a label may have: no A-label, and so its own spelling.
             ("alice@" + "\u00c9" * 64 + ".example", "alice@" + "\u00e9" * 64 + ".example"),
             ("alice@\u00e9..example", "alice@\u00e9..example"),
@@ -138,6 +165,17 @@ class TestMailboxKey:
         """An address and its upper-case spelling are one mailbox."""
         assert same_mailbox(address, address.upper())
 
+    @given(spellings())
+    def test_spellings(self, spelled: tuple[str, str]) -> None:
+        """Quotes round words, escapes, comments, blanks and decomposed letters make no other mailbox."""
+        address, spelling = spelled
+        assert mailbox_key(spelling) == mailbox_key(address)
+
+    @given(addresses() | spellings().map(lambda pair: pair[1]))
+    def test_key_of_a_key(self, address: str) -> None:
+        """The key of a key is the key."""
+        assert mailbox_key(mailbox_key(address)) == mailbox_key(address)
+
     @given(addresses(), addresses())
     def test_same_mailbox_is_equality_of_keys(self, one: str, other: str) -> None:
         """Two addresses are the same mailbox where their keys are equal, in either order."""
@@ -157,6 +195,10 @@ class TestMailboxKey:
             ("alice@b\u00fccher.example", "alice@XN--BCHER-KVA.example.", True),
             ("alice@example.com", "alice@example.net", False),
             ("alice@example.com", "bob@example.com", False),
+            ('"a b"@example.com', '"ab"@example.com', False),
+            ('"a  b"@example.com', '"a b"@example.com', False),
+            ('"a(b)"@example.com', "a@example.com", False),
+            ('"a\\\\b"@example.com', '"ab"@example.com', False),
             ("", "", True),
             ("", "alice", False),
         ],

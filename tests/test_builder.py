@@ -995,6 +995,42 @@ class TestRecipients:
             ),
         )
 
+    @pytest.mark.parametrize(
+        ("header", "roles"),
+        [
+            (b"To: bob@example.net\r\nTo: carol@example.org\r\n", ["To", "To", "Bcc"]),
+            (b"Cc: bob@example.net\r\nCC: carol@example.org\r\nTo: CAROL@example.org\r\n", ["Cc", "To", "Bcc"]),
+            # In some reader's eyes the field names the recipient.
+            (b'To: "bob@example.net" <carol@example.org>\r\n', ["Recipient", "To", "Bcc"]),
+            (b'To: "bob". x@example.org, carol@example.org (bob@example.net)\r\n', ["Recipient", "To", "Bcc"]),
+            (b"X: y\rTo: bob@example.net\r\n", ["Recipient", "Bcc", "Bcc"]),
+            # Nobody can say who is hidden.
+            (
+                b"To: bob@example.net\r\n" + b"X: y\r\n" * 100_000 + b"To: carol@example.org\r\n",
+                ["To"] + ["Recipient"] * 2,
+            ),
+            (b"To: x@example.org\r\n" * 1001 + b"To: carol@example.org\r\n", ["Recipient"] * 3),
+            (b"Cc: bob@example.net\r\nTo: carol@example.org" + b" " * (256 << 10), ["Cc"] + ["Recipient"] * 2),
+            (b"\r\nTo: bob@example.net\r\n", ["Recipient"] * 3),
+        ],
+        ids=[
+            "two To",
+            "two Cc",
+            "display name",
+            "comment",
+            "bare CR",
+            "many lines",
+            "many fields",
+            "large field",
+            "blank line",
+        ],
+    )
+    def test_every_field(self, header: bytes, roles: list[str]) -> None:
+        """Every To and Cc field counts, and who may be named in one that was not understood or not read is not called Bcc."""
+        addresses = [BOB, "carol@example.org", "hidden@example.org"]
+        report = told(header, recipients=addresses, authenticated=True)
+        assert [str(one.role) for one in report.recipients] == roles
+
     @pytest.mark.parametrize("options", [{}, {"trusted_path": True}])
     def test_not_authenticated(self, options: dict[str, bool]) -> None:
         """From anybody else every role is Recipient, a server of ours included."""

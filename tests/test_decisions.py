@@ -28,6 +28,7 @@ from exjournal import (
     decide,
     report_for,
 )
+from exjournal.limits import ADDRESS_FIELD_LIMIT
 from exjournal.stamps import Stamps, stamp_value
 from model import (
     DSN,
@@ -453,6 +454,28 @@ class TestRecipients:
         ):
             assert reason(decision) is Reason.MATCHED
 
+    @pytest.mark.parametrize(
+        "spelling",
+        [
+            '"john".doe@example.com',
+            'john."doe"@example.com',
+            'john. "doe"@example.com',
+            "john\\.doe@example.com",
+            "john . doe@example.com",
+            "john. doe@example.com",
+            "john(c).doe@example.com",
+            "john(c). doe @ example.com",
+            '<"john" . doe@example.com>',
+            "=?us-ascii?q?john=2Edoe=40example=2Ecom?=",
+            "a@stranger.example\r\nFrom: john.doe@example.com",
+            "a@stranger.example\r\nSender: nobody\r\nSender: john.doe@example.com",
+        ],
+    )
+    def test_spellings_of_a_local_part(self, spelling: str) -> None:
+        """A From field cannot name a mailbox in a way that its rule does not see."""
+        data = f"From: {spelling}\r\n\r\nx".encode()
+        assert fires(rule_set(for_one("john.doe@example.com")), outside(EVE), data)
+
     def test_quotes_that_are_needed(self) -> None:
         """A quoted local part is the one without quotes, and not one that has quotes in it."""
         quotes = '"\\"bob\\""@example.com'
@@ -832,6 +855,17 @@ class TestTrust:
         large = b"X-MS-Journal-Report:\r\n" + data
         assert decide(large, outside(BOB, trusted_path=True), rule_set(for_all())).hold is None
         assert decide(large, outside(BOB), rule_set(for_all())).hold is not None
+
+    @pytest.mark.parametrize("name", ["From", "Sender"])
+    def test_a_field_too_large(self, name: str) -> None:
+        """A message with a From or Sender field that is not read is held, and its author is on either side."""
+        large = f"{name}: ".encode() + b" " * 5 + b"a" * ADDRESS_FIELD_LIMIT
+        data = message(b"Subject: x", large, b"Sender: eve@example.org", author=None)
+        decision = decide(data, outside(BOB, sender=""), rule_set(for_one(CAROL)))
+        assert decision.hold == (HoldReason.HEADER_TOO_LARGE, name)
+        assert decision.sender_sides == ("inside", "outside")
+        assert decide(data, outside(BOB), rule_set()).hold is None
+        assert decide(data, outside(J1), rule_set(for_all())).hold is None
 
     def test_words_of_a_decision(self) -> None:
         """The representation counts the reports and names the hold."""

@@ -415,6 +415,15 @@ class TestAlternateMailbox:
             lambda: Organization([], alternate_mailbox="NDR@Example.net", hosted_domains=[domain]), "alternate_mailbox"
         )
 
+    @pytest.mark.parametrize("address", ["Team@Example.com", "crew@example.com"])
+    def test_group(self, address: str) -> None:
+        """A group is refused, under any spelling or alias: mail to it would be journaled for nobody."""
+        groups, aliases = {"team@example.com": ["bob@example.com"]}, {"crew@example.com": "team@example.com"}
+        refused(
+            lambda: Organization(["example.com"], groups=groups, aliases=aliases, alternate_mailbox=address),
+            "alternate_mailbox",
+        )
+
     def test_elsewhere(self) -> None:
         """Inside or outside it is taken, and kept as written."""
         for address in ("NDR@Example.com", "ndr@example.org", '"n d r"@example.com'):

@@ -217,6 +217,19 @@ class TestRuleSet:
         assert rules(rule).warnings == ()
         refused(lambda: rules(rule, subaddresses=True), "rules[0].journal_to")
 
+    @pytest.mark.parametrize(
+        "address", ["team@example.com", '"Team"@EXAMPLE.com', "crew@example.com", "inner@example.com"]
+    )
+    @pytest.mark.parametrize("enabled", [True, False])
+    def test_a_group(self, address: str, enabled: bool) -> None:
+        """A journal mailbox that is a group is refused, under any spelling or alias and inside another group."""
+        organization = Organization(
+            ["example.com"],
+            groups={"team@example.com": ["bob@example.com", "inner@example.com"], "inner@example.com": []},
+            aliases={"team@example.com": ["crew@example.com"]},
+        )
+        refused(lambda: RuleSet([JournalRule("a", address, enabled=enabled)], organization), "rules[0].journal_to")
+
     @pytest.mark.parametrize("address", ["j@example.net", "j@mail.example.net", "J@EXAMPLE.NET"])
     @pytest.mark.parametrize("enabled", [True, False])
     def test_hosted(self, address: str, enabled: bool) -> None:

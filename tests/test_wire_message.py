@@ -11,11 +11,14 @@ from exjournal._wire.message import (
     addresses_of,
     facts,
     lead_in,
+    likely_addresses,
     mailboxes_of,
     message_id_of,
+    perhaps_named,
     skip_from_line,
 )
 from exjournal.addresses import address_problem
+from exjournal.limits import ADDRESS_FIELD_LIMIT
 from strategies import addresses, message_like, plain_addresses
 
 
@@ -43,6 +46,26 @@ class TestFacts:
             "caf\u00e9 au lait",
             "<1@example.com>",
         )
+
+    def test_every_field(self) -> None:
+        """Of the address fields all count, in order; of the others the first."""
+        message = (
+            b"To: a@example.com\r\nFrom: nobody\r\nSubject: one\r\nCc: b@example.com\r\nto: c@example.com\r\nSubject: two\r\n"
+            b"CC: d@example.com\r\nFrom: e@example.com\r\nSender: \r\nSender: f@example.com\r\n\r\nTo: body@example.com\r\n"
+        )
+        assert facts(message, 0, len(message)) == (
+            ("e@example.com",),
+            "f@example.com",
+            ("a@example.com", "c@example.com"),
+            ("b@example.com", "d@example.com"),
+            "one",
+            "",
+        )
+
+    def test_every_field_of_a_large_block(self) -> None:
+        """A block that is looked at a second time, with its lines counted, has each field once."""
+        message = b"To: a@example.com\r\nTo: b@example.com\r\n" + b"X: y\r\n" * 15_000 + b"To: c@example.com\r\n\r\n"
+        assert facts(message, 0, len(message)).to == ("a@example.com", "b@example.com", "c@example.com")
 
     @pytest.mark.parametrize("message", [b"", b"\r\n", b"body", b"\r\nFrom: x@example.com\r\n", b"From x\n"])
     def test_nothing(self, message: bytes) -> None:
@@ -153,11 +176,29 @@ class TestMailboxesOf:
             ("Jane\0Doe", [("Jane Doe", "")]),
             ("a\0@example.com", [("a @example.com", "")]),
             ("=?utf-8?q?nobody?=", [("=?utf-8?q?nobody?=", "")]),
+            ("john . doe @ example.com", [("", "john.doe@example.com")]),
+            ('"john" .doe@example.com', [("", '"john".doe@example.com')]),
+            ("john(c).doe@example.com", [("", "john.doe@example.com")]),
+            ("Dr. doe@example.com", [("", "doe@example.com")]),
+            ("<john . doe@example.com>", [("", "john . doe@example.com")]),
+            ('"a\tb"@example.com', [("", '"a b"@example.com')]),
+            ('<"a\tb"@example.com>', [("", '"a b"@example.com')]),
+            ('x"never closed a@example.com, b@example.com', [("", "b@example.com")]),
+            ("Jane\x0bDoe\x7f\x1c", [("Jane Doe", "")]),
+            ("a\x1cb@example.com", [("", "b@example.com")]),
         ],
     )
     def test_entries(self, value: str, found: list[tuple[str, str]]) -> None:
         """A name is decoded, without quotes and on one line; what is no address is kept as it was written."""
         assert mailboxes_of(value.encode()) == found
+
+    def test_limit(self) -> None:
+        """A value above the limit is one entry, kept as it was written; at the limit it is read."""
+        entry = "a@example.com,"
+        value = entry * (ADDRESS_FIELD_LIMIT // len(entry))
+        assert len(mailboxes_of(value.encode())) == ADDRESS_FIELD_LIMIT // len(entry)
+        value += " " * ADDRESS_FIELD_LIMIT + "b\x0b"
+        assert mailboxes_of(value.encode()) == [Mailbox(value.replace("\x0b", "").strip(), "")]
 
     @settings(max_examples=300)
     @given(
@@ -185,6 +226,66 @@ class TestMailboxesOf:
         assert mailboxes_of(value.encode()) == [(" ".join(name.split()), address) for name, address in pairs]
 
 
+class TestLikelyAddresses:
+    """Whatever some reader could take for an address."""
+
+    @pytest.mark.parametrize(
+        ("value", "found"),
+        [
+            ("a@example.com", ["a@example.com"]),
+            ("nobody", []),
+            ("=?utf-8?q?nobody?=", []),
+            ('"a@example.com" <b@example.com>', ["a@example.com", "b@example.com"]),
+            ("b@example.com (a@example.com (c@example.com))", ["b@example.com", "a@example.com", "c@example.com"]),
+            ("john(c).doe@example.com", [".doe@example.com", "john.doe@example.com"]),
+            ('"john". doe@example.com', ["doe@example.com", ".doe@example.com", "john.doe@example.com"]),
+            ("john . doe @ example.com", ["doe@example.com", "john.doe@example.com"]),
+            ("Dr. bob@example.com", ["bob@example.com", "Dr.bob@example.com"]),
+            ('"never closed a@example.com', ["a@example.com"]),
+            ("=?utf-8?q?a=40example.com?= <b@example.com>", ["b@example.com", "a@example.com"]),
+            ("a@[IPv6:2001:db8::1] b@[x", ["a@[IPv6:2001:db8::1]", "b@[x"]),
+            ("a" * 572 + "@example.com", []),
+            ("@@ a@ @b", ["a@b"]),
+        ],
+    )
+    def test_found(self, value: str, found: list[str]) -> None:
+        """Read with and without comments, quotes, encoded words and the blanks round dots."""
+        assert likely_addresses(value.encode()) == found
+
+
+class TestPerhapsNamed:
+    """The mailboxes that To and Cc may name."""
+
+    @pytest.mark.parametrize(
+        ("message", "named"),
+        [
+            (b"To: A@example.com\r\nCc: b@example.com\r\nTo: c@example.com\r\n\r\nx", {"a", "b", "c"}),
+            (b"\xef\xbb\xbfTo: a@example.com\r\n\r\nx", {"a"}),
+            (b"From x\r\nTo: a@example.com\r\n\r\nx", {"a"}),
+            (b"X: y\rTo: a@example.com\r\n\r\nx\rTo: b@example.com", {"a"}),
+            (b"X: y\r\n\r\nTo: b@example.com", set()),
+            (b"To: b@example.com", {"b"}),
+        ],
+    )
+    def test_named(self, message: bytes, named: set[str]) -> None:
+        """In every field of the header block, and in what only some readers take for one."""
+        assert perhaps_named(message, 0, len(message)) == {f"{name}@example.com" for name in named}
+
+    @pytest.mark.parametrize(
+        "message",
+        [
+            b"\r\nTo: a@example.com\r\n\r\nx",
+            b"X: y\r\n" * 100_000 + b"To: a@example.com\r\n\r\nx",
+            b"To: a@example.com\r\n" * 1001 + b"\r\nx",
+            b"To: " + b"a@example.com, " * (ADDRESS_FIELD_LIMIT // 15 + 1) + b"\r\n\r\nx",
+        ],
+        ids=["blank line first", "many lines", "many fields", "large field"],
+    )
+    def test_not_read(self, message: bytes) -> None:
+        """Where not all of it could be read, nobody knows."""
+        assert perhaps_named(message, 0, len(message)) is None
+
+
 class TestMessageId:
     """A Message-ID as written, on one line."""
 
@@ -199,6 +300,7 @@ class TestMessageId:
             (b" <\xc3\xa9>", "<\u00e9>"),
             (b" <\xe9>", "<\u00e9>"),
             (b" <\xc2\x85>", "< >"),
+            (b" <a\x01\x7f\xe2\x80\xa8b>", "<a b>"),
             (b"", ""),
             (b" \r\n ", ""),
         ],
