@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from exjournal._wire import names
 from exjournal._wire.headers import LINE_LIMIT, encode_words, field_pattern, fields, scan
-from exjournal._wire.message import Facts, facts, perhaps_named, skip_from_line
+from exjournal._wire.message import Addressing, Facts, facts, perhaps_named, skip_from_line
 from exjournal._wire.octets import find, in_place
 from exjournal.addresses import mailbox_key, same_mailbox
 from exjournal.errors import BuildError, InvalidValue
@@ -69,20 +69,20 @@ def report_for(message: "Data", envelope: Envelope, /) -> JournalReport:
     in them; else its role is RECIPIENT, which claims nothing. Control characters in a value become blanks.
     """
     octets = in_place(message, "a message")
-    told = facts(octets, 0, len(octets))
+    told, addressing = facts(octets, 0, len(octets))
     author = next(iter(told.authors), "")
     delegate = told.sender if not same_mailbox(told.sender, author) else ""
     return JournalReport(
         sender=delegate or author or envelope.sender,
         on_behalf_of=author if author and delegate and envelope.authenticated else None,
-        recipients=_with_roles(envelope, told, octets),
+        recipients=_with_roles(envelope, told, addressing, octets),
         subject=told.subject,
         message_id=told.message_id,
         envelope_sender=envelope.sender,
     )
 
 
-def _with_roles(envelope: Envelope, told: Facts, octets: "Octets") -> Iterator[Recipient]:
+def _with_roles(envelope: Envelope, told: Facts, addressing: Addressing, octets: "Octets") -> Iterator[Recipient]:
     roles = dict.fromkeys(map(mailbox_key, told.cc), Role.CC) | dict.fromkeys(map(mailbox_key, told.to), Role.TO)
     is_looked_for = False
     perhaps: frozenset[str] | None = None
@@ -96,7 +96,7 @@ def _with_roles(envelope: Envelope, told: Facts, octets: "Octets") -> Iterator[R
                 named = roles.get(key)
                 if named is None:
                     if not is_looked_for:
-                        is_looked_for, perhaps = True, perhaps_named(octets, 0, len(octets))
+                        is_looked_for, perhaps = True, perhaps_named(octets, addressing)
                     named = Role.RECIPIENT if perhaps is None or key in perhaps else Role.BCC
                 role = named
         yield Recipient(

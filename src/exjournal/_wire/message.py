@@ -25,18 +25,40 @@ class Facts(NamedTuple):
     message_id: str
 
 
-def facts(data: "Octets", start: int, end: int, /) -> Facts:
+class Addressing(NamedTuple):
+    """The To and Cc fields of a header block, to be looked at closely where it matters: see `perhaps_named`."""
+
+    values: tuple[bytes, ...]
+    # How many addresses were read from them.
+    certain: int
+    start: int
+    body: int
+    # Whether all fields could be read.
+    is_whole: bool
+
+
+def facts(data: "Octets", start: int, end: int, /) -> tuple[Facts, Addressing]:
     """Read the header block of a message; whatever is absent is empty.
 
     Every From, Sender, To and Cc field counts, in order. Of the others the first does.
     """
+    begin = skip_from_line(data, start, end)
+    is_whole = True
+    if data[begin : begin + 1] in _NO_FIELD:
+        mark, blank, behind = lead_in(data, start, end)
+        begin, is_whole = (behind, True) if blank == mark else (begin, False)
     repeated: list[tuple[bytes, bytes]] = []
-    found, _, _ = scan(data, skip_from_line(data, start, end), end, field_pattern(*_FIELDS), repeated=repeated)
+    found, body, complete = scan(data, begin, end, field_pattern(*_FIELDS), repeated=repeated)
+    to, cc = found.get(b"to"), found.get(b"cc")
+    values = [value for value in (to, cc) if value is not None]
     addresses = {name: addresses_of(found.get(name, b"")) for name in _ADDRESS_FIELDS}
     for name, value in repeated:
         if name in addresses:
             addresses[name] += addresses_of(value)
-    return Facts(
+            if name in (b"to", b"cc"):
+                values.append(value)
+    named = len(addresses[b"to"]) + len(addresses[b"cc"])
+    told = Facts(
         addresses[b"from"],
         next(iter(addresses[b"sender"]), ""),
         addresses[b"to"],
@@ -44,29 +66,33 @@ def facts(data: "Octets", start: int, end: int, /) -> Facts:
         one_line(found.get(b"subject", b"")),
         message_id_of(found.get(b"message-id", b"")),
     )
+    return told, Addressing(tuple(values), named, begin, body, is_whole and (complete or body >= end))
 
 
 _ADDRESS_FIELDS: Final = (b"from", b"sender", b"to", b"cc")
+# How a byte order mark and a blank line begin.
+_NO_FIELD: Final = (b"\xef", b"\r", b"\n")
 
 
-def perhaps_named(data: "Octets", start: int, end: int, /) -> frozenset[str] | None:
-    """The keys of the mailboxes that To and Cc may name, in some reader's eyes; None where not all of them could be read.
+def perhaps_named(data: "Octets", addressing: Addressing, /) -> frozenset[str] | None:
+    """The keys of the mailboxes that To and Cc name in some reader's eyes only; None where not all of it could be read.
 
-    Who is not among them is in neither field, whatever reads them. Asked only before somebody is called a Bcc recipient.
+    Who is in neither field, and not among these, is in neither, whatever reads them. Asked before somebody is called Bcc.
     """
-    mark, blank, begin = lead_in(data, start, end)
-    repeated: list[tuple[bytes, bytes]] = []
-    found, body, complete = scan(data, begin, end, field_pattern("to", "cc"), repeated=repeated)
-    if blank > mark or (not complete and body < end):
-        return None
-    values = [*found.values(), *[value for _, value in repeated]]
     # What is behind a carriage return alone is a field to some readers.
-    values += re.findall(_HIDDEN_RECIPIENTS, data[begin:body])
-    if any(len(value) > ADDRESS_FIELD_LIMIT for value in values):
+    hidden = re.findall(_HIDDEN_RECIPIENTS, data[addressing.start : addressing.body])
+    values = [*addressing.values, *hidden]
+    if not addressing.is_whole or any(len(value) > ADDRESS_FIELD_LIMIT for value in values):
         return None
+    signs = sum([value.count(b"@") for value in values])
+    # Usually every sign is that of an address that was read, and nothing could move the beginning of one.
+    if signs == addressing.certain and not any(odd in value for value in values for odd in _MANY_READINGS):
+        return frozenset()
     return frozenset([mailbox_key(address) for value in values for address in likely_addresses(value)])
 
 
+# A comment, a quoted pair, an encoded word, and the end of a word in quotes or of a dot behind which an address could go on.
+_MANY_READINGS: Final = (b"(", b"\\", b"=?", b". ", b".\t", b".\r", b".\n")
 _HIDDEN_RECIPIENTS: Final = rb"\r(?i:to|cc)[ \t]*+:([^\r\n]*+)"
 
 
