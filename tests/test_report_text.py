@@ -122,6 +122,11 @@ class TestFields:
             ("On-Behalf-Of: a, b", DefectCode.INVALID_VALUE),
             ("Subject: a\rb", DefectCode.INVALID_VALUE),
             ("Subject: a\0b", DefectCode.INVALID_VALUE),
+            ("Subject: a\x0bb", DefectCode.INVALID_VALUE),
+            ("Message-Id: <a\x7f>", DefectCode.INVALID_VALUE),
+            ("Sender: a\x1cb@example.com", DefectCode.INVALID_VALUE),
+            ("Label: a\x85b", DefectCode.INVALID_VALUE),
+            ("Mailbox: a\u2028b", DefectCode.INVALID_VALUE),
             ("Subject: \ud800", DefectCode.INVALID_VALUE),
             ("Label: " + "x" * 256, DefectCode.INVALID_VALUE),
             ("X-New: y", DefectCode.UNKNOWN_FIELD),
@@ -268,6 +273,16 @@ class TestRecipientLines:
     def test_set_aside(self, line: str) -> None:
         """What is no recipient line in full is no recipient, and stays as it was written."""
         assert recipient_of(line) == (None, [line], [DefectCode.INVALID_VALUE])
+
+    @pytest.mark.parametrize("character", ["\t", "\x01", "\x0b", "\x1c", "\x1f", "\x7f", "\x85", "\u2028", "\u2029"])
+    def test_control_characters(self, character: str) -> None:
+        """An address that some reader would split in two is none, in neither place and in whatever company."""
+        address = f"a@example.com{character}Bcc: b@example.com"
+        for line in (f"To: {address}", f"To: a@example.com, Expanded: {address}"):
+            assert recipient_of(line) == (None, [line], [DefectCode.INVALID_VALUE])
+            for other in ("", "To: c@example.com\n", "Cc: \u00e9@example.com\n"):
+                read = read_report_text(f"{HEAD}{line}\n{other}")
+                assert (read.unparsed, len(read.recipients)) == ([line], bool(other))
 
     @pytest.mark.parametrize("address", ["Expanded:", "expanded:x", "forwarded :x@example.com"])
     def test_address_that_reads_like_a_redirect(self, address: str) -> None:

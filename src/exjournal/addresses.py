@@ -120,9 +120,13 @@ def _unquoted(local: str) -> str:
         elif (is_word and is_behind_blank) or (quoted is None and escaped is None and word is None):
             return local  # two words without a dot, or a quote that is not closed
         else:
-            said.append(word or escaped or re.sub(_ESCAPED, r"\1", quoted or ""))
+            said.append(word or escaped or _without_escapes(quoted or ""))
             is_word, is_behind_blank = True, False
     return "".join(said)
+
+
+def _without_escapes(text: str) -> str:
+    return re.sub(_ESCAPED, r"\1", text) if "\\" in text else text
 
 
 _LOCAL_PIECE: Final = r'(?s:"([^"\\]*+(?:\\.[^"\\]*+)*+)"|\\(.)|([^\s"\\.]++)|(\.)|(\s++)|.)'

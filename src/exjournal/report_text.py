@@ -14,7 +14,7 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Final
 
 from exjournal._wire import names
-from exjournal._wire.lines import BLANKS, CONTROLS, line_problem
+from exjournal._wire.lines import BLANKS, holds_control, line_problem
 from exjournal.addresses import ADDRESS_LIMIT, address_problem
 from exjournal.errors import DefectCode
 from exjournal.models import LABEL_LIMIT, JournalReport, Recipient, Role, UncheckedRecipient
@@ -98,7 +98,7 @@ _USUAL_HEAD: Final = (
 def read_usual_text(text: str, /) -> ReportText | None:
     """Read a text that holds nothing but what Exchange writes, or None: `_read_any` gives the same answer, more slowly."""
     head = re.match(_USUAL_HEAD, text)
-    if head is None or not text.isascii() or len(text.encode("ascii").translate(None, CONTROLS)) != len(text):
+    if head is None or not text.isascii() or holds_control(text.encode("ascii")):
         return None
     sender, line_end, subject, message_id = head.groups()
     recipients = None if ":" in sender else read_usual_recipients(text[head.end() :].removesuffix(line_end), line_end)

@@ -8,7 +8,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from exjournal._wire.lines import BLANKS, CONTROLS
+from exjournal._wire.lines import BLANKS, holds_control
 from exjournal._wire.multipart import ASCII_SUPERSETS, HEADER_KEPT, PLAIN_ENCODINGS, USUAL_MULTIPART, kept_info
 from exjournal._wire.octets import find
 from exjournal.addresses import ADDRESS_LIMIT
@@ -107,11 +107,7 @@ def read_usual(  # noqa: PLR0915 - filled field by field in one place: a call fo
     last_end = text_end - before - 1
     is_ended = data[text_end - 1] == _LF and data[last_end] == first_octet
     lines = data[begins.end() : last_end if is_ended else text_end]
-    if (
-        not lines.isascii()
-        or len(lines.translate(None, CONTROLS)) != len(lines)
-        or not data[text_start : begins.end()].isascii()
-    ):
+    if not lines.isascii() or holds_control(lines) or not data[text_start : begins.end()].isascii():
         return None
     recipients = read_usual_recipients(lines.decode("ascii"), line_end)
     if recipients is None:

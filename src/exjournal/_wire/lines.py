@@ -9,8 +9,11 @@ from typing import Final
 BLANKS = " \t"
 # None of these is printable, which is told at a glance: most programs never compile this.
 _FORBIDDEN: Final = "[\0-\x08\n-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]"
-# The same of ASCII bytes, line ends left out: text that is already split into lines holds none.
-CONTROLS: Final = bytes([code for code in (*range(32), 127) if code not in b"\t\r\n"])
+# The same of ASCII, line ends left out.
+_CONTROLS: Final = bytes([code for code in (*range(32), 127) if code not in b"\t\r\n"])
+_EACH_CONTROL: Final = tuple([bytes([code]) for code in _CONTROLS])
+# Bytes: from here on to look for each control character, at the speed of memory, is faster than to look at each byte.
+_LONG: Final = 4096
 _NAMES: Final = {
     "\r": "CR",
     "\n": "LF",
@@ -33,6 +36,13 @@ def line_problem(value: str, /) -> str | None:
 def _name(character: str) -> str:
     code = ord(character)
     return _NAMES.get(character) or ("a lone surrogate" if code > 0x7F else f"the control character U+{code:04X}")
+
+
+def holds_control(lines: bytes, /) -> bool:
+    """Whether lines of ASCII hold a control character beside their line ends that no line can hold."""
+    if len(lines) < _LONG:
+        return len(lines.translate(None, _CONTROLS)) != len(lines)
+    return any(control in lines for control in _EACH_CONTROL)
 
 
 def holds_forbidden(text: str, /) -> bool:
