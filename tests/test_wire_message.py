@@ -67,6 +67,15 @@ class TestFacts:
         message = b"To: a@example.com\r\nTo: b@example.com\r\n" + b"X: y\r\n" * 15_000 + b"To: c@example.com\r\n\r\n"
         assert facts(message, 0, len(message))[0].to == ("a@example.com", "b@example.com", "c@example.com")
 
+    def test_many_fields(self) -> None:
+        """Very many To fields do not hide the subject or the Message-ID."""
+        message = (
+            b"From: b@example.com\r\n" + b"To: a@example.com\r\n" * 1001 + b"Subject: s\r\nMessage-ID: <1>\r\n\r\nx"
+        )
+        told, addressing = facts(message, 0, len(message))
+        assert (told.authors, told.subject, told.message_id) == (("b@example.com",), "s", "<1>")
+        assert not addressing.is_whole
+
     @pytest.mark.parametrize("message", [b"", b"\r\n", b"body", b"\r\nFrom: x@example.com\r\n", b"From x\n"])
     def test_nothing(self, message: bytes) -> None:
         """What is absent is empty."""

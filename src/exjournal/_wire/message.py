@@ -49,6 +49,10 @@ def facts(data: "Octets", start: int, end: int, /) -> tuple[Facts, Addressing]:
         begin, is_whole = (behind, True) if blank == mark else (begin, False)
     repeated: list[tuple[bytes, bytes]] = []
     found, body, complete = scan(data, begin, end, field_pattern(*_FIELDS), repeated=repeated)
+    complete = complete or body >= end
+    if not complete:
+        # Very many fields of one name hide none of another.
+        found = scan(data, begin, end, field_pattern("subject", "message-id"))[0] | found
     to, cc = found.get(b"to"), found.get(b"cc")
     values = [value for value in (to, cc) if value is not None]
     addresses = {name: addresses_of(found.get(name, b"")) for name in _ADDRESS_FIELDS}
@@ -66,7 +70,7 @@ def facts(data: "Octets", start: int, end: int, /) -> tuple[Facts, Addressing]:
         one_line(found.get(b"subject", b"")),
         message_id_of(found.get(b"message-id", b"")),
     )
-    return told, Addressing(tuple(values), named, begin, body, is_whole and (complete or body >= end))
+    return told, Addressing(tuple(values), named, begin, body, is_whole and complete)
 
 
 _ADDRESS_FIELDS: Final = (b"from", b"sender", b"to", b"cc")
