@@ -65,11 +65,11 @@ def mailbox_key(address: str, /) -> str:
     r"""A key that is equal for spellings of one mailbox: no letter case, no needless quotes, domains as A-labels.
 
     The local part is read as RFC 5322 has it (section 3.4.1, and 4.4 for the obsolete form): a word in quotes is the same
-    word without them, `\x` is x, comments and the blanks around words and dots say nothing. Where a local part without
+    word without them, `\x` is x, comments and the spaces around words and dots mean nothing. Where a local part without
     its quotes would read otherwise, the key keeps them. Characters are compared in Unicode's form NFC. The key of a key is
     the key. RFC 5321 leaves the local part's case to its host; Exchange, as nearly all hosts, ignores it.
 
-    Linear. What has more than 571 characters is no address, and only loses its letter case.
+    Linear. More than 571 characters are not an address, and only lose their letter case.
     """
     if not address.isascii():
         return _any_key(_composed(address))

@@ -50,7 +50,7 @@ def read_copy(octets: "Octets", format: ReportFormat, /) -> ParsedReport:
     """Read a copy: the original is all of it, its facts are claims of its header block.
 
     A recipient that is named several times is one, and has the first of the roles To, Cc, Bcc that the message gives it.
-    Another spelling of it is another recipient: which mailbox that is, only its host knows.
+    Another spelling is another recipient: only its host knows which mailbox it belongs to.
     """
     (mark, start, from_line), end = _places(octets), len(octets)
     defects: list[Defect] = []

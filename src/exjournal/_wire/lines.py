@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-# Blanks at either end cannot be told from the blanks of the syntax. Control characters and the Unicode line separators end
+# Blanks at either end look like the blanks of the syntax. Control characters and the Unicode line separators end
 # or cut a line for some reader on the way: one address for us is two lines for a program that splits at any of them. A TAB
 # inside a value ends nothing: unfolded subjects hold it. A lone surrogate has no bytes in any charset.
 BLANKS = " \t"
@@ -39,7 +39,7 @@ def _name(character: str) -> str:
 
 
 def holds_control(lines: bytes, /) -> bool:
-    """Whether lines of ASCII hold a control character beside their line ends that no line can hold."""
+    """Whether ASCII lines hold a control character other than TAB and their line ends."""
     if len(lines) < _LONG:
         return len(lines.translate(None, _CONTROLS)) != len(lines)
     return any(control in lines for control in _EACH_CONTROL)

@@ -79,11 +79,11 @@ _NO_FIELD: Final = (b"\xef", b"\r", b"\n")
 
 
 def perhaps_named(data: "Octets", addressing: Addressing, /) -> frozenset[str] | None:
-    """The keys of the mailboxes that To and Cc name in some reader's eyes only; None where not all of it could be read.
+    """The keys of mailboxes that only some readers find in To and Cc; None if the fields could not all be read.
 
-    Who is in neither field, and not among these, is in neither, whatever reads them. Asked before somebody is called Bcc.
+    A recipient that is neither among these nor among the addresses in `Facts` is Bcc for every reader.
     """
-    # What is behind a carriage return alone is a field to some readers.
+    # Some readers take a bare CR for a line end, and see a field after it.
     hidden = re.findall(_HIDDEN_RECIPIENTS, data[addressing.start : addressing.body])
     values = [*addressing.values, *hidden]
     if not addressing.is_whole or any(len(value) > ADDRESS_FIELD_LIMIT for value in values):
@@ -95,7 +95,7 @@ def perhaps_named(data: "Octets", addressing: Addressing, /) -> frozenset[str] |
     return frozenset([mailbox_key(address) for value in values for address in likely_addresses(value)])
 
 
-# A comment, a quoted pair, an encoded word, and the end of a word in quotes or of a dot behind which an address could go on.
+# A comment, a quoted pair, an encoded word, and a dot with a space after it, where a local part could continue.
 _MANY_READINGS: Final = (b"(", b"\\", b"=?", b". ", b".\t", b".\r", b".\n")
 _HIDDEN_RECIPIENTS: Final = rb"\r(?i:to|cc)[ \t]*+:([^\r\n]*+)"
 
@@ -177,7 +177,7 @@ def addresses_of(value: bytes, /) -> tuple[str, ...]:
 
 
 def likely_addresses(value: bytes, /) -> list[str]:
-    """Whatever in an address list field some reader could take for an address; for rules, which would rather match too much.
+    """Everything in an address list field that some reader could take for an address; rules would rather match too much.
 
     Read with and without comments, quotes, encoded words and the blanks around dots. Linear.
     """
@@ -206,8 +206,8 @@ def likely_addresses(value: bytes, /) -> list[str]:
 _COMMENT_DEPTH: Final = 3
 # Few programs decide.
 _INNER_COMMENT: Final = r"\([^()]*+\)"
-# Every run of characters that an address may hold, with a sign and a domain behind it or without: a pattern that asked for the
-# sign would try again from each character of a run that has none.
+# Every run of characters that an address may hold, with @ and a domain after it or without. A pattern that required the @ would
+# start again at each character of a run that has none.
 _RUN: Final = r"""[^\s<>(),;:"@]++(@(?:\[[^\s\[\]]++\]|[^\s<>(),;:"@]++))?+"""
 
 
@@ -274,9 +274,9 @@ def mailboxes_of(value: bytes, /) -> list[Mailbox]:
 
 
 def _bare_items(words: list[str]) -> list[str]:
-    """What stands between the blanks of an entry, but for those around a sign or before a dot (RFC 5322 section 4.4).
+    """The words of an entry between spaces; spaces around @ and before a dot join words (RFC 5322 section 4.4).
 
-    A blank behind a dot alone ends a sentence or an abbreviation as often as it belongs to an address.
+    A space after a dot does not: it ends an abbreviation as often as it belongs to an address.
     """
     items: list[str] = []
     pieces: list[str] = []
