@@ -246,6 +246,7 @@ class TestLikelyAddresses:
             ("=?utf-8?q?nobody?=", []),
             ('"a@example.com" <b@example.com>', ["a@example.com", "b@example.com"]),
             ("b@example.com (a@example.com (c@example.com))", ["b@example.com", "a@example.com", "c@example.com"]),
+            ("a@example.com ((((b@example.com))))", ["a@example.com", "b@example.com"]),
             ("john(c).doe@example.com", [".doe@example.com", "john.doe@example.com"]),
             ('"john". doe@example.com', ["doe@example.com", ".doe@example.com", "john.doe@example.com"]),
             ("john . doe @ example.com", ["doe@example.com", "john.doe@example.com"]),
