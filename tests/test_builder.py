@@ -1010,7 +1010,7 @@ class TestRecipients:
                 ["To"] + ["Recipient"] * 2,
             ),
             (b"To: x@example.org\r\n" * 1001 + b"To: carol@example.org\r\n", ["Recipient"] * 3),
-            (b"Cc: bob@example.net\r\nTo: carol@example.org" + b" " * (256 << 10), ["Cc"] + ["Recipient"] * 2),
+            (b"Cc: bob@example.net\r\nTo: carol@example.org" + b" " * (448 << 10), ["Cc"] + ["Recipient"] * 2),
             (b"\r\nTo: bob@example.net\r\n", ["Recipient"] * 3),
         ],
         ids=[

@@ -205,7 +205,7 @@ def decide(message: "Data", envelope: Envelope, rules: RuleSet, /, *, secrets: I
     stamp one of them verifies not for the recipients it was journaled for. Only over a trusted path, delivery reports and
     receipts are left out of message-only journaling, and voice mail where the organisation leaves it out.
 
-    All From and Sender fields count. A message with one of more than 256 KiB, or with more header than can be looked at, is
+    All From and Sender fields count. A message with one of more than 448 KiB, or with more header than can be looked at, is
     held where any rule could be for it.
 
     Raises InvalidValue for secrets that are none; whatever the message is, there is a decision.

@@ -9,7 +9,7 @@ from typing import Final
 # one `more-defects` gives the number of those left out; every line stays accounted for in `unparsed`.
 DEFECT_LIMIT: Final = 10_000
 
-# Bytes of one address field (From, Sender, To, Cc, Bcc): as much as Exchange accepts of a whole header block, room for ten
+# Bytes of one address field (From, Sender, To, Cc, Bcc): seven eighths of the largest header block, room for some twenty
 # thousand addresses. Beyond it, no address is read from the field: `decide` holds the message (`header-too-large`), in a report
 # of it no recipient is called Bcc, a copy keeps the field in `unparsed` as `invalid-value`, and no copy is built.
-ADDRESS_FIELD_LIMIT: Final = 256 << 10
+ADDRESS_FIELD_LIMIT: Final = 448 << 10
