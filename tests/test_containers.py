@@ -29,7 +29,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exjournal import DefectCode, MboxVariant, ParseError, Source, containers, sorting, unpacking
+from exjournal import DefectCode, MboxVariant, ParseError, Source, containers, sorting, zip_files
 from exjournal.containers import Located, batches, located, octets_in, octets_of, read_source
 from test_wire_mbox import ended, mails, mboxo, mboxrd
 
@@ -107,6 +107,11 @@ def contents(*paths: Path, **options: Any) -> list[Content]:
 def names(*paths: Path, **options: Any) -> list[str]:
     """The sources below paths, the first without what is above it."""
     return [str(place.source).removeprefix(str(paths[0])) for place in located(paths, **options)]
+
+
+def details(*paths: Path, **options: Any) -> list[str]:
+    """The details of all errors below paths."""
+    return [place.error.detail for place in located(paths, **options) if isinstance(place.error, ParseError)]
 
 
 def put(path: Path, content: bytes = MESSAGE) -> Path:
@@ -685,9 +690,24 @@ class TestZip:
             assert contents(put(tmp_path / "z", data[:size])) == [DefectCode.ARCHIVE_DAMAGED]
 
     def test_before(self, tmp_path: Path) -> None:
-        """A zip file that is a program as well is no silent loss: it is there as what its first octets say."""
-        data = b"MZ\x90\0" + bytes(900) + zipped(("a", message(1)))
-        assert contents(put(tmp_path / "z.exe", data)) == [data]
+        """The members of a zip file that unpacks itself are read, and its program is one item of its own."""
+        members = zipped(("a", message(1)), ("b", message(2)))
+        for program in (b"MZ\x90\0" + bytes(900), b"#!/bin/sh\n", b"\x7fELFPK\x05\x06" + bytes(90)):
+            path = put(tmp_path / "z.exe", program + members)
+            assert contents(path) == [message(1), message(2), DefectCode.ARCHIVE_UNREAD]
+            assert details(path)[-1] == f"{len(program)} bytes belong to no member"
+
+    def test_program(self, tmp_path: Path) -> None:
+        """A program without a zip file at its end is one item, as is one whose zip file cannot be read."""
+        members = zipped(("a", message(1)))
+        for data in (
+            b"MZ" + bytes(900),
+            b"#! text",
+            b"MZ" + zipped(),
+            b"MZ" + members[30:],
+            b"MZ" + members + bytes(70000),
+        ):
+            assert contents(put(tmp_path / "z.exe", data)) == [data]
 
     @pytest.mark.parametrize("method", METHODS[1:])
     def test_bomb(self, tmp_path: Path, method: int) -> None:
@@ -1009,12 +1029,13 @@ class TestZipList:
         monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 1)
         data = zipped(*[(f"{number}.eml", message(number)) for number in range(9)])
         assert b"PK\x06\x06" in data
-        assert contents(put(tmp_path / "z", before + data)) == [message(number) for number in range(9)]
+        found = contents(put(tmp_path / "z", before + data))
+        assert found == [message(number) for number in range(9)] + [DefectCode.ARCHIVE_UNREAD] * bool(before)
 
     def test_piece_by_piece(self, tmp_path: Path) -> None:
         """A list longer than what is read of it at a time is read whole."""
         data = zipped(*[(f"{number}.eml", message(number)) for number in range(99)])
-        with patch.object(unpacking, "_LIST", 70):
+        with patch.object(zip_files, "_LIST", 70):
             assert contents(put(tmp_path / "z", data)) == [message(number) for number in range(99)]
 
     @pytest.mark.parametrize(
@@ -1063,6 +1084,6 @@ class TestZipList:
         found = [
             content_of(place) for place in located([put(tmp_path / "z", patched(data, mark, offset, size, value))])
         ]
-        whole = [one for one in found if one is not DefectCode.ARCHIVE_DAMAGED]
+        whole = [one for one in found if isinstance(one, bytes)]
         assert whole == [message(1), message(2) * 50][:readable]
         assert (DefectCode.ARCHIVE_DAMAGED in found) == (readable < 2 or size == 4)
