@@ -320,7 +320,8 @@ def _pax_sparse(records: dict[bytes, bytes], ranges: list[bytes], offset: int) -
         if b"GNU.sparse.major" in records:
             return _Sparse(_decimal(size, offset), None)
         if b"GNU.sparse.map" in records:
-            ranges = records[b"GNU.sparse.map"].split(b",", 2 * SPARSE_LIMIT)
+            numbers = records[b"GNU.sparse.map"]
+            ranges = numbers.split(b",", 2 * SPARSE_LIMIT) if numbers else []
         if len(ranges) > 2 * SPARSE_LIMIT:
             return _too_many(offset)
         return _Sparse(_decimal(size, offset), [_decimal(number, offset) for number in ranges])

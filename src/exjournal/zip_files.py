@@ -141,10 +141,15 @@ def zip_member_at(stream: BufferedReader, number: int, stack: ExitStack, budget:
     """The content of the member of a number."""
     file = _seekable(stream, stack)
     for one in _zips(file):
-        for listed in _listed(file, one):
-            if not number:
-                return _content(file, listed, _content_place(file, listed), budget)
-            number -= 1
+        found: _Listed | None = None
+        with suppress(*damage()):  # a list that is damaged does not hide the zip file after it
+            for listed in _listed(file, one):
+                if not number:
+                    found = listed
+                    break
+                number -= 1
+        if found is not None:
+            return _content(file, found, _content_place(file, found), budget)
     raise damaged("it has fewer members than it had", 0)
 
 
@@ -314,7 +319,8 @@ def _listed(file: BufferedReader, one: _Zip) -> Iterator[_Listed]:
         name = octets[at + _LISTED.size : at + _LISTED.size + name_size]
         if _LONG in {size, packed, place}:
             size, packed, place = _long_numbers(octets, at, fields)
-        text = name.decode("utf-8" if flags & _UTF_8 else "cp437", "surrogateescape")
+        # ASCII is the same in both, and much faster as UTF-8.
+        text = name.decode("utf-8" if flags & _UTF_8 or name.isascii() else "cp437", "surrogateescape")
         is_link = attributes >> 28 == _LINK_MODE and version >> 8 in _UNIX and size <= _PATH
         count += 1
         yield _Listed(text, flags, method, crc, packed, size, place + one.moved, is_link)
@@ -354,9 +360,10 @@ def _member(
     try:
         begin = _content_place(file, listed)
         end = begin + listed.packed
-        if end > one.places.after(place):
-            one.places.check(file)
         limit = one.places.after(place)
+        if end > limit:
+            one.places.check(file)
+            limit = one.places.after(place)
         if end > limit or not is_first:
             raise damaged("a member that overlaps another", place)
         if end < limit:
