@@ -491,11 +491,11 @@ class _Walk:
         by_length = self.variant in {MboxVariant.MBOXCL, MboxVariant.MBOXCL2}
         keep = is_nested or not self.lazily
         for entry in mbox.messages(read, self.limit, by_length=by_length, keep=keep):
-            if is_nested:
-                self.budget.spend(STREAM_COST)
             place = Source(source.path, source.members, entry.offset, entry.size, self.variant)
             error = too_large(self.limit) if entry.size > self.limit else None
             yield Located(place, entry.octets, error, entry.bare, entry.quotes, entry.led or not by_length)
+            if is_nested:
+                self.budget.spend(STREAM_COST)
         for problem in problems:
             yield Located(source, error=_of_place(problem))
 
