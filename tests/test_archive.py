@@ -393,6 +393,15 @@ class TestMap:
             with pytest.raises(InvalidValue, match="max_ratio: must be at least 1"):
                 function()
 
+    def test_layers(self, tmp_path: Path) -> None:
+        """A message in too many layers of compression is an item, and does not keep the reader busy for ever."""
+        data = MAIL
+        for _ in range(6):
+            data = gzip.compress(data)
+        (item,) = read_archive(put(tmp_path / "a.eml", data))
+        assert isinstance(item, Unreadable)
+        assert "nesting-limit" in str(item.error)
+
     def test_limits(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """A file that unpacks to too much, joined archives and links give the same items in one process and in several."""
         monkeypatch.setattr(

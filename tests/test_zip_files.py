@@ -99,6 +99,11 @@ class TestOverlaps:
         data = archive(A + B, entry(b"a.eml", ONE, 0), entry(b"b.eml", TWO, len(A), packed=len(deflated(TWO)) + 1))
         assert found(tmp_path, data) == [ONE, DAMAGED]
 
+    def test_twice(self, tmp_path: Path) -> None:
+        """Each of several members that reach into the next one is refused."""
+        many = [entry(b"x", ONE, place, packed=900) for place in (0, len(A), len(A + B))]
+        assert found(tmp_path, archive(A + B + C, *many)) == [DAMAGED] * 3
+
     def test_entry_for_nothing(self, tmp_path: Path) -> None:
         """An entry for a place in the middle of a member, where none begins, does that member no harm."""
         data = archive(A + B, entry(b"a.eml", ONE, 0), entry(b"x.eml", TWO, 40), entry(b"b.eml", TWO, len(A)))
@@ -141,6 +146,8 @@ class TestUnread:
         """Bytes between the last member and the list are reported, and those that only one entry was left out for."""
         assert found(tmp_path, archive(A + b"x", entry(b"a.eml", ONE, 0))) == [ONE, UNREAD]
         assert found(tmp_path, archive(A + B)) == [UNREAD]
+        assert found(tmp_path, archive(B + A + b"x", entry(b"a.eml", ONE, len(B)))) == [ONE, UNREAD]
+        assert details(tmp_path / "z.zip") == [f"{len(B) + 1} bytes belong to no member"]
 
     def test_large(self, tmp_path: Path) -> None:
         """So are those that come after megabytes of zeros."""

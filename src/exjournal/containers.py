@@ -160,7 +160,7 @@ def read_source(source: Source, /) -> bytes:
             passed_over(stream, source.offset)
             octets = whole(stream, SIZE_LIMIT, source.size)
     except damage() as error:
-        raise told(error) from error
+        raise told(error) from None  # it may be the same error, and no error is its own cause
     if source.size is not None and len(octets) < source.size:
         raise ParseError(DefectCode.ARCHIVE_DAMAGED, "it is shorter than it was", source.offset)
     return _as_sent(octets, source.mbox)[0]
@@ -210,7 +210,7 @@ def _file(path: str, limit: int, max_ratio: float, floor: int) -> bytes:
             try:
                 return whole(unpacked(BytesIO(octets), stack, Budget(max(floor, max_ratio * size))), limit)
             except damage() as error:
-                raise told(error) from error
+                raise told(error) from None  # it may be the same error, and no error is its own cause
     return octets
 
 
