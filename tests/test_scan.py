@@ -1369,5 +1369,5 @@ def test_resumed_with_another_ratio(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(InterruptedError):
         scan_archive(tmp_path / "a.eml", json=tmp_path / "out", jobs=1, max_ratio=1, progress=stop)
     assert seen == [{"archive-ratio": 1}]
-    summary = scan_archive(tmp_path / "a.eml", json=tmp_path / "out", jobs=1, resume=True)
+    summary = scan_archive(tmp_path / "a.eml", json=tmp_path / "out", jobs=1, max_ratio=1e6, resume=True)
     assert (dict(summary.refusals), summary.resumed) == ({}, 0)

@@ -81,8 +81,8 @@ class Work:
     def name(self, number: int, places: "list[Located]") -> str:
         """The name of a batch: what was done with these places, as they are, is done again under other options only."""
         reader = self.reader
-        options = (_FORM, reader.format, reader.undeliverable, reader.max_ratio, *reader.names.items())
-        options = (*options, self.originals, self.quarantine)
+        read = (_FORM, reader.format, reader.undeliverable, reader.max_ratio, *reader.names.items())
+        options = (*read, self.originals, self.quarantine)
         digest = hashlib.sha256(repr((*options, self.has_lines, self.has_store, self.is_merged)).encode())
         path = ""
         status: tuple[int, ...] = ()
