@@ -1,5 +1,7 @@
 """Any file is an archive of something: its items come in order and nothing is raised, and each source finds its octets again.
 
+Reading takes no longer than the size of the file explains: a second for 100 KB, where no more is unpacked than ten times that.
+
 Run it as `python fuzz/fuzz_archive.py -max_total_time=60`; arguments go to libFuzzer.
 """
 
@@ -15,6 +17,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from time import process_time
 
 import atheris
 
@@ -34,6 +37,10 @@ with atheris.instrument_imports(include=["exjournal"]):
 
 import seeds
 
+# Seconds, and bytes of a file that may take them; the instrumented code is several times slower than it is by itself.
+_SECONDS = 1.0
+_SIZE = 100_000
+_SLOWER = 5
 _VARIANTS = (None, *MboxVariant)
 _FROM = b"From ann@example.com Thu Jan  1 00:00:00 2026\n"
 _FOLDER = tempfile.TemporaryDirectory(prefix="exjournal-fuzz-")  # for as long as the fuzzer runs
@@ -44,6 +51,7 @@ def test_one_input(data: bytes) -> None:
     """Hold the reader to its invariant: the first octet says how mailbox files were written."""
     variant = _VARIANTS[data[0] % len(_VARIANTS)] if data else None
     _PATH.write_bytes(data[1:])
+    _check_time(len(data))
     before: Source | None = None
     items = list(read_archive(_PATH, mbox=variant, undeliverable=bool(data[:1] > b"\x80")))
     for item in items:
@@ -60,6 +68,16 @@ def test_one_input(data: bytes) -> None:
     _check_lazily(variant)
     if variant is None:
         _check_mailbox(data[1:])
+
+
+def _check_time(size: int) -> None:
+    """No number in a header drives a loop: the time is that of the bytes there are."""
+    begun = process_time()
+    for place in located([_PATH], max_ratio=10, floor=10 * _SIZE):
+        with suppress(ParseError, OSError):
+            octets_of(place, max_ratio=10, floor=10 * _SIZE)
+    took = process_time() - begun
+    assert took < _SECONDS * _SLOWER * max(size / _SIZE, 1), took
 
 
 def _check_again(source: Source, octets: bytes) -> None:
@@ -111,8 +129,38 @@ def _archives() -> Iterator[bytes]:
             for name, content in (("a.eml", files[0]), ("b", box), ("c.tar", tar.getvalue())):
                 archive.writestr(zipfile.ZipInfo(name), content, method)
         yield zipped.getvalue()
+    yield from _odd_archives(files[0], tar.getvalue())
     for pack in (gzip.compress, bz2.compress, lzma.compress):
         yield from (pack(box), pack(tar.getvalue()), pack(files[0]))
+
+
+def _odd_archives(message: bytes, archive: bytes) -> Iterator[bytes]:
+    """Joined archives, links, sparse members and pax headers, for the fuzzer to break."""
+    yield archive + archive
+    odd = io.BytesIO()
+    with tarfile.open(fileobj=odd, mode="w", format=tarfile.PAX_FORMAT) as writer:
+        for records in (
+            {"GNU.sparse.map": "0,1,600,1", "GNU.sparse.size": "9000", "comment": "x"},
+            {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": "512"},
+            {"size": "2", "path": "b.eml"},
+        ):
+            member = tarfile.TarInfo("a.eml")
+            member.size, member.pax_headers = 2, records
+            writer.addfile(member, io.BytesIO(b"0\n"))
+        for kind in (tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.GNUTYPE_SPARSE, tarfile.DIRTYPE, b"Z"):
+            member = tarfile.TarInfo("l.eml")
+            member.type, member.linkname = kind, "a.eml"
+            writer.addfile(member)
+    yield odd.getvalue()
+    joined = io.BytesIO()
+    with zipfile.ZipFile(joined, "w") as writer:
+        link = zipfile.ZipInfo("l.eml")
+        link.external_attr = 0o120777 << 16
+        writer.writestr(link, "a.eml")
+        with writer.open("a.eml", "w", force_zip64=True) as file:
+            file.write(message)
+    yield joined.getvalue() * 2
+    yield b"MZ" + joined.getvalue() + b"rest"
 
 
 def main() -> None:

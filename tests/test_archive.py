@@ -6,6 +6,7 @@ import gzip
 import itertools
 import json
 import lzma
+import math
 import multiprocessing
 import os
 import pickle
@@ -38,6 +39,7 @@ from exjournal import (
     parse_report,
     read_archive,
     read_source,
+    scan_archive,
 )
 from exjournal.archive import ArchiveItem, Reader, _worked
 from exjournal.containers import Located
@@ -372,6 +374,49 @@ class TestMap:
         with pytest.raises(InvalidValue) as caught:
             map_archive(length, jobs=jobs)
         assert caught.value.field == "jobs"
+
+    @pytest.mark.parametrize("jobs", [257, 999_999])
+    def test_too_many(self, jobs: int) -> None:
+        """More processes than any machine has cores are refused before one is started."""
+        for function in (lambda: map_archive(length, jobs=jobs), lambda: scan_archive(jobs=jobs)):
+            with pytest.raises(InvalidValue, match="between 0 and 256"):
+                function()
+
+    @pytest.mark.parametrize("ratio", [0, 0.9, -1, math.nan])
+    def test_ratio(self, ratio: float) -> None:
+        """A ratio below 1 is refused."""
+        for function in (
+            lambda: map_archive(length, max_ratio=ratio),
+            lambda: read_archive(max_ratio=ratio),
+            lambda: scan_archive(max_ratio=ratio),
+        ):
+            with pytest.raises(InvalidValue, match="max_ratio: must be at least 1"):
+                function()
+
+    def test_layers(self, tmp_path: Path) -> None:
+        """A message in too many layers of compression is an item, and does not keep the reader busy for ever."""
+        data = MAIL
+        for _ in range(6):
+            data = gzip.compress(data)
+        (item,) = read_archive(put(tmp_path / "a.eml", data))
+        assert isinstance(item, Unreadable)
+        assert "nesting-limit" in str(item.error)
+
+    def test_limits(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A file that unpacks to too much, joined archives and links give the same items in one process and in several."""
+        monkeypatch.setattr(
+            containers.located, "__kwdefaults__", {**containers.located.__kwdefaults__, "floor": 500_000}
+        )
+        box = mbox(*[MAIL + b"x" * 9000 + b"\n"] * 400)
+        put(tmp_path / "a.gz", gzip.compress(box))
+        put(tmp_path / "b.zip", zipped(("a", REPORT)) + zipped(("b", MAIL)) + b"rest")
+        put(tmp_path / "c.tar", tar(("a", REPORT), ("b", MAIL)) + tar(("c", MAIL)))
+        expected = [whole(item) for item in read_archive(tmp_path, max_ratio=1)]
+        codes = [item.error.code for item in read_archive(tmp_path, max_ratio=1) if isinstance(item, Unreadable)]  # type: ignore[union-attr]
+        assert codes == ["archive-ratio", "archive-unread"]
+        for jobs in (2, 3):
+            assert list(map_archive(whole, tmp_path, jobs=jobs, max_ratio=1)) == expected
+        assert len(list(read_archive(tmp_path, max_ratio=10_000))) == 406
 
     def test_nothing(self) -> None:
         """No paths have no items."""

@@ -81,7 +81,7 @@ class TestUsage:
         assert (outcome.status, outcome.err) == (0, "")
         options = (
             "PATH --json --originals --merge --store --quarantine --undeliverable --pattern --mbox --format --jobs "
-            "--resume --quiet mboxrd envelope-2003"
+            "--max-ratio --resume --quiet mboxrd envelope-2003"
         )
         assert [word for word in options.split() if word not in outcome.out] == []
 
@@ -100,6 +100,10 @@ class TestUsage:
             ["in", "--resume"],
             ["in", "--merge", "--resume"],
             ["in", "--jobs", "-1"],
+            ["in", "--jobs", "999999"],
+            ["in", "--max-ratio", "0.5"],
+            ["in", "--max-ratio", "nan"],
+            ["in", "--max-ratio", "much"],
             ["in", "--json", "out", "--jobs", "-1"],
             ["missing", "--json", "out"],
             ["in", "--originals", "in"],

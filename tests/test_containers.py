@@ -9,6 +9,7 @@ import itertools
 import json
 import lzma
 import mailbox
+import math
 import os
 import random
 import re
@@ -20,6 +21,7 @@ import tarfile
 import tempfile
 import tracemalloc
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -29,7 +31,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exjournal import DefectCode, MboxVariant, ParseError, Source, containers, sorting, unpacking
+from exjournal import DefectCode, MboxVariant, ParseError, Source, containers, sorting, zip_files
 from exjournal.containers import Located, batches, located, octets_in, octets_of, read_source
 from test_wire_mbox import ended, mails, mboxo, mboxrd
 
@@ -107,6 +109,11 @@ def contents(*paths: Path, **options: Any) -> list[Content]:
 def names(*paths: Path, **options: Any) -> list[str]:
     """The sources below paths, the first without what is above it."""
     return [str(place.source).removeprefix(str(paths[0])) for place in located(paths, **options)]
+
+
+def details(*paths: Path, **options: Any) -> list[str]:
+    """The details of all errors below paths."""
+    return [place.error.detail for place in located(paths, **options) if isinstance(place.error, ParseError)]
 
 
 def put(path: Path, content: bytes = MESSAGE) -> Path:
@@ -685,9 +692,24 @@ class TestZip:
             assert contents(put(tmp_path / "z", data[:size])) == [DefectCode.ARCHIVE_DAMAGED]
 
     def test_before(self, tmp_path: Path) -> None:
-        """A zip file that is a program as well is no silent loss: it is there as what its first octets say."""
-        data = b"MZ\x90\0" + bytes(900) + zipped(("a", message(1)))
-        assert contents(put(tmp_path / "z.exe", data)) == [data]
+        """The members of a zip file that unpacks itself are read, and its program is one item of its own."""
+        members = zipped(("a", message(1)), ("b", message(2)))
+        for program in (b"MZ\x90\0" + bytes(900), b"#!/bin/sh\n", b"\x7fELFPK\x05\x06" + bytes(90)):
+            path = put(tmp_path / "z.exe", program + members)
+            assert contents(path) == [message(1), message(2), DefectCode.ARCHIVE_UNREAD]
+            assert details(path)[-1] == f"{len(program)} bytes belong to no member"
+
+    def test_program(self, tmp_path: Path) -> None:
+        """A program without a zip file at its end is one item, as is one whose zip file cannot be read."""
+        members = zipped(("a", message(1)))
+        for data in (
+            b"MZ" + bytes(900),
+            b"#! text",
+            b"MZ" + zipped(),
+            b"MZ" + members[30:],
+            b"MZ" + members + bytes(70000),
+        ):
+            assert contents(put(tmp_path / "z.exe", data)) == [data]
 
     @pytest.mark.parametrize("method", METHODS[1:])
     def test_bomb(self, tmp_path: Path, method: int) -> None:
@@ -909,6 +931,91 @@ class TestOctets:
         assert octets_in([tmp_path]) is None
 
 
+class TestRatio:
+    """Files that unpack to more than they may."""
+
+    RATIO = DefectCode.ARCHIVE_RATIO
+    TEXTS: ClassVar[list[bytes]] = [message(number) + b"x" * 10_000 + b"\r\n" for number in range(200)]
+
+    def archives(self) -> dict[str, bytes]:
+        """Two megabytes of messages in a file of some kilobytes."""
+        members = [(f"{number}.eml", text) for number, text in enumerate(self.TEXTS)]
+        box, archive = mbox(*self.TEXTS), tar(*members)
+        swollen = zipped(*members)
+        return {
+            **{f"mbox {pack.__module__}": pack(box) for pack in PACKS},
+            "tar": gzip.compress(archive),
+            "zip": swollen,
+            "zip in zip": zipped(("a.zip", swollen)),
+            "zip in tar in gzip": gzip.compress(tar(("a.zip", swollen), ("b.eml", message(1)))),
+            "gzip in gzip": gzip.compress(gzip.compress(box)),
+            "streams": b"".join(map(gzip.compress, [mbox(one) for one in self.TEXTS])),
+        }
+
+    def test_sum(self, tmp_path: Path) -> None:
+        """What was read before the limit is kept, one item takes the place of the rest, and the next file is read."""
+        put(tmp_path / "z.eml", message(7))
+        for kind, data in self.archives().items():
+            put(tmp_path / "a", data)
+            whole = contents(tmp_path)
+            found = contents(tmp_path, floor=1_000_000, max_ratio=1)
+            assert found[-2:] == [self.RATIO, message(7)], kind
+            assert 5 < len(found) < 150, kind
+            assert found[:-3] == whole[: len(found) - 3], kind
+            assert found.count(self.RATIO) == 1, kind
+            assert names(tmp_path, floor=1_000_000, max_ratio=1)[-2] == "/a", kind
+
+    def test_ratio(self, tmp_path: Path) -> None:
+        """The limit grows with the file and with the ratio that the caller gives, and never falls below the floor."""
+        data = gzip.compress(mbox(*self.TEXTS))
+        path = put(tmp_path / "a", data)
+        ratio = len(mbox(*self.TEXTS)) / len(data)
+        assert contents(path, floor=0, max_ratio=ratio / 2)[-1] is self.RATIO
+        assert contents(path, floor=0, max_ratio=ratio * 2) == self.TEXTS
+        assert contents(path, floor=0, max_ratio=math.inf) == self.TEXTS
+        assert contents(path, max_ratio=1) == self.TEXTS
+        assert "more than 5000 bytes unpacked" in details(path, floor=5000, max_ratio=1)[0]
+
+    def test_plain(self, tmp_path: Path) -> None:
+        """A file in which nothing is compressed has no limit."""
+        for data in (mbox(*self.TEXTS), tar(*[(f"{number}", text) for number, text in enumerate(self.TEXTS)])):
+            assert contents(put(tmp_path / "a", data), floor=0, max_ratio=1) == self.TEXTS
+
+    def test_small_items(self, tmp_path: Path) -> None:
+        """Empty messages, members and streams count as well, as they take time."""
+        for data in (
+            gzip.compress(FROM * 5000),
+            gzip.compress(tar(*[("a", b"")] * 5000)),
+            gzip.compress(zipped(*[(str(number), b"") for number in range(5000)])),
+            gzip.compress(gzip.compress(b"") * 5000),
+        ):
+            found = [content_of(one) for one in located([put(tmp_path / "a", data)], floor=1_000_000, max_ratio=1)]
+            assert found[-1] is self.RATIO
+            assert len(found) < 500
+
+    def test_message(self, tmp_path: Path) -> None:
+        """A compressed message that is a file of its own has the same limit, whichever process reads it."""
+        data = gzip.compress(gzip.compress(MESSAGE) + gzip.compress(b"") * 5000)
+        for name in ("a.eml", "a"):
+            (place,) = located([put(tmp_path / name, data)], floor=10_000, max_ratio=1)
+            with pytest.raises(ParseError, match="archive-ratio"):
+                octets_of(place, floor=10_000, max_ratio=1)
+            assert contents(tmp_path / name) == [MESSAGE]
+
+    def test_dictionary(self, tmp_path: Path) -> None:
+        """A stream of xz that asks for gigabytes of memory is refused, and takes none."""
+        filters = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 64 << 10}]
+        data = bytearray(lzma.compress(MESSAGE, filters=filters))
+        place = data.index(b"\x21\x01", 12)
+        data[place + 2] = 40  # 4 GiB - 1
+        size = (data[12] + 1) * 4
+        data[12 + size - 4 : 12 + size] = zlib.crc32(data[12 : 12 + size - 4]).to_bytes(4, "little")
+        found: list[Content] = []
+        path = put(tmp_path / "a", bytes(data))
+        assert peak(lambda: found.extend(map(content_of, located([path])))) < 4 << 20
+        assert found == [DefectCode.ARCHIVE_DAMAGED]
+
+
 class TestBatches:
     """Places by the batch."""
 
@@ -1009,12 +1116,13 @@ class TestZipList:
         monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 1)
         data = zipped(*[(f"{number}.eml", message(number)) for number in range(9)])
         assert b"PK\x06\x06" in data
-        assert contents(put(tmp_path / "z", before + data)) == [message(number) for number in range(9)]
+        found = contents(put(tmp_path / "z", before + data))
+        assert found == [message(number) for number in range(9)] + [DefectCode.ARCHIVE_UNREAD] * bool(before)
 
     def test_piece_by_piece(self, tmp_path: Path) -> None:
         """A list longer than what is read of it at a time is read whole."""
         data = zipped(*[(f"{number}.eml", message(number)) for number in range(99)])
-        with patch.object(unpacking, "_LIST", 70):
+        with patch.object(zip_files, "_LIST", 70):
             assert contents(put(tmp_path / "z", data)) == [message(number) for number in range(99)]
 
     @pytest.mark.parametrize(
@@ -1063,6 +1171,6 @@ class TestZipList:
         found = [
             content_of(place) for place in located([put(tmp_path / "z", patched(data, mark, offset, size, value))])
         ]
-        whole = [one for one in found if one is not DefectCode.ARCHIVE_DAMAGED]
+        whole = [one for one in found if isinstance(one, bytes)]
         assert whole == [message(1), message(2) * 50][:readable]
         assert (DefectCode.ARCHIVE_DAMAGED in found) == (readable < 2 or size == 4)

@@ -85,6 +85,9 @@ OF_ARCHIVES_ONLY = {
     DefectCode.ITEM_TOO_LARGE,
     DefectCode.ARCHIVE_DAMAGED,
     DefectCode.ARCHIVE_ENCRYPTED,
+    DefectCode.ARCHIVE_RATIO,
+    DefectCode.ARCHIVE_LINK,
+    DefectCode.ARCHIVE_UNREAD,
     DefectCode.MBOX_QUOTING,
     DefectCode.MBOX_LENGTH,
 }

@@ -326,6 +326,9 @@ OF_ARCHIVES = {
     DefectCode.ITEM_TOO_LARGE,
     DefectCode.ARCHIVE_DAMAGED,
     DefectCode.ARCHIVE_ENCRYPTED,
+    DefectCode.ARCHIVE_RATIO,
+    DefectCode.ARCHIVE_LINK,
+    DefectCode.ARCHIVE_UNREAD,
     DefectCode.MBOX_QUOTING,
     DefectCode.MBOX_LENGTH,
 }

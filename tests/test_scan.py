@@ -41,6 +41,7 @@ from exjournal import (
     SqliteStore,
     Statement,
     StoreError,
+    containers,
     identify,
     merge,
     parse_report,
@@ -1353,3 +1354,20 @@ class TestPieces:
         path = put(tmp_path / "out" / ".part" / "letter.txt", b"mine")
         scan_archive(few, originals=tmp_path / "out", jobs=1)
         assert path.read_bytes() == b"mine"
+
+
+def test_resumed_with_another_ratio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a smaller ratio kept from being read is read by a run that goes on with a larger one."""
+    monkeypatch.setattr(containers.octets_of, "__kwdefaults__", {**containers.octets_of.__kwdefaults__, "floor": 1000})
+    (tmp_path / "a.eml").write_bytes(gzip.compress(gzip.compress(BARE) + gzip.compress(b"") * 500))
+    seen = []
+
+    def stop(summary: ScanSummary) -> None:
+        seen.append(dict(summary.refusals))
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        scan_archive(tmp_path / "a.eml", json=tmp_path / "out", jobs=1, max_ratio=1, progress=stop)
+    assert seen == [{"archive-ratio": 1}]
+    summary = scan_archive(tmp_path / "a.eml", json=tmp_path / "out", jobs=1, max_ratio=1e6, resume=True)
+    assert (dict(summary.refusals), summary.resumed) == ({}, 0)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, TypeVar
 from exjournal._wire.headers import first_line_is_field
 from exjournal._wire.message import lead_in
 from exjournal.errors import Defect, DefectCode, InvalidValue, ParseError
+from exjournal.limits import JOBS_LIMIT, RATIO_LIMIT
 from exjournal.models import COPIES, ParsedReport, ReportFormat
 from exjournal.parser import parse_report
 from exjournal.sources import MboxVariant, Source
@@ -84,6 +85,7 @@ def read_archive(
     format: ReportFormat | None = None,
     undeliverable: bool = False,
     names: Mapping[str, str] | None = None,
+    max_ratio: float = RATIO_LIMIT,
 ) -> Iterator[ArchiveItem]:
     """Every report, message and unreadable thing below the paths: in the order of the paths, and in each of names.
 
@@ -96,10 +98,23 @@ def read_archive(
     sources show for a file, where its own means nothing: a copy of standard input, a download; `read_source` needs the file's
     own path.
 
-    Memory is that of the largest item (at most 256 MB) and some ten megabytes. Never raises for what it reads.
+    `max_ratio` limits what one file with all that is nested in it may unpack to, as a multiple of its size; 1 GiB is always
+    allowed. Beyond it, one `Unreadable` with the code `archive-ratio` takes the place of the rest of the file, and reading goes
+    on with the next file.
+
+    Memory is that of the largest item (at most 256 MB) and some ten megabytes. Never raises for what it reads. Raises
+    InvalidValue for a ratio below 1.
     """
     return map_archive(
-        _same, *paths, jobs=1, patterns=patterns, mbox=mbox, format=format, undeliverable=undeliverable, names=names
+        _same,
+        *paths,
+        jobs=1,
+        patterns=patterns,
+        mbox=mbox,
+        format=format,
+        undeliverable=undeliverable,
+        names=names,
+        max_ratio=max_ratio,
     )
 
 
@@ -116,22 +131,22 @@ def map_archive(
     format: ReportFormat | None = None,
     undeliverable: bool = False,
     names: Mapping[str, str] | None = None,
+    max_ratio: float = RATIO_LIMIT,
 ) -> Iterator[Result]:
     """What a function makes of every item of `read_archive`, in the same order, worked out by so many processes.
 
-    With `jobs` 0 that is one for each core. Items stay in the processes; the function and what it returns have to be picklable,
-    and should be small. Reading waits for whoever takes the results. What the function raises ends the run, with the source in
-    a note. An interrupt, or closing the iterator, waits for the items under way and begins no more. Raises ChildProcessError
-    where a process was killed.
+    With `jobs` 0 that is one for each core; more than 256 are refused. Items stay in the processes; the function and what it
+    returns have to be picklable, and should be small. Reading waits for whoever takes the results. What the function raises
+    ends the run, with the source in a note. An interrupt, or closing the iterator, waits for the items under way and begins no
+    more. Raises InvalidValue, and ChildProcessError where a process was killed.
     """
     from exjournal.containers import located
     from exjournal.parallel import cores
 
-    if jobs < 0:
-        raise InvalidValue("jobs", "is negative")
+    check_limits(jobs, max_ratio)
     count = jobs or cores()
-    reader = Reader(format, undeliverable=undeliverable, names=names)
-    found = located(paths, patterns=names_of(patterns), mbox=variant_of(mbox), lazily=count > 1)
+    reader = Reader(format, undeliverable=undeliverable, names=names, max_ratio=max_ratio)
+    found = located(paths, patterns=names_of(patterns), mbox=variant_of(mbox), lazily=count > 1, max_ratio=max_ratio)
     if count == 1:
         return (_applied(function, reader(place)) for place in found)
     return _shared(function, reader, found, count)
@@ -147,6 +162,14 @@ def _shared(
 
     for results in in_parallel(partial(_worked, function, reader), batches(found), jobs=jobs, weigh=octets_at_hand):
         yield from results
+
+
+def check_limits(jobs: int, max_ratio: float) -> None:
+    """Raise InvalidValue for a number of processes or a ratio out of range."""
+    if not 0 <= jobs <= JOBS_LIMIT:
+        raise InvalidValue("jobs", f"must be between 0 and {JOBS_LIMIT}; 0 is one for each core")
+    if not max_ratio >= 1:
+        raise InvalidValue("max_ratio", "must be at least 1")
 
 
 def names_of(patterns: Sequence[str]) -> Sequence[str]:
@@ -227,13 +250,19 @@ class Reader:
     """Makes items of places."""
 
     def __init__(
-        self, format: ReportFormat | None, *, undeliverable: bool, names: Mapping[str, str] | None = None
+        self,
+        format: ReportFormat | None,
+        *,
+        undeliverable: bool,
+        names: Mapping[str, str] | None = None,
+        max_ratio: float = RATIO_LIMIT,
     ) -> None:
         from exjournal.containers import octets_of
 
         self.format = format
         self.undeliverable = undeliverable
         self.names = dict(names or {})
+        self.max_ratio = max_ratio
         self.octets_of = octets_of
 
     def __call__(self, place: "Located") -> ArchiveItem:
@@ -242,7 +271,7 @@ class Reader:
         if self.names:
             source = source._replace(path=self.names.get(source.path, source.path))
         try:
-            octets, defects = self.octets_of(place)
+            octets, defects = self.octets_of(place, max_ratio=self.max_ratio)
         except (OSError, ParseError) as error:
             return _unreadable(source, error)
         if self.undeliverable and self.format in COPIES:

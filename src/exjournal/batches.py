@@ -39,7 +39,7 @@ _BATCH: Final = 500
 # Items between two looks at whether anybody waits for them.
 _LOOK: Final = 8
 # Of what stands in a batch: one of another form is done again.
-_FORM: Final = 1
+_FORM: Final = 2
 _Task: TypeAlias = tuple[str, "list[Located]"]
 _Complaint: TypeAlias = tuple[Source, str]
 
@@ -81,7 +81,8 @@ class Work:
     def name(self, number: int, places: "list[Located]") -> str:
         """The name of a batch: what was done with these places, as they are, is done again under other options only."""
         reader = self.reader
-        options = (_FORM, reader.format, reader.undeliverable, *reader.names.items(), self.originals, self.quarantine)
+        read = (_FORM, reader.format, reader.undeliverable, reader.max_ratio, *reader.names.items())
+        options = (*read, self.originals, self.quarantine)
         digest = hashlib.sha256(repr((*options, self.has_lines, self.has_store, self.is_merged)).encode())
         path = ""
         status: tuple[int, ...] = ()

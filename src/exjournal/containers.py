@@ -5,7 +5,7 @@ octets again. Nothing is read as a report here, and whatever cannot be read is t
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from enum import Enum, auto
 from errno import EINVAL
@@ -16,25 +16,26 @@ from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, TypeAlias
 
 from exjournal._wire import mbox
 from exjournal.errors import Defect, DefectCode, ParseError
+from exjournal.limits import LINK_TARGET_LIMIT, RATIO_FLOOR, RATIO_LIMIT, STREAM_COST
 from exjournal.sorting import in_order
 from exjournal.sources import MboxVariant, Source
+from exjournal.tar_files import USTAR, USTAR_AT, canonical, tar_member_at, tar_members
 from exjournal.unpacking import (
     ARCHIVE_LIMIT,
     HEAD,
     PACKED_BEGIN,
-    ZIP_BEGIN,
+    Budget,
+    Member,
     damage,
     head,
-    member_at,
     packing,
     passed_over,
-    tar_members,
     told,
     too_large,
     unpacked,
     whole,
-    zip_members,
 )
+from exjournal.zip_files import PROGRAM_BEGIN, ZIP_BEGIN, is_zip_program, zip_member_at, zip_members
 
 if TYPE_CHECKING:
     from io import BufferedReader
@@ -69,13 +70,16 @@ def located(
     limit: int = SIZE_LIMIT,
     lazily: bool = False,
     without: "Sequence[StrPath]" = (),
+    max_ratio: float = RATIO_LIMIT,
+    floor: int = RATIO_FLOOR,
 ) -> Iterator[Located]:
     """Every message below the paths, in the order of the paths and in them of names, and every place that cannot be read.
 
     With `lazily` what can be read by its source alone comes without octets; loose files always do. `without` are files and
-    folders that are passed over.
+    folders that are passed over. Of each file at most `max_ratio` times its size is unpacked, but always `floor` bytes.
     """
-    return _Walk(patterns, mbox, limit, lazily=lazily, without=without).all(paths)
+    walk = _Walk(patterns, mbox, limit, lazily=lazily, without=without, max_ratio=max_ratio, floor=floor)
+    return walk.all(paths)
 
 
 def octets_in(
@@ -120,13 +124,15 @@ def octets_at_hand(places: Sequence[Located], /) -> int:
     return sum(len(place.octets) for place in places if place.octets is not None)
 
 
-def octets_of(place: Located, /, *, limit: int = SIZE_LIMIT) -> tuple[bytes, tuple[Defect, ...]]:
+def octets_of(
+    place: Located, /, *, limit: int = SIZE_LIMIT, max_ratio: float = RATIO_LIMIT, floor: int = RATIO_FLOOR
+) -> tuple[bytes, tuple[Defect, ...]]:
     """The octets of a message, and what about them may not be as they were sent. Raises OSError and ParseError."""
     if place.error is not None:
         raise place.error
     source, octets = place.source, place.octets
     if octets is None:
-        octets = _file(source.path, limit) if source.offset is None else _range(source)
+        octets = _file(source.path, limit, max_ratio, floor) if source.offset is None else _range(source)
     if source.offset is None:
         return octets, ()
     return _as_sent(octets, source.mbox, bare=place.bare, quotes=place.quotes, led=place.led)
@@ -134,12 +140,19 @@ def octets_of(place: Located, /, *, limit: int = SIZE_LIMIT) -> tuple[bytes, tup
 
 def read_source(source: Source, /) -> bytes:
     """The octets of an item, read again. Raises OSError, and ParseError for an archive that is damaged or not the same."""
+    # Without a limit: what is unpacked before the item was unpacked when it was found.
+    budget = Budget()
     try:
         with ExitStack() as stack:
             file = stack.enter_context(_open(source.path))
-            stream = unpacked(file, stack)
+            stream = unpacked(file, stack, budget)
+            is_program = stream is file and head(file)[0].startswith(PROGRAM_BEGIN)
             for _, place in source.members:
-                stream = unpacked(member_at(stream, place, stack), stack)
+                if is_program or head(stream)[0].startswith(ZIP_BEGIN):
+                    member = zip_member_at(stream, place, stack, budget)
+                else:
+                    member = tar_member_at(stream, place, budget)
+                stream, is_program = unpacked(stack.enter_context(member), stack, budget), False
             if source.offset is None:
                 return whole(stream, SIZE_LIMIT)
             if stream is file:
@@ -147,7 +160,7 @@ def read_source(source: Source, /) -> bytes:
             passed_over(stream, source.offset)
             octets = whole(stream, SIZE_LIMIT, source.size)
     except damage() as error:
-        raise told(error) from error
+        raise told(error) from None  # it may be the same error, and no error is its own cause
     if source.size is not None and len(octets) < source.size:
         raise ParseError(DefectCode.ARCHIVE_DAMAGED, "it is shorter than it was", source.offset)
     return _as_sent(octets, source.mbox)[0]
@@ -175,7 +188,7 @@ def _as_sent(
     return octets if variant is None else mbox.without_quotes(octets, every=False), tuple(defects)
 
 
-def _file(path: str, limit: int) -> bytes:
+def _file(path: str, limit: int, max_ratio: float, floor: int) -> bytes:
     """A file, read and not mapped: one that is cut short while it is mapped ends the process."""
     # A call less for each of them is worth it where there are millions.
     file = os.open(path, _READING)
@@ -195,9 +208,9 @@ def _file(path: str, limit: int) -> bytes:
     if octets[:2] in PACKED_BEGIN:
         with ExitStack() as stack:
             try:
-                return whole(unpacked(BytesIO(octets), stack), limit)
+                return whole(unpacked(BytesIO(octets), stack, Budget(max(floor, max_ratio * size))), limit)
             except damage() as error:
-                raise told(error) from error
+                raise told(error) from None  # it may be the same error, and no error is its own cause
     return octets
 
 
@@ -217,14 +230,20 @@ def _range(source: Source) -> bytes:
     return octets
 
 
+def _of_place(error: Exception) -> ParseError | OSError:
+    """The error for a place; raises that of a budget that is spent, which ends the whole file."""
+    found = told(error)
+    if isinstance(found, ParseError) and found.code is DefectCode.ARCHIVE_RATIO:
+        raise found
+    return found
+
+
 def _no_file() -> OSError:
     return OSError(EINVAL, "is no regular file")
 
 
 # What a file is, by its first octets
 
-_USTAR: Final = b"ustar"
-_USTAR_AT: Final = 257
 # A file of this name is one message, whatever it begins with.
 _MESSAGE: Final = ".eml"
 # Files of these names may have nothing in them.
@@ -250,7 +269,7 @@ def _kind(begin: bytes, name: str) -> _Kind:
         return _Kind.MESSAGE
     if begin.startswith(ZIP_BEGIN):
         return _Kind.ZIP
-    if begin.startswith(_USTAR, _USTAR_AT) or (name.endswith(_TAR) and begin and not begin.strip(b"\0")):
+    if begin.startswith(USTAR, USTAR_AT) or (name.endswith(_TAR) and begin and not begin.strip(b"\0")):
         return _Kind.TAR
     if not begin and name.endswith(_MAILBOXES):
         return _Kind.NOTHING
@@ -291,11 +310,17 @@ class _Walk:
         *,
         lazily: bool,
         without: "Sequence[StrPath]",
+        max_ratio: float = RATIO_LIMIT,
+        floor: int = RATIO_FLOOR,
     ) -> None:
         self.patterns = [pattern.lower() for pattern in patterns]
         self.variant = None if variant is None else MboxVariant(variant)
         self.limit = limit
         self.lazily = lazily
+        self.max_ratio = max_ratio
+        self.floor = floor
+        # Of the file that is read.
+        self.budget = Budget()
         self.without = {os.path.realpath(one) for one in without}
         # What a path leads to is looked up only for links, and for names that are among these.
         self.names = {os.path.basename(one) for one in self.without}
@@ -384,52 +409,76 @@ class _Walk:
         try:
             with _open(path) as file:
                 begin, _ = head(file)
-                if packing(begin) is None and _kind(begin, path) is _Kind.MESSAGE:
+                kind = _kind(begin, path)
+                if kind is _Kind.MESSAGE and begin.startswith(PROGRAM_BEGIN) and is_zip_program(file):
+                    kind = _Kind.ZIP
+                if packing(begin) is None and kind is _Kind.MESSAGE:
                     yield Located(source)  # read as all others are, perhaps by another process
                 else:
-                    yield from self.stream(file, source, path, 0)
-        except OSError as error:
+                    self.budget = Budget(max(self.floor, self.max_ratio * os.fstat(file.fileno()).st_size))
+                    yield from self.stream(file, source, path, 0, kind)
+        except (OSError, ParseError) as error:
             yield Located(source, error=error)
 
-    def stream(self, stream: BinaryIO, source: Source, name: str, depth: int) -> Iterator[Located]:
-        """The messages of a stream, whatever it is."""
+    def stream(
+        self, stream: BinaryIO, source: Source, name: str, depth: int, kind: _Kind | None = None
+    ) -> Iterator[Located]:
+        """The messages of a stream, whatever it is; `kind` is that of a stream that is not compressed, where it is known."""
         with ExitStack() as stack:
             try:
-                inner = unpacked(stream, stack)
-                kind = _kind(head(inner)[0], name if inner is stream else _without_packing(name))
+                inner = unpacked(stream, stack, self.budget)
+                is_nested = depth > 0 or inner is not stream
+                if is_nested or kind is None:
+                    kind = _kind(head(inner)[0], name if inner is stream else _without_packing(name))
                 if kind is _Kind.MESSAGE:
                     yield Located(source, whole(inner, self.limit))
                 elif kind is _Kind.MBOX:
-                    yield from self.mailbox(inner, source, lazily=self.lazily and not depth and inner is stream)
+                    yield from self.mailbox(inner, source, is_nested=is_nested)
                 elif kind is not _Kind.NOTHING:
                     if depth == ARCHIVE_LIMIT:
                         raise ParseError(
                             DefectCode.NESTING_LIMIT, f"more than {ARCHIVE_LIMIT} archives inside one another"
                         )
-                    members = (
-                        tar_members(inner, _no_file)
-                        if kind is _Kind.TAR
-                        else zip_members(inner, stack, _COPIED * self.limit)
-                    )
-                    for member, place, opened in members:
-                        if self.takes(member):
-                            below = source._replace(members=(*source.members, (member, place)))
-                            yield from self.member(opened, below, member, depth)
+                    if kind is _Kind.TAR:
+                        members = self.without_links(tar_members(inner, _no_file, self.budget))
+                    else:
+                        members = zip_members(inner, stack, _COPIED * self.limit, self.budget)
+                    for member in members:
+                        if not self.takes(member.name):
+                            continue
+                        if is_nested:
+                            self.budget.spend(STREAM_COST)
+                        below = source._replace(members=(*source.members, (member.name, member.place)))
+                        yield from self.member(member, below, depth)
             except damage() as error:
-                yield Located(source, error=told(error))
+                yield Located(source, error=_of_place(error))
 
-    def member(self, opened: Callable[[], BinaryIO], source: Source, name: str, depth: int) -> Iterator[Located]:
+    def without_links(self, members: Iterable[Member]) -> Iterator[Member]:
+        """Members without folders, and without links to folders and to members before them that are read themselves."""
+        # Hashes, as a name may have a megabyte.
+        targets: set[int] = set()
+        for member in members:
+            if member.link is not None:
+                if not member.link or hash(member.link) not in targets:
+                    yield member
+                continue
+            if len(targets) < LINK_TARGET_LIMIT and (member.is_folder or self.takes(member.name)):
+                targets.add(hash(canonical(member.name)))
+            if not member.is_folder:
+                yield member
+
+    def member(self, member: Member, source: Source, depth: int) -> Iterator[Located]:
         """The messages of a member of an archive; one that is damaged does not end those that follow."""
         try:
-            content = opened()
+            content = member.open()
         except damage() as error:
-            yield Located(source, error=told(error))
+            yield Located(source, error=_of_place(error))
             return
         with content:
-            yield from self.stream(content, source, name, depth + 1)
+            yield from self.stream(content, source, member.name, depth + 1)
 
-    def mailbox(self, stream: "BufferedReader", source: Source, *, lazily: bool) -> Iterator[Located]:
-        """The messages of a mailbox file; where it is damaged, what was read before."""
+    def mailbox(self, stream: "BufferedReader", source: Source, *, is_nested: bool) -> Iterator[Located]:
+        """The messages of a mailbox file; where it is damaged, those that were read before."""
         problems: list[Exception] = []
 
         def read(size: int) -> bytes:
@@ -440,12 +489,15 @@ class _Walk:
                 return b""
 
         by_length = self.variant in {MboxVariant.MBOXCL, MboxVariant.MBOXCL2}
-        for entry in mbox.messages(read, self.limit, by_length=by_length, keep=not lazily):
+        keep = is_nested or not self.lazily
+        for entry in mbox.messages(read, self.limit, by_length=by_length, keep=keep):
             place = Source(source.path, source.members, entry.offset, entry.size, self.variant)
             error = too_large(self.limit) if entry.size > self.limit else None
             yield Located(place, entry.octets, error, entry.bare, entry.quotes, entry.led or not by_length)
+            if is_nested:
+                self.budget.spend(STREAM_COST)
         for problem in problems:
-            yield Located(source, error=told(problem))
+            yield Located(source, error=_of_place(problem))
 
 
 class _Folder(NamedTuple):

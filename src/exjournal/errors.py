@@ -26,6 +26,9 @@ class DefectCode(StrEnum):
     ITEM_TOO_LARGE = "item-too-large"
     ARCHIVE_DAMAGED = "archive-damaged"
     ARCHIVE_ENCRYPTED = "archive-encrypted"
+    ARCHIVE_RATIO = "archive-ratio"
+    ARCHIVE_LINK = "archive-link"
+    ARCHIVE_UNREAD = "archive-unread"
     # What a mailbox file did to a message.
     MBOX_QUOTING = "mbox-quoting"
     MBOX_LENGTH = "mbox-length"

@@ -13,3 +13,28 @@ DEFECT_LIMIT: Final = 10_000
 # thousand addresses. Beyond it, no address is read from the field: `decide` holds the message (`header-too-large`), in a report
 # of it no recipient is called Bcc, a copy keeps the field in `unparsed` as `invalid-value`, and no copy is built.
 ADDRESS_FIELD_LIMIT: Final = 448 << 10
+
+# Bytes unpacked out of one file, for each byte of it, with everything nested in it. Mail compresses 2 to 10 times, and archives
+# with many copies of one attachment some hundred times; a hostile file of 10 MB can hold 10 GB in one layer of gzip, and any
+# amount in two. Beyond it, one `archive-ratio` stands for the rest of the file. A caller gives another ratio as `max_ratio`.
+RATIO_LIMIT: Final = 200
+# Bytes that any file may unpack to, however small it is. A single attachment sent to 500 people compresses over 1000:1, and no
+# machine that reads archives is held up by a gigabyte.
+RATIO_FLOOR: Final = 1 << 30
+# Bytes that each member and each message inside a compressed stream count for besides their own, and each further stream of a
+# compressed file: empty ones take time as well, and a megabyte can hold ten million of them.
+STREAM_COST: Final = 2048
+
+# Data ranges of a sparse member of a tar file. A mailbox of many gigabytes has hundreds; each takes some 100 bytes of memory.
+# Beyond it, the member is `archive-damaged`.
+SPARSE_LIMIT: Final = 1 << 16
+# Names of members that are kept to find out where a link in a tar file leads: 100 bytes each. Beyond it, a link to one of the
+# later members is reported as not followed, although its content was read.
+LINK_TARGET_LIMIT: Final = 100_000
+# Zip files joined to one file. Each takes some 300 bytes of memory, and programs join two or three. Beyond it, the bytes of the
+# first ones are reported as not read.
+JOINED_ZIP_LIMIT: Final = 1_000
+
+# Processes that share the work. Each takes some 30 MB, and more than a machine has cores only slow it down. Beyond it, the
+# number is refused.
+JOBS_LIMIT: Final = 256

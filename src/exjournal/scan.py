@@ -7,7 +7,7 @@ done.
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from exjournal.errors import InvalidValue
+from exjournal.limits import RATIO_LIMIT
 from exjournal.models import ReportFormat
 from exjournal.sources import MboxVariant, Source
 
@@ -60,6 +60,7 @@ def scan_archive(
     format: ReportFormat | None = None,
     names: Mapping[str, str] | None = None,
     jobs: int = 0,
+    max_ratio: float = RATIO_LIMIT,
     resume: bool = False,
     progress: Callable[[ScanSummary], None] | None = None,
     complain: Callable[[Source, str], None] | None = None,
@@ -81,22 +82,21 @@ def scan_archive(
     import os
     from itertools import chain
 
-    from exjournal.archive import Reader, names_of, variant_of
+    from exjournal.archive import Reader, check_limits, names_of, variant_of
     from exjournal.batches import BAD, MESSAGE, REPORT, Run, Work
     from exjournal.containers import located
     from exjournal.gathering import merged_lines, remembered
     from exjournal.outputs import PARTS, Outputs, sync, write_lines
     from exjournal.stores import SqliteStore
 
-    if jobs < 0:
-        raise InvalidValue("jobs", "is negative")
+    check_limits(jobs, max_ratio)
     outputs = Outputs(json, originals, quarantine, store)
     outputs.check(paths)
     with outputs.state(needed=merge, anew=not resume) as state:
         if store is not None:
             SqliteStore(store).close()  # what is no store is told before the work, not behind it
         work = Work(
-            Reader(format, undeliverable=undeliverable, names=names),
+            Reader(format, undeliverable=undeliverable, names=names, max_ratio=max_ratio),
             originals=originals,
             quarantine=quarantine,
             state=state,
@@ -106,7 +106,14 @@ def scan_archive(
         )
         run = Run(work, None if progress is None else lambda counts: progress(_summary(counts)), complain)
         run.read(
-            located(paths, patterns=names_of(patterns), mbox=variant_of(mbox), lazily=jobs != 1, without=outputs.all),
+            located(
+                paths,
+                patterns=names_of(patterns),
+                mbox=variant_of(mbox),
+                lazily=jobs != 1,
+                without=outputs.all,
+                max_ratio=max_ratio,
+            ),
             jobs,
         )
         if originals is not None or quarantine is not None:
