@@ -225,7 +225,7 @@ ALLOWED: dict[str, set[str]] = {
     "cli.output": {""},
     "cli.secrets": {"", "cli.output"},
     "cli.build": {"", "cli.output", "cli.secrets"},
-    "cli.reading": {"", "cli.output"},
+    "cli.reading": {"limits", "", "cli.output"},
     "cli.parse": {"", "cli.output", "cli.reading"},
     "cli.check": {"", "cli.output", "cli.reading", "cli.secrets"},
     "cli.rescue": {"", "cli.output", "cli.reading"},

@@ -27,6 +27,7 @@ from exjournal import (
     unwrap_undeliverable,
 )
 from exjournal.cli.output import FINE, FOUND, UNREADABLE, copy_input, say, told
+from exjournal.limits import RATIO_LIMIT
 
 STDIN: Final = "-"
 
@@ -60,6 +61,7 @@ class Archive:
         self.mbox = None if options.mbox is None else MboxVariant(options.mbox)
         self.format = None if options.format is None else ReportFormat(options.format)
         self.undeliverable: bool = options.undeliverable
+        self.max_ratio: float = options.max_ratio
         # The folder that a verb writes to: nothing below it is read.
         self._out = os.path.realpath(getattr(options, "out", STDIN))
         # What standard input is called, by the file that it was copied to.
@@ -95,6 +97,7 @@ class Archive:
                 format=self.format,
                 undeliverable=self.undeliverable,
                 names=self.names,
+                max_ratio=self.max_ratio,
             ):
                 if not has_out or not _is_below(os.path.realpath(item.source.path), self._out):
                     yield Entry(number, file, item)
@@ -160,7 +163,25 @@ def options() -> argparse.ArgumentParser:
         choices=list(map(str, ReportFormat)),
         help="read as this format: for reports that lost their marker header, and for copies, which have none",
     )
+    group.add_argument(
+        "--max-ratio",
+        type=_ratio,
+        default=RATIO_LIMIT,
+        metavar="N",
+        help="unpack at most N times the size of a file, but always 1 GiB (default: %(default)s)",
+    )
     return parser
+
+
+def _ratio(text: str) -> float:
+    ratio = float(text)
+    if not ratio >= 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return ratio
+
+
+# What argparse calls the value in its own errors.
+_ratio.__name__ = "number"
 
 
 def add_reader(

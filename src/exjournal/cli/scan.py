@@ -39,12 +39,6 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         metavar="N",
         help="processes that share the work, at most 256; without it one for each core",
     )
-    option(
-        "--max-ratio",
-        type=float,
-        metavar="N",
-        help="unpack at most N times the size of a file, but always 1 GiB; 200 without it",
-    )
     option("--resume", action="store_true", help="go on with a run that was stopped")
     option("--quiet", action="store_true", help="no progress and no summary")
 
@@ -77,7 +71,7 @@ def _scan(options: argparse.Namespace, archive: Archive) -> int:
             format=archive.format,
             names=archive.names,
             jobs=options.jobs,
-            **({} if options.max_ratio is None else {"max_ratio": options.max_ratio}),
+            max_ratio=archive.max_ratio,
             resume=options.resume,
             progress=progress.show if progress.is_shown else None,
             complain=complaints.tell,
