@@ -1,7 +1,10 @@
 """What can stand on one line of a report, and so be written and read back the same."""
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # Blanks at either end cannot be told from the blanks of the syntax; CR, LF and NUL end or cut a line somewhere on the
 # way; a lone surrogate has no bytes in any charset.
@@ -28,3 +31,42 @@ def holds_forbidden(text: str, /) -> bool:
 def without_forbidden(text: str, /) -> str:
     """The text with a blank for each character that cannot stand on one line."""
     return text if text.isprintable() else re.sub(_FORBIDDEN, " ", text)
+
+
+def lines_in(text: str, /) -> "Iterator[str]":
+    """The lines of a text without their line ends, CRLF or LF; only some of them are in memory at a time."""
+    position = 0
+    while (end := text.find("\n", position + _STRETCH)) >= 0:
+        yield from [line.rstrip("\r") for line in text[position:end].split("\n")]
+        position = end + 1
+    yield from [line.rstrip("\r") for line in text[position:].split("\n")]
+
+
+# Characters that are split into lines at once.
+_STRETCH: Final = 1 << 16
+
+
+class Pieces:
+    """A text built from many small pieces in about the memory of the text: a string of its own costs 50 bytes and more."""
+
+    __slots__ = ("_joined", "_pieces", "_separator")
+
+    def __init__(self, separator: str) -> None:
+        self._separator = separator
+        self._joined: list[str] = []
+        self._pieces: list[str] = []
+
+    def add(self, piece: str) -> None:
+        """Add a piece at the end."""
+        self._pieces.append(piece)
+        if len(self._pieces) == _PIECES:
+            self._joined.append(self._separator.join(self._pieces))
+            self._pieces.clear()
+
+    def text(self) -> str:
+        """All pieces, with the separator between them."""
+        return self._separator.join([*self._joined, *self._pieces])
+
+
+# Pieces that are joined at once.
+_PIECES: Final = 4096
