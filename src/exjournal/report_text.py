@@ -227,7 +227,8 @@ def _read_any(text: str) -> ReportText:
     is_foreign = False
     for number, line in _lines(text, result):
         label, colon, value = line.partition(":")
-        name = _name_in(label)
+        name = label.strip(BLANKS)
+        name = name.lower() if len(name) <= _LABEL_SIZE else ""
         if not line.strip(BLANKS):
             if result.recipients and not is_foreign:
                 ahead = ahead or _lines(text, None)
@@ -236,14 +237,14 @@ def _read_any(text: str) -> ReportText:
             result.set_aside(line, DefectCode.UNKNOWN_LINE, number)
         elif colon and (role := _ROLES_ANY_CASE.get(name)) is not None:
             _read_recipient(line, role, value.strip(BLANKS), number, result)
+            if number >= limit and len(result.recipients) > limit:  # no line names more than one
+                raise TooManyRecipients(limit)
         elif colon and (attribute := _FIELDS.get(name)) is not None:
             _read_field(line, attribute, value.strip(BLANKS), number, result)
         elif colon and re.fullmatch(_LABEL, name) is not None:
             result.set_aside(line, DefectCode.UNKNOWN_FIELD, number)
         else:
             result.set_aside(line, DefectCode.UNKNOWN_LINE, number)
-        if len(result.recipients) > limit:
-            raise TooManyRecipients(limit)
     return result.finish()
 
 

@@ -12,7 +12,7 @@ non-empty line becomes a field, or is in `unparsed` verbatim.
 """
 
 import re
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Final
 
 from exjournal._wire import names
@@ -58,6 +58,10 @@ _PLAIN_BARE = re.compile(
 _NO_NAME: Final = "(null)"
 
 
+# What follows the last line of a text.
+_END: Final = ("",)
+
+
 def read_report_text_2003(text: str, /) -> ReportText:
     """Read a decoded report text in linear time. Raises TooManyRecipients and nothing else."""
     result = ReportText({}, [])
@@ -69,7 +73,7 @@ def read_report_text_2003(text: str, /) -> ReportText:
     is_foreign = False
     behind_blank = False
     is_joined = False  # to the line before it
-    for number, (written, following) in enumerate(pairwise(_lines_and_end(text))):
+    for number, (written, following) in enumerate(pairwise(chain(lines_in(text), _END))):
         if is_joined:
             is_joined = False
             continue
@@ -95,7 +99,8 @@ def read_report_text_2003(text: str, /) -> ReportText:
             whole += "\n" + following
             result.note(DefectCode.FOLDED_LINE, last)
         label, colon, value = content.partition(":")
-        name = _name_in(label)
+        name = label.rstrip(BLANKS)
+        name = name.lower() if len(name) <= _LABEL_SIZE else ""
         if colon and name == _LIST and not is_indented:
             in_list = True
             if value.strip(BLANKS):
@@ -110,12 +115,6 @@ def read_report_text_2003(text: str, /) -> ReportText:
         else:
             _set_aside(whole, DefectCode.UNKNOWN_LINE, last, result)
     return result.finish()
-
-
-def _lines_and_end(text: str) -> "Iterator[str]":
-    """The lines of a text, and an empty one after the last."""
-    yield from lines_in(text)
-    yield ""
 
 
 def _name_in(label: str) -> str:
@@ -187,7 +186,7 @@ def _read_field(written: str, attribute: str, value: str, number: int, result: R
         _set_aside(written, DefectCode.REPEATED_FIELD, number, result)
         return
     if attribute == "sender":
-        mailboxes = _mailboxes(value, limit) if value else [_recipient("", "")]
+        mailboxes = _mailboxes(value or "<>", limit)
         if mailboxes is None or len(mailboxes) != 1:
             _set_aside(written, DefectCode.INVALID_VALUE, number, result)
             return
@@ -236,18 +235,13 @@ def _mailboxes(content: str, limit: int) -> list[Recipient] | None:
             address = address[len(_SMTP) :].strip(BLANKS)
         if (address and address_problem(address) is not None) or line_problem(name) is not None:
             return None
-        found.append(_recipient(name, address))
+        recipient: Recipient = UncheckedRecipient(address, Role.RECIPIENT, None, None, name)
+        recipient.__class__ = Recipient
+        found.append(recipient)
         if len(found) > limit:
             raise TooManyRecipients(limit)
         position = mailbox.end()
     return found
-
-
-def _recipient(name: str, address: str) -> Recipient:
-    """A recipient whose name and address were checked."""
-    recipient: Recipient = UncheckedRecipient(address, Role.RECIPIENT, None, None, name)
-    recipient.__class__ = Recipient
-    return recipient
 
 
 def write_report_text_2003(report: JournalReport, /) -> str:

@@ -35,11 +35,19 @@ def without_forbidden(text: str, /) -> str:
 
 def lines_in(text: str, /) -> "Iterator[str]":
     """The lines of a text without their line ends, CRLF or LF; only some of them are in memory at a time."""
+    return iter(_split(text)) if len(text) <= _STRETCH else _split_in_stretches(text)
+
+
+def _split(text: str) -> list[str]:
+    return [line.rstrip("\r") for line in text.split("\n")]
+
+
+def _split_in_stretches(text: str) -> "Iterator[str]":
     position = 0
     while (end := text.find("\n", position + _STRETCH)) >= 0:
-        yield from [line.rstrip("\r") for line in text[position:end].split("\n")]
+        yield from _split(text[position:end])
         position = end + 1
-    yield from [line.rstrip("\r") for line in text[position:].split("\n")]
+    yield from _split(text[position:])
 
 
 # Characters that are split into lines at once.
