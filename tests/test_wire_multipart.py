@@ -456,6 +456,8 @@ class TestTransferDecoded:
             content * 2 + b"=x=y",
             2 * len(coded),
         )
+        damaged = b"=x\r\n" * 150_000
+        assert transfer_decoded(damaged, 0, len(damaged), "quoted-printable") == (damaged, 0)
         line = b"=x" * 300_000
         assert transfer_decoded(line, 0, len(line), "quoted-printable") == (line, 0)
 
