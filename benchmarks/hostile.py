@@ -1,10 +1,14 @@
-"""Input made to hurt: it costs a small multiple of an ordinary report of its size, and no more than in proportion."""
+"""Input made to hurt: a small multiple of the time of an ordinary report, time in proportion, and bounded memory."""
 
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from contenders import ours
-from measure import MB, Claim, Effort, Row, at_most, in_turn, microseconds, octets
+from measure import KB, LIBRARY, MB, Claim, Effort, Row, at_most, in_turn, microseconds, octets
 from messages import bounce, sample
 
 from exjournal import ParseError, ReportFormat, parse_report, strip_headers, unwrap_undeliverable
@@ -24,7 +28,7 @@ _CLOSE = b"\r\n--_5d1f0c9e-3b7a-4c55-9d10-2f6a8e4b7c31_--\r\n"
 
 
 def claims(effort: Effort) -> Iterator[Claim]:
-    """Three tables: against an ordinary report, twice the size, and reports whose text has very many lines."""
+    """Four tables: against an ordinary report, twice the size, texts with very many lines, and memory."""
     small = Effort(effort.seconds / 4, effort.rounds)
     against: list[Row] = []
     growth: list[Row] = []
@@ -48,6 +52,51 @@ def claims(effort: Effort) -> Iterator[Claim]:
     yield Claim(f"Hostile input of {octets(_SIZE)}, to an ordinary report of that size", tuple(against), "µs; answer")
     yield Claim(f"Hostile input of {octets(_SIZE)}, to half of it", tuple(growth), "times an ordinary report")
     yield Claim("A report text of many lines costs by the line", tuple(_lines(small)), "µs a line")
+    yield Claim(f"Memory for hostile input of {octets(_SIZE)}, to the input", tuple(_memory()), "peak; answer")
+
+
+# A process may take this many times its input on top of it, the result included.
+_MEMORY_LIMIT = 20
+# Resident memory is what a process is charged for; only Linux shows its peak, and lets it be set back.
+_STATUS = Path("/proc/self/status")
+_CHILD = """
+import sys
+sys.path[:0] = sys.argv[1:3]
+import hostile
+work = getattr(hostile, sys.argv[3])
+work(hostile.ordinary_report())
+with open(sys.argv[4], "rb") as file:
+    data = file.read()
+def peak():
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+with open("/proc/self/clear_refs", "w") as file:
+    file.write("5")
+before = peak()
+said = work(data)
+print(peak() - before, said)
+"""
+
+
+def _memory() -> Iterator[Row]:
+    if not _STATUS.exists():
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "hostile.eml")
+        for group in GROUPS:
+            for name, make in group.cases.items():
+                data = make(_SIZE)
+                path.write_bytes(data)
+                where = (str(LIBRARY), str(Path(__file__).parent), group.answer.__name__, str(path))
+                command = [sys.executable, "-c", _CHILD, *where]
+                found = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+                peak, said = found.strip().split(" ", 1)
+                yield at_most(name, int(peak) * KB / len(data), _MEMORY_LIMIT, f"{octets(int(peak) * KB)}; {said}")
+
+
+def ordinary_report() -> bytes:
+    """A small report without an oddity."""
+    return _report()
 
 
 def answer(data: bytes) -> str:
@@ -278,12 +327,46 @@ CASES: dict[str, Callable[[int], bytes]] = {
     ),
 }
 
+
+def _in_charset(charset: bytes, piece: bytes) -> Make:
+    """A report text of one piece in a charset."""
+    return lambda size: _report(text=_TEXT + _filled(piece, size)).replace(
+        b"text/plain", b"text/plain; charset=" + charset, 1
+    )
+
+
+def _in_printable(piece: bytes) -> Make:
+    """A report text of one piece that is declared quoted-printable."""
+    return lambda size: _report(text=_TEXT + _filled(piece, size)).replace(
+        b"text/plain", b"text/plain\r\nContent-Transfer-Encoding: quoted-printable", 1
+    )
+
+
 # The report text costs by the line, and more than an original: what stands on one line is bounded by its growth alone.
 TEXT_CASES: dict[str, Callable[[int], bytes]] = {
     "a quote left open in a recipient line": lambda size: _report(text=_TEXT + b'To: "' + b"a" * size + b"\r\n"),
     "quotes left open in one recipient line": lambda size: _report(text=_TEXT + b"To: " + _filled(b'"\\', size)),
     "redirects of one recipient line": lambda size: _report(text=_TEXT + b"To: a" + _filled(b", Expanded: b", size)),
     "blanks of one recipient line": lambda size: _report(text=_TEXT + b"To: a" + b" ," * (size // 2) + b"b\r\n"),
+    "odd lines of one letter": lambda size: _report(text=_TEXT + _filled(b"x\n", size)),
+    "odd lines that take turns": lambda size: _report(text=_TEXT + _filled(b"a:\nb\n", size)),
+    "recipients of two letters": lambda size: _report(text=_TEXT + _filled(b"To: ab\n", size)),
+    "recipients of 16 bytes": lambda size: _report(text=_TEXT + _filled(b"To: b@c.example\n", size)),
+    "paragraphs of recipients": lambda size: _report(text=_TEXT + _filled(b"To: bob@example.com\n\n", size)),
+    "folds of one subject": lambda size: _report(text=_TEXT.replace(b"Hello", b"Hello" + _filled(b"\n b", size))),
+    "folds of one subject that is long": lambda size: _report(
+        text=_TEXT.replace(b"Hello", b"a" * (size // 2) + _filled(b"\n b", size // 2))
+    ),
+    "folds of one recipient": lambda size: _report(text=_TEXT + b"To: b,\n" + _filled(b" a,\n", size)),
+    "odd lines in UTF-7": _in_charset(b"utf-7", b"ab\n"),
+    "odd lines in ISO-2022-JP": _in_charset(b"iso-2022-jp", b'\x1b$B$"\x1b(B\n'),
+    "odd lines in GB 2312": _in_charset(b"gb2312", b"\xb0\xa1\n"),
+    "odd lines in UTF-16": lambda size: _report(
+        text=(_TEXT + _filled(b"ab\n", size // 2)).decode("ascii").encode("utf-16")
+    ).replace(b"text/plain", b"text/plain; charset=utf-16", 1),
+    "equals signs in quoted-printable": _in_printable(b"=x"),
+    "blanks in quoted-printable": _in_printable(b" "),
+    "blanks at line ends in quoted-printable": _in_printable(b"= \n"),
     "brackets of the sender line": lambda size: _report(text=b"Sender: " + _filled(b"<", size) + b">\r\n" + _TEXT),
 }
 
@@ -301,6 +384,8 @@ def _in_html(piece: bytes) -> Make:
 
 CASES_2003: dict[str, Make] = {
     "2003: addresses in one line": _in_list(b"bob@example.com, "),
+    "2003: odd lines that take turns": _in_list(b"a:\nb\n", first=b""),
+    "2003: paragraphs of a list": _in_list(b"\tb@c\n\n", first=b""),
     "2003: addresses in one line, without blanks": _in_list(b"b@c,"),
     "2003: mailboxes in one line": _in_list(b"Bob <smtp:bob@example.com>, "),
     "2003: mailboxes with quotes in one line": _in_list(b'"Example, Bob" <smtp:bob@example.com>, '),
@@ -344,6 +429,9 @@ HTML_CASES: dict[str, Make] = {
     ),
     "HTML only: titles left open": _in_html(b"<title>"),
     "HTML only: line ends": _in_html(b"\r\n"),
+    "HTML only: words": _in_html(b"ab "),
+    "HTML only: lines": _in_html(b"ab<br>"),
+    "HTML only: preformatted text": _in_html(b"<pre>ab"),
 }
 
 
@@ -366,6 +454,7 @@ COPY_CASES: dict[str, Make] = {
     "a copy: brackets in To": _copy_field(b"<"),
     "a copy: encoded words left open in To": _copy_field(b"=?utf-8?q?"),
     "a copy: encoded words in To": _copy_field(b"=?utf-8?q?=C3=A9?= <b@c>,"),
+    "a copy: entries that are not an address in To": _copy_field(b"a,"),
     "a copy: addresses in To": _copy_field(b"b@c,"),
     "a copy: addresses without a comma in To": _copy_field(b"b@c "),
     "a copy: signs of at in To": _copy_field(b"@ "),

@@ -27,6 +27,7 @@ from exjournal import (
     parse_report,
 )
 from exjournal._wire.headers import HEADER_LIMIT
+from exjournal.limits import DEFECT_LIMIT, UNPARSED_LIMIT
 from strategies import ORIGINAL, a_report, lines, plain_addresses, recipients
 
 BCC, MESSAGE_ONLY = ReportFormat.BCC, ReportFormat.MESSAGE_ONLY
@@ -487,6 +488,24 @@ class TestUnparsed:
         assert defect.code is DefectCode.INVALID_VALUE
         assert re.search(name + rb":\Z", data[: defect.offset])
         assert {"x@example.com", "y@example.com"} <= {one.address for one in parsed.report.recipients}
+
+    @pytest.mark.parametrize("count", [DEFECT_LIMIT, DEFECT_LIMIT + 1, 3 * DEFECT_LIMIT])
+    def test_many(self, count: int) -> None:
+        """Up to the limits each entry has a string and a defect; the others share one string, and are counted."""
+        data = MESSAGE.replace(b"Cc: carol@example.org", b"Cc: " + b"carol," * count)
+        parsed = read(data)
+        assert "\n".join(parsed.unparsed).split("\n") == ["carol"] * count
+        assert len(parsed.unparsed) == min(count, UNPARSED_LIMIT + 1)
+        assert len(parsed.defects) == DEFECT_LIMIT
+        first, last = parsed.defects[0], parsed.defects[-1]
+        if count == DEFECT_LIMIT:
+            assert last == first
+        else:
+            left_out = count - DEFECT_LIMIT + 1
+            assert last == Defect(DefectCode.MORE_DEFECTS, f"{left_out} more in address fields", first.offset)
+        with pytest.raises(ParseError) as caught:
+            parse_report(data, format=BCC, strict=True)
+        assert (caught.value.code, caught.value.offset) == (first.code, first.offset)
 
     def test_nothing_between_commas(self) -> None:
         """Nothing is no entry."""

@@ -77,6 +77,8 @@ TOO_LARGE_FOR_A_FILE = frozenset(
         DefectCode.HEADER_TOO_LARGE,
         DefectCode.REPORT_TEXT_TOO_LARGE,
         DefectCode.TOO_MANY_PARTS,
+        DefectCode.TOO_MANY_RECIPIENTS,
+        DefectCode.MORE_DEFECTS,
         DefectCode.ORIGINAL_HEADER_TOO_LARGE,
     )
 )

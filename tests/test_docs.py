@@ -88,6 +88,8 @@ WITHOUT_WITNESS = OF_ARCHIVES | frozenset(
         DefectCode.HEADER_TOO_LARGE,
         DefectCode.REPORT_TEXT_TOO_LARGE,
         DefectCode.TOO_MANY_PARTS,
+        DefectCode.TOO_MANY_RECIPIENTS,
+        DefectCode.MORE_DEFECTS,
         DefectCode.ORIGINAL_HEADER_TOO_LARGE,
         DefectCode.STATUS_TOO_LARGE,
     )

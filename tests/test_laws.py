@@ -1186,7 +1186,8 @@ class TestLinearInOneLine:
         """A header block full of entries that are no address, behind as many lines as it may have, is read at once."""
         message = b"X:\n" * 19_000 + b"To: " + b"x," * 220_000 + b"\n\n"
         with watchdog():
-            assert len(parse_report(message, format=ReportFormat.BCC).unparsed) == 220_000
+            unparsed = parse_report(message, format=ReportFormat.BCC).unparsed
+        assert "\n".join(unparsed).split("\n") == ["x"] * 220_000
 
     @pytest.mark.parametrize(
         "value",

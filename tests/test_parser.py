@@ -23,6 +23,7 @@ from exjournal import (
 from exjournal._wire.headers import HEADER_LIMIT, HEADER_LINE_LIMIT
 from exjournal._wire.multipart import PART_LIMIT
 from exjournal._wire.parts import NESTING_LIMIT
+from exjournal.limits import DEFECT_LIMIT, RECIPIENT_LIMIT
 from exjournal.report_text import REPORT_TEXT_LIMIT
 from strategies import ORIGINAL, PART, TEXT, a_message, a_report, built
 
@@ -255,6 +256,7 @@ WITNESSES: dict[DefectCode, tuple[bytes, bytes | int | None]] = {
     DefectCode.REPORT_TEXT_MISSING: (a_message(b"Hello.\r\n", PART), b"--edge"),
     DefectCode.REPORT_TEXT_TOO_LARGE: (a_message(b"To: x\r\n" + b" " * REPORT_TEXT_LIMIT, PART), b"To: x"),
     DefectCode.REPORT_TNEF: (b"Content-Type: application/ms-tnef\r\nX-MS-Journal-Report:\r\n\r\n\x78\x9f", b"\x78\x9f"),
+    DefectCode.TOO_MANY_RECIPIENTS: (a_message(b"Sender: a\r\n" + b"To:b\n" * (RECIPIENT_LIMIT + 1), PART), b"Sender:"),
     DefectCode.HEADER_TOO_LARGE: ((b"X: " + b"y" * 59 + b"\r\n") * (HEADER_LIMIT // 64 + 1), HEADER_LIMIT),
     DefectCode.TOO_MANY_PARTS: (b"".join([MARKER, TestMarkers.MULTIPART, b"\r\n\r\n", b"--edge\r\n\r\n" * 5000]), -1),
     DefectCode.LEADING_BOM: (b"\xef\xbb\xbf" + SOUND, 0),
@@ -299,6 +301,7 @@ WITNESSES: dict[DefectCode, tuple[bytes, bytes | int | None]] = {
         a_message(TEXT + b"Cc: a@example.com,\r\n Expanded: b@example.com\r\n", PART),
         b" Expanded:",
     ),
+    DefectCode.MORE_DEFECTS: (a_message(TEXT + b"a\nb:\n" * DEFECT_LIMIT, PART), b"Sender:"),
     DefectCode.ORIGINAL_MISSING: (a_message(TEXT), None),
     DefectCode.ORIGINAL_EMPTY: (a_message(TEXT, BARE), -1),
     DefectCode.ORIGINAL_ENCODED: (
@@ -366,6 +369,79 @@ class TestCodes:
                 assert offset == place
             case bytes():
                 assert data[offset:].startswith(place)
+
+
+class TestManyDefects:
+    """A result has so many defects and no more; the last one then counts the others."""
+
+    ODD = b"a\nb:\n" * DEFECT_LIMIT
+
+    def test_most(self) -> None:
+        """A result with just as many defects as it may have lists all of them."""
+        text = TEXT + b"a\nb:\n" * (DEFECT_LIMIT // 2 - 1)
+        parsed = parse_report(a_message(text, PART))
+        assert len(parsed.defects) == DEFECT_LIMIT - 2
+        assert DefectCode.MORE_DEFECTS not in codes(parsed)
+        assert len(parsed.unparsed) == DEFECT_LIMIT - 2
+
+    @pytest.mark.parametrize("count", [DEFECT_LIMIT - 1, DEFECT_LIMIT, DEFECT_LIMIT + 1, 4 * DEFECT_LIMIT])
+    def test_more(self, count: int) -> None:
+        """Every defect is listed or counted, the listed ones come first in the text, and every line is kept."""
+        lines = [(b"a", b"b:")[number % 2] for number in range(count)]
+        data = a_message(TEXT + b"\n".join(lines), PART)
+        parsed = parse_report(data)
+        *listed, last = parsed.defects
+        assert len(listed) < DEFECT_LIMIT
+        assert last.code is DefectCode.MORE_DEFECTS
+        assert last.detail == f"{count - len(listed)} more in the report text"
+        start = data.index(TEXT)
+        assert last.offset == start
+        assert [defect.detail for defect in listed] == [f"line {number + 5}" for number in range(len(listed))]
+        assert all(data[defect.offset : defect.offset + 1] in {b"a", b"b"} for defect in listed)
+        assert "\n".join(parsed.unparsed).encode().split(b"\n") == lines
+
+    def test_strict(self) -> None:
+        """Strict reading raises the first one."""
+        data = a_message(TEXT + self.ODD, PART)
+        error = refusal(data, strict=True)
+        assert Defect(*error.args) == parse_report(data).defects[0]
+
+    def test_others_stay(self) -> None:
+        """What is odd about the report and not about a line is never left out."""
+        whole = a_message(TEXT + self.ODD, PART, *[PLAIN + b"\r\n\r\nx"] * (PART_LIMIT - 2)).replace(
+            b"Message-ID: <r@example.com>\r\n", b"X-ExJournal-Envelope-Sender: a, b\r\n"
+        )
+        parsed = parse_report(whole[: whole.rindex(b"\r\n--edge--")])
+        assert len(parsed.defects) == DEFECT_LIMIT
+        found = codes(parsed)
+        assert found.count(DefectCode.EXTRA_PART) == PART_LIMIT - 2
+        assert {
+            DefectCode.PERHAPS_TRUNCATED,
+            DefectCode.REPORT_ID_MISSING,
+            DefectCode.ENVELOPE_SENDER_INVALID,
+            DefectCode.MORE_DEFECTS,
+        } <= set(found)
+        lines = sum(code in {DefectCode.UNKNOWN_FIELD, DefectCode.UNKNOWN_LINE} for code in found)
+        (more,) = [defect for defect in parsed.defects if defect.code is DefectCode.MORE_DEFECTS]
+        assert more.detail == f"{2 * DEFECT_LIMIT - lines} more in the report text"
+
+    def test_exchange_2003(self) -> None:
+        """A text of Exchange 2003 has the same limits."""
+        text = TEXT_2003.replace(b"Recipients:", b"a\nb:\n" * DEFECT_LIMIT + b"Recipients:")
+        parsed = parse_report(a_message(text, PART), format=ReportFormat.ENVELOPE_2003)
+        assert len(parsed.defects) == DEFECT_LIMIT - 2
+        assert parsed.defects[-1].code is DefectCode.MORE_DEFECTS
+        assert "\n".join(parsed.unparsed) == "\n".join(["a", "b:"] * DEFECT_LIMIT)
+        assert len(parsed.report.recipients) == 2
+
+    def test_too_many_recipients(self) -> None:
+        """A list of Exchange 2003 with very many short entries is refused as one of later servers is."""
+        entries = b"a@b," * (RECIPIENT_LIMIT // 2)
+        for text in (b"\t" + entries * 2 + b"c@d", b"\t" + entries + b"\r\n\t" + entries + b"\r\n\tc@d"):
+            data = a_message(b"Sender: <a@example.com>\r\nMessage-ID: <1>\r\nRecipients:\r\n" + text, PART)
+            error = refusal(data, format=ReportFormat.ENVELOPE_2003)
+            assert error.code is DefectCode.TOO_MANY_RECIPIENTS
+            assert data[error.offset :].startswith(b"Sender:")
 
 
 class TestBeginnings:
@@ -645,6 +721,13 @@ class TestParts:
         inner = b"--in\r\n" * (PART_LIMIT // 2) + b"--in--"
         parts = [b"Content-Type: multipart/mixed; boundary=in\r\n\r\n" + inner] * 3
         assert refusal(a_message(TEXT, *parts)).code is DefectCode.TOO_MANY_PARTS
+
+    def test_multiparts_without_parts(self) -> None:
+        """Multiparts that hold no part are counted as well."""
+        inner = b"--in\r\nContent-Type: multipart/mixed; boundary=no\r\n\r\n--no--\r\n"
+        part = b"Content-Type: multipart/mixed; boundary=in\r\n\r\n"
+        assert parse_report(a_message(TEXT, PART, part + inner * (PART_LIMIT - 1) + b"--in--")).original == ORIGINAL
+        assert refusal(a_message(TEXT, PART, part + inner * PART_LIMIT + b"--in--")).code is DefectCode.TOO_MANY_PARTS
 
     def test_truncated(self) -> None:
         """An original whose close delimiter is missing is there to the end, and told to be perhaps truncated."""

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 
 from exjournal import DefectCode, JournalReport, Recipient, Role
-from exjournal.report_text import ReportText, read_report_text, write_report_text
+from exjournal.limits import DEFECT_LIMIT, RECIPIENT_LIMIT, UNPARSED_LIMIT
+from exjournal.report_text import ReportText, TooManyRecipients, read_report_text, write_report_text
 from strategies import a_report, carried, report_texts, reports
 
 HEAD = "Sender: alice@example.com\nSubject: Hello\nMessage-Id: <1@example.com>\n"
@@ -396,6 +397,70 @@ class TestForeignParagraphs:
         assert read.recipients == [TO, dataclasses.replace(TO, role=Role.CC)]
         assert read.values["label"] == "x"
         assert read.unparsed == []
+
+
+class TestMany:
+    """Very many lines cost no more than their limits allow, and none of them is lost."""
+
+    def test_odd_lines(self) -> None:
+        """Up to the limit each odd line is a string of its own; all others are one string."""
+        for count in (UNPARSED_LIMIT - 1, UNPARSED_LIMIT, UNPARSED_LIMIT + 1, 3 * UNPARSED_LIMIT):
+            lines = [f"odd {number}" for number in range(count)]
+            read = read_report_text(HEAD + "\n".join(lines))
+            assert read.unparsed[:UNPARSED_LIMIT] == lines[:UNPARSED_LIMIT]
+            assert "\n".join(read.unparsed).split("\n") == lines
+            assert len(read.unparsed) == min(count, UNPARSED_LIMIT + 1)
+            assert read.oddities == [(DefectCode.UNKNOWN_LINE, 3, count + 2)]
+            assert read.left_out == 0
+
+    def test_oddities(self) -> None:
+        """Up to the limit each oddity is listed; the others are counted."""
+        for count in (DEFECT_LIMIT, DEFECT_LIMIT + 1, 3 * DEFECT_LIMIT):
+            read = read_report_text(HEAD + "\n".join([("odd", "odd: 1")[number % 2] for number in range(count)]))
+            assert len(read.oddities) == DEFECT_LIMIT
+            assert read.oddities[-1] == (DefectCode.UNKNOWN_FIELD, DEFECT_LIMIT + 2, DEFECT_LIMIT + 2)
+            assert read.left_out == count - DEFECT_LIMIT
+
+    def test_neighbours_after_the_limit(self) -> None:
+        """An oddity that is left out goes on over neighbouring lines, and is counted once."""
+        read = read_report_text(HEAD + "odd\nodd: 1\n" * (DEFECT_LIMIT // 2) + "odd\n" * 50 + "\n" + "odd: 1\n" * 50)
+        assert (len(read.oddities), read.left_out) == (DEFECT_LIMIT, 2)
+        assert len("\n".join(read.unparsed).split("\n")) == DEFECT_LIMIT + 100
+
+    def test_names_without_a_place(self) -> None:
+        """A line that is kept for its name alone is kept beyond the limit too."""
+        line = "To: a@example.com, Expanded: Staff <staff@example.com>"
+        read = read_report_text(HEAD + "\n".join([line] * (UNPARSED_LIMIT + 5)))
+        assert "\n".join(read.unparsed).split("\n") == [line] * (UNPARSED_LIMIT + 5)
+        assert len(read.recipients) == UNPARSED_LIMIT + 5
+
+    def test_folds(self) -> None:
+        """A subject of very many folds is joined as one of two is."""
+        read = read_report_text(HEAD.replace("Hello", "Hello" + "\n and" * 9000))
+        assert read.values["subject"] == "Hello" + " and" * 9000
+        assert read.oddities == [(DefectCode.FOLDED_LINE, 2, 9001)]
+
+    def test_paragraphs(self) -> None:
+        """Paragraphs of recipients are read however many there are, up to the first that is something else."""
+        text = HEAD + "To: a@example.com\n\n\nCc: b@example.com,\n Expanded: c@example.com\n\n" * 2000
+        read = read_report_text(text + "Received: from x\nTo: no@example.com\n\nTo: no@example.com\n")
+        assert len(read.recipients) == 4000
+        assert read.unparsed == ["Received: from x", "To: no@example.com", "To: no@example.com"]
+
+    @pytest.mark.parametrize("line", ["To: ab\n", "To: ab\nCc: cd\n", "to:a\n", "To: <ab>\n"])
+    def test_recipients(self, line: str) -> None:
+        """More recipients than the limit, with few characters for each, are refused."""
+        lines = line * (RECIPIENT_LIMIT // line.count("\n"))
+        assert len(read_report_text(HEAD + lines).recipients) == RECIPIENT_LIMIT
+        with pytest.raises(TooManyRecipients) as caught:
+            read_report_text(HEAD + lines + "To: c\n")
+        assert caught.value.args == (RECIPIENT_LIMIT,)
+
+    def test_long_recipients(self) -> None:
+        """Recipients on lines as servers write them are all read, up to the limit for a text."""
+        read = read_report_text(HEAD + "To: alice@example.com, Expanded: x\n" * (RECIPIENT_LIMIT + 1000))
+        assert len(read.recipients) == RECIPIENT_LIMIT + 1000
+        assert read.oddities == []
 
 
 class TestTotal:

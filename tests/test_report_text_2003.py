@@ -516,6 +516,21 @@ class TestWholeReports:
         assert parsed.report.recipients == (Recipient("jane@example.com", display_name="Doe, Jane"), BOB, CAROL)
 
 
+class TestMany:
+    """Paragraphs are read however many there are."""
+
+    def test_paragraphs(self) -> None:
+        """A list that is spaced out is read to its end, also where the text ends without a line end."""
+        read = read_report_text_2003(HEAD + "\tbob@example.net\n\n" * 9000 + "\tcarol@example.org")
+        assert (read.recipients, read.unparsed) == ([BOB] * 9000 + [CAROL], [])
+
+    def test_foreign_paragraph(self) -> None:
+        """After very many paragraphs of a list the first that is something else still ends it."""
+        text = HEAD + "\tbob@example.net\n\n" * 9000 + "Bye.\n\n\tmallory@example.org\n"
+        read = read_report_text_2003(text)
+        assert (read.recipients, read.unparsed) == ([BOB] * 9000, ["Bye.", "\tmallory@example.org"])
+
+
 class TestTotal:
     """Any text is read."""
 

@@ -105,3 +105,34 @@ class TestTotal:
     def test_large(self, piece: str) -> None:
         """A megabyte of nearly anything is read in one go."""
         assert isinstance(lines_of_html(piece * (1_000_000 // len(piece))), str)
+
+    @given(
+        st.lists(
+            st.sampled_from(
+                [
+                    *[
+                        "a",
+                        " ",
+                        "<br>",
+                        "<p>",
+                        "<b>",
+                        "</b>",
+                        "&amp;",
+                        "&#9;",
+                        "&",
+                        "<pre>",
+                        "</pre>",
+                        "\n",
+                        "\t",
+                        "x\f\vy",
+                    ]
+                ],
+            ),
+            min_size=1,
+            max_size=6,
+        ).map("".join)
+    )
+    def test_long_text(self, piece: str) -> None:
+        """A long text is read as the same text in smaller parts is, wherever it is cut inside."""
+        half = "z" + piece * (80_000 // len(piece)) + "</pre>z<b>"
+        assert lines_of_html("<p>" + half * 2) == lines_of_html("<p>" + half) + lines_of_html("<p>" + half)

@@ -25,7 +25,7 @@ from exjournal._wire.headers import (
 from exjournal._wire.message import addresses_of, lead_in, mailboxes_of, message_id_of
 from exjournal.addresses import address_key, mailbox_key, same_mailbox
 from exjournal.errors import BuildError, Defect, DefectCode, ParseError
-from exjournal.limits import ADDRESS_FIELD_LIMIT
+from exjournal.limits import ADDRESS_FIELD_LIMIT, DEFECT_LIMIT, UNPARSED_LIMIT
 from exjournal.markers import OUTER, marked
 from exjournal.models import JournalReport, ParsedReport, Part, PartKind, Recipient, ReportFormat, Role
 
@@ -83,7 +83,12 @@ def read_copy(octets: "Octets", format: ReportFormat, /) -> ParsedReport:
         if is_missing:
             defects.append(Defect(code, "", start))
     offsets = {name: value_offset(octets, start, body, name) for name in {name for name, _ in unparsed}}
-    defects += [Defect(DefectCode.INVALID_VALUE, "", offsets[name]) for name, _ in unparsed]
+    room = DEFECT_LIMIT - len(defects)
+    said = unparsed if len(unparsed) <= room else unparsed[: room - 1]
+    defects += [Defect(DefectCode.INVALID_VALUE, "", offsets[name]) for name, _ in said]
+    if len(said) < len(unparsed):
+        more = f"{len(unparsed) - len(said)} more in address fields"
+        defects.append(Defect(DefectCode.MORE_DEFECTS, more, offsets[unparsed[len(said)][0]]))
     report = JournalReport(
         sender=delegate or author,
         on_behalf_of=author if author and delegate else None,
@@ -101,10 +106,17 @@ def read_copy(octets: "Octets", format: ReportFormat, /) -> ParsedReport:
         outer_block=block,
         parts=(part,),
         defects=tuple(defects),
-        unparsed=tuple([text for _, text in unparsed]),
+        unparsed=_kept([text for _, text in unparsed]),
         original=view,
         decrypted=None,
     )
+
+
+def _kept(entries: list[str]) -> tuple[str, ...]:
+    """Entries that are not addresses, each a string of its own; those beyond the limit are one string, each on a line."""
+    if len(entries) > UNPARSED_LIMIT:
+        entries[UNPARSED_LIMIT:] = ["\n".join(entries[UNPARSED_LIMIT:])]
+    return tuple(entries)
 
 
 def write_copy(octets: "Octets", recipients: Sequence[Recipient], /, *, everyone: bool) -> bytes:

@@ -19,6 +19,7 @@ class DefectCode(StrEnum):
     REPORT_TEXT_MISSING = "report-text-missing"
     REPORT_TEXT_TOO_LARGE = "report-text-too-large"
     REPORT_TNEF = "report-tnef"
+    TOO_MANY_RECIPIENTS = "too-many-recipients"
     NO_REPORT_INSIDE = "no-report-inside"
     HEADER_TOO_LARGE = "header-too-large"
     TOO_MANY_PARTS = "too-many-parts"
@@ -65,6 +66,7 @@ class DefectCode(StrEnum):
     INVALID_VALUE = "invalid-value"
     ADDRESS_IN_BRACKETS = "address-in-brackets"
     FOLDED_LINE = "folded-line"
+    MORE_DEFECTS = "more-defects"
     # The original.
     ORIGINAL_MISSING = "original-missing"
     ORIGINAL_EMPTY = "original-empty"

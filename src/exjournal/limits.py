@@ -38,3 +38,13 @@ JOINED_ZIP_LIMIT: Final = 1_000
 # Processes that share the work. Each takes some 30 MB, and more than a machine has cores only slow it down. Beyond it, the
 # number is refused.
 JOBS_LIMIT: Final = 256
+
+# Strings in `unparsed`. A string costs 50 bytes and more, and an odd line can have one. All lines beyond this share one more
+# string, in their order, each on a line of its own.
+UNPARSED_LIMIT: Final = 10_000
+
+# Recipients in one report text, and characters of the text for each one where there are more. A recipient costs 140 to 280
+# bytes, and its line can have six; lines that servers write have 30 and more. A text with more recipients on shorter lines is
+# refused (`too-many-recipients`), because a report must not list only some of them.
+RECIPIENT_LIMIT: Final = 150_000
+RECIPIENT_SIZE: Final = 24

@@ -296,8 +296,9 @@ class ParsedReport:
 
     `marker` names what convinced the reader: the marker's header name; "grammar" where `format=` asked for an envelope format
     and the report text is one; "caller" for a copy, of which only the caller can know. `report_id` is the report's own
-    Message-ID with its angle brackets, "" where there is none. `unparsed` holds the lines of the report text that are no
-    field, and what stands in an address field of a copy and is no address. `original` is a view of the caller's bytes, None
+    Message-ID with its angle brackets, "" where there is none. `unparsed` holds the lines of the report text that are not a
+    field, and the entries in an address field of a copy that are not an address: 10,000 strings at most, and one more with all
+    others, each on a line of its own. `original` is a view of the caller's bytes, None
     where the report has no such part, empty where the part is; a view keeps the whole buffer alive, `original_bytes()` copies.
     `decrypted_evidence` says what told the original from its decrypted copy where there are both: "content-class" or
     "message.rpmsg" in the protected one, else "order".

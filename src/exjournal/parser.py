@@ -33,6 +33,7 @@ from exjournal._wire.octets import find, in_place
 from exjournal._wire.parts import content_of, leaves_of
 from exjournal.addresses import address_problem
 from exjournal.errors import Defect, DefectCode, InvalidValue, ParseError
+from exjournal.limits import DEFECT_LIMIT, RECIPIENT_SIZE
 from exjournal.markers import MARKERS, OUTER, envelope_marker, marked, marker_2003
 from exjournal.models import (
     COPIES,
@@ -45,10 +46,12 @@ from exjournal.models import (
     UncheckedPart,
     UncheckedReport,
 )
-from exjournal.report_text import REPORT_TEXT_LIMIT, ReportText, read_report_text
+from exjournal.report_text import REPORT_TEXT_LIMIT, ReportText, TooManyRecipients, read_report_text
 from exjournal.usual import read_usual
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from exjournal._wire.headers import Fields
     from exjournal._wire.octets import Data, Octets
 
@@ -90,7 +93,9 @@ def parse_report(data: "Data", /, *, format: ReportFormat | None = None, strict:
     bytes and mmap are read in place, bytearray and memoryview are copied once. `format` is for reports that lost their
     marker, and must be given for BCC and message-only copies, which have none. The grammar of an envelope format must then be
     there in full; a copy is what its caller says it is. `strict` turns the first defect into the error.
-    Limits: a header block of 512 KiB, 250 parts, a report text of 16 MiB.
+    Limits: a header block of 512 KiB, 250 parts, a report text of 16 MiB, 150,000 recipients or one for each 24 characters of
+    the report text; beyond them a ParseError. A result has at most 10,000 defects, of which the last is then `more-defects`. It
+    takes no more memory than 20 times the input, or 64 MB if that is more.
 
     Raises ParseError, with the code of what is missing or unreadable, and InvalidValue for a format that is none. Anything
     else is a bug.
@@ -202,6 +207,7 @@ def _read_leaves(
     defects: Defects,
 ) -> _Body:
     text = _find_text(octets, leaves, format, marker, defects) or _no_text(leaves, marker, body)
+    lines_end = len(defects)
     parts, messages = _parts(octets, leaves, text, format, defects)
     original, decrypted, evidence = _told_apart(messages)
     for part in parts:
@@ -212,11 +218,26 @@ def _read_leaves(
     elif not any(leaf.info.family == "tnef" for leaf in leaves):
         defects.append(Defect(DefectCode.ORIGINAL_MISSING, "", len(octets)))
     report = _facts(text, format, envelope_sender, defects)
+    if text.read.left_out or len(defects) > _BODY_DEFECTS:
+        _leave_out(defects, lines_end, text)
     return report, tuple(parts), original, decrypted, evidence, tuple(text.read.unparsed)
 
 
+# Defects of the body: the outer header block can have two more.
+_BODY_DEFECTS: Final = DEFECT_LIMIT - 2
+
+
+def _leave_out(defects: Defects, lines_end: int, text: "_Text") -> None:
+    """Leave out defects of lines, of which the last is before `lines_end`, and say how many."""
+    # All other defects are bounded by the number of parts, and one of them may say that the report is incomplete.
+    too_many = len(defects) + 1 - _BODY_DEFECTS
+    del defects[lines_end - too_many : lines_end]
+    count = text.read.left_out + too_many
+    defects.append(Defect(DefectCode.MORE_DEFECTS, f"{count} more in the report text", text.leaf.start))
+
+
 class _Text(NamedTuple):
-    """The report text: which part it is, its octets behind the transfer encoding, and what was read off it."""
+    """The report text: which part it is, its bytes after transfer decoding, and what was read from it."""
 
     leaf: Leaf
     octets: bytes
@@ -277,22 +298,37 @@ def _read_text(octets: "Octets", leaf: Leaf, format: ReportFormat, oddities: Def
         from exjournal._wire.html import lines_of_html
 
         text = lines_of_html(text)
-    if format is _ENVELOPE:
-        read = read_report_text(text)
-    else:
-        from exjournal.report_text_2003 import read_report_text_2003
+    try:
+        if format is _ENVELOPE:
+            read = read_report_text(text)
+        else:
+            from exjournal.report_text_2003 import read_report_text_2003
 
-        read = read_report_text_2003(text)
+            read = read_report_text_2003(text)
+    except TooManyRecipients as beyond:
+        detail = f"more than {beyond.args[0]}, and fewer than {RECIPIENT_SIZE} characters for each"
+        raise ParseError(DefectCode.TOO_MANY_RECIPIENTS, detail, start) from None
     if read.oddities:
         # Lines can be found again in the caller's bytes where the octets are those and a line end is a line end.
-        starts = [leaf.start]
+        starts: dict[int, int] = {}
         if not is_html and info.encoding in PLAIN_ENCODINGS and raw.count(b"\n") == text.count("\n"):
-            for line in raw.split(b"\n")[:-1]:
-                starts.append(starts[-1] + len(line) + 1)
+            starts = _line_starts(raw, {first for _, first, _ in read.oddities})
         for code, first, last in read.oddities:
             detail = f"line {first + 1}" if first == last else f"lines {first + 1} to {last + 1}"
-            oddities.append(Defect(code, detail, starts[first] if len(starts) > first else leaf.start))
+            oddities.append(Defect(code, detail, start + starts.get(first, 0)))
     return _Text(leaf, raw, read)
+
+
+def _line_starts(raw: bytes, numbers: "Iterable[int]") -> dict[int, int]:
+    """Where the lines of these numbers begin, counted from 0."""
+    starts: dict[int, int] = {}
+    number = position = 0
+    for wanted in sorted(numbers):
+        while number < wanted:
+            position = raw.index(b"\n", position) + 1
+            number += 1
+        starts[wanted] = position
+    return starts
 
 
 def _content(octets: "Octets", leaf: Leaf, defects: Defects) -> bytes:
@@ -441,7 +477,7 @@ _MESSAGE_ID_MISMATCH: Final = DefectCode.MESSAGE_ID_MISMATCH
 _SUBJECT_MISMATCH: Final = DefectCode.SUBJECT_MISMATCH
 # The interpreter keeps what it compiled: few ids differ, and all programs that read load this module.
 _MESSAGE_ID: Final = r"<[^<>]*>"
-# Octets of a value that are decoded for a comparison; a longer one agrees only as it stands.
+# Bytes of a value, and characters of a reported one, that are compared by words; longer ones agree only if they are equal.
 _COMPARED_LIMIT: Final = 64 << 10
 # The first field of a message, behind a line that a mailbox file left before it.
 _FIRST_FIELD = re.compile(rb"(?:From (?![ \t]*:)[^\n]*+\n)?([!-9;-~]{1,998}+[ \t]*+:)")
@@ -449,7 +485,7 @@ _FIRST_FIELD = re.compile(rb"(?:From (?![ \t]*:)[^\n]*+\n)?([!-9;-~]{1,998}+[ \t
 
 def _agree(field: bytes, value: bytes, reported: str) -> bool:
     """Whether a report names a field's value, decoded or as it was written; folds differ in their blanks."""
-    if len(value) > _COMPARED_LIMIT:
+    if len(value) > _COMPARED_LIMIT or len(reported) > _COMPARED_LIMIT:
         return False
     words = reported.split()
     if words == one_line(value).split() or words == decode(unfold(value)).split():

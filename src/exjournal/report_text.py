@@ -5,8 +5,8 @@ One field a line, CRLF, one blank after the colon, never folded, in this order:
     Sender, [On-Behalf-Of], Subject, Message-Id, [Label], [Mailbox], [SentUtc], [ReceivedUtc], recipient lines
     recipient line: (To | Cc | Bcc | Recipient) ": " address [", " (Expanded | Forwarded) ": " address]
 
-The reader takes any order and letter case, LF as well, and accounts for every non-empty line: it becomes a field, or it stands
-verbatim in `unparsed`.
+The reader takes any order and letter case, LF as well, and accounts for every non-empty line: it becomes a field, or it is in
+`unparsed` verbatim.
 """
 
 import re
@@ -14,13 +14,14 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Final
 
 from exjournal._wire import names
-from exjournal._wire.lines import BLANKS, holds_control, line_problem
+from exjournal._wire.lines import BLANKS, Pieces, holds_control, line_problem, lines_in
 from exjournal.addresses import ADDRESS_LIMIT, address_problem
 from exjournal.errors import DefectCode
+from exjournal.limits import DEFECT_LIMIT, RECIPIENT_LIMIT, RECIPIENT_SIZE, UNPARSED_LIMIT
 from exjournal.models import LABEL_LIMIT, JournalReport, Recipient, Role, UncheckedRecipient
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
 # Octets of a report text: room for a quarter of a million recipient lines.
 REPORT_TEXT_LIMIT: Final = 16 << 20
@@ -51,41 +52,79 @@ _REDIRECT: Final = r'"(?:[^"\\]|\\.)*+(?:"|\Z)|(?<![, \t])[, \t]++(?i:(expanded|
 _IN_BRACKETS: Final = r"([^<>]*)<([^<>]*)>"
 _TYPE_PREFIX: Final = "(?i:smtp:)"
 _LABEL: Final = r"[A-Za-z][A-Za-z0-9-]{0,60}"
+# Characters. What comes before the colon of a longer line is not a label, and is not worth a copy in lower case.
+_LABEL_SIZE: Final = 61
 # Beside what cannot be printed, what an address may bear that is not plain.
 _ODD: Final = frozenset(' ,<>":')
 # Characters of a recipient line that can still be valid: an address, two redirects, their labels, a display name.
 _RECIPIENT_LINE_LIMIT: Final = 5 * ADDRESS_LIMIT
 
 
-class ReportText:
-    """What was read off a report text: values by attribute, recipients, lines not understood, oddities.
+class TooManyRecipients(Exception):
+    """More recipients than `recipient_limit` allows for the text; the argument is that number."""
 
-    An oddity is a code with the numbers of its first and last line: neighbours with one code are one oddity.
+
+def recipient_limit(text: str, /) -> int:
+    """The recipients that a text may have: `RECIPIENT_LIMIT`, and in a long text one for each `RECIPIENT_SIZE` characters."""
+    return max(RECIPIENT_LIMIT, len(text) // RECIPIENT_SIZE)
+
+
+class ReportText:
+    """What was read from a report text: values by attribute, recipients, lines not understood, oddities.
+
+    An oddity is a code with the numbers of its first and last line: neighbours with one code are one oddity. There are at most
+    `DEFECT_LIMIT`; `left_out` counts the others. `unparsed` has one string for each line up to `UNPARSED_LIMIT`; all lines
+    after that are in one more string.
     """
 
-    __slots__ = ("oddities", "recipients", "unparsed", "values")
+    __slots__ = ("_code", "_number", "_rest", "left_out", "oddities", "recipients", "unparsed", "values")
 
     def __init__(self, values: dict[str, str], recipients: list[Recipient]) -> None:
         self.values = values
         self.recipients = recipients
         self.unparsed: list[str] = []
         self.oddities: list[tuple[DefectCode, int, int]] = []
+        self.left_out = 0
+        self._rest: Pieces | None = None
+        # Of the newest oddity, whether it was left out or not: its code and its last line.
+        self._code: DefectCode | None = None
+        self._number = 0
 
     def note(self, code: DefectCode, number: int) -> None:
         """Add an oddity of a line."""
-        first = number
-        if self.oddities and self.oddities[-1][0] is code and self.oddities[-1][2] >= number - 1:
-            first = self.oddities.pop()[1]
-        self.oddities.append((code, first, number))
+        goes_on = code is self._code and number <= self._number + 1
+        self._code, self._number = code, number
+        if goes_on:
+            if not self.left_out:
+                self.oddities[-1] = (code, self.oddities[-1][1], number)
+        elif len(self.oddities) < DEFECT_LIMIT:
+            self.oddities.append((code, number, number))
+        else:
+            self.left_out += 1
+
+    def keep(self, line: str) -> None:
+        """Keep a line, or a part of one, that has no place in the other attributes."""
+        if len(self.unparsed) < UNPARSED_LIMIT:
+            self.unparsed.append(line)
+        else:
+            self._rest = self._rest or Pieces("\n")
+            self._rest.add(line)
 
     def set_aside(self, line: str, code: DefectCode, number: int) -> None:
         """Keep a line that is not understood, and say why."""
-        self.unparsed.append(line)
+        self.keep(line)
         self.note(code, number)
+
+    def finish(self) -> "ReportText":
+        """The text itself, after its last line."""
+        if self._rest is not None:
+            self.unparsed.append(self._rest.text())
+            self._rest = None
+        return self
 
 
 def read_report_text(text: str, /) -> ReportText:
-    """Read a decoded report text; total and linear, whatever the text."""
+    """Read a decoded report text in linear time. Raises TooManyRecipients and nothing else."""
     return read_usual_text(text) or _read_any(text)
 
 
@@ -121,6 +160,9 @@ def read_usual_recipients(lines: str, line_end: str, /) -> list[Recipient] | Non
 
     A list of ten thousand members is read here, so what could be asked of each line is asked of all addresses at once.
     """
+    # Very many short lines are read one after the other: to have them all at once takes over 30 times their size.
+    if len(lines) > _LONG and lines.count("\n") * RECIPIENT_SIZE > len(lines):
+        return None
     # With its blanks out of the way, a redirect's mark is one character that no address holds.
     lines = lines.replace(_EXPANDED, "\0")
     label, _, rest = lines.partition(": ")
@@ -173,89 +215,115 @@ def read_usual_recipients(lines: str, line_end: str, /) -> list[Recipient] | Non
     return recipients
 
 
+# Characters of recipient lines that are read at once, however short the lines are.
+_LONG: Final = 1 << 20
+
+
 def _read_any(text: str) -> ReportText:
     """Read a text line by line."""
     result = ReportText({}, [])
-    lines = [line.rstrip("\r") for line in text.split("\n")]
-    numbers: Sequence[int] = range(len(lines))
-    if "\n " in text or "\n\t" in text:
-        lines, numbers = _unfolded(lines, result)
+    limit = recipient_limit(text)
+    ahead: Iterator[tuple[int, str]] | None = None
     is_foreign = False
-    for index, line in enumerate(lines):
-        number = numbers[index]
+    for number, line in _lines(text, result):
         label, colon, value = line.partition(":")
-        name = label.strip(BLANKS).lower()
+        name = label.strip(BLANKS)
+        name = name.lower() if len(name) <= _LABEL_SIZE else ""
         if not line.strip(BLANKS):
             if result.recipients and not is_foreign:
-                is_foreign = _is_foreign(lines, index + 1, result.values)
+                ahead = ahead or _lines(text, None)
+                is_foreign = _is_foreign(ahead, number, result.values)
         elif is_foreign:
             result.set_aside(line, DefectCode.UNKNOWN_LINE, number)
         elif colon and (role := _ROLES_ANY_CASE.get(name)) is not None:
             _read_recipient(line, role, value.strip(BLANKS), number, result)
+            if number >= limit and len(result.recipients) > limit:  # no line names more than one
+                raise TooManyRecipients(limit)
         elif colon and (attribute := _FIELDS.get(name)) is not None:
             _read_field(line, attribute, value.strip(BLANKS), number, result)
         elif colon and re.fullmatch(_LABEL, name) is not None:
             result.set_aside(line, DefectCode.UNKNOWN_FIELD, number)
         else:
             result.set_aside(line, DefectCode.UNKNOWN_LINE, number)
-    return result
+    return result.finish()
 
 
-def _is_foreign(lines: list[str], start: int, values: dict[str, str]) -> bool:
-    """Whether the paragraph at `start`, behind recipient lines, is not all of it report: a message has a To too.
+def _name_in(label: str) -> str:
+    """What comes before a colon, in lower case without outer spaces and tabs; "" where it is too long for a label."""
+    name = label.strip(BLANKS)
+    return name.lower() if len(name) <= _LABEL_SIZE else ""
 
-    What stands behind such a paragraph is foreign as well: it may be the body of that message.
+
+def _is_foreign(ahead: "Iterator[tuple[int, str]]", number: int, values: dict[str, str]) -> bool:
+    """Whether the paragraph after the empty line `number`, which follows recipient lines, is not all of it report.
+
+    A message has a To too. Everything after such a paragraph is foreign as well: it may be the body of that message. `ahead`
+    reads the lines of the text once more, and goes on where the paragraph before this one ended.
     """
-    for index in range(start, len(lines)):
-        label, colon, _ = lines[index].partition(":")
-        name = label.strip(BLANKS).lower()
-        if not colon and not name:
+    for following, line in ahead:
+        if following <= number:
+            continue
+        label, colon, _ = line.partition(":")
+        if not colon and not label.strip(BLANKS):
             return False
+        name = _name_in(label)
         if not colon or (name not in _ROLES_ANY_CASE and (name not in _FIELDS or _FIELDS[name] in values)):
             return True
     return False
 
 
-def _unfolded(lines: list[str], result: ReportText) -> tuple[list[str], list[int]]:
-    """Join lines that a gateway folded, each with its number; an indented line that is no continuation stays one of its own."""
-    joined: list[str] = []
-    numbers: list[int] = []
-    pieces: list[str] = []
+def _lines(text: str, result: ReportText | None) -> "Iterator[tuple[int, str]]":
+    """The lines of a text with their numbers, unfolded; folds are noted in `result`."""
+    if "\n " in text or "\n\t" in text:
+        return _unfolded(text, result)
+    return enumerate(lines_in(text))
 
-    def close() -> None:
-        # A fold after the colon stands where one blank should; elsewhere the blank is the line's own.
-        if len(pieces) > 1:
-            joined[-1] = " ".join([pieces[0], *[piece.strip(BLANKS) for piece in pieces[1:]]])
 
-    for number, line in enumerate(lines):
-        if line[:1] in _INDENTS and pieces and _continues(pieces, line):
-            pieces.append(line)
-            result.note(DefectCode.FOLDED_LINE, number)
-        else:
-            close()
-            joined.append(line)
-            numbers.append(number)
-            pieces = [line]
-    close()
-    return joined, numbers
+def _unfolded(text: str, result: ReportText | None) -> "Iterator[tuple[int, str]]":
+    """Join lines that a gateway folded; an indented line that is not a continuation remains a line of its own."""
+    head, first = 0, ""
+    name: str | None = None  # of the field that `first` begins; None before an indented line asks for it
+    begun = ""  # what the last line says of the value
+    pieces: Pieces | None = None
+    for number, line in enumerate(lines_in(text)):
+        if number and line[:1] in _INDENTS:
+            if name is None:
+                name, begun = _folded_field(first)
+            if name and _continues(name, begun, line):
+                begun = line.strip(BLANKS)
+                if pieces is None:
+                    pieces = Pieces(" ")
+                    pieces.add(first)
+                # A fold after the colon is in the place of one blank; elsewhere the blank is the line's own.
+                pieces.add(begun)
+                if result is not None:
+                    result.note(DefectCode.FOLDED_LINE, number)
+                continue
+        if number:
+            yield head, first if pieces is None else pieces.text()
+        head, first, name, pieces = number, line, None, None
+    yield head, first if pieces is None else pieces.text()
 
 
 _INDENTS: Final = (" ", "\t")
 
 
-def _continues(pieces: list[str], line: str) -> bool:
-    """Whether an indented line belongs to the field before it: a subject, a value not begun, a redirect not ended."""
-    label, colon, value = pieces[0].partition(":")
+def _folded_field(line: str) -> tuple[str, str]:
+    """The name and the value of a field that may be folded, "" for the name of any other line."""
+    label, colon, value = line.partition(":")
     if not colon or label[:1] in _INDENTS:
-        return False  # a text that is indented throughout is not folded
-    name = label.lower().rstrip(BLANKS)
+        return "", ""  # a text that is indented throughout is not folded
+    return _name_in(label), value.strip(BLANKS)
+
+
+def _continues(name: str, begun: str, line: str) -> bool:
+    """Whether an indented line belongs to the field before it: a subject, a value not begun, a redirect not ended."""
     if name == "subject":
         return True
     if name in _ROLES_ANY_CASE and re.match(_REDIRECT, " " + line.strip(BLANKS)) is not None:
         return True
-    begun = value.strip(BLANKS) if len(pieces) == 1 else pieces[-1].strip(BLANKS)
     open_ended = not begun or (name in _ROLES_ANY_CASE and begun.endswith((",", ":")))
-    following = line.partition(":")[0].strip(BLANKS).lower()
+    following = _name_in(line.partition(":")[0])
     return (
         open_ended
         and (name in _ROLES_ANY_CASE or name in _FIELDS)
@@ -285,7 +353,7 @@ def _read_field(line: str, attribute: str, value: str, number: int, result: Repo
         if name and attribute == "sender":
             result.values["sender_display_name"] = name
         elif name:
-            result.unparsed.append(line)  # the display name has no place in the model
+            result.keep(line)  # the display name has no place in the model
     result.values[attribute] = value
 
 
@@ -319,7 +387,7 @@ def _read_recipient(line: str, role: Role, value: str, number: int, result: Repo
     if any(bracketed):
         result.note(DefectCode.ADDRESS_IN_BRACKETS, number)
         if lost:
-            result.unparsed.append(line)  # the display name of a redirect has no place in the model
+            result.keep(line)  # the display name of a redirect has no place in the model
     expanded, forwarded = redirects.get("expanded"), redirects.get("forwarded")
     result.recipients.append(
         Recipient(address, role, expanded_from=expanded, forwarded_from=forwarded, display_name=display_name)

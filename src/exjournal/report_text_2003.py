@@ -8,18 +8,22 @@
 
 Every recipient stands in the one list, with nothing of To, Cc or Bcc; there is no subject. The reader takes lists with and
 without commas, several mailboxes on a line, addresses without brackets, and any type of address. As in the later text every
-non-empty line becomes a field, or stands verbatim in `unparsed`.
+non-empty line becomes a field, or is in `unparsed` verbatim.
 """
 
 import re
-from typing import Final
+from itertools import chain, pairwise
+from typing import TYPE_CHECKING, Final
 
 from exjournal._wire import names
-from exjournal._wire.lines import BLANKS, line_problem
+from exjournal._wire.lines import BLANKS, line_problem, lines_in
 from exjournal.addresses import address_problem
 from exjournal.errors import DefectCode
 from exjournal.models import JournalReport, Recipient, Role, UncheckedRecipient
-from exjournal.report_text import ReportText
+from exjournal.report_text import ReportText, TooManyRecipients, recipient_limit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _LABELS: Final = {
     names.SENDER.lower(): "sender",
@@ -28,12 +32,16 @@ _LABELS: Final = {
 }
 _LIST: Final = names.RECIPIENTS.lower()
 _LABEL = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,60}")
+# Characters of the longest label.
+_LABEL_SIZE: Final = 61
 
 # A display name may have quotes, whole or in part, or none; one without may hold commas, since each mailbox has its own line.
 _INSIDE_QUOTES: Final = r'[^"\\]*+(?:\\.[^"\\]*+)*+'
 _BRACKETED = re.compile(rf'((?:"{_INSIDE_QUOTES}"|[^"<>])*+)<((?:"{_INSIDE_QUOTES}"|[^<>"])*+)>[ \t]*+(?:,[ \t]*+|\Z)')
 _BARE = re.compile(rf'((?:"{_INSIDE_QUOTES}"|[^",<>])++)(?:,[ \t]*+|\Z)')
 _QUOTED = re.compile(rf'"({_INSIDE_QUOTES})"')
+_SIGN_OUTSIDE = re.compile(rf'(?:"{_INSIDE_QUOTES}"|[^"@]++)*+@')
+_COMMA_OUTSIDE = re.compile(rf'(?:"{_INSIDE_QUOTES}"|[^",]++)*+,')
 _ESCAPED = re.compile(r"\\(.)")
 _TO_ESCAPE = re.compile(r'(["\\])')
 _SMTP: Final = "smtp:"
@@ -50,86 +58,113 @@ _PLAIN_BARE = re.compile(
 _NO_NAME: Final = "(null)"
 
 
+# What follows the last line of a text.
+_END: Final = ("",)
+
+
 def read_report_text_2003(text: str, /) -> ReportText:
-    """Read a decoded report text; total and linear, whatever the text."""
+    """Read a decoded report text in linear time. Raises TooManyRecipients and nothing else."""
     result = ReportText({}, [])
-    lines = [line.rstrip("\r") for line in text.split("\n")]
-    margin = _margin(lines)
+    limit = recipient_limit(text)
+    margin = _margin(text)
+    ahead: Iterator[tuple[int, str]] | None = None
     in_list = False
     list_is_indented: bool | None = None
     is_foreign = False
     behind_blank = False
-    number = -1
-    while number + 1 < len(lines):
-        number += 1
-        written = lines[number]
+    is_joined = False  # to the line before it
+    for number, (written, following) in enumerate(pairwise(chain(lines_in(text), _END))):
+        if is_joined:
+            is_joined = False
+            continue
         line = written.removeprefix(margin)
         content = line.strip(BLANKS)
         if not content:
             behind_blank = True
             continue
         if behind_blank and in_list and not is_foreign:
-            is_foreign = _is_foreign(lines, number, margin, result, is_indented=list_is_indented)
+            ahead = ahead or enumerate(lines_in(text))
+            is_foreign = _is_foreign(ahead, number, margin, result, limit, is_indented=list_is_indented)
         behind_blank = False
         if is_foreign:
             result.set_aside(written, DefectCode.UNKNOWN_LINE, number)
             continue
         is_indented = line[0] in BLANKS
-        if number + 1 < len(lines) and _is_folded(content, lines[number + 1]):
+        whole, last = written, number
+        if _is_folded(content, following):
             # A gateway cut between a display name and its address.
-            number += 1
-            content += " " + lines[number].strip(BLANKS)
-            written += "\n" + lines[number]
-            result.note(DefectCode.FOLDED_LINE, number)
+            is_joined = True
+            last += 1
+            content += " " + following.strip(BLANKS)
+            whole += "\n" + following
+            result.note(DefectCode.FOLDED_LINE, last)
         label, colon, value = content.partition(":")
-        name = label.rstrip(BLANKS).lower()
+        name = label.rstrip(BLANKS)
+        name = name.lower() if len(name) <= _LABEL_SIZE else ""
         if colon and name == _LIST and not is_indented:
             in_list = True
             if value.strip(BLANKS):
-                _read_recipients(written, value.strip(BLANKS), number, result)
+                _read_recipients(whole, value.strip(BLANKS), last, result, limit)
         elif colon and name in _LABELS and not (in_list and is_indented):
-            _read_field(written, _LABELS[name], value.strip(BLANKS), number, result)
-        elif in_list and _is_in_list(content, list_is_indented=list_is_indented, is_indented=is_indented):
+            _read_field(whole, _LABELS[name], value.strip(BLANKS), last, result, limit)
+        elif in_list and _is_in_list(content, limit, list_is_indented=list_is_indented, is_indented=is_indented):
             list_is_indented = is_indented
-            _read_recipients(written, content, number, result)
+            _read_recipients(whole, content, last, result, limit)
         elif colon and not is_indented and _LABEL.fullmatch(name) is not None:
-            _set_aside(written, DefectCode.UNKNOWN_FIELD, number, result)
+            _set_aside(whole, DefectCode.UNKNOWN_FIELD, last, result)
         else:
-            _set_aside(written, DefectCode.UNKNOWN_LINE, number, result)
-    return result
+            _set_aside(whole, DefectCode.UNKNOWN_LINE, last, result)
+    return result.finish()
 
 
-def _is_in_list(content: str, *, list_is_indented: bool | None, is_indented: bool) -> bool:
+def _name_in(label: str) -> str:
+    """What comes before a colon, in lower case without spaces and tabs after it; "" where it is too long for a label."""
+    name = label.rstrip(BLANKS)
+    return name.lower() if len(name) <= _LABEL_SIZE else ""
+
+
+def _is_in_list(content: str, limit: int, *, list_is_indented: bool | None, is_indented: bool) -> bool:
     """Whether a line stands where the list does; of an unindented list the first line shows it by its content."""
     if list_is_indented is None:
-        return is_indented or _mailboxes(content) is not None
+        return is_indented or _mailboxes(content, limit) is not None
     return list_is_indented == is_indented
 
 
-def _is_foreign(lines: list[str], start: int, margin: str, result: ReportText, *, is_indented: bool | None) -> bool:
-    """Whether the paragraph at `start`, behind a list and a blank line, is not all of it report.
+def _is_foreign(
+    ahead: "Iterator[tuple[int, str]]",
+    start: int,
+    margin: str,
+    result: ReportText,
+    limit: int,
+    *,
+    is_indented: bool | None,
+) -> bool:
+    """Whether the paragraph that begins with line `start`, after a list and a blank line, is not all of it report.
 
-    It may be a disclaimer or a message, with recipients of its own; what stands behind it is foreign as well.
+    It may be a disclaimer or a message, with recipients of its own; everything after it is foreign as well. `ahead` reads the
+    lines of the text once more, and goes on where the paragraph before this one ended.
     """
-    for index in range(start, len(lines)):
-        line = lines[index].removeprefix(margin)
+    for number, written in ahead:
+        if number < start:
+            continue
+        line = written.removeprefix(margin)
         content = line.strip(BLANKS)
         if not content:
             return False
         label, colon, _ = content.partition(":")
-        attribute = _LABELS.get(label.rstrip(BLANKS).lower()) if colon and line[0] not in BLANKS else None
+        attribute = _LABELS.get(_name_in(label)) if colon and line[0] not in BLANKS else None
         if attribute is not None and attribute not in result.values:
             continue
         # A list may be spaced out, or begin behind a blank line.
         stands_right = not result.recipients or (bool(is_indented) and line[0] in BLANKS)
-        if not stands_right or _mailboxes(content) is None:
+        if not stands_right or _mailboxes(content, limit) is None:
             return True
     return False
 
 
-def _margin(lines: list[str]) -> str:
+def _margin(text: str) -> str:
     """The blanks before the first line: of a text that a gateway moved to the right as a whole."""
-    for line in lines:
+    for line in lines_in(text):
         bare = line.lstrip(BLANKS)
         if bare:
             return line[: len(line) - len(bare)]
@@ -146,37 +181,39 @@ def _set_aside(written: str, code: DefectCode, number: int, result: ReportText) 
         result.set_aside(line, code, number)
 
 
-def _read_field(written: str, attribute: str, value: str, number: int, result: ReportText) -> None:
+def _read_field(written: str, attribute: str, value: str, number: int, result: ReportText, limit: int) -> None:
     if attribute in result.values:
         _set_aside(written, DefectCode.REPEATED_FIELD, number, result)
         return
     if attribute == "sender":
-        mailboxes = _mailboxes(value) if value else [("", "")]
+        mailboxes = _mailboxes(value or "<>", limit)
         if mailboxes is None or len(mailboxes) != 1:
             _set_aside(written, DefectCode.INVALID_VALUE, number, result)
             return
-        result.values["sender_display_name"], result.values["sender"] = mailboxes[0]
+        result.values["sender_display_name"] = mailboxes[0].display_name
+        result.values["sender"] = mailboxes[0].address
     elif line_problem(value) is not None:
         _set_aside(written, DefectCode.INVALID_VALUE, number, result)
     else:
         result.values[attribute] = value
 
 
-def _read_recipients(written: str, content: str, number: int, result: ReportText) -> None:
-    mailboxes = _mailboxes(content)
-    if mailboxes is None or any(not address for _, address in mailboxes):
+def _read_recipients(written: str, content: str, number: int, result: ReportText, limit: int) -> None:
+    mailboxes = _mailboxes(content, limit)
+    if mailboxes is None or not all(one.address for one in mailboxes):
         _set_aside(written, DefectCode.INVALID_VALUE, number, result)
         return
-    for name, address in mailboxes:
-        # Both were looked at already.
-        recipient = UncheckedRecipient(address, Role.RECIPIENT, None, None, name)
-        recipient.__class__ = Recipient
-        result.recipients.append(recipient)
+    result.recipients += mailboxes
+    if len(result.recipients) > limit:
+        raise TooManyRecipients(limit)
 
 
-def _mailboxes(content: str) -> list[tuple[str, str]] | None:
-    """The display names and addresses of a list, "" for the address of `<>`; None where any of it is something else."""
-    found: list[tuple[str, str]] = []
+def _mailboxes(content: str, limit: int) -> list[Recipient] | None:
+    """The mailboxes of a list, "" for the address of `<>`; None where any of it is something else.
+
+    Raises TooManyRecipients where there are more than `limit`.
+    """
+    found: list[Recipient] = []
     position = 0
     while position < len(content):
         # Bare ones first: the name before a bracket may hold commas, and would be looked for again and again.
@@ -188,8 +225,7 @@ def _mailboxes(content: str) -> list[tuple[str, str]] | None:
             if mailbox is None:
                 return None
             said, address = mailbox[1].strip(BLANKS), mailbox[2].strip(BLANKS)
-            outside = _QUOTED.sub("", said)
-            if "@" in outside and "," in outside:
+            if _SIGN_OUTSIDE.match(said) is not None and _COMMA_OUTSIDE.match(said) is not None:
                 return None  # an address, a comma and a name
             quoted = _QUOTED.fullmatch(said)
             name = "" if said == _NO_NAME else said
@@ -199,7 +235,11 @@ def _mailboxes(content: str) -> list[tuple[str, str]] | None:
             address = address[len(_SMTP) :].strip(BLANKS)
         if (address and address_problem(address) is not None) or line_problem(name) is not None:
             return None
-        found.append((name, address))
+        recipient: Recipient = UncheckedRecipient(address, Role.RECIPIENT, None, None, name)
+        recipient.__class__ = Recipient
+        found.append(recipient)
+        if len(found) > limit:
+            raise TooManyRecipients(limit)
         position = mailbox.end()
     return found
 

@@ -1,7 +1,10 @@
 """What can stand on one line of a report, and so be written and read back the same."""
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # Blanks at either end look like the blanks of the syntax. Control characters and the Unicode line separators end
 # or cut a line for some reader on the way: one address for us is two lines for a program that splits at any of them. A TAB
@@ -53,3 +56,50 @@ def holds_forbidden(text: str, /) -> bool:
 def without_forbidden(text: str, /) -> str:
     """The text with a blank for each character that cannot stand on one line."""
     return text if text.isprintable() else re.sub(_FORBIDDEN, " ", text)
+
+
+def lines_in(text: str, /) -> "Iterator[str]":
+    """The lines of a text without their line ends, CRLF or LF; only some of them are in memory at a time."""
+    return iter(_split(text)) if len(text) <= _STRETCH else _split_in_stretches(text)
+
+
+def _split(text: str) -> list[str]:
+    return [line.rstrip("\r") for line in text.split("\n")]
+
+
+def _split_in_stretches(text: str) -> "Iterator[str]":
+    position = 0
+    while (end := text.find("\n", position + _STRETCH)) >= 0:
+        yield from _split(text[position:end])
+        position = end + 1
+    yield from _split(text[position:])
+
+
+# Characters that are split into lines at once.
+_STRETCH: Final = 1 << 16
+
+
+class Pieces:
+    """A text built from many small pieces in about the memory of the text: a string of its own costs 50 bytes and more."""
+
+    __slots__ = ("_joined", "_pieces", "_separator")
+
+    def __init__(self, separator: str) -> None:
+        self._separator = separator
+        self._joined: list[str] = []
+        self._pieces: list[str] = []
+
+    def add(self, piece: str) -> None:
+        """Add a piece at the end."""
+        self._pieces.append(piece)
+        if len(self._pieces) == _PIECES:
+            self._joined.append(self._separator.join(self._pieces))
+            self._pieces.clear()
+
+    def text(self) -> str:
+        """All pieces, with the separator between them."""
+        return self._separator.join([*self._joined, *self._pieces])
+
+
+# Pieces that are joined at once.
+_PIECES: Final = 4096

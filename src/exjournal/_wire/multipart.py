@@ -297,19 +297,69 @@ def _lines_of(data: "Octets", needle: bytes, position: int, end: int) -> Iterato
         yield last
 
 
-def transfer_decoded(data: "Octets", start: int, end: int, encoding: str, /) -> tuple[bytes, bool]:
-    """The content behind base64 or quoted-printable, and whether it was whole (RFC 2045 section 6)."""
-    raw = data[start:end]
+def transfer_decoded(data: "Octets", start: int, end: int, encoding: str, /) -> tuple[bytes, int | None]:
+    """The content of base64 or quoted-printable (RFC 2045 section 6), and where the first damage is, None where it is whole.
+
+    Damage of base64 has the offset of the content.
+    """
     if encoding == "quoted-printable":
-        return binascii.a2b_qp(raw), True
+        return _printable_decoded(data, start, end)
+    raw = data[start:end]
     if re.compile(_NOT_CODED).search(raw, 0, _GLANCE) is None:
         try:
-            return binascii.a2b_base64(raw.translate(None, b"\r\n \t"), strict_mode=True), True
+            return binascii.a2b_base64(raw.translate(None, b"\r\n \t"), strict_mode=True), None
         except binascii.Error:
             pass
     # Cut short, or with something behind it: all that stands before the padding or a blank line, by the alphabet's octets.
     body = re.split(_BASE64_END, raw.lstrip(), maxsplit=1)[0].translate(None, _NOT_BASE64)
-    return binascii.a2b_base64(body[: len(body) - (len(body) % 4 == 1)] + b"=" * (-len(body) % 4)), False
+    return binascii.a2b_base64(body[: len(body) - (len(body) % 4 == 1)] + b"=" * (-len(body) % 4)), start
+
+
+def _printable_decoded(data: "Octets", start: int, end: int) -> tuple[bytes, int | None]:
+    """Decode quoted-printable, some lines at a time; an equals sign that begins neither an escape nor a soft break stays."""
+    pieces: list[bytes] = []
+    damage: int | None = None
+    while start < end:
+        line_end = data.find(b"\n", min(start + _PRINTABLE_STRETCH, end), end)
+        after = end if line_end < 0 else line_end + 1
+        lines = data[start:after]
+        # Blanks at the end of a line were added on the way (RFC 2045 section 6.7 rule 3).
+        if lines.endswith((b" ", b"\t")) or b" \n" in lines or b" \r\n" in lines or _has_tab_before_line_end(lines):
+            lines = re.sub(_TRAILING_BLANKS, b"", lines)
+        content = binascii.a2b_qp(lines)
+        # An escape is 2 bytes longer than its content, and so is a soft break, or 1 more with a CR, or 1 less at the very end.
+        wide = lines.count(b"=\r\n")
+        escaped = 2 * lines.count(b"=") + wide - lines.endswith(b"=")
+        if len(lines) - len(content) != escaped or lines.count(b"=\r") != wide:
+            if damage is None:
+                damage = start + next(re.finditer(_NO_ESCAPE, data[start:after])).start()
+            content = binascii.a2b_qp(_escaped(lines))
+        pieces.append(content)
+        start = after
+    return b"".join(pieces), damage
+
+
+def _has_tab_before_line_end(lines: bytes) -> bool:
+    # One byte is looked for at the speed of memory, and few texts have tabs.
+    return b"\t" in lines and (b"\t\n" in lines or b"\t\r\n" in lines)
+
+
+def _escaped(lines: bytes) -> bytearray:
+    """Lines of quoted-printable with an escape for each equals sign that begins none."""
+    result = bytearray()
+    position = 0
+    for found in re.finditer(_NO_ESCAPE, lines):
+        result += lines[position : found.end()]
+        result += b"3D"
+        position = found.end()
+    result += lines[position:]
+    return result
+
+
+# Bytes of quoted-printable that are decoded at once, and the rest of the line.
+_PRINTABLE_STRETCH: Final = 1 << 18
+_TRAILING_BLANKS: Final = rb"(?<![ \t])[ \t]++(?=\r?\n|\Z)"
+_NO_ESCAPE: Final = rb"=(?![0-9A-Fa-f]{2}|[ \t]*+(?:\r?\n|\Z))"
 
 
 # The interpreter keeps what it compiled: nearly all parts stand as they are, and all programs load this module.

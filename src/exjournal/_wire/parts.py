@@ -25,7 +25,8 @@ NESTING_LIMIT: Final = 5
 # Octets of a body in which a delimiter line is looked for that no boundary parameter names; and of a body inside it.
 _GUESS_LIMIT: Final = 1 << 16
 _INNER_GUESS_LIMIT: Final = 1 << 12
-_FIRST_DELIMITER: Final = rb"\n--([^\r\n]{1,70}?)[ \t]*\r?\n(?=(?i:content-))"
+# A boundary does not end in a blank (RFC 2046 section 5.1.1), so each run of blanks is looked at once.
+_FIRST_DELIMITER: Final = rb"\n--([^\r\n]{0,69}?[^ \t\r\n])[ \t]*+\r?\n(?=(?i:content-))"
 
 
 def leaves_of(
@@ -45,24 +46,26 @@ def leaves_of(
         if not body.closed or body.preamble_end > start or body.epilogue < end:
             _look_around(data, start, end, body, defects)
         leaves: list[Leaf] = []
-        _collect(data, body, 1, leaves, defects)
+        _collect(data, body, 1, leaves, [], defects)
     except TooManyParts as beyond:
         raise ParseError(DefectCode.TOO_MANY_PARTS, f"more than {PART_LIMIT}", beyond.args[0]) from None
     return leaves
 
 
 def content_of(data: "Octets", leaf: Leaf, defects: list[Defect], /) -> bytes:
-    """The octets of a leaf behind base64 or quoted-printable, or as they stand; what is damaged is told."""
+    """The bytes of a leaf after decoding base64 or quoted-printable, or as they are; damage is a defect."""
     encoding = leaf.info.encoding
     if encoding not in DECODED_ENCODINGS:
         return data[leaf.start : leaf.end]
-    content, whole = transfer_decoded(data, leaf.start, leaf.end, encoding)
-    if not whole:
-        defects.append(Defect(DefectCode.TRANSFER_ENCODING_DAMAGED, encoding, leaf.start))
+    content, damage = transfer_decoded(data, leaf.start, leaf.end, encoding)
+    if damage is not None:
+        defects.append(Defect(DefectCode.TRANSFER_ENCODING_DAMAGED, encoding, damage))
     return content
 
 
-def _collect(data: "Octets", body: Body, depth: int, leaves: list[Leaf], defects: list[Defect]) -> None:
+def _collect(
+    data: "Octets", body: Body, depth: int, leaves: list[Leaf], opened: list[Leaf], defects: list[Defect]
+) -> None:
     for start, end in body.parts:
         leaf = leaf_at(data, start, end)
         inner: Body | None = None
@@ -77,13 +80,16 @@ def _collect(data: "Octets", body: Body, depth: int, leaves: list[Leaf], defects
             if len(leaves) > PART_LIMIT:
                 raise TooManyParts(leaf.start)
         else:
+            opened.append(leaf)
+            if len(opened) > PART_LIMIT:  # those without any part inside are no leaves
+                raise TooManyParts(leaf.start)
             if leaf.info.media_type != "multipart/alternative":
                 defects.append(Defect(DefectCode.NESTED_MULTIPART, "", start))
             if not inner.closed:
                 defects.append(
                     Defect(DefectCode.PERHAPS_TRUNCATED, "no close delimiter inside: perhaps truncated", end)
                 )
-            _collect(data, inner, depth + 1, leaves, defects)
+            _collect(data, inner, depth + 1, leaves, opened, defects)
 
 
 def _guessed(data: "Octets", start: int, end: int, info: PartInfo, limit: int, defects: list[Defect]) -> Body | None:

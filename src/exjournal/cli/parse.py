@@ -81,9 +81,10 @@ def _view(item: ArchivedReport) -> str:
     defects = defects_of(item)
     lines.append(f"  {'oddities':<13}{len(defects) or 'none'}")
     lines += [f"    {shown(f'{defect.code} {defect.detail}'.strip())} (offset {defect.offset})" for defect in defects]
-    if found.unparsed:
-        lines.append(f"  {'not read':<13}{len(found.unparsed)} lines of the report text")
-        lines += [f"    {shown(unread)}" for unread in found.unparsed]
+    unread = "\n".join(found.unparsed).split("\n") if found.unparsed else []
+    if unread:
+        lines.append(f"  {'not read':<13}{len(unread)} lines of the report text")
+        lines += [f"    {shown(line)}" for line in unread]
     return "\n".join(lines)
 
 
