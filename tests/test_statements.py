@@ -102,6 +102,19 @@ def readable(draw: st.DrawFn) -> ParsedReport:
     return found
 
 
+class TestEarlierData:
+    """Data that an earlier version wrote is read as well."""
+
+    def test_an_id_that_names_nothing(self) -> None:
+        """Brackets alone were kept as a Message-ID; they are none."""
+        report = FULL.replace(b"<hush@example.com>", b"<>")
+        data = data_of(report)
+        assert data["message_id"] == "<>"
+        assert data["identity"]["message_id"] == ""
+        data["identity"]["message_id"] = "<>"
+        assert merge([data]) == merge([data_of(report)])
+
+
 class TestValue:
     """A statement is what a report says, without its octets."""
 

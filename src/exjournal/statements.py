@@ -98,6 +98,9 @@ def read_statement(data: object, place: str = "", /) -> Statement:
     defects = tuple([_defect(one) for one in said.entries("defects")])
     codes = {defect.code for defect in defects}
     message_id_sha256, mih = message_id_keys(identity.message_id)
+    if message_id_sha256 is None:
+        # Data of earlier versions has the brackets of a Message-ID that names nothing.
+        identity = identity._replace(message_id="")
     worked_out = identity._replace(
         message_id_sha256=message_id_sha256,
         mih=mih,
