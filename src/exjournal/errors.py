@@ -48,6 +48,7 @@ class DefectCode(StrEnum):
     TRANSFER_ENCODING_UNKNOWN = "transfer-encoding-unknown"
     TRANSFER_ENCODING_DAMAGED = "transfer-encoding-damaged"
     STATUS_TOO_LARGE = "status-too-large"
+    ANOTHER_REPORT = "another-report"
     # The report text.
     REPORT_TEXT_HTML = "report-text-html"
     CHARSET_UNKNOWN = "charset-unknown"
