@@ -89,7 +89,7 @@ OF_ARCHIVES_ONLY = {
     DefectCode.MBOX_LENGTH,
 }
 # Codes that only unwrapping a bounce gives: the bounces lie in a folder of their own, with tests of their own.
-OF_BOUNCES_ONLY = frozenset((DefectCode.NO_REPORT_INSIDE, DefectCode.STATUS_TOO_LARGE))
+OF_BOUNCES_ONLY = frozenset((DefectCode.NO_REPORT_INSIDE, DefectCode.STATUS_TOO_LARGE, DefectCode.ANOTHER_REPORT))
 
 Expectation = dict[str, Any]
 

@@ -291,6 +291,8 @@ class TestUndeliverable:
             DefectCode.ORIGINAL_ENCODED,
             DefectCode.TRANSFER_ENCODING_DAMAGED,
             DefectCode.STATUS_TOO_LARGE,
+            DefectCode.ANOTHER_REPORT,
+            DefectCode.EXTRA_PART,
         }
         assert codes <= named
 

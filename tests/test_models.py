@@ -6,7 +6,7 @@ import json
 import pickle
 from datetime import UTC, datetime
 from email.message import EmailMessage
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -447,8 +447,15 @@ class TestParsedReport:
                     "address": "bob@example.net",
                     "expanded_from": "list@example.com",
                     "forwarded_from": "rob@example.org",
+                    "display_name": None,
                 },
-                {"role": "Recipient", "address": "carol@example.org"},
+                {
+                    "role": "Recipient",
+                    "address": "carol@example.org",
+                    "expanded_from": None,
+                    "forwarded_from": None,
+                    "display_name": None,
+                },
             ],
             "original": {"offset": offsets[1], "size": len(ORIGINAL)},
             "decrypted": {"offset": offsets[2], "size": 5},
@@ -465,6 +472,7 @@ class TestParsedReport:
             ],
             "defects": [],
             "unparsed": [],
+            "escaped": False,
         }
 
     @pytest.mark.parametrize("format", ReportFormat)
@@ -487,19 +495,49 @@ class TestParsedReport:
         report = a_report(sender_display_name="Alice", recipients=[recipient])
         said = parse_report(built(format=ReportFormat.ENVELOPE_2003, report=report)).to_dict()
         assert said["sender_display_name"] == "Alice"
-        assert said["recipients"] == [{"role": "Recipient", "address": "bob@example.net", "display_name": "Bob"}]
+        assert said["recipients"] == [
+            {
+                "role": "Recipient",
+                "address": "bob@example.net",
+                "expanded_from": None,
+                "forwarded_from": None,
+                "display_name": "Bob",
+            }
+        ]
+
+    @pytest.mark.parametrize(
+        ("line", "written"), [(b"gar\0bage", "gar\u2400bage"), (b"caf\xc3\xa9 \xe2\x90\x80", "caf\u00e9 \u2400")]
+    )
+    def test_to_dict_escapes(self, line: bytes, written: str) -> None:
+        """NUL, which many readers of JSON refuse, is U+2400 in the data, where that is said; the report has it as it is."""
+        parsed = parse_report(a_message(TEXT + line + b"\r\n", b"Content-Type: message/rfc822\r\n\r\n" + ORIGINAL))
+        said = parsed.to_dict(identity=True)
+        assert said["unparsed"] == [written]
+        assert said["escaped"] is (b"\0" in line)
+        assert parsed.unparsed == (line.decode(),)
+        assert "\\u0000" not in json.dumps(said)
+
+    def test_to_dict_escapes_types_of_parts(self) -> None:
+        """The declared type of a part can hold anything."""
+        parsed = parse_report(a_message(TEXT, b"Content-Type: image/p\0ng\r\n\r\nx"))
+        said = parsed.to_dict()
+        assert parsed.parts[1].media_type == "image/p\0ng"
+        assert said["escaped"] is True
+        assert "\\u0000" not in json.dumps(said)
 
     def test_to_dict_of_oddities(self) -> None:
         """Defects, lines that were not understood and display names are in the data."""
         text = TEXT + b"Cc: Carol <carol@example.org>\r\nodd\r\n"
         parsed = parse_report(a_message(text, b"Content-Type: message/rfc822\r\n\r\n" + ORIGINAL))
         said = parsed.to_dict()
-        assert said["unparsed"] == ["odd"]
+        assert said["unparsed"] == [*parsed.unparsed] == ["odd"]
+        assert said["escaped"] is False
         assert said["defects"] == [
             {"code": defect.code, "detail": defect.detail, "offset": defect.offset} for defect in parsed.defects
         ]
         assert Defect(DefectCode.UNKNOWN_LINE, "line 6", a_message(text).index(b"odd")) in parsed.defects
-        assert {"role": "Cc", "address": "carol@example.org", "display_name": "Carol"} in said["recipients"]  # type: ignore[operator]
+        [carol] = [one for one in cast("list[dict[str, object]]", said["recipients"]) if one["role"] == "Cc"]
+        assert (carol["address"], carol["display_name"]) == ("carol@example.org", "Carol")
 
     def test_to_dict_with_content(self) -> None:
         """Content is in the data on request only, as base64."""

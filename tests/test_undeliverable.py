@@ -845,9 +845,7 @@ class TestOthers:
         data = a_bounce(a_part(b"message/rfc822", closed), a_part(b"message/rfc822", REPORT))
         found = unwrap_undeliverable(data)
         assert found.report == REPORT
-        assert found.defects == (
-            Defect(DefectCode.EXTRA_PART, "message 1 of 2: too-many-parts", data.index(closed)),
-        )
+        assert found.defects == (Defect(DefectCode.EXTRA_PART, "message 1 of 2: too-many-parts", data.index(closed)),)
 
     def test_beyond_the_limit(self) -> None:
         """Messages beyond the limit are not opened, and that is said of each."""

@@ -179,6 +179,7 @@ class MergedReport(_Statements):
             "envelope_senders": list(self.envelope_senders),
             "subjects": list(self.subjects),
             "recipients": [_recipient_dict(one, numbers) for one in _recipients(statements)],
+            "escaped": any(one.escaped for one in statements),
             "reports": [one.to_dict() for one in statements],
         }
 
@@ -318,18 +319,16 @@ def _entries(rows: list[_Row], statements: Sequence[Statement]) -> Iterator[Merg
 
 
 def _recipient_dict(one: MergedRecipient, numbers: Mapping[int, int]) -> dict[str, object]:
-    result: dict[str, object] = {"role": str(one.role), "address": one.address}
-    for name in ("expanded_from", "forwarded_from"):
-        value = getattr(one, name)
-        if value is not None:
-            result[name] = value
-    for name in ("display_names", "claimed_names"):
-        values = getattr(one, name)
-        if values:
-            result[name] = list(values)
-    result["evidence"] = str(one.evidence)
-    result["seen_in"] = [numbers[id(statement)] for statement in one.seen_in]
-    return result
+    return {
+        "role": str(one.role),
+        "address": one.address,
+        "expanded_from": one.expanded_from,
+        "forwarded_from": one.forwarded_from,
+        "display_names": list(one.display_names),
+        "claimed_names": list(one.claimed_names),
+        "evidence": str(one.evidence),
+        "seen_in": [numbers[id(statement)] for statement in one.seen_in],
+    }
 
 
 def _statements(item: object) -> Iterable[Statement]:

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from exjournal._wire import headers as _headers
-from exjournal._wire.lines import line_problem
+from exjournal._wire.lines import json_text, line_problem
 from exjournal.addresses import address_problem
 from exjournal.errors import Defect, InvalidValue
 
@@ -342,28 +342,35 @@ class ParsedReport:
         return message_from_bytes(bytes(self.original), policy=default)
 
     def to_dict(self, *, content: bool = False, identity: bool = False) -> dict[str, object]:
-        """The report as data fit for JSON, in a stable form that `docs/api.md` describes.
+        """The report as data fit for JSON, in a stable form that `docs/api.md` describes: every key is always there.
 
-        No content of any part is in it unless `content` asks for it; it then stands in each part as base64. `identity` adds
-        the keys that `identify()` gives, by which `merge()` takes the data for the report.
+        No content of any part is in it unless `content` asks for it; each part then has it as base64. `identity` adds the keys
+        that `identify()` gives, by which `merge()` takes the data for the report. NUL becomes U+2400 and a lone surrogate
+        U+FFFD, and `escaped` is true where that happened: the bytes are in the report.
         """
         result = statement_dict(self.report, self.format, self.marker, self.report_id)
         result["original"] = None
         result["decrypted"] = None
+        result["decrypted_evidence"] = None if self.decrypted is None else self.decrypted_evidence
         result["parts"] = [_part_dict(part, content=content) for part in self.parts]
         result["defects"] = defect_dicts(self.defects)
-        result["unparsed"] = list(self.unparsed)
+        result["unparsed"] = [json_text(line) for line in self.unparsed]
+        result["escaped"] = is_escaped(self)
         for part in self.parts:
             if part.kind in (PartKind.ORIGINAL, PartKind.DECRYPTED):
                 result[part.kind] = {"offset": part.offset, "size": len(part.content)}
-        if self.decrypted is not None:
-            result["decrypted_evidence"] = self.decrypted_evidence
         if identity:
             # The one way up the ladder: a value that hands itself to a function which is about such values.
             from exjournal.identity import identify
 
             result["identity"] = identify(self)._asdict()
         return result
+
+
+def is_escaped(parsed: ParsedReport, /) -> bool:
+    """Whether data for JSON cannot hold all text of a report as it is; no other string of it can hold what is escaped."""
+    texts = [*parsed.unparsed, *[text for part in parsed.parts for text in (part.media_type, part.encoding)]]
+    return any(json_text(text) != text for text in texts)
 
 
 def statement_dict(report: JournalReport, format: ReportFormat, marker: str, report_id: str, /) -> dict[str, object]:
@@ -398,19 +405,20 @@ def recipients_from(format: ReportFormat, /) -> Evidence:
 
 
 def _recipient_dict(recipient: Recipient) -> dict[str, object]:
-    result: dict[str, object] = {"role": str(recipient.role), "address": recipient.address}
-    for name in ("expanded_from", "forwarded_from", "display_name"):
-        value = getattr(recipient, name)
-        if value:
-            result[name] = value
-    return result
+    return {
+        "role": str(recipient.role),
+        "address": recipient.address,
+        "expanded_from": recipient.expanded_from,
+        "forwarded_from": recipient.forwarded_from,
+        "display_name": recipient.display_name or None,
+    }
 
 
 def _part_dict(part: Part, *, content: bool) -> dict[str, object]:
     result: dict[str, object] = {
         "kind": str(part.kind),
-        "media_type": part.media_type,
-        "encoding": part.encoding,
+        "media_type": json_text(part.media_type),
+        "encoding": json_text(part.encoding),
         "offset": part.offset,
         "size": part.size,
     }

@@ -40,7 +40,7 @@ class DeliveryStatus(NamedTuple):
     """What a bounce says of one recipient (RFC 3464 section 2.3); "" where it says nothing.
 
     `recipient` is the final one, for an undeliverable report the journal mailbox. `status` is the code ("5.1.1"), `diagnostic`
-    the answer of the server that refused. Each is one line, without the type before its semicolon.
+    the answer of the server that refused. Each is one line with a space for NUL, without the type before its semicolon.
     """
 
     recipient: str = ""
@@ -221,7 +221,7 @@ def _statuses(content: bytes) -> Iterator[DeliveryStatus]:
     for group in _EMPTY_LINE.split(content):
         values: dict[bytes, str] = {}
         for name, value in fields(group.lstrip()):
-            values.setdefault(name.lower(), " ".join(decode(unfold(value)).split()))
+            values.setdefault(name.lower(), " ".join(decode(unfold(value)).replace("\0", " ").split()))
         if values.keys() & _ABOUT_A_RECIPIENT:
             yield DeliveryStatus(
                 recipient=_typed(values.get(b"final-recipient", "")),
