@@ -140,7 +140,7 @@ class TestKeys:
 
     def test_two_texts_under_an_id_that_names_nothing(self) -> None:
         """An original without a header is not known by a Message-ID that every careless program writes."""
-        text = "Sender: <>\r\nMessage-Id: <>\r\nTo: b@example.com\r\n".encode()
+        text = b"Sender: <>\r\nMessage-Id: <>\r\nTo: b@example.com\r\n"
         keys = by_hand(b"\r\nno header, only text\r\n", text=text)
         assert keys.content_sha256 is None
         assert not keys.complete

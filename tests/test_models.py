@@ -9,7 +9,8 @@ from email.message import EmailMessage
 from typing import Any, cast
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from exjournal import (
     Defect,
@@ -373,6 +374,57 @@ class TestParsedReport:
         one, other = parse_report(data), parse_report(data)
         assert one != other
         assert one.report == other.report
+
+    @pytest.mark.parametrize(
+        "field",
+        [
+            b"Content-Type: text/plain; x*",
+            b"Content-Type: (:",
+            b"Content-Type: text/plain; charset*=idna''%ff",
+            b"Content-Disposition: attachment; x*",
+            b"From: a@",
+            b"From: <",
+            b"From: 1@[",
+            b'Sender: "',
+            b"To: :; ,",
+            b"Message-ID: <",
+            b"Date: Mon, 1 Jan 9999999999 00:00:00 +9999",
+            b"Subject: =?utf-7?q?+2AA-?= a",
+            b"From: =?unicode_escape?q?=5Cud800?= <a@example.com>",
+            b"Content-Disposition: attachment; =?utf-7?q?+2AA-?=",
+        ],
+    )
+    def test_original_message_with_odd_fields(self, field: bytes) -> None:
+        """A field that the standard library fails to parse is a string as well, beside fields that it parses."""
+        parsed = parse_report(built(field + b"\r\nReply-To: Ann <ann@example.com>\r\n\r\nHi.\r\n"))
+        message = parsed.original_message()
+        assert message is not None
+        [(name, value), (_, reply)] = message.items()
+        assert (name, isinstance(value, str)) == (field.partition(b":")[0].decode(), True)
+        assert reply.addresses[0].addr_spec == "ann@example.com"
+        assert message.is_attachment() is (b"attachment" in field)
+        message.get_content_type()
+        message.get_content_charset()
+        message.get_filename()
+        assert str(value).encode()
+        assert pickle.loads(pickle.dumps(message)).keys() == message.keys()
+
+    @settings(max_examples=200)
+    @given(st.data())
+    def test_original_message_is_total(self, data: st.DataObject) -> None:
+        """Whatever an original is, its fields can be read."""
+        names = st.sampled_from(["Content-Type", "Content-Disposition", "From", "To", "Date", "Message-ID", "Subject"])
+        pieces = st.sampled_from(
+            ["=?utf-8?q?", "=?utf-7?q?+2AA-", "?=", "<", ">", "@", ";", "x*", '"', "(", ":", ",", "[", "a"]
+        )
+        values = st.lists(pieces | st.text(max_size=3), max_size=6).map("".join)
+        lines = data.draw(st.lists(st.tuples(names, values).map(": ".join), max_size=4))
+        original = "\r\n".join([*lines, "", "text"]).encode("utf-8", "replace")
+        message = parse_report(built(original)).original_message()
+        assert message is not None
+        for part in message.walk():
+            assert all(isinstance(value, str) for value in part.values())
+            assert part.is_attachment() in (True, False)  # type: ignore[attr-defined]
 
     def test_original_message(self) -> None:
         """The original is there as the standard library's object."""

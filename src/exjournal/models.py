@@ -5,9 +5,11 @@ beside views of the caller's bytes. Values validate themselves; two that are equ
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from exjournal._wire import headers as _headers
 from exjournal._wire.lines import json_text, line_problem
@@ -333,13 +335,19 @@ class ParsedReport:
         return None if self.original is None else bytes(self.original)
 
     def original_message(self) -> "EmailMessage | None":
-        """The original as the standard library's object, or None; read it there, and keep the bytes as the evidence."""
+        """The original as an object of the standard library, or None, to read header fields and parts.
+
+        Its policy is `email.policy.default`, which fails with various errors for odd header fields; a field that it cannot
+        parse is plain text instead: a string with the attributes of an unstructured field. The content may still not decode,
+        such as a text in an unknown charset. The bytes are the evidence, and `original` has them: do not write this object out
+        in their place.
+        """
         if self.original is None:
             return None
         from email import message_from_bytes
         from email.policy import default
 
-        return message_from_bytes(bytes(self.original), policy=default)
+        return message_from_bytes(bytes(self.original), policy=default.clone(header_factory=_header))
 
     def to_dict(self, *, content: bool = False, identity: bool = False) -> dict[str, object]:
         """The report as data fit for JSON, in a stable form that `docs/api.md` describes: every key is always there.
@@ -365,6 +373,30 @@ class ParsedReport:
 
             result["identity"] = identify(self)._asdict()
         return result
+
+
+def _header(name: str, value: str) -> str:
+    """A header field for `email`: parsed by its syntax, or as plain text where the parser fails."""
+    registry = _header_registry()
+    header: Any
+    # The last way leaves encoded words as they are, but for a space: some decode to lone surrogates.
+    for parser, text in ((registry, value), (registry[""], value), (registry[""], value.replace("=?", "= ?"))):
+        with suppress(
+            Exception
+        ):  # IndexError, AttributeError, OverflowError, UnicodeEncodeError and others, by Python version
+            header = parser(name, text)
+            break
+    if parser is not registry:
+        # `EmailMessage.is_attachment()` asks for it.
+        header.content_disposition = value.partition(";")[0].strip().lower()
+    return cast("str", header)
+
+
+@lru_cache(maxsize=1)
+def _header_registry() -> Any:
+    from email.headerregistry import HeaderRegistry
+
+    return HeaderRegistry()
 
 
 def is_escaped(parsed: ParsedReport, /) -> bool:

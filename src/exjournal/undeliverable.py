@@ -55,9 +55,9 @@ class Undeliverable(NamedTuple):
     """The report inside a bounce.
 
     `report` holds its bytes, or None where the bounce carries only its header; `report_id` is its Message-ID. `status` has an
-    entry for each recipient, those of the innermost bounce first. `defects` show what may have harmed the report on its way, and
-    which other reports (`another-report`) and messages (`extra-part`) are in the bounce. `format` is that of a copy, where the
-    caller said that it is one.
+    entry for each recipient, those of the innermost bounce first. `defects` show what may have harmed the report on its way,
+    and which other reports (`another-report`) and messages (`extra-part`) are in the bounce. `format` is that of a copy, where
+    the caller said that it is one.
     """
 
     report: bytes | None
@@ -82,9 +82,9 @@ def unwrap_undeliverable(data: "Data", /, *, format: ReportFormat | None = None)
     Nothing marks a copy in the BCC or message-only format: with such a `format` whatever message bounced is one, as is a
     message that is no bounce. A report is known by its marker, and needs no format.
 
-    Bounces of bounces are opened up to five deep, and of the messages in a bounce ten are looked at. The first report in a bounce
-    comes out; each report or message after it is a defect with its offset. A report that is no bounce comes back as it is,
-    with no status. bytes and mmap are read in place; the report is one copy.
+    Bounces of bounces are opened up to five deep, and of the messages in a bounce ten are looked at. The first report in a
+    bounce comes out; each report or message after it is a defect with its offset. A report that is no bounce comes back as it
+    is, with no status. bytes and mmap are read in place; the report is one copy.
 
     Raises ParseError: `no-report-inside` for a bounce of anything else, `not-a-report` for what is neither, and the codes of
     limits.

@@ -26,7 +26,7 @@ def holds_forbidden(text: str, /) -> bool:
 
 
 def json_text(text: str, /) -> str:
-    """The text with U+2400 for each NUL and U+FFFD for each lone surrogate, which many readers of JSON refuse (RFC 8259 8.2)."""
+    """The text with U+2400 for NUL and U+FFFD for lone surrogates, which many readers of JSON refuse (RFC 8259 section 8.2)."""
     return text if text.isprintable() else re.sub("[\ud800-\udfff]", "\ufffd", text.replace("\0", "\u2400"))
 
 
