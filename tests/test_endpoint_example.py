@@ -400,7 +400,7 @@ class TestLimits:
     """One client cannot make the server hold or do without end."""
 
     def test_recipients(self, endpoint: Endpoint) -> None:
-        """Recipients beyond the limit are refused for now, those before it get the message, and the next message has its own."""
+        """Recipients beyond the limit are refused for now, those before it get the message; the next one has its own."""
         with endpoint.connect() as client:
             for number in (1, 2):
                 client.docmd(f"MAIL FROM:<{SENDER}>")

@@ -50,8 +50,15 @@ _REASONS: Final = {
 
 def address_key(address: str, /) -> str:
     """The identity of an address as written: local part exact, domain without letter case (RFC 5321 section 2.4)."""
-    local, at, domain = address.rpartition("@")
+    local, at, domain = _parted(address)
     return local + at + domain.lower() if at else address
+
+
+def _parted(address: str) -> tuple[str, str, str]:
+    try:
+        return address.rpartition("@")
+    except (AttributeError, TypeError):
+        raise TypeError(f"an address is expected as a string, not {type(address).__name__}") from None
 
 
 def mailbox_key(address: str, /) -> str:
@@ -59,7 +66,7 @@ def mailbox_key(address: str, /) -> str:
 
     RFC 5321 leaves the local part's case to its host; Exchange, as nearly all hosts, ignores it.
     """
-    local, at, domain = address.rpartition("@")
+    local, at, domain = _parted(address)
     if not at:
         return address.casefold()
     # Some systems write blanks round the sign, and old ones a route before the address (RFC 5321 section 4.1.2).
@@ -113,4 +120,6 @@ _DEVIATIONS: Final = "\xdf\u03c2\u200c\u200d"
 
 def same_mailbox(one: str, other: str, /) -> bool:
     """Whether two addresses are spellings of one mailbox."""
+    if not (isinstance(one, str) and isinstance(other, str)):
+        raise TypeError(f"addresses are expected as strings, not {type(one).__name__} and {type(other).__name__}")
     return one == other or mailbox_key(one) == mailbox_key(other)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from exjournal._wire.headers import field_pattern, field_spans, scan, span_pattern
 from exjournal._wire.message import header_place, lead_in, message_id_of
 from exjournal.addresses import address_key
-from exjournal.errors import DefectCode
+from exjournal.errors import DefectCode, require_type
 from exjournal.models import COPIES, ParsedReport, Part, PartKind, Recipient, ReportFormat
 
 if TYPE_CHECKING:
@@ -61,8 +61,9 @@ def identify(parsed: ParsedReport, /) -> Identity:
     """The keys of a report and of its original.
 
     The original is read twice, once for the digest of its octets and once for that of its content. Never raises for what
-    `parse_report` gave.
+    `parse_report` gave; raises TypeError for anything else.
     """
+    require_type(parsed, ParsedReport, "a ParsedReport, as parse_report() returns it,")
     from exjournal._wire.sameness import repeated_fields, same_content  # few programs ask for keys, and all load this
 
     original, decrypted = _part(parsed, PartKind.ORIGINAL), _part(parsed, PartKind.DECRYPTED)

@@ -52,6 +52,8 @@ class MergedReport(_Statements):
 
     def __new__(cls, statements: frozenset[Statement]) -> "Self":
         """Of one message."""
+        if not isinstance(statements, (frozenset, set)) or not all(isinstance(one, Statement) for one in statements):
+            raise TypeError(f"a set of Statement values is expected, not {type(statements).__name__}")
         if len({_message(statement) for statement in statements}) != 1:
             raise InvalidValue("statements", "are of several messages" if statements else "are none")
         return super().__new__(cls, frozenset(statements))
@@ -204,8 +206,10 @@ def merge(
     `MergedReport.to_dict()`. The result depends on neither order nor number of the reports, and is itself such data, so that
     merging can be a reduce step (associative, commutative, idempotent). A report that holds nothing by which its message can
     be known is joined with equal ones only. Raises InvalidValue for data that is not as those functions give it, or without
-    an identity.
+    an identity, and TypeError for one report in place of several.
     """
+    if isinstance(reports, (ParsedReport, MergedReport, Statement)) or not isinstance(reports, Iterable):
+        raise TypeError(f"an iterable of reports is expected, not {type(reports).__name__}")
     messages: dict[str, set[Statement]] = {}
     for item in reports:
         if isinstance(item, MergedReport):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from exjournal._wire import headers as _headers
 from exjournal._wire.lines import json_text, line_problem
 from exjournal.addresses import address_problem
-from exjournal.errors import Defect, InvalidValue
+from exjournal.errors import Defect, InvalidValue, require_type
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -242,6 +242,7 @@ class Headers:
     __slots__ = ("_block",)
 
     def __init__(self, block: bytes, /) -> None:
+        require_type(block, bytes, "a header block as bytes")
         self._block = block
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
@@ -266,6 +267,7 @@ class Headers:
 
     def get_all(self, name: str, /) -> tuple[str, ...]:
         """Every value of a field, in order."""
+        require_type(name, str, "the name of a header field as a string")
         return tuple([value for found, value in self if found.lower() == name.lower()])
 
 

@@ -14,7 +14,7 @@ from exjournal._wire.message import lead_in, message_id_of
 from exjournal._wire.multipart import DECODED_ENCODINGS, Leaf, declared
 from exjournal._wire.octets import in_place
 from exjournal._wire.parts import content_of, leaves_of
-from exjournal.errors import Defect, DefectCode, ParseError
+from exjournal.errors import Defect, DefectCode, InvalidValue, ParseError
 from exjournal.markers import OUTER, marked
 from exjournal.models import COPIES, ParsedReport, ReportFormat
 from exjournal.parser import parse_report
@@ -86,12 +86,14 @@ def unwrap_undeliverable(data: "Data", /, *, format: ReportFormat | None = None)
     bounce comes out; each report or message after it is a defect with its offset. A report that is no bounce comes back as it
     is, with no status. bytes and mmap are read in place; the report is one copy.
 
-    Raises ParseError: `no-report-inside` for a bounce of anything else, `not-a-report` for what is neither, and the codes of
-    limits.
+    Raises InvalidValue for a format that does not exist, and ParseError: `no-report-inside` for a bounce of anything else,
+    `not-a-report` for what is neither, and the codes of limits.
     """
     octets = in_place(data, "a bounce")
     if lead_in(octets)[-1] == len(octets):
         raise ParseError(DefectCode.EMPTY)
+    if format is not None and format not in ReportFormat.__members__.values():
+        raise InvalidValue("format", "is no report format")
     copy = format if format in COPIES else None
     return _unwrap(octets, 0, len(octets), 0, copy)
 
