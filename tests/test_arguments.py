@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -225,6 +226,18 @@ def call(name: str, place: str, value: object) -> object:
 
 class TestWrongTypes:
     """A wrong type is an error that says what was expected."""
+
+    def test_every_function(self) -> None:
+        """No public function is left out."""
+        functions = {name for name in exjournal.__all__ if inspect.isfunction(getattr(exjournal, name))}
+        assert functions <= set(CALLS)
+
+    @pytest.mark.parametrize("name", CALLS)
+    def test_right_types(self, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What the table calls right is."""
+        monkeypatch.chdir(tmp_path)
+        with suppress(InvalidValue):  # some read this file, which is neither rules nor a secret
+            call(name, next(iter(CALLS[name][1])), next(iter(CALLS[name][1].values()))[0])
 
     @pytest.mark.parametrize(("name", "place", "wrong"), CASES, ids=str)
     def test_one(self, name: str, place: str, wrong: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
+from types import NoneType
 from typing import TYPE_CHECKING, Final
 
 from exjournal._wire import names
@@ -214,10 +215,9 @@ def _require_types(report: object, format: object, domain: object, date: object,
         return
     require_type(report, JournalReport, "a JournalReport, as report_for() returns it,")
     require_type(format, str, "format as a ReportFormat")
-    for value, kind, what in ((domain, str, "domain as a string"), (date, datetime, "date as a datetime")):
-        if value is not None:
-            require_type(value, kind, what)
-    require_type(report_id, str, "report_id as a string")
+    require_type(domain, (str, NoneType), "domain as a string")
+    require_type(date, (datetime, NoneType), "date as a datetime")
+    require_type(report_id, (str, NoneType), "report_id as a string")
 
 
 def _sealed(data: bytes, secret: bytes | None) -> bytes:

@@ -88,7 +88,7 @@ class JournalError(Exception):
     """The base of every error this library raises on purpose."""
 
 
-def require_type(value: object, kind: type, what: str, /) -> None:
+def require_type(value: object, kind: type | tuple[type, ...], what: str, /) -> None:
     """Raise TypeError, which says `what` is expected, for a value of another type."""
     if not isinstance(value, kind):
         raise TypeError(f"{what} is expected, not {type(value).__name__}")

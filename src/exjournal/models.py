@@ -5,7 +5,6 @@ beside views of the caller's bytes. Values validate themselves; two that are equ
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from functools import lru_cache
@@ -380,17 +379,18 @@ class ParsedReport:
 def _header(name: str, value: str) -> str:
     """A header field for `email`: parsed by its syntax, or as plain text where the parser fails."""
     registry = _header_registry()
+    try:
+        return cast("str", registry(name, value))
+    except Exception:  # noqa: BLE001 - IndexError, AttributeError, OverflowError and others, by Python version
+        plain = registry[""]
     header: Any
-    # The last way leaves encoded words as they are, but for a space: some decode to lone surrogates.
-    for parser, text in ((registry, value), (registry[""], value), (registry[""], value.replace("=?", "= ?"))):
-        with suppress(
-            Exception
-        ):  # IndexError, AttributeError, OverflowError, UnicodeEncodeError and others, by Python version
-            header = parser(name, text)
-            break
-    if parser is not registry:
-        # `EmailMessage.is_attachment()` asks for it.
-        header.content_disposition = value.partition(";")[0].strip().lower()
+    try:
+        header = plain(name, value)
+    except UnicodeError:
+        # An encoded word decodes to lone surrogates: it stays as it is, but for a space.
+        header = plain(name, value.replace("=?", "= ?"))
+    # `EmailMessage.is_attachment()` asks for it.
+    header.content_disposition = value.partition(";")[0].strip().lower()
     return cast("str", header)
 
 
