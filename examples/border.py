@@ -1,16 +1,21 @@
 """A header firewall: take an organisation's own header fields off mail that crosses its border.
 
 Two doors: `Border(next_hop, ORGANIZATION_HEADERS)` for mail from outside, `Border(next_hop, LEAVING_HEADERS)` for mail to
-outside. Needs aiosmtpd.
+outside. Needs aiosmtpd 1.4.5 or newer, which takes no other line end than CRLF.
 """
 
 import asyncio
+import re
 import smtplib
 from collections.abc import Sequence
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from exjournal import ParseError, strip_headers
+
+# SMTP has no line end but CRLF (RFC 5321, 2.3.8). smtplib adds a dot to one that follows a bare LF, which breaks a seal, and
+# servers differ in what they take for a line end (SMTP smuggling).
+BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 
 
 class Border:
@@ -26,8 +31,11 @@ class Border:
 
     def take(self, received: Envelope) -> str:
         """The answer to a message."""
+        content = received.original_content or b""
+        if BARE.search(content):
+            return "554 5.6.0 a bare CR or LF in the message (RFC 5321, 2.3.8)"
         try:
-            message = strip_headers(received.original_content or b"", self.names)
+            message = strip_headers(content, self.names)
         except ParseError as error:
             return f"554 5.6.0 {error.code}"
         options = [one for one in received.mail_options if not one.upper().startswith("SIZE=")]

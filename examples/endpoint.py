@@ -11,6 +11,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import signal
 import socket
 import ssl
@@ -45,6 +46,17 @@ LOG = logging.getLogger("endpoint")
 CHUNK = 1 << 18
 # Octets of the longest command: an address alone may have 571.
 COMMAND = 4096
+# Recipients of one message: RFC 5321 (4.5.3.1.8) wants at least 100, and a report goes to one.
+RECIPIENTS = 100
+# Lines of answers that a client gets from one accepted message to the next: room for many refusals.
+ANSWERS = 1000
+# Connections at a time from one address, and from all of them; a server of Exchange opens 20 to one domain.
+PEER_CONNECTIONS = 50
+CONNECTIONS = 500
+# Messages of the largest size that may be in memory at a time; smaller ones may be more.
+MESSAGES = 4
+# What may stand in MAIL and RCPT: a path with one address, whose local part can be quoted, or an address without brackets.
+PATH = re.compile(r'<(?P<path>(?:[^\s<>"()]|"(?:[^"\\\x00-\x1f]|\\[^\x00-\x1f])*")*)>|(?P<bare>[^\s<>"(),:;]+)')
 # Seconds that a client has from one command to the next, the whole of a large report included.
 PATIENCE = 1800
 # Seconds that the store is waited for, and that clients have to read their answers when the server ends.
@@ -212,6 +224,8 @@ class Mailbox:
 
     def __init__(self, archive: Archive) -> None:
         self.archive = archive
+        # Octets of messages that are being read or written.
+        self.held = 0
         self.waiting: asyncio.Queue[tuple[Delivery, asyncio.Future[str]]] = asyncio.Queue()
         self.taking: set[SMTP] = set()
         self.ending = False
@@ -236,6 +250,18 @@ class Mailbox:
         """Offer no AUTH, which aiosmtpd does behind STARTTLS: who may send is a matter of the network."""
         session.host_name = hostname
         return [line for line in responses if not line.startswith("250-AUTH")]
+
+    async def handle_RCPT(  # noqa: N802
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        """Take a recipient, up to a limit: the client sends the message to the others in another transaction."""
+        if address == "<>":
+            return "553 5.1.3 the null sender is not a recipient"
+        if len(envelope.rcpt_tos) >= RECIPIENTS:
+            return f"452 4.5.3 more than {RECIPIENTS} recipients"
+        envelope.rcpt_tos.append(address)
+        envelope.rcpt_options.extend(options)
+        return "250 2.1.5 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
         """Wait until the message is kept; the client keeps it until it reads 250."""
@@ -265,14 +291,22 @@ class Mailbox:
 
 
 class Connection(SMTP):
-    """A connection with limits that are fit for reports: these hold messages of any size, with lines of any length."""
+    """A connection with limits that are fit for reports: these hold messages of any size, with lines of any length.
+
+    What one client can make this process hold or do has a limit: octets of a command, recipients, answers, messages in memory.
+    """
 
     line_length_limit = CHUNK  # of its reader; the lines of a message have no limit, as no line of it is looked at
     command_size_limit = COMMAND
     command_size_limits = defaultdict(lambda: COMMAND)  # noqa: RUF012 - as aiosmtpd has it
 
-    def __init__(self, mailbox: Mailbox, largest: int, name: str, tls: ssl.SSLContext | None, open_: set[SMTP]) -> None:
+    def __init__(
+        self, mailbox: Mailbox, largest: int, name: str, tls: ssl.SSLContext | None, open_: dict[SMTP, str], peer: str
+    ) -> None:
+        self.mailbox = mailbox
         self.largest = largest
+        self.answers = 0
+        self.peer = peer
         self.open = open_
         super().__init__(
             mailbox,
@@ -288,16 +322,37 @@ class Connection(SMTP):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin, once more behind STARTTLS."""
-        self.open.add(self)
+        self.open[self] = self.peer
         super().connection_made(transport)
 
     def connection_lost(self, error: Exception | None) -> None:
         """End."""
-        self.open.discard(self)
+        self.open.pop(self, None)
         super().connection_lost(error)
 
+    async def push(self, status: str | bytes) -> None:
+        """Answer, and end a connection that asks for much and sends no message."""
+        self.answers += 1
+        is_end = self.answers > ANSWERS
+        if isinstance(status, str):
+            status = status.encode("utf-8", "replace").decode()  # some repeat what the client said
+        await super().push("421 4.7.0 too many commands" if is_end else status)
+        if is_end and self.transport:
+            self.transport.close()
+
+    def _getaddr(self, arg: str) -> tuple[str | None, str | None]:
+        """The address in MAIL or RCPT, and what follows it; (None, None) for what is none.
+
+        aiosmtpd has the parser of `email` for this, which fails with IndexError for some commands and takes long for others.
+        """
+        found = PATH.match(arg.lstrip())
+        if found is None or not found[0].isprintable():
+            return None, None
+        address = found["bare"] if found["path"] is None else found["path"]
+        return address or "<>", arg.lstrip()[found.end() :]  # aiosmtpd's spelling of the null sender
+
     async def smtp_DATA(self, arg: str | None) -> None:  # noqa: N802
-        """Read a message in large pieces, with lines of any length.
+        """Read a message in large pieces, with lines of any length, and answer for it.
 
         aiosmtpd reads line by line, in twice the time for 20 KB and in five times the time for 5 MB, and refuses long lines.
         """
@@ -306,30 +361,47 @@ class Connection(SMTP):
             await super().smtp_DATA(arg)  # which says what is wrong
             return
         await self.push("354 End data with <CR><LF>.<CR><LF>")
-        data, fits = bytearray(b"\r\n"), True  # the end of the line before, so that the first line is like the others
-        while not data.endswith(b"\r\n.\r\n"):
-            try:
-                data += await self._reader.readuntil(b".\r\n")
-            except asyncio.LimitOverrunError as waiting:
-                data += await self._reader.read(waiting.consumed)
-            fits = fits and len(data) <= self.largest + len(b"\r\n.\r\n")
-            if not fits:
-                del data[:-5]  # the rest is read, as the client listens to nothing before its end, and dropped
-        if fits:
-            envelope.original_content = bytes(data[:-3]).replace(b"\r\n.", b"\r\n")[2:]
-            del data
-            answer = await self.event_handler.handle_DATA(self, session, envelope)
-        else:
-            answer = "552 5.3.4 too large"
+        held = 0
+        refusal = ""
+        data = bytearray(b"\r\n")  # the end of the line before, so that the first line is like the others
+        try:
+            while not data.endswith(b"\r\n.\r\n"):
+                before = len(data)
+                try:
+                    data += await self._reader.readuntil(b".\r\n")
+                except asyncio.LimitOverrunError as waiting:
+                    data += await self._reader.read(waiting.consumed)
+                if not refusal:
+                    held += len(data) - before
+                    self.mailbox.held += len(data) - before
+                    if len(data) > self.largest + len(b"\r\n.\r\n"):
+                        refusal = "552 5.3.4 too large"
+                    elif self.mailbox.held > MESSAGES * (self.largest + CHUNK):
+                        refusal = "452 4.3.1 too many messages at a time, try again"
+                if refusal:
+                    del data[:-5]  # the rest is read, as the client listens to nothing before its end, and dropped
+                    self.mailbox.held -= held
+                    held = 0
+            if refusal:
+                answer = refusal
+            else:
+                envelope.original_content = bytes(data[:-3]).replace(b"\r\n.", b"\r\n")[2:]
+                del data
+                answer = await self.event_handler.handle_DATA(self, session, envelope)
+        finally:
+            self.mailbox.held -= held
         self.envelope = Envelope()
+        if answer.startswith("250"):
+            self.answers = 0
         await self.push(answer)
 
 
 class Door(asyncio.Protocol):
     """Lets listed peers in, and nobody else: whoever can connect could fill the archive with forged reports."""
 
-    def __init__(self, peers: Sequence[Network], connect: partial[Connection]) -> None:
+    def __init__(self, peers: Sequence[Network], open_: dict[SMTP, str], connect: partial[Connection]) -> None:
         self.peers = peers
+        self.open = open_
         self.connect = connect
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -337,13 +409,16 @@ class Door(asyncio.Protocol):
         peer = ip_address(transport.get_extra_info("peername")[0].partition("%")[0])
         if isinstance(peer, IPv6Address) and peer.ipv4_mapped:
             peer = peer.ipv4_mapped
-        if any(peer in network for network in self.peers):
-            connection = self.connect()
-            transport.set_protocol(connection)
-            connection.connection_made(transport)
-        else:
+        if not any(peer in network for network in self.peers):
             LOG.warning("refused: %s is not listed", peer)
             dismiss(transport, b"554 5.7.1 not for you")
+        elif len(self.open) >= CONNECTIONS or list(self.open.values()).count(str(peer)) >= PEER_CONNECTIONS:
+            LOG.warning("refused: too many connections, the last one of %s", peer)
+            dismiss(transport, b"421 4.7.0 too many connections")
+        else:
+            connection = self.connect(str(peer))
+            transport.set_protocol(connection)
+            connection.connection_made(transport)
 
 
 def dismiss(transport: asyncio.BaseTransport | None, line: bytes) -> None:
@@ -355,7 +430,7 @@ def dismiss(transport: asyncio.BaseTransport | None, line: bytes) -> None:
 
 async def serve(options: argparse.Namespace, archive: Archive) -> None:
     """Serve until told to end; then answer for what was taken, and let the rest come again."""
-    loop, end, connections = asyncio.get_running_loop(), asyncio.Event(), set[SMTP]()
+    loop, end, connections = asyncio.get_running_loop(), asyncio.Event(), dict[SMTP, str]()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end.set)
     tls = None
@@ -364,7 +439,7 @@ async def serve(options: argparse.Namespace, archive: Archive) -> None:
         tls.load_cert_chain(options.certificate, options.key)
     mailbox = Mailbox(archive)
     connect = partial(Connection, mailbox, options.largest, options.name, tls, connections)
-    door = partial(Door, options.peer, connect)
+    door = partial(Door, options.peer, connections, connect)
     # Where one process is not enough, start another one for the same folder and port: connections are spread over all of them.
     server = await loop.create_server(door, options.host or None, options.port, reuse_port=True)
     writer = asyncio.create_task(mailbox.write())
@@ -374,7 +449,7 @@ async def serve(options: argparse.Namespace, archive: Archive) -> None:
     await asyncio.wait((ended, writer), return_when=asyncio.FIRST_COMPLETED)
     server.close()
     mailbox.ending = True
-    for one in connections - mailbox.taking:
+    for one in connections.keys() - mailbox.taking:
         dismiss(one.transport, b"421 4.3.2 closing")
     deadline = loop.time() + BUSY
     while connections and loop.time() < deadline and not writer.done():

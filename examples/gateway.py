@@ -1,10 +1,12 @@
 """A gateway: take mail by SMTP, journal it, and pass it on after every report was accepted.
 
 `python gateway.py journal.toml` listens on port 10025 for mail of clients that logged in, and on port 10026 for all other mail.
-Reports and mail go to the server on port 10027, which must not send them here again. Needs aiosmtpd.
+Reports and mail go to the server on port 10027, which must not send them here again. Needs aiosmtpd 1.4.5 or newer, which
+takes no other line end than CRLF.
 """
 
 import asyncio
+import re
 import smtplib
 import sys
 from collections.abc import Sequence
@@ -15,6 +17,10 @@ from aiosmtpd.smtp import SMTP, Session
 from aiosmtpd.smtp import Envelope as Received
 
 from exjournal import Body, Delivery, Envelope, JournalAgent, load_config
+
+# SMTP has no line end but CRLF (RFC 5321, 2.3.8). smtplib adds a dot to one that follows a bare LF, and servers differ in what
+# they take for a line end: the message that arrives would not be the one in its report, or would be two (SMTP smuggling).
+BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 
 
 class Gateway:
@@ -36,6 +42,8 @@ class Gateway:
 
     def take(self, message: bytes, envelope: Envelope, options: Sequence[str] = ()) -> str:
         """The answer to a message."""
+        if BARE.search(message):
+            return "554 5.6.0 a bare CR or LF in the message (RFC 5321, 2.3.8)"
         outcome = self.agent.process(message, envelope)
         if outcome.hold is not None:
             return f"451 4.3.0 held: {outcome.hold.reason}"

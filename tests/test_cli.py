@@ -1653,6 +1653,20 @@ class TestUndeliverable:
         assert outcome.status == 0
         assert files()["there/1@example.com.eml"] == copy
 
+    @pytest.mark.parametrize("kind", [b"message/rfc822", b"text/rfc822-headers"])
+    def test_another_report(self, kind: bytes) -> None:
+        """A second report in a bounce is named with its offset, and the exit status says that there is more."""
+        other = REPORT.replace(b"<r@example.com>", b"<other@example.com>")
+        data = a_bounce(inside=REPORT + b"\r\n--bounce\r\nContent-Type: " + kind + b"\r\n\r\n" + other, type_=kind)
+        put("b.eml", data)
+        outcome = rescue("b.eml")
+        place = data.index(other)
+        assert outcome.status == 1
+        assert outcome.told[0] == (
+            f"b.eml: another-report at offset {place}: the bounce holds another report, which is not written"
+        )
+        assert len(outcome.told) == (1 if kind == b"message/rfc822" else 2)
+
     def test_damaged_report(self) -> None:
         """A report that is damaged itself comes out as it is, and that it does not parse is told."""
         damaged = b"X-MS-Journal-Report:\r\nMessage-ID: <r@example.com>\r\n\r\n\xff\0no parts"

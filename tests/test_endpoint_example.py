@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Thread
@@ -40,6 +40,7 @@ from exjournal import (
 
 PATH = Path(__file__).parent.parent / "examples" / "endpoint.py"
 EXAMPLE = runpy.run_path(str(PATH))
+RECIPIENTS, ANSWERS, PEERS = EXAMPLE["RECIPIENTS"], EXAMPLE["ANSWERS"], EXAMPLE["PEER_CONNECTIONS"]
 DATE = datetime(2026, 10, 1, tzinfo=UTC)
 SENDER, MAILBOX = "journal-ndr@example.com", "journal@archive.example"
 # Seconds that whatever is waited for takes at most.
@@ -363,19 +364,123 @@ class TestRefused:
         assert list((endpoint.folder / "incoming").iterdir()) == []
 
     def test_commands(self, endpoint: Endpoint) -> None:
-        """No AUTH is offered, commands in the wrong order are refused, and one that trips aiosmtpd up is deferred."""
+        """No AUTH is offered, commands in the wrong order are refused, and so are odd ones, without a trace in the log."""
         with endpoint.connect() as client:
             assert {"size", "8bitmime", "smtputf8"} <= set(client.esmtp_features)
             assert not {"auth", "starttls"} & set(client.esmtp_features)
             assert client.docmd("DATA")[0] == 503
-            # An error inside aiosmtpd, which is deferred, or a refusal, as the interpreter has it.
-            assert client.docmd("MAIL FROM:<")[0] in {451, 553}
+            for odd in (
+                "<",
+                "<((((",
+                "<(" * 500,
+                "((((",
+                "<@",
+                '<"a',
+                '<"' + '\\"' * 900,
+                "<a@b",
+                "<a b@c>",
+                "<a\tb>",
+                ":;",
+                "<:>>",
+            ):
+                assert client.docmd(f"MAIL FROM:{odd}")[0] in {501, 553, 555}, odd
+            client.send(b"MAIL FROM:<\xff@example.com>\r\n")
+            assert client.getreply()[0] == 553
             assert client.docmd("NOOP " + "x" * 400_000)[0] == 500
             client.send(b"VRFY \xff\r\n")  # an octet that the answer would repeat, and cannot
-            assert client.getreply()[0] in {252, 451}
+            assert client.getreply()[0] in {252, 502}
             assert client.docmd("HELP")[0] == 250
             assert deliver(client, report(1))[0] == 250
         assert endpoint.process.poll() is None
+        assert "Traceback" not in endpoint.printed()
+        assert "bug" not in endpoint.printed()
+
+
+class TestLimits:
+    """One client cannot make the server hold or do without end."""
+
+    def test_recipients(self, endpoint: Endpoint) -> None:
+        """Recipients beyond the limit are refused for now, those before it get the message; the next one has its own."""
+        with endpoint.connect() as client:
+            for number in (1, 2):
+                client.docmd(f"MAIL FROM:<{SENDER}>")
+                answers = [client.docmd(f"RCPT TO:<journal{one}@archive.example>") for one in range(RECIPIENTS + 5)]
+                assert [code for code, _ in answers] == [250] * RECIPIENTS + [452] * 5
+                assert answers[-1][1].startswith(b"4.5.3 ")
+                client.docmd("DATA")
+                client.send(on_the_wire(report(number)))
+                assert client.getreply()[0] == 250
+        assert [len(one["rcpt_to"]) for one in endpoint.deliveries] == [RECIPIENTS] * 2
+        assert RECIPIENTS >= 100
+
+    def test_the_null_sender_is_no_recipient(self, endpoint: Endpoint) -> None:
+        """A recipient has an address."""
+        with endpoint.connect() as client:
+            client.docmd("MAIL FROM:<>")
+            assert client.docmd("RCPT TO:<>")[0] == 553
+
+    @pytest.mark.parametrize(
+        "command", ["RCPT TO:<a@example.com>", "NOOP", "RSET", "MAIL FROM:<((", "EHLO a", "x" * 5000]
+    )
+    def test_commands_without_end(self, endpoint: Endpoint, command: str) -> None:
+        """A client that sends commands and no message is let go after a number of them."""
+        with endpoint.connect() as client:
+            client.docmd(f"MAIL FROM:<{SENDER}>")
+            connection = client.sock
+            assert connection is not None
+            with suppress(OSError):  # the server may be gone while this is sent, and its last words with it
+                connection.sendall((command + "\r\n").encode() * 3000)
+                lines = read_all(connection).splitlines()
+                assert lines[-1] == b"421 4.7.0 too many commands"
+                assert len(lines) < 10 * ANSWERS
+            client.close()
+        assert endpoint.send(report(1))[0][0] == 250
+        assert "Traceback" not in endpoint.printed()
+
+    def test_a_command_without_end(self, endpoint: Endpoint) -> None:
+        """A command of many octets is refused, and costs no more memory than others."""
+        with endpoint.connect() as client:
+            assert client.docmd("NOOP " + "x" * 30_000_000)[0] == 500
+            assert deliver(client, report(1))[0] == 250
+        peak = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{endpoint.process.pid}/status").read_text(encoding="ascii"))
+        assert peak is not None
+        assert int(peak[1]) < 100_000
+
+    def test_connections(self, endpoint: Endpoint) -> None:
+        """One address has a number of connections at a time, and gets another one as soon as one of them ends."""
+        with ExitStack() as clients:
+            sockets = [clients.enter_context(socket.create_connection(endpoint.address, PLENTY)) for _ in range(PEERS)]
+            assert all(one.recv(3) == b"220" for one in sockets)
+            with socket.create_connection(endpoint.address, PLENTY) as client:
+                assert read_all(client) == b"421 4.7.0 too many connections\r\n"
+            sockets[0].sendall(b"QUIT\r\n")
+            read_all(sockets[0])
+            with socket.create_connection(endpoint.address, PLENTY) as client:
+                assert client.recv(3) == b"220"
+
+    def test_messages_in_memory(self, start: Callable[..., Endpoint]) -> None:
+        """Messages that many connections begin together take no more memory than a few of the largest; others come again."""
+        endpoint = start("--largest", "300000")
+        large = report(1, b"x" * 298_000 + b"\r\n")
+        with ExitStack() as clients:
+            begun = []
+            for _ in range(7):
+                client = clients.enter_context(endpoint.connect())
+                for command in (f"MAIL FROM:<{SENDER}>", f"RCPT TO:<{MAILBOX}>", "DATA"):
+                    client.docmd(command)
+                client.send(on_the_wire(large)[:-3])
+                begun.append(client)
+            with endpoint.connect() as client:
+                # What the others sent is read before this is answered.
+                endpoint.wait_for(lambda: deliver(client, large)[0] == 452)
+            for client in begun[1:]:
+                assert client.sock is not None
+                client.sock.close()
+                client.close()
+            begun[0].send(b".\r\n")
+            assert begun[0].getreply()[0] == 250
+        assert endpoint.send(large)[0] == (250, endpoint.send(large)[0][1])
+        assert len(endpoint.reports) == 1
 
 
 class TestStorageFails:

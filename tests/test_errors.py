@@ -3,6 +3,7 @@
 import copy
 import pickle
 import traceback
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -19,6 +20,8 @@ from exjournal import (
     ParseError,
     Recipient,
     ReportFormat,
+    SqliteStore,
+    StoreError,
     build_report,
     parse_report,
     report_for,
@@ -76,6 +79,17 @@ class TestErrors:
     def test_copy(self, error: JournalError) -> None:
         """A copy of an error has its attributes."""
         assert vars(copy.copy(error)) == vars(error)
+
+
+class TestStoreErrors:
+    """A store that fails names its file."""
+
+    def test_closed(self, tmp_path: Path) -> None:
+        """So does one that was closed."""
+        store = SqliteStore(tmp_path / "seen.db")
+        store.close()
+        with pytest.raises(StoreError, match=r"seen\.db: the store is closed"):
+            store.known([b"a"])
 
 
 class TestDefects:

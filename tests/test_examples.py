@@ -130,6 +130,23 @@ def send(handler: object, message: bytes, mail_from: str, *rcpt_to: str) -> tupl
         server.stop()
 
 
+def send_as_it_is(handler: object, message: bytes, mail_from: str, *rcpt_to: str) -> tuple[int, bytes]:
+    """The same for a message with bare line ends, which smtplib would write anew: a dot is doubled only after CRLF."""
+    server = Server(handler)
+    server.start()
+    try:
+        with smtplib.SMTP(*server.address) as client:
+            client.ehlo()
+            client.mail(mail_from, ["BODY=8BITMIME"])
+            for address in rcpt_to:
+                client.rcpt(address)
+            client.docmd("DATA")
+            client.send((b"\r\n" + message).replace(b"\r\n.", b"\r\n..")[2:] + b".\r\n")
+            return client.getreply()
+    finally:
+        server.stop()
+
+
 class TestConfiguration:
     """The example file of rules."""
 
@@ -250,6 +267,28 @@ class TestGateway:
         assert send(gateway, MESSAGE + b"\0\r\n", "ann@example.com", "bob@example.com")[0] == 451
         assert sink.taken == []
 
+    @pytest.mark.parametrize(
+        "body",
+        [b"a\n.b\r\n", b"a\n.\n\r\n", b"a\n.\r\n", b"a\r.\r\n", b"a\r\n.\rb\r\n", b"\n\r\n", b"a\rb\r\n"],
+        ids=repr,
+    )
+    def test_bare_line_ends(self, config: Config, sink: Sink, behind: tuple[str, int], body: bytes) -> None:
+        """A message with a bare CR or LF is refused, and nothing of it is journaled, passed on or read as another message."""
+        gateway = GATEWAY["Gateway"](config.agent, behind, authenticated=True)
+        answer = send_as_it_is(gateway, MESSAGE + body, "ann@example.com", "bob@example.com")
+        assert answer == (554, b"5.6.0 a bare CR or LF in the message (RFC 5321, 2.3.8)")
+        assert sink.taken == []
+
+    def test_dots(self, config: Config, sink: Sink, behind: tuple[str, int]) -> None:
+        """Dots at the beginning of lines arrive as they came, in the message and in a report whose seal verifies."""
+        message = MESSAGE + b".\r\n..\r\n.a\r\n\r\n.\r\n"
+        gateway = GATEWAY["Gateway"](config.agent, behind, authenticated=True)
+        assert send_as_it_is(gateway, message, "ann@example.com", "bob@example.com")[0] == 250
+        report, passed_on = [one.content for one in sink.taken]
+        assert passed_on.endswith(message)
+        assert parse_report(report).original_bytes() == message
+        assert verify_seal(report, secrets=config.secrets) is Seal.VALID
+
     def test_needs_an_agent(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Started with a file that has no table for it, the example says so."""
         (tmp_path / "rules.toml").write_text('[organization]\ndomains = ["example.com"]\n', encoding="utf-8")
@@ -332,6 +371,20 @@ class TestBorder:
         answer = send(border, b"X-A: a\r\n" * 70_000 + MESSAGE, "eve@example.org", "bob@example.com")
         assert answer == (554, b"5.6.0 header-too-large")
         assert sink.taken == []
+
+    @pytest.mark.parametrize("body", [b"a\n.b\r\n", b"a\n.\n\r\n", b"a\r.\r\n"], ids=repr)
+    def test_bare_line_ends(self, sink: Sink, behind: tuple[str, int], body: bytes) -> None:
+        """A message with a bare CR or LF does not pass, as it would not arrive as it came."""
+        border = BORDER["Border"](behind, ORGANIZATION_HEADERS)
+        answer = send_as_it_is(border, MESSAGE + body, "eve@example.org", "bob@example.com")
+        assert answer == (554, b"5.6.0 a bare CR or LF in the message (RFC 5321, 2.3.8)")
+        assert sink.taken == []
+
+    def test_dots(self, sink: Sink, behind: tuple[str, int]) -> None:
+        """Dots at the beginning of lines arrive as they came."""
+        border = BORDER["Border"](behind, ORGANIZATION_HEADERS)
+        send_as_it_is(border, MESSAGE + b".\r\n..a\r\n", "eve@example.org", "bob@example.com")
+        assert [one.content for one in sink.taken] == [MESSAGE + b".\r\n..a\r\n"]
 
     def test_refused(self, sink: Sink, behind: tuple[str, int]) -> None:
         """What the server behind refuses stays with the client."""

@@ -127,6 +127,31 @@ class TestKeys:
         assert identity(b"Subject: x\r\n\r\n").message_id == ""
         assert identity(b"From someone\r\nMessage-ID: <2@example.com>\r\n\r\n").message_id == "<2@example.com>"
 
+    @pytest.mark.parametrize("written", ["<", ">", "<>", "< >", "<<>", "<\t>", "> <", "<> <>"])
+    def test_an_id_that_names_nothing(self, written: str) -> None:
+        """A Message-ID of brackets and blanks alone is no key, whether the original or the report text has it."""
+        original = identity(f"Message-ID: {written}\r\nSubject: x\r\n\r\nHi.".encode())
+        assert original.message_id == ""
+        assert original.message_id_sha256 is original.mih is None
+        told = parse_report(a_message(f"Sender: <>\r\nMessage-Id: {written}\r\nTo: b@example.com\r\n".encode()))
+        assert told.report.message_id.strip("<> \t") == ""
+        assert identify(told).message_id == ""
+        assert identify(told).message_id_sha256 is None
+
+    def test_two_texts_under_an_id_that_names_nothing(self) -> None:
+        """An original without a header is not known by a Message-ID that every careless program writes."""
+        text = b"Sender: <>\r\nMessage-Id: <>\r\nTo: b@example.com\r\n"
+        keys = by_hand(b"\r\nno header, only text\r\n", text=text)
+        assert keys.content_sha256 is None
+        assert not keys.complete
+
+    def test_an_empty_id_before_another(self) -> None:
+        """Empty brackets do not hide the Message-ID after them."""
+        one = identity(b"Message-ID: < > <1@example.com>\r\n\r\nHi.")
+        assert one.message_id == "< > <1@example.com>"
+        assert one.message_id_sha256 == sha256(b"<1@example.com>")
+        assert identity(b"Message-ID: <> 1@example.com\r\n\r\nHi.").mih is None
+
     def test_comments_round_an_id(self) -> None:
         """What stands round the angle brackets makes no other key, letter case does."""
         one, other, large = [

@@ -724,7 +724,7 @@ class TestData:
         data: Any = through_json(one.to_dict())
         assert list(data) == [
             *("content_sha256", "complete", "message_ids", "senders", "on_behalf_of", "envelope_senders", "subjects"),
-            *("recipients", "reports"),
+            *("recipients", "escaped", "reports"),
         ]
         for name in list(data)[:7]:
             value = getattr(one, name)
@@ -739,9 +739,10 @@ class TestData:
                 "expanded_from": recipient.expanded_from,
                 "forwarded_from": recipient.forwarded_from,
                 "display_names": list(recipient.display_names),
+                "claimed_names": list(recipient.claimed_names),
                 "evidence": str(recipient.evidence),
             }
-            assert told == {name: value for name, value in expected.items() if value not in (None, [])}
+            assert told == expected
 
     def test_example(self) -> None:
         """The data of two reports on one message, word for word but for what their own data is."""
@@ -756,7 +757,19 @@ class TestData:
             "on_behalf_of": [],
             "envelope_senders": [],
             "subjects": ["Hello"],
-            "recipients": [{"role": "To", "address": "bob@example.net", "evidence": "envelope", "seen_in": [0, 1]}],
+            "recipients": [
+                {
+                    "role": "To",
+                    "address": "bob@example.net",
+                    "expanded_from": None,
+                    "forwarded_from": None,
+                    "display_names": [],
+                    "claimed_names": [],
+                    "evidence": "envelope",
+                    "seen_in": [0, 1],
+                }
+            ],
+            "escaped": False,
             "reports": [statement_of(one).to_dict() for one in told],
         }
 

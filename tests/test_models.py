@@ -6,10 +6,11 @@ import json
 import pickle
 from datetime import UTC, datetime
 from email.message import EmailMessage
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from exjournal import (
     Defect,
@@ -374,6 +375,57 @@ class TestParsedReport:
         assert one != other
         assert one.report == other.report
 
+    @pytest.mark.parametrize(
+        "field",
+        [
+            b"Content-Type: text/plain; x*",
+            b"Content-Type: (:",
+            b"Content-Type: text/plain; charset*=idna''%ff",
+            b"Content-Disposition: attachment; x*",
+            b"From: a@",
+            b"From: <",
+            b"From: 1@[",
+            b'Sender: "',
+            b"To: :; ,",
+            b"Message-ID: <",
+            b"Date: Mon, 1 Jan 9999999999 00:00:00 +9999",
+            b"Subject: =?utf-7?q?+2AA-?= a",
+            b"From: =?unicode_escape?q?=5Cud800?= <a@example.com>",
+            b"Content-Disposition: attachment; =?utf-7?q?+2AA-?=",
+        ],
+    )
+    def test_original_message_with_odd_fields(self, field: bytes) -> None:
+        """A field that the standard library fails to parse is a string as well, beside fields that it parses."""
+        parsed = parse_report(built(field + b"\r\nReply-To: Ann <ann@example.com>\r\n\r\nHi.\r\n"))
+        message = parsed.original_message()
+        assert message is not None
+        [(name, value), (_, reply)] = message.items()
+        assert (name, isinstance(value, str)) == (field.partition(b":")[0].decode(), True)
+        assert reply.addresses[0].addr_spec == "ann@example.com"
+        assert message.is_attachment() is (b"attachment" in field)
+        message.get_content_type()
+        message.get_content_charset()
+        message.get_filename()
+        assert str(value).encode()
+        assert pickle.loads(pickle.dumps(message)).keys() == message.keys()
+
+    @settings(max_examples=200)
+    @given(st.data())
+    def test_original_message_is_total(self, data: st.DataObject) -> None:
+        """Whatever an original is, its fields can be read."""
+        names = st.sampled_from(["Content-Type", "Content-Disposition", "From", "To", "Date", "Message-ID", "Subject"])
+        pieces = st.sampled_from(
+            ["=?utf-8?q?", "=?utf-7?q?+2AA-", "?=", "<", ">", "@", ";", "x*", '"', "(", ":", ",", "[", "a"]
+        )
+        values = st.lists(pieces | st.text(max_size=3), max_size=6).map("".join)
+        lines = data.draw(st.lists(st.tuples(names, values).map(": ".join), max_size=4))
+        original = "\r\n".join([*lines, "", "text"]).encode("utf-8", "replace")
+        message = parse_report(built(original)).original_message()
+        assert message is not None
+        for part in message.walk():
+            assert all(isinstance(value, str) for value in part.values())
+            assert part.is_attachment() in (True, False)  # type: ignore[attr-defined]
+
     def test_original_message(self) -> None:
         """The original is there as the standard library's object."""
         message = parse_report(built()).original_message()
@@ -447,8 +499,15 @@ class TestParsedReport:
                     "address": "bob@example.net",
                     "expanded_from": "list@example.com",
                     "forwarded_from": "rob@example.org",
+                    "display_name": None,
                 },
-                {"role": "Recipient", "address": "carol@example.org"},
+                {
+                    "role": "Recipient",
+                    "address": "carol@example.org",
+                    "expanded_from": None,
+                    "forwarded_from": None,
+                    "display_name": None,
+                },
             ],
             "original": {"offset": offsets[1], "size": len(ORIGINAL)},
             "decrypted": {"offset": offsets[2], "size": 5},
@@ -465,6 +524,7 @@ class TestParsedReport:
             ],
             "defects": [],
             "unparsed": [],
+            "escaped": False,
         }
 
     @pytest.mark.parametrize("format", ReportFormat)
@@ -487,19 +547,49 @@ class TestParsedReport:
         report = a_report(sender_display_name="Alice", recipients=[recipient])
         said = parse_report(built(format=ReportFormat.ENVELOPE_2003, report=report)).to_dict()
         assert said["sender_display_name"] == "Alice"
-        assert said["recipients"] == [{"role": "Recipient", "address": "bob@example.net", "display_name": "Bob"}]
+        assert said["recipients"] == [
+            {
+                "role": "Recipient",
+                "address": "bob@example.net",
+                "expanded_from": None,
+                "forwarded_from": None,
+                "display_name": "Bob",
+            }
+        ]
+
+    @pytest.mark.parametrize(
+        ("line", "written"), [(b"gar\0bage", "gar\u2400bage"), (b"caf\xc3\xa9 \xe2\x90\x80", "caf\u00e9 \u2400")]
+    )
+    def test_to_dict_escapes(self, line: bytes, written: str) -> None:
+        """NUL, which many readers of JSON refuse, is U+2400 in the data, where that is said; the report has it as it is."""
+        parsed = parse_report(a_message(TEXT + line + b"\r\n", b"Content-Type: message/rfc822\r\n\r\n" + ORIGINAL))
+        said = parsed.to_dict(identity=True)
+        assert said["unparsed"] == [written]
+        assert said["escaped"] is (b"\0" in line)
+        assert parsed.unparsed == (line.decode(),)
+        assert "\\u0000" not in json.dumps(said)
+
+    def test_to_dict_escapes_types_of_parts(self) -> None:
+        """The declared type of a part can hold anything."""
+        parsed = parse_report(a_message(TEXT, b"Content-Type: image/p\0ng\r\n\r\nx"))
+        said = parsed.to_dict()
+        assert parsed.parts[1].media_type == "image/p\0ng"
+        assert said["escaped"] is True
+        assert "\\u0000" not in json.dumps(said)
 
     def test_to_dict_of_oddities(self) -> None:
         """Defects, lines that were not understood and display names are in the data."""
         text = TEXT + b"Cc: Carol <carol@example.org>\r\nodd\r\n"
         parsed = parse_report(a_message(text, b"Content-Type: message/rfc822\r\n\r\n" + ORIGINAL))
         said = parsed.to_dict()
-        assert said["unparsed"] == ["odd"]
+        assert said["unparsed"] == [*parsed.unparsed] == ["odd"]
+        assert said["escaped"] is False
         assert said["defects"] == [
             {"code": defect.code, "detail": defect.detail, "offset": defect.offset} for defect in parsed.defects
         ]
         assert Defect(DefectCode.UNKNOWN_LINE, "line 6", a_message(text).index(b"odd")) in parsed.defects
-        assert {"role": "Cc", "address": "carol@example.org", "display_name": "Carol"} in said["recipients"]  # type: ignore[operator]
+        [carol] = [one for one in cast("list[dict[str, object]]", said["recipients"]) if one["role"] == "Cc"]
+        assert (carol["address"], carol["display_name"]) == ("carol@example.org", "Carol")
 
     def test_to_dict_with_content(self) -> None:
         """Content is in the data on request only, as base64."""

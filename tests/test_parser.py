@@ -335,7 +335,7 @@ OF_ARCHIVES = {
     DefectCode.MBOX_QUOTING,
     DefectCode.MBOX_LENGTH,
 }
-OF_BOUNCES = {DefectCode.NO_REPORT_INSIDE, DefectCode.STATUS_TOO_LARGE}
+OF_BOUNCES = {DefectCode.NO_REPORT_INSIDE, DefectCode.STATUS_TOO_LARGE, DefectCode.ANOTHER_REPORT}
 
 
 class TestCodes:
@@ -893,7 +893,7 @@ class TestToldApart:
         """A message alone is the original, and nothing has to be told apart."""
         parsed = parse_report(a_message(TEXT, BARE + original), strict=True)
         assert (parsed.original, parsed.decrypted, parsed.decrypted_evidence) == (original, None, "")
-        assert "decrypted_evidence" not in parsed.to_dict()
+        assert parsed.to_dict()["decrypted_evidence"] is None
 
     def test_compared(self) -> None:
         """It is the original that is compared with the report, wherever it stands."""

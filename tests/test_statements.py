@@ -102,6 +102,39 @@ def readable(draw: st.DrawFn) -> ParsedReport:
     return found
 
 
+class TestEarlierData:
+    """Data that an earlier version wrote is read as well."""
+
+    def test_an_id_that_names_nothing(self) -> None:
+        """Brackets alone were kept as a Message-ID; they are none."""
+        report = FULL.replace(b"<hush@example.com>", b"<>")
+        data = data_of(report)
+        assert data["message_id"] == "<>"
+        assert data["identity"]["message_id"] == ""
+        data["identity"]["message_id"] = "<>"
+        assert merge([data]) == merge([data_of(report)])
+
+    def test_keys_that_were_absent(self) -> None:
+        """Keys without a value were left out."""
+        data = data_of(NAMED)
+        for one in data["recipients"]:
+            for name in [name for name, value in one.items() if value is None]:
+                del one[name]
+        del data["escaped"], data["decrypted_evidence"]
+        assert merge([data]) == merge([parse_report(NAMED)])
+
+    def test_nul(self) -> None:
+        """What was not escaped is, so that data of both versions is the same statement."""
+        read = parse_report(FULL.replace(b"hush is no field", b"hush\0is no field"))
+        data = through_json(read.to_dict(identity=True))
+        assert data["unparsed"][0] == "hush\u2400is no field"
+        earlier = {**data, "unparsed": list(read.unparsed)}
+        del earlier["escaped"]
+        assert merge([earlier, data, read, earlier]) == merge([read])
+        [one] = merge([earlier])
+        assert one.to_dict()["escaped"] is True
+
+
 class TestValue:
     """A statement is what a report says, without its octets."""
 
@@ -110,13 +143,18 @@ class TestValue:
         """It holds the identity, and all that is small of the report."""
         read = parse_report(report)
         said = statement_of(read)
-        assert said == Statement(identify(read), read.format, read.marker, read.report, read.defects, read.unparsed)
+        assert said == Statement(
+            identify(read), read.format, read.marker, read.report, read.defects, read.unparsed, escaped=False
+        )
         assert said.recipients_from is read.recipients_from is Evidence.ENVELOPE
 
     def test_every_field_has_a_value(self) -> None:
         """The reports that these tests damage leave no field out."""
         seven, three = data_of(), data_of(NAMED)
-        assert [key for key, value in seven.items() if value in (None, "", []) and not three[key]] == ["decrypted"]
+        assert [key for key, value in seven.items() if value in (None, "", []) and not three[key]] == [
+            "decrypted",
+            "decrypted_evidence",
+        ]
         assert [key for key, value in seven["identity"].items() if value in (None, "")] == ["decrypted_sha256"]
         assert {key for one in (*seven["recipients"], *three["recipients"]) for key in one} == {
             *("role", "address", "expanded_from", "forwarded_from", "display_name")
@@ -251,6 +289,7 @@ PLACES = [
     *((f"recipients[1].{name}", "text") for name in ("role", "address")),
     *((f"recipients[{n}].{name}", "text?") for n, name in ((1, "expanded_from"), (2, "forwarded_from"))),
     ("recipients[0].display_name", "text?"),
+    ("escaped", "flag"),
     ("recipients[2]", "object"),
     *((f"defects[0].{name}", kind) for name, kind in (("code", "text"), ("detail", "text"), ("offset", "number"))),
     ("defects[0]", "object"),
@@ -263,7 +302,7 @@ WRONG: dict[str, list[object]] = {
     "flag": [None, 0, 1, "true", "", [], {}],
     "number": [None, True, False, 1.5, "1", "", [], {}],
 }
-OPTIONAL = ["recipients[1].expanded_from", "recipients[2].forwarded_from", "recipients[0].display_name"]
+OPTIONAL = ["escaped", "recipients[1].expanded_from", "recipients[2].forwarded_from", "recipients[0].display_name"]
 
 
 def holder(data: Any, place: str) -> tuple[Any, Any]:
@@ -305,13 +344,15 @@ class TestRefusals:
         del held[key]
         assert problem(data).field == place
 
-    @pytest.mark.parametrize("place", OPTIONAL)
+    @pytest.mark.parametrize("place", OPTIONAL[1:])
     def test_keys_that_are_not_always_there(self, place: str) -> None:
-        """A recipient has its redirections and its display name only where there are some."""
+        """Earlier versions wrote redirections and display names of recipients only where there were some."""
         data = data_of(NAMED if "display" in place else FULL)
         held, key = holder(data, place)
         assert held.pop(key)
-        recipients = [Recipient(**one) for one in data["recipients"]]
+        recipients = [
+            Recipient(**{name: value for name, value in one.items() if value is not None}) for one in data["recipients"]
+        ]
         data["identity"]["recipients_sha256"] = recipients_digest(recipients).hex()
         name = place.partition(".")[2]
         assert not getattr(read_statement(data).report.recipients[int(place[11])], name)

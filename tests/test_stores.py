@@ -461,7 +461,7 @@ class TestSqliteStore(StoreBehaviour):
     def test_names(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         """A path can be text or a path, names a file whatever it looks like, and keeps its meaning in another folder."""
         monkeypatch.chdir(tmp_path)
-        for name in (":memory:", "file:x?mode=memory", "caf\u00e9 %20.db"):
+        for name in ("./:memory:", "file:x?mode=memory", "caf\u00e9 %20.db"):
             with SqliteStore(name) as store:
                 monkeypatch.chdir("/")
                 remember(an_identity(), store)
@@ -470,6 +470,18 @@ class TestSqliteStore(StoreBehaviour):
                 other.close()
                 monkeypatch.chdir(tmp_path)
             assert Path(name).is_file()
+
+    @pytest.mark.parametrize(("name", "reason"), [(":memory:", "MemoryStore"), ("", "MemoryStore"), ("a\0b", "NUL")])
+    def test_names_of_no_file(self, name: str, reason: str) -> None:
+        """A name that SQLite reads as a store in memory, which would be gone with its process, is refused, and so is NUL."""
+        with pytest.raises(InvalidValue, match=reason) as caught:
+            SqliteStore(name)
+        assert caught.value.field == "path"
+
+    def test_a_path_of_bytes(self) -> None:
+        """A path is text."""
+        with pytest.raises(TypeError, match="not bytes"):
+            SqliteStore(b"seen.db")  # type: ignore[arg-type]
 
     def test_an_empty_file(self, path: Path) -> None:
         """An empty file, as programs make it for a name of their own, becomes a store."""
@@ -679,8 +691,9 @@ class TestTrouble:
         """A file of something else is refused and stays as it is."""
         make(path)
         before = path.read_bytes()
-        with pytest.raises(StoreError, match=reason):
+        with pytest.raises(StoreError, match=reason) as caught:
             SqliteStore(path)
+        assert str(caught.value).startswith(f"{path}: ")
         assert path.read_bytes() == before
         assert os.listdir(path.parent) == [path.name]  # noqa: PTH208 - names
 
@@ -730,8 +743,9 @@ class TestTrouble:
                 lambda: store.add([[b"a"]]),
                 lambda: store.prune(before=moment(START)),
             ):
-                with pytest.raises(StoreError, match="malformed"):
+                with pytest.raises(StoreError, match="malformed") as caught:
                     action()
+                assert str(path) in str(caught.value)
 
     def test_locked(self, path: Path) -> None:
         """Who waits in vain for another writer is told so, has changed nothing, and can try again; readers do not wait."""

@@ -40,6 +40,7 @@ from exjournal import (
     ReportFormat,
     Undeliverable,
     parse_report,
+    read_archive,
     unwrap_undeliverable,
 )
 from exjournal._wire.headers import HEADER_LIMIT
@@ -789,6 +790,91 @@ class TestManyMessages:
             with pytest.raises(ParseError) as caught:
                 unwrap_undeliverable(data)
             assert caught.value.code is DefectCode.NO_REPORT_INSIDE
+
+
+class TestOthers:
+    """Only one report comes out of a bounce; what else is in it is never passed over without a word."""
+
+    SECOND = REPORT.replace(b"<r@example.com>", b"<r2@example.com>")
+    PLAIN = b"Subject: lunch\r\n\r\nAt one?\r\n"
+
+    @pytest.mark.parametrize("media_type", [b"message/rfc822", b"message/global"])
+    def test_a_second_report(self, media_type: bytes) -> None:
+        """A report after the first one is a defect of its own, which names its offset."""
+        data = a_bounce(a_part(b"message/rfc822", REPORT), a_part(media_type, self.SECOND))
+        found = unwrap_undeliverable(data)
+        assert found.report == REPORT
+        [defect] = found.defects
+        assert defect == Defect(DefectCode.ANOTHER_REPORT, "message 2 of 2", data.index(self.SECOND))
+
+    def test_the_same_report_twice(self) -> None:
+        """A report that is attached twice is not compared with the first one."""
+        found = unwrap_undeliverable(a_bounce(*[a_part(b"message/rfc822", REPORT)] * 2))
+        assert [defect.code for defect in found.defects] == [DefectCode.ANOTHER_REPORT]
+
+    def test_a_second_report_in_a_bounce(self) -> None:
+        """So is one that lies in a bounce of its own, before or after."""
+        inner = a_bounce(a_part(b"message/rfc822", self.SECOND)).replace(b"bounce", b"inner")
+        one, two = a_part(b"message/rfc822", REPORT), a_part(b"message/rfc822", inner)
+        for parts, report in (((one, two), REPORT), ((two, one), self.SECOND)):
+            found = unwrap_undeliverable(a_bounce(*parts))
+            assert found.report == report
+            assert [defect.code for defect in found.defects] == [DefectCode.ANOTHER_REPORT]
+
+    def test_behind_an_encoding(self) -> None:
+        """A second report in base64 is found as well, at the offset of its part."""
+        content = base64.encodebytes(self.SECOND)
+        second = a_part(b"message/rfc822\r\nContent-Transfer-Encoding: base64", content)
+        data = a_bounce(a_part(b"message/rfc822", REPORT), second)
+        assert unwrap_undeliverable(data).defects == (
+            Defect(DefectCode.ANOTHER_REPORT, "message 2 of 2", data.index(content)),
+        )
+
+    def test_other_messages(self) -> None:
+        """A message after the report that is not a report is an extra part; ordinary mail before it does no harm."""
+        data = a_bounce(*[a_part(b"message/rfc822", one) for one in (self.PLAIN, REPORT, self.PLAIN)])
+        found = unwrap_undeliverable(data)
+        assert found.report == REPORT
+        assert found.defects == (
+            Defect(DefectCode.EXTRA_PART, "message 3 of 3: no-report-inside", data.rindex(self.PLAIN)),
+        )
+
+    def test_a_message_that_cannot_be_opened(self) -> None:
+        """A message before the report may hold another one where a limit keeps it closed, and is an extra part."""
+        closed = a_bounce(*[b""] * (PART_LIMIT + 1)).replace(b"bounce", b"inner")
+        data = a_bounce(a_part(b"message/rfc822", closed), a_part(b"message/rfc822", REPORT))
+        found = unwrap_undeliverable(data)
+        assert found.report == REPORT
+        assert found.defects == (Defect(DefectCode.EXTRA_PART, "message 1 of 2: too-many-parts", data.index(closed)),)
+
+    def test_beyond_the_limit(self) -> None:
+        """Messages beyond the limit are not opened, and that is said of each."""
+        found = unwrap_undeliverable(a_bounce(*[a_part(b"message/rfc822", REPORT)] * (MESSAGE_LIMIT + 2)))
+        assert [defect.code for defect in found.defects] == [DefectCode.ANOTHER_REPORT] * (MESSAGE_LIMIT - 1) + [
+            DefectCode.EXTRA_PART
+        ] * 2
+
+    def test_headers(self) -> None:
+        """The header of another report is a defect, beside a report or beside a header; that of the same report is not."""
+        header, other = (one.partition(b"\r\n\r\n")[0] + b"\r\n" for one in (REPORT, self.SECOND))
+        same, another = (a_part(b"text/rfc822-headers", one) for one in (header, other))
+        whole = a_part(b"message/rfc822", REPORT)
+        for parts, count in (((whole, same), 0), ((whole, another), 1), ((same, another), 1), ((same, same), 0)):
+            found = unwrap_undeliverable(a_bounce(*parts))
+            assert [defect.code for defect in found.defects] == [DefectCode.ANOTHER_REPORT] * count
+
+    def test_copies(self) -> None:
+        """Of several copies in a bounce, which the caller says it is of, the others are defects."""
+        data = a_bounce(*[a_part(b"message/rfc822", self.PLAIN)] * 3)
+        found = unwrap_undeliverable(data, format=ReportFormat.BCC)
+        assert found.report == self.PLAIN
+        assert [defect.code for defect in found.defects] == [DefectCode.ANOTHER_REPORT] * 2
+
+    def test_archive(self, tmp_path: Path) -> None:
+        """An archive hands the defects on."""
+        (tmp_path / "bounce.eml").write_bytes(a_bounce(*[a_part(b"message/rfc822", REPORT)] * 2))
+        [item] = read_archive(tmp_path, undeliverable=True)
+        assert [defect.code for defect in item.defects] == [DefectCode.ANOTHER_REPORT]
 
 
 class TestTotal:

@@ -423,6 +423,7 @@ def merges(data: bytes) -> None:
         assert_type(statement.report, JournalReport)
         assert_type(statement.defects, tuple[Defect, ...])
         assert_type(statement.unparsed, tuple[str, ...])
+        assert_type(statement.escaped, bool)
         assert_type(statement.recipients_from, Evidence)
         assert_type(statement.to_dict(), dict[str, object])
     assert merge(merged.reports) == merge([merged, merged.to_dict()]) == (merged,)

@@ -24,6 +24,9 @@ Address = tuple[str, int]
 PATH = re.compile(r'(?:FROM|TO):\s*<(?P<address>(?:[^"<>]|"(?:[^"\\]|\\.)*")*)>(?P<options>(?:\s+\S+)*)', re.IGNORECASE)
 # An encoded octet of ORCPT (RFC 3461, 4).
 XTEXT = re.compile(rb"\+([0-9A-F]{2})")
+# Postfix sends no LF without a CR before it; smtplib would add a dot to one that follows, and the message would not be the one
+# in its report. A CR alone stays as it is.
+BARE = re.compile(rb"(?<!\r)\n")
 # Postfix gives up after ten minutes, and a client of it may have to wait for two connections.
 TIMEOUT = 120
 
@@ -105,6 +108,8 @@ class Filter:
     def take(self, received: Received) -> str:
         """The answer to a message."""
         message = received.original_content or b""
+        if BARE.search(message):
+            return "554 5.6.0 a bare LF in the message (RFC 5321, 2.3.8)"
         try:
             envelope = Envelope(received.mail_from or "", received.rcpt_tos, authenticated=self.authenticated)
         except InvalidValue as error:

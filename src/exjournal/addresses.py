@@ -57,8 +57,15 @@ _REASONS: Final = {
 
 def address_key(address: str, /) -> str:
     """The identity of an address as written: local part exact, domain without letter case (RFC 5321 section 2.4)."""
-    local, at, domain = address.rpartition("@")
+    try:
+        local, at, domain = address.rpartition("@")
+    except (AttributeError, TypeError):
+        raise _not_text(address) from None
     return local + at + domain.lower() if at else address
+
+
+def _not_text(address: object) -> TypeError:
+    return TypeError(f"an address is expected as a string, not {type(address).__name__}")
 
 
 def mailbox_key(address: str, /) -> str:
@@ -71,9 +78,13 @@ def mailbox_key(address: str, /) -> str:
 
     Linear. More than 571 characters are not an address, and only lose their letter case.
     """
-    if not address.isascii():
+    try:
+        is_ascii, is_quoted = address.isascii(), '"' in address
+    except (AttributeError, TypeError):
+        raise _not_text(address) from None
+    if not is_ascii:
         return _any_key(_composed(address))
-    if '"' in address or " " in address or "(" in address or "\\" in address or not address.isprintable():
+    if is_quoted or " " in address or "(" in address or "\\" in address or not address.isprintable():
         return _any_key(address)
     _, at, domain = address.rpartition("@")
     # Nearly all addresses; a route, a final dot and a name without a domain are left.
@@ -214,4 +225,6 @@ _DEVIATIONS: Final = "\xdf\u03c2\u200c\u200d"
 
 def same_mailbox(one: str, other: str, /) -> bool:
     """Whether two addresses are spellings of one mailbox."""
+    if not (isinstance(one, str) and isinstance(other, str)):
+        raise TypeError(f"addresses are expected as strings, not {type(one).__name__} and {type(other).__name__}")
     return one == other or mailbox_key(one) == mailbox_key(other)

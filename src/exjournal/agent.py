@@ -16,7 +16,7 @@ from exjournal._wire.multipart import DECODED_ENCODINGS, declared
 from exjournal._wire.octets import in_place
 from exjournal.builder import build_report, domain_problem, report_for
 from exjournal.decisions import Decision, Hold, HoldReason, PlannedReport, decide
-from exjournal.errors import BuildError, InvalidValue
+from exjournal.errors import BuildError, InvalidValue, require_type
 from exjournal.models import COPIES, Envelope
 from exjournal.rules import RuleSet
 from exjournal.seals import known_secrets
@@ -159,6 +159,8 @@ class JournalAgent:
 
         Raises InvalidValue for a time without a time zone; whatever the message is, there is an outcome.
         """
+        if received is not None:
+            require_type(received, datetime, "received as a datetime")
         if received is not None and received.utcoffset() is None:
             raise InvalidValue("received", "has no time zone")
         octets = in_place(message, "a message")[:]

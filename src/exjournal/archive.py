@@ -4,12 +4,12 @@ Whatever goes wrong with one item is an item itself, so that it never ends the r
 kind. `containers` finds the octets, `parser` and `undeliverable` read them.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, TypeVar
 
 from exjournal._wire.headers import first_line_is_field
 from exjournal._wire.message import lead_in
-from exjournal.errors import Defect, DefectCode, InvalidValue, ParseError
+from exjournal.errors import Defect, DefectCode, InvalidValue, ParseError, require_type
 from exjournal.limits import JOBS_LIMIT, RATIO_LIMIT
 from exjournal.models import COPIES, ParsedReport, ReportFormat
 from exjournal.parser import parse_report
@@ -174,7 +174,11 @@ def check_limits(jobs: int, max_ratio: float) -> None:
 
 def names_of(patterns: Sequence[str]) -> Sequence[str]:
     """Patterns of names; one alone is one, and not its letters."""
-    return (patterns,) if isinstance(patterns, str) else patterns
+    if isinstance(patterns, str):
+        return (patterns,)
+    if not isinstance(patterns, Iterable) or not all(isinstance(one, str) for one in patterns):
+        raise TypeError(f"patterns are names of files, as a sequence of strings, not {type(patterns).__name__}")
+    return patterns
 
 
 def variant_of(mbox: MboxVariant | None) -> MboxVariant | None:
@@ -242,6 +246,8 @@ def read_source(source: Source, /) -> bytes:
     Raises OSError, and ParseError (`archive-damaged`) for an archive that is damaged or not what it was.
     """
     from exjournal.containers import read_source as read
+
+    require_type(source, Source, "a Source")
 
     return read(source)
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
+from types import NoneType
 from typing import TYPE_CHECKING, Final
 
 from exjournal._wire import names
@@ -17,7 +18,7 @@ from exjournal._wire.headers import LINE_LIMIT, encode_words, field_pattern, fie
 from exjournal._wire.message import Addressing, Facts, facts, perhaps_named, skip_from_line
 from exjournal._wire.octets import find, in_place
 from exjournal.addresses import mailbox_key, same_mailbox
-from exjournal.errors import BuildError, InvalidValue
+from exjournal.errors import BuildError, InvalidValue, require_type
 from exjournal.models import COPIES, Envelope, JournalReport, Recipient, ReportFormat, Role
 from exjournal.report_text import REPORT_TEXT_LIMIT, write_report_text
 from exjournal.seals import known_secrets, seal_field
@@ -69,6 +70,7 @@ def report_for(message: "Data", envelope: Envelope, /) -> JournalReport:
     in them; else its role is RECIPIENT, which claims nothing. Control characters in a value become blanks.
     """
     octets = in_place(message, "a message")
+    require_type(envelope, Envelope, "an Envelope")
     told, addressing = facts(octets, 0, len(octets))
     author = next(iter(told.authors), "")
     delegate = told.sender if not same_mailbox(told.sender, author) else ""
@@ -140,8 +142,9 @@ def build_report(
 
     Hand the result to a mail server only with an explicit SMTP envelope: its To, Cc and From are the original's.
 
-    Raises BuildError, whose `.field` names the argument.
+    Raises BuildError, whose `.field` names the argument, and TypeError.
     """
+    _require_types(report, format, domain, date, report_id)
     secret = _known_secret(secret, format)
     if internal or correct_marker or bcc_all or decrypted is not None:
         for name, is_given, only in (
@@ -210,6 +213,22 @@ def build_report(
         pieces.append(message)
     pieces.append(b"\r\n--%b--\r\n" % boundary)
     return _sealed(b"".join(pieces), secret)
+
+
+def _require_types(report: object, format: object, domain: object, date: object, report_id: object) -> None:
+    if (
+        isinstance(report, JournalReport)
+        and isinstance(format, str)
+        and (domain is None or isinstance(domain, str))
+        and (date is None or isinstance(date, datetime))
+        and (report_id is None or isinstance(report_id, str))
+    ):
+        return
+    require_type(report, JournalReport, "a JournalReport, as report_for() returns it,")
+    require_type(format, str, "format as a ReportFormat")
+    require_type(domain, (str, NoneType), "domain as a string")
+    require_type(date, (datetime, NoneType), "date as a datetime")
+    require_type(report_id, (str, NoneType), "report_id as a string")
 
 
 def _sealed(data: bytes, secret: bytes | None) -> bytes:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from exjournal._wire.message import likely_addresses, mailboxes_of
 from exjournal._wire.octets import in_place
 from exjournal.addresses import address_key, mailbox_key
+from exjournal.errors import require_type
 from exjournal.explanations import Explanation, Match, Place, Reason
 from exjournal.kinds import MessageKind, kind_of
 from exjournal.limits import ADDRESS_FIELD_LIMIT
@@ -208,9 +209,11 @@ def decide(message: "Data", envelope: Envelope, rules: RuleSet, /, *, secrets: I
     All From and Sender fields count. A message with one of more than 448 KiB, or with more header than can be looked at, is
     held where any rule could be for it.
 
-    Raises InvalidValue for secrets that are none; whatever the message is, there is a decision.
+    Raises InvalidValue for secrets that are none, and TypeError; whatever the message is, there is a decision.
     """
     octets = in_place(message, "a message")
+    require_type(envelope, Envelope, "an Envelope")
+    require_type(rules, RuleSet, "a RuleSet")
     seen = look(octets, known_secrets(secrets))
     found = [(Place.MAIL_FROM, envelope.sender)]
     authors: list[str] = []

@@ -10,6 +10,7 @@ from enum import StrEnum
 from itertools import islice
 from typing import Final
 
+from exjournal.errors import require_type
 from exjournal.identity import Identity
 from exjournal.stores import SeenStore
 
@@ -28,7 +29,8 @@ class Sighting(StrEnum):
 
 
 def look_up(identity: Identity, store: SeenStore, /) -> Sighting:
-    """What a store knows of a report, which changes nothing. Raises StoreError."""
+    """What a store knows of a report, which changes nothing. Raises StoreError, TypeError."""
+    _require_store(store)
     return _sighting(identity, store.known(_keys(identity)))
 
 
@@ -36,16 +38,21 @@ def remember(identity: Identity, store: SeenStore, /) -> Sighting:
     """Let a store know a report, in one atomic step with the answer of what it knew before.
 
     When it returns, the report is as durable in the store as the store makes it; so what the report says is to be archived
-    before. Of several processes with an equal report exactly one gets FIRST. Raises StoreError.
+    before. Of several processes with an equal report exactly one gets FIRST. Raises StoreError, TypeError.
     """
+    _require_store(store)
     return _sighting(identity, *store.add((_keys(identity),)))
 
 
 def remember_all(identities: Iterable[Identity], store: SeenStore, /) -> tuple[Sighting, ...]:
     """The same for many reports in their order, ten thousand in one atomic step: at a small part of the time of one by one.
 
-    Raises StoreError; of the reports before, whole steps are remembered and none in part.
+    Raises StoreError; of the reports before, whole steps are remembered and none in part. Raises TypeError.
     """
+    _require_store(store)
+    given: object = identities  # one identity is a tuple
+    if isinstance(given, Identity) or not isinstance(given, Iterable):
+        raise TypeError(f"an iterable of Identity values is expected, not {type(given).__name__}")
     rest = iter(identities)
     sightings: list[Sighting] = []
     while step := list(islice(rest, _STEP)):
@@ -58,11 +65,17 @@ def remember_all(identities: Iterable[Identity], store: SeenStore, /) -> tuple[S
 _STEP: Final = 10_000
 
 
+def _require_store(store: SeenStore) -> None:
+    if not (hasattr(store, "known") and hasattr(store, "add")):
+        raise TypeError(f"a store with known() and add() is expected, not {type(store).__name__}")
+
+
 def _keys(identity: Identity) -> list[bytes]:
     """The keys of a report in a store: of all that it tells, of its message, and of the Message-ID if there is one.
 
     A report without a content makes no claim on the Message-ID: it is no other message than the one that it names.
     """
+    require_type(identity, Identity, "an Identity, as identify() returns it,")
     report = bytes.fromhex(identity.report_key)
     if identity.content_sha256 is None:
         return [_key(report, b"r", report), _key(report, b"n", report)]

@@ -52,6 +52,7 @@ class DefectCode(StrEnum):
     TRANSFER_ENCODING_UNKNOWN = "transfer-encoding-unknown"
     TRANSFER_ENCODING_DAMAGED = "transfer-encoding-damaged"
     STATUS_TOO_LARGE = "status-too-large"
+    ANOTHER_REPORT = "another-report"
     # The report text.
     REPORT_TEXT_HTML = "report-text-html"
     CHARSET_UNKNOWN = "charset-unknown"
@@ -90,6 +91,12 @@ class Defect(NamedTuple):
 
 class JournalError(Exception):
     """The base of every error this library raises on purpose."""
+
+
+def require_type(value: object, kind: type | tuple[type, ...], what: str, /) -> None:
+    """Raise TypeError, which says `what` is expected, for a value of another type."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{what} is expected, not {type(value).__name__}")
 
 
 class InvalidValue(JournalError, ValueError):

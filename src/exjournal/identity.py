@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from exjournal._wire.headers import field_pattern, field_spans, scan, span_pattern
 from exjournal._wire.message import header_place, lead_in, message_id_of
 from exjournal.addresses import address_key
-from exjournal.errors import DefectCode
+from exjournal.errors import DefectCode, require_type
 from exjournal.models import COPIES, ParsedReport, Part, PartKind, Recipient, ReportFormat
 
 if TYPE_CHECKING:
@@ -32,11 +32,12 @@ class Identity(NamedTuple):
 
     # The report's own Message-ID, new for each report.
     report_id: str
-    # That of the original as written; from the report text where the original has no header.
+    # That of the original as written; from the report text where the original has no header. "" where there is none, and for
+    # one of brackets and blanks alone, which names nothing: then, and only then, the two keys made from it are None.
     message_id: str
-    # Of the first <…> of `message_id`, brackets included, or of all of it where there are none; None for empty brackets.
+    # Of the first <…> of `message_id` that is not blank, brackets included, or of all of it without one.
     message_id_sha256: str | None
-    # EDRM Message Identification Hash: MD5 in upper-case hex of the first <…> of `message_id`, brackets included.
+    # EDRM Message Identification Hash: MD5 in upper-case hex of the same <…>, brackets included.
     mih: str | None
     # Of the octets of the original.
     original_sha256: str | None
@@ -60,8 +61,9 @@ def identify(parsed: ParsedReport, /) -> Identity:
     """The keys of a report and of its original.
 
     The original is read twice, once for the digest of its octets and once for that of its content. Never raises for what
-    `parse_report` gave.
+    `parse_report` gave; raises TypeError for anything else.
     """
+    require_type(parsed, ParsedReport, "a ParsedReport, as parse_report() returns it,")
     from exjournal._wire.sameness import repeated_fields, same_content  # few programs ask for keys, and all load this
 
     original, decrypted = _part(parsed, PartKind.ORIGINAL), _part(parsed, PartKind.DECRYPTED)
@@ -77,7 +79,7 @@ def identify(parsed: ParsedReport, /) -> Identity:
             message_id = message_id_of(found.get(b"message-id", b""))
             # The Bcc field of a copy was read as recipients, in whatever order.
             own = _fields(octets, begin, end, ("Resent-*",) if parsed.format in COPIES else ("Resent-*", "Bcc"))
-        elif message_id:
+        elif _names_something(message_id):
             # The report's own header repeats that of the original: in mixed organisations it stands nowhere else.
             content = _digest(b"headerless", content, repeated_fields(parsed.outer_block), message_id.encode())
         else:
@@ -103,7 +105,7 @@ def identify(parsed: ParsedReport, /) -> Identity:
     codes = {defect.code for defect in parsed.defects}
     return Identity(
         parsed.report_id,
-        message_id,
+        "" if message_id_sha256 is None else message_id,
         message_id_sha256,
         mih,
         original_sha256,
@@ -121,13 +123,19 @@ _ID: Final = r"<[^<>]+>"
 
 
 def message_id_keys(message_id: str, /) -> tuple[str | None, str | None]:
-    """The SHA-256 and the MIH of a Message-ID, None where there is none."""
-    if not message_id.strip("<> "):
+    """The SHA-256 and the MIH of a Message-ID, None where it names nothing."""
+    if not _names_something(message_id):
         return None, None
-    told = re.search(_ID, message_id)
-    octets = (message_id if told is None else told[0]).encode()
-    mih = None if told is None else hashlib.md5(octets, usedforsecurity=False).hexdigest().upper()
+    # The first <…>; one that is blank identifies no message.
+    named = next((found for found in re.findall(_ID, message_id) if _names_something(found)), None)
+    octets = (message_id if named is None else named).encode()
+    mih = None if named is None else hashlib.md5(octets, usedforsecurity=False).hexdigest().upper()
     return hashlib.sha256(octets).hexdigest(), mih
+
+
+def _names_something(message_id: str) -> bool:
+    """Whether a Message-ID is more than brackets and blanks."""
+    return "".join(message_id.split()).strip("<>") != ""
 
 
 def message_key_of(message_id_sha256: str | None, content_sha256: str | None, report_key: str, /) -> str:

@@ -60,7 +60,8 @@ def strip_headers(message: "Data", names: Iterable[str], /) -> bytes:
     Names ignore letter case, and one that ends in * is a prefix. Only the outermost header block is touched, and a field goes
     with its folds and its line end. `RESTORE_HEADERS` and `ORGANIZATION_HEADERS` are sets of names for two uses.
 
-    Raises InvalidValue for what is no name, and ParseError where the header block is too large to be looked at as a whole.
+    Raises InvalidValue for what is no name, TypeError for what holds no names, and ParseError where the header block is too
+    large to be looked at as a whole.
     """
     octets = in_place(message, "a message")
     spans = _spans(octets, names)  # may raise, and a view in a traceback would keep a mapped file open
@@ -76,8 +77,10 @@ def matching_headers(message: "Data", names: Iterable[str], /) -> tuple[str, ...
 
 
 def _spans(octets: "Octets", names: Iterable[str]) -> "list[Span]":
-    if isinstance(names, str):
+    if isinstance(names, (str, bytes)):
         raise InvalidValue("names", "is one string, not a collection of names")
+    if not isinstance(names, Iterable):
+        raise TypeError(f"a collection of names of header fields is expected, not {type(names).__name__}")
     spans, body, complete = field_spans(octets, lead_in(octets)[-1], len(octets), _pattern(tuple(names)))
     if not complete and body < len(octets):
         raise ParseError(DefectCode.HEADER_TOO_LARGE, BLOCK_LIMITS, body)

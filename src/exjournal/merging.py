@@ -52,6 +52,8 @@ class MergedReport(_Statements):
 
     def __new__(cls, statements: frozenset[Statement]) -> "Self":
         """Of one message."""
+        if not isinstance(statements, (frozenset, set)) or not all(isinstance(one, Statement) for one in statements):
+            raise TypeError(f"a set of Statement values is expected, not {type(statements).__name__}")
         if len({_message(statement) for statement in statements}) != 1:
             raise InvalidValue("statements", "are of several messages" if statements else "are none")
         return super().__new__(cls, frozenset(statements))
@@ -179,6 +181,7 @@ class MergedReport(_Statements):
             "envelope_senders": list(self.envelope_senders),
             "subjects": list(self.subjects),
             "recipients": [_recipient_dict(one, numbers) for one in _recipients(statements)],
+            "escaped": any(one.escaped for one in statements),
             "reports": [one.to_dict() for one in statements],
         }
 
@@ -203,8 +206,10 @@ def merge(
     `MergedReport.to_dict()`. The result depends on neither order nor number of the reports, and is itself such data, so that
     merging can be a reduce step (associative, commutative, idempotent). A report that holds nothing by which its message can
     be known is joined with equal ones only. Raises InvalidValue for data that is not as those functions give it, or without
-    an identity.
+    an identity, and TypeError for one report in place of several.
     """
+    if isinstance(reports, (ParsedReport, MergedReport, Statement)) or not isinstance(reports, Iterable):
+        raise TypeError(f"an iterable of reports is expected, not {type(reports).__name__}")
     messages: dict[str, set[Statement]] = {}
     for item in reports:
         if isinstance(item, MergedReport):
@@ -318,18 +323,16 @@ def _entries(rows: list[_Row], statements: Sequence[Statement]) -> Iterator[Merg
 
 
 def _recipient_dict(one: MergedRecipient, numbers: Mapping[int, int]) -> dict[str, object]:
-    result: dict[str, object] = {"role": str(one.role), "address": one.address}
-    for name in ("expanded_from", "forwarded_from"):
-        value = getattr(one, name)
-        if value is not None:
-            result[name] = value
-    for name in ("display_names", "claimed_names"):
-        values = getattr(one, name)
-        if values:
-            result[name] = list(values)
-    result["evidence"] = str(one.evidence)
-    result["seen_in"] = [numbers[id(statement)] for statement in one.seen_in]
-    return result
+    return {
+        "role": str(one.role),
+        "address": one.address,
+        "expanded_from": one.expanded_from,
+        "forwarded_from": one.forwarded_from,
+        "display_names": list(one.display_names),
+        "claimed_names": list(one.claimed_names),
+        "evidence": str(one.evidence),
+        "seen_in": [numbers[id(statement)] for statement in one.seen_in],
+    }
 
 
 def _statements(item: object) -> Iterable[Statement]:

@@ -7,12 +7,13 @@ beside views of the caller's bytes. Values validate themselves; two that are equ
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from exjournal._wire import headers as _headers
-from exjournal._wire.lines import line_problem
+from exjournal._wire.lines import json_text, line_problem
 from exjournal.addresses import address_problem
-from exjournal.errors import Defect, InvalidValue
+from exjournal.errors import Defect, InvalidValue, require_type
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -240,6 +241,7 @@ class Headers:
     __slots__ = ("_block",)
 
     def __init__(self, block: bytes, /) -> None:
+        require_type(block, bytes, "a header block as bytes")
         self._block = block
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
@@ -264,6 +266,7 @@ class Headers:
 
     def get_all(self, name: str, /) -> tuple[str, ...]:
         """Every value of a field, in order."""
+        require_type(name, str, "the name of a header field as a string")
         return tuple([value for found, value in self if found.lower() == name.lower()])
 
 
@@ -334,37 +337,75 @@ class ParsedReport:
         return None if self.original is None else bytes(self.original)
 
     def original_message(self) -> "EmailMessage | None":
-        """The original as the standard library's object, or None; read it there, and keep the bytes as the evidence."""
+        """The original as an object of the standard library, or None, to read header fields and parts.
+
+        Its policy is `email.policy.default`, which fails with various errors for odd header fields; a field that it cannot
+        parse is plain text instead: a string with the attributes of an unstructured field. The content may still not decode,
+        such as a text in an unknown charset. The bytes are the evidence, and `original` has them: do not write this object out
+        in their place.
+        """
         if self.original is None:
             return None
         from email import message_from_bytes
         from email.policy import default
 
-        return message_from_bytes(bytes(self.original), policy=default)
+        return message_from_bytes(bytes(self.original), policy=default.clone(header_factory=_header))
 
     def to_dict(self, *, content: bool = False, identity: bool = False) -> dict[str, object]:
-        """The report as data fit for JSON, in a stable form that `docs/api.md` describes.
+        """The report as data fit for JSON, in a stable form that `docs/api.md` describes: every key is always there.
 
-        No content of any part is in it unless `content` asks for it; it then stands in each part as base64. `identity` adds
-        the keys that `identify()` gives, by which `merge()` takes the data for the report.
+        No content of any part is in it unless `content` asks for it; each part then has it as base64. `identity` adds the keys
+        that `identify()` gives, by which `merge()` takes the data for the report. NUL becomes U+2400 and a lone surrogate
+        U+FFFD, and `escaped` is true where that happened: the bytes are in the report.
         """
         result = statement_dict(self.report, self.format, self.marker, self.report_id)
         result["original"] = None
         result["decrypted"] = None
+        result["decrypted_evidence"] = None if self.decrypted is None else self.decrypted_evidence
         result["parts"] = [_part_dict(part, content=content) for part in self.parts]
         result["defects"] = defect_dicts(self.defects)
-        result["unparsed"] = list(self.unparsed)
+        result["unparsed"] = [json_text(line) for line in self.unparsed]
+        result["escaped"] = is_escaped(self)
         for part in self.parts:
             if part.kind in (PartKind.ORIGINAL, PartKind.DECRYPTED):
                 result[part.kind] = {"offset": part.offset, "size": len(part.content)}
-        if self.decrypted is not None:
-            result["decrypted_evidence"] = self.decrypted_evidence
         if identity:
             # The one way up the ladder: a value that hands itself to a function which is about such values.
             from exjournal.identity import identify
 
             result["identity"] = identify(self)._asdict()
         return result
+
+
+def _header(name: str, value: str) -> str:
+    """A header field for `email`: parsed by its syntax, or as plain text where the parser fails."""
+    registry = _header_registry()
+    try:
+        return cast("str", registry(name, value))
+    except Exception:  # noqa: BLE001 - IndexError, AttributeError, OverflowError and others, by Python version
+        plain = registry[""]
+    header: Any
+    try:
+        header = plain(name, value)
+    except UnicodeError:
+        # An encoded word decodes to lone surrogates: it stays as it is, but for a space.
+        header = plain(name, value.replace("=?", "= ?"))
+    # `EmailMessage.is_attachment()` asks for it.
+    header.content_disposition = value.partition(";")[0].strip().lower()
+    return cast("str", header)
+
+
+@lru_cache(maxsize=1)
+def _header_registry() -> Any:
+    from email.headerregistry import HeaderRegistry
+
+    return HeaderRegistry()
+
+
+def is_escaped(parsed: ParsedReport, /) -> bool:
+    """Whether data for JSON cannot hold all text of a report as it is; no other string of it can hold what is escaped."""
+    texts = [*parsed.unparsed, *[text for part in parsed.parts for text in (part.media_type, part.encoding)]]
+    return any(json_text(text) != text for text in texts)
 
 
 def statement_dict(report: JournalReport, format: ReportFormat, marker: str, report_id: str, /) -> dict[str, object]:
@@ -399,19 +440,20 @@ def recipients_from(format: ReportFormat, /) -> Evidence:
 
 
 def _recipient_dict(recipient: Recipient) -> dict[str, object]:
-    result: dict[str, object] = {"role": str(recipient.role), "address": recipient.address}
-    for name in ("expanded_from", "forwarded_from", "display_name"):
-        value = getattr(recipient, name)
-        if value:
-            result[name] = value
-    return result
+    return {
+        "role": str(recipient.role),
+        "address": recipient.address,
+        "expanded_from": recipient.expanded_from,
+        "forwarded_from": recipient.forwarded_from,
+        "display_name": recipient.display_name or None,
+    }
 
 
 def _part_dict(part: Part, *, content: bool) -> dict[str, object]:
     result: dict[str, object] = {
         "kind": str(part.kind),
-        "media_type": part.media_type,
-        "encoding": part.encoding,
+        "media_type": json_text(part.media_type),
+        "encoding": json_text(part.encoding),
         "offset": part.offset,
         "size": part.size,
     }

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple, TypeVar
 
-from exjournal._wire.lines import line_problem
+from exjournal._wire.lines import json_text, line_problem
 from exjournal.errors import Defect, DefectCode, InvalidValue
 from exjournal.identity import (
     INCOMPLETE,
@@ -26,6 +26,7 @@ from exjournal.models import (
     ReportFormat,
     Role,
     defect_dicts,
+    is_escaped,
     recipients_from,
     statement_dict,
 )
@@ -34,7 +35,11 @@ Value = TypeVar("Value")
 
 
 class Statement(NamedTuple):
-    """What one report says: all of a `ParsedReport` that is small, and its identity."""
+    """What one report says: all of a `ParsedReport` that is small, and its identity.
+
+    `unparsed` has U+2400 for NUL and U+FFFD for a lone surrogate, as data for JSON has; `escaped` is True where the data of the
+    report does. So a statement is the same whether it was made of a report or of data.
+    """
 
     identity: Identity
     format: ReportFormat
@@ -42,6 +47,7 @@ class Statement(NamedTuple):
     report: JournalReport
     defects: tuple[Defect, ...]
     unparsed: tuple[str, ...]
+    escaped: bool = False
 
     @property
     def recipients_from(self) -> Evidence:
@@ -54,13 +60,17 @@ class Statement(NamedTuple):
             **statement_dict(self.report, self.format, self.marker, self.identity.report_id),
             "defects": defect_dicts(self.defects),
             "unparsed": list(self.unparsed),
+            "escaped": self.escaped,
             "identity": self.identity._asdict(),
         }
 
 
 def statement_of(parsed: ParsedReport, /) -> Statement:
     """What a report says, without its octets."""
-    return Statement(identify(parsed), parsed.format, parsed.marker, parsed.report, parsed.defects, parsed.unparsed)
+    unparsed = tuple([json_text(line) for line in parsed.unparsed])
+    return Statement(
+        identify(parsed), parsed.format, parsed.marker, parsed.report, parsed.defects, unparsed, is_escaped(parsed)
+    )
 
 
 def read_statement(data: object, place: str = "", /) -> Statement:
@@ -98,6 +108,9 @@ def read_statement(data: object, place: str = "", /) -> Statement:
     defects = tuple([_defect(one) for one in said.entries("defects")])
     codes = {defect.code for defect in defects}
     message_id_sha256, mih = message_id_keys(identity.message_id)
+    if message_id_sha256 is None:
+        # Data of earlier versions has the brackets of a Message-ID that names nothing.
+        identity = identity._replace(message_id="")
     worked_out = identity._replace(
         message_id_sha256=message_id_sha256,
         mih=mih,
@@ -109,7 +122,11 @@ def read_statement(data: object, place: str = "", /) -> Statement:
     for name, one, other in zip(identity._fields, identity, worked_out, strict=True):
         if one != other:
             raise keys.problem(name, "is not that of the report")
-    return Statement(identity, format_, said.text("marker"), report, defects, said.texts("unparsed"))
+    unparsed = said.texts("unparsed")
+    fit = tuple([json_text(line) for line in unparsed])
+    # Data of earlier versions was not escaped.
+    escaped = fit != unparsed or (said.has("escaped") and said.flag("escaped"))
+    return Statement(identity, format_, said.text("marker"), report, defects, fit, escaped)
 
 
 def _identity(said: "_Data") -> Identity:
@@ -134,9 +151,10 @@ def _recipient(said: "_Data") -> Recipient:
         return Recipient(
             said.text("address"),
             Role(said.text("role")),
+            # Earlier versions left out what there is none of.
             expanded_from=said.optional("expanded_from") if said.has("expanded_from") else None,
             forwarded_from=said.optional("forwarded_from") if said.has("forwarded_from") else None,
-            display_name=said.text("display_name") if said.has("display_name") else "",
+            display_name=(said.optional("display_name") or "") if said.has("display_name") else "",
         )
     except InvalidValue as error:
         raise said.about(error) from None

@@ -11,7 +11,7 @@ from itertools import chain
 from math import floor
 from typing import TYPE_CHECKING, Final, Protocol
 
-from exjournal.errors import InvalidValue, StoreError
+from exjournal.errors import InvalidValue, StoreError, require_type
 
 if TYPE_CHECKING:
     import os
@@ -55,6 +55,7 @@ def _now() -> float:
 
 
 def _seconds(before: datetime) -> int:
+    require_type(before, datetime, "before as a datetime")
     if before.utcoffset() is None:
         raise InvalidValue("before", "has no time zone")
     return floor(before.timestamp())
@@ -116,8 +117,9 @@ class SqliteStore:
     for `prune`. The file is made where there is none; its folder is not. It belongs on a local disk: write-ahead logging does
     not work over a network.
 
-    Every operation raises StoreError for what SQLite cannot do, such as a full disk or a damaged file, and has then changed
-    nothing. A store can be pickled, and used on both sides of a fork: each process opens the file for itself.
+    Every operation raises StoreError, which names the file, for what SQLite cannot do, such as a full disk or a damaged file,
+    and has then changed nothing. Raises InvalidValue for a path that names no file (":memory:", NUL in it). A store can be
+    pickled, and used on both sides of a fork: each process opens the file for itself.
     """
 
     def __init__(
@@ -129,10 +131,20 @@ class SqliteStore:
         timeout: float = _TIMEOUT,
         clock: Callable[[], float] = _now,
     ) -> None:
+        import os
         from pathlib import Path
 
-        # The name as it is now: a process may change its folder, and ":memory:" is a file like others.
-        self._path = str(Path(path).absolute())
+        # The name as it is now: a process may change its folder.
+        name: object = os.fspath(path)
+        if not isinstance(name, str):
+            raise TypeError("the path of a store is a string or a path, not bytes")
+        if name in ("", ":memory:"):
+            raise InvalidValue(
+                "path", "names no file, and the store would be lost: MemoryStore() is a store without a file"
+            )
+        if "\0" in name:
+            raise InvalidValue("path", "holds NUL, which no name of a file can")
+        self._path = str(Path(name).absolute())
         self._durable = durable
         self._timeout = timeout
         self._clock = clock
@@ -160,12 +172,15 @@ class SqliteStore:
     def _connected(self) -> "sqlite3.Connection":
         """The connection of this process, for who holds the lock: a fork takes it away from both sides."""
         if self._closed:
-            raise StoreError("the store is closed")
+            raise self._error("the store is closed")
         if self._database is None:
             self._database = self._opened()
         elif self._database.in_transaction:
-            raise StoreError("a step was begun within a step, which a signal may have interrupted")
+            raise self._error("a step was begun within a step, which a signal may have interrupted")
         return self._database
+
+    def _error(self, problem: "sqlite3.Error | str") -> StoreError:
+        return StoreError(f"{self._path}: {problem if isinstance(problem, str) else f'SQLite: {problem}'}")
 
     def _opened(self) -> "sqlite3.Connection":
         import sqlite3
@@ -175,12 +190,12 @@ class SqliteStore:
                 self._path, timeout=self._timeout, isolation_level=None, check_same_thread=False, cached_statements=16
             )
         except sqlite3.Error as error:
-            raise _store_error(error) from error
+            raise self._error(error) from error
         try:
             self._prepare(database)
         except sqlite3.Error as error:
             database.close()
-            raise _store_error(error) from error
+            raise self._error(error) from error
         except BaseException:
             database.close()
             raise
@@ -203,11 +218,11 @@ class SqliteStore:
                     database.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
                     database.execute(f"PRAGMA user_version = {_SCHEMA}")
                 elif application != _APPLICATION_ID:
-                    raise StoreError("the file is a database of something else")
+                    raise self._error("the file is a database of something else")
                 elif version != _SCHEMA:
-                    raise StoreError(f"the file has schema version {version}, and this library knows {_SCHEMA}")
+                    raise self._error(f"the file has schema version {version}, and this library knows {_SCHEMA}")
         if not _writes_ahead(database):
-            raise StoreError("the file system does not allow write-ahead logging")
+            raise self._error("the file system does not allow write-ahead logging")
 
     def known(self, keys: Sequence[bytes], /) -> tuple[bool, ...]:
         """For each key whether it is there."""
@@ -217,7 +232,7 @@ class SqliteStore:
             with self._lock:
                 found = _found(self._connected(), keys)
         except sqlite3.Error as error:
-            raise _store_error(error) from error
+            raise self._error(error) from error
         return tuple([key in found for key in keys])
 
     def add(self, groups: Sequence[Sequence[bytes]], /) -> tuple[tuple[bool, ...], ...]:
@@ -244,7 +259,7 @@ class SqliteStore:
                 if old:
                     database.executemany("UPDATE seen SET last = ? WHERE key = ?", old)
         except sqlite3.Error as error:
-            raise _store_error(error) from error
+            raise self._error(error) from error
         return tuple(answers)
 
     def prune(self, *, before: datetime) -> int:
@@ -259,7 +274,7 @@ class SqliteStore:
             with self._lock:
                 return self._connected().execute("DELETE FROM seen WHERE last < ?", (limit,)).rowcount
         except sqlite3.Error as error:
-            raise _store_error(error) from error
+            raise self._error(error) from error
 
     def close(self) -> None:
         """Close the file; what was added stays. A second time does nothing."""
@@ -356,7 +371,3 @@ _TRIES: Final = 1000
 def _switched(database: "sqlite3.Connection") -> bool:
     [[mode]] = database.execute("PRAGMA journal_mode = WAL")
     return bool(mode == "wal")
-
-
-def _store_error(error: Exception) -> StoreError:
-    return StoreError(f"SQLite: {error}")

@@ -14,7 +14,7 @@ from exjournal._wire.message import lead_in, message_id_of
 from exjournal._wire.multipart import DECODED_ENCODINGS, Leaf, declared
 from exjournal._wire.octets import in_place
 from exjournal._wire.parts import content_of, leaves_of
-from exjournal.errors import Defect, DefectCode, ParseError
+from exjournal.errors import Defect, DefectCode, InvalidValue, ParseError
 from exjournal.markers import OUTER, marked
 from exjournal.models import COPIES, ParsedReport, ReportFormat
 from exjournal.parser import parse_report
@@ -40,7 +40,7 @@ class DeliveryStatus(NamedTuple):
     """What a bounce says of one recipient (RFC 3464 section 2.3); "" where it says nothing.
 
     `recipient` is the final one, for an undeliverable report the journal mailbox. `status` is the code ("5.1.1"), `diagnostic`
-    the answer of the server that refused. Each is one line, without the type before its semicolon.
+    the answer of the server that refused. Each is one line with a space for NUL, without the type before its semicolon.
     """
 
     recipient: str = ""
@@ -55,8 +55,9 @@ class Undeliverable(NamedTuple):
     """The report inside a bounce.
 
     `report` holds its bytes, or None where the bounce carries only its header; `report_id` is its Message-ID. `status` has an
-    entry for each recipient, those of the innermost bounce first. `defects` tell what may have harmed the report on its way.
-    `format` is that of a copy, where the caller said that it is one.
+    entry for each recipient, those of the innermost bounce first. `defects` show what may have harmed the report on its way,
+    and which other reports (`another-report`) and messages (`extra-part`) are in the bounce. `format` is that of a copy, where
+    the caller said that it is one.
     """
 
     report: bytes | None
@@ -81,15 +82,18 @@ def unwrap_undeliverable(data: "Data", /, *, format: ReportFormat | None = None)
     Nothing marks a copy in the BCC or message-only format: with such a `format` whatever message bounced is one, as is a
     message that is no bounce. A report is known by its marker, and needs no format.
 
-    Bounces of bounces are opened up to five deep, and of the messages in a bounce ten are looked at. A report that is no bounce
-    comes back as it is, with no status. bytes and mmap are read in place; the report is one copy.
+    Bounces of bounces are opened up to five deep, and of the messages in a bounce ten are looked at. The first report in a
+    bounce comes out; each report or message after it is a defect with its offset. A report that is no bounce comes back as it
+    is, with no status. bytes and mmap are read in place; the report is one copy.
 
-    Raises ParseError: `no-report-inside` for a bounce of anything else, `not-a-report` for what is neither, and the codes of
-    limits.
+    Raises InvalidValue for a format that does not exist, and ParseError: `no-report-inside` for a bounce of anything else,
+    `not-a-report` for what is neither, and the codes of limits.
     """
     octets = in_place(data, "a bounce")
     if lead_in(octets)[-1] == len(octets):
         raise ParseError(DefectCode.EMPTY)
+    if format is not None and format not in ReportFormat.__members__.values():
+        raise InvalidValue("format", "is no report format")
     copy = format if format in COPIES else None
     return _unwrap(octets, 0, len(octets), 0, copy)
 
@@ -122,7 +126,9 @@ def _unwrap(octets: "Octets", begin: int, end: int, depth: int, copy: ReportForm
         status += _statuses(content[:room])
         room -= min(room, len(content))
     inside = _inside(octets, leaves, depth, copy, defects) or _header_only(octets, leaves, defects)
-    if inside is None:
+    if inside is not None:
+        defects += _other_headers(octets, leaves, inside.report_id)
+    else:
         # Read receipts and feedback reports are multipart/report as well, and no bounces.
         if depth or told or (info.media_type == "multipart/report" and info.report_type in ("", "delivery-status")):
             raise _no_report(body)
@@ -137,30 +143,64 @@ def _no_report(offset: int) -> ParseError:
 def _inside(
     octets: "Octets", leaves: list[Leaf], depth: int, copy: ReportFormat | None, defects: list[Defect]
 ) -> Undeliverable | None:
-    """The report in the first attached message that is one or holds one; the first one's error where none does."""
-    problem: ParseError | None = None
+    """The report in the first attached message that is one or holds one; the first one's error where none does.
+
+    Every other report, every message after the report, and every message that could not be opened, is added to the defects.
+    """
     messages = [leaf for leaf in leaves if leaf.info.family == "message"]
-    for leaf in messages[:MESSAGE_LIMIT]:
+    found: Undeliverable | None = None
+    problem: ParseError | None = None
+    others: list[Defect] = []
+    for number, leaf in enumerate(messages, start=1):
+        what = f"message {number} of {len(messages)}"
+        if number > MESSAGE_LIMIT:
+            others.append(Defect(DefectCode.EXTRA_PART, f"{what}, which was not opened", leaf.start))
+            continue
+        noted: list[Defect] = []
         try:
-            if leaf.info.encoding not in DECODED_ENCODINGS:
-                return _unwrap(octets, leaf.start, leaf.end, depth + 1, copy)
-            content = content_of(octets, leaf, defects)
-            inside = _unwrap(content, 0, len(content), depth + 1, copy)
+            inside = _attached(octets, leaf, depth, copy, noted)
         except ParseError as error:
-            offset = leaf.start if leaf.info.encoding in DECODED_ENCODINGS else error.offset
-            problem = problem or ParseError(error.code, error.detail, offset)
-        else:
-            # Against RFC 2046 section 5.2.1, but met. Offsets behind an encoding mean nothing to the caller.
-            encoded = Defect(DefectCode.ORIGINAL_ENCODED, leaf.info.encoding, leaf.start)
-            told = [defect._replace(offset=leaf.start) for defect in inside.defects]
-            return inside._replace(defects=(encoded, *told))
-    if problem is not None:
+            problem = problem or error
+            # A bounce whose boundary is that of the bounce around it comes as a message without parts, before the report.
+            if found is not None or error.code is not DefectCode.NO_REPORT_INSIDE:
+                others.append(Defect(DefectCode.EXTRA_PART, f"{what}: {error.code}", leaf.start))
+            continue
+        if found is not None:
+            others.append(Defect(DefectCode.ANOTHER_REPORT, what, leaf.start))
+            continue
+        found = inside
+        defects += noted
+    if found is not None:
+        defects += others
+    elif problem is not None:
         raise problem
-    return None
+    return found
+
+
+def _attached(
+    octets: "Octets", leaf: Leaf, depth: int, copy: ReportFormat | None, defects: list[Defect]
+) -> Undeliverable:
+    """The report that an attached message is or holds. Raises ParseError, with an offset in `octets`."""
+    if leaf.info.encoding not in DECODED_ENCODINGS:
+        return _unwrap(octets, leaf.start, leaf.end, depth + 1, copy)
+    content = content_of(octets, leaf, defects)
+    try:
+        inside = _unwrap(content, 0, len(content), depth + 1, copy)
+    except ParseError as error:
+        raise ParseError(error.code, error.detail, leaf.start) from None
+    # Against RFC 2046 section 5.2.1, but met. Offsets after an encoding mean nothing to the caller.
+    encoded = Defect(DefectCode.ORIGINAL_ENCODED, leaf.info.encoding, leaf.start)
+    return inside._replace(defects=(encoded, *[defect._replace(offset=leaf.start) for defect in inside.defects]))
 
 
 def _header_only(octets: "Octets", leaves: list[Leaf], defects: list[Defect]) -> Undeliverable | None:
-    """What a bounce tells that carries the header of a report and nothing else of it (RFC 6522 section 4)."""
+    """The id of a report of which a bounce carries the header and nothing else (RFC 6522 section 4)."""
+    report_id = next((report_id for _, report_id in _headers_of_reports(octets, leaves, defects)), None)
+    return None if report_id is None else Undeliverable(None, report_id, (), ())
+
+
+def _headers_of_reports(octets: "Octets", leaves: list[Leaf], defects: list[Defect]) -> Iterator[tuple[Leaf, str]]:
+    """The parts that are the header of a report, each with the id of the report."""
     for leaf in leaves:
         if leaf.info.media_type in _HEADERS_ONLY:
             header = content_of(octets, leaf, defects)
@@ -168,8 +208,14 @@ def _header_only(octets: "Octets", leaves: list[Leaf], defects: list[Defect]) ->
             report_id = message_id_of(found.get(b"message-id", b""))
             # Some servers return but a few fields: the id is that of a report as well.
             if marked(found)[0] is not None or report_id.endswith(OWN_ID):
-                return Undeliverable(None, report_id, (), ())
-    return None
+                yield leaf, report_id
+
+
+def _other_headers(octets: "Octets", leaves: list[Leaf], report_id: str) -> Iterator[Defect]:
+    """A defect for each header of a report other than the one that was found; many bounces have both of one report."""
+    for leaf, other in _headers_of_reports(octets, leaves, []):
+        if other != report_id:
+            yield Defect(DefectCode.ANOTHER_REPORT, "only its header", leaf.start)
 
 
 def _statuses(content: bytes) -> Iterator[DeliveryStatus]:
@@ -177,7 +223,7 @@ def _statuses(content: bytes) -> Iterator[DeliveryStatus]:
     for group in _EMPTY_LINE.split(content):
         values: dict[bytes, str] = {}
         for name, value in fields(group.lstrip()):
-            values.setdefault(name.lower(), " ".join(decode(unfold(value)).split()))
+            values.setdefault(name.lower(), " ".join(decode(unfold(value)).replace("\0", " ").split()))
         if values.keys() & _ABOUT_A_RECIPIENT:
             yield DeliveryStatus(
                 recipient=_typed(values.get(b"final-recipient", "")),

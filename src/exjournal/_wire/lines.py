@@ -53,6 +53,11 @@ def holds_forbidden(text: str, /) -> bool:
     return not text.isprintable() and re.search(_FORBIDDEN, text) is not None
 
 
+def json_text(text: str, /) -> str:
+    """The text with U+2400 for NUL and U+FFFD for lone surrogates, which many readers of JSON refuse (RFC 8259 section 8.2)."""
+    return text if text.isprintable() else re.sub("[\ud800-\udfff]", "\ufffd", text.replace("\0", "\u2400"))
+
+
 def without_forbidden(text: str, /) -> str:
     """The text with a blank for each character that cannot stand on one line."""
     return text if text.isprintable() else re.sub(_FORBIDDEN, " ", text)

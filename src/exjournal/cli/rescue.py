@@ -90,6 +90,9 @@ def _found(
 
 def _warnings(found: Undeliverable, archived: tuple[Defect, ...]) -> Iterator[str]:
     """What to know before a report is sent again, also about what its archive may have changed."""
+    for defect in found.defects:
+        if defect.code is DefectCode.ANOTHER_REPORT:
+            yield f"another-report at offset {defect.offset}: the bounce holds another report, which is not written"
     if found.report is None:
         yield f"holds only the header of {f'the report {found.report_id}' if found.report_id else 'a report without an id'}"
         return
@@ -99,7 +102,7 @@ def _warnings(found: Undeliverable, archived: tuple[Defect, ...]) -> Iterator[st
     yield from (
         f"{defect.code} at offset {defect.offset}"
         for defect in defects
-        if defect.code is not DefectCode.PERHAPS_TRUNCATED
+        if defect.code not in (DefectCode.PERHAPS_TRUNCATED, DefectCode.ANOTHER_REPORT)
     )
     try:
         parsed = parse_report(found.report, format=found.format)
