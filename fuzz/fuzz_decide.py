@@ -24,6 +24,7 @@ with atheris.instrument_imports(include=["exjournal"]):
         verify_seal,
     )
 
+import clock
 import seeds
 
 _DATE = datetime(2026, 1, 1, tzinfo=UTC)
@@ -85,7 +86,8 @@ def test_one_input(data: bytes) -> None:
 def main() -> None:
     """Fuzz, from what the tests know and what the writer writes."""
     with seeds.folder(seeds.messages()) as folder:
-        atheris.Setup(seeds.arguments(sys.argv, folder), test_one_input)
+        arguments = seeds.arguments(sys.argv, folder)
+        atheris.Setup(arguments, clock.timed(test_one_input, arguments), custom_mutator=clock.repeated)
         atheris.Fuzz()
 
 

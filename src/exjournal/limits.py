@@ -38,3 +38,7 @@ JOINED_ZIP_LIMIT: Final = 1_000
 # Processes that share the work. Each takes some 30 MB, and more than a machine has cores only slow it down. Beyond it, the
 # number is refused.
 JOBS_LIMIT: Final = 256
+
+# Parts of a dotted key in a file of rules. `tomllib` takes the square of their number, and no key of such a file has more than
+# three; a domain in a string has at most 127 labels. Beyond it the file is refused.
+KEY_PART_LIMIT: Final = 200
