@@ -68,6 +68,8 @@ RATIO = 3
 BUDGET = 1.0
 # Each figure that counts against a reader is the smallest of so many.
 TRIES = 3
+# Cells of one reader in one place that are told: the rest would take long, and is found when these are mended.
+ENOUGH = 3
 # Bytes of the smallest of the three sizes, each twice the one before; a name in a zip file has at most 64 KiB.
 SIZE = 15 << 10
 # Lines of the smallest size of a header block: the largest block has 20 000.
@@ -667,10 +669,11 @@ def _value_places() -> Iterator[Place]:
         "address, inside",
         lambda fill: "a" + _text(fill) + "@example.com",
         {"keys": _address, "values": _values},
-        HEADER_SIZE,
     )
     yield Place(
-        "domain", lambda fill: "a@b" + _text(fill) + ".example", {"keys": _address, "values": _values}, HEADER_SIZE
+        "domain",
+        lambda fill: "a@b" + _text(fill) + ".example",
+        {"keys": _address, "values": _values},
     )
     yield Place("list of addresses", _numbered, {"lists": _lists}, SIZE // 4)
 
@@ -766,8 +769,11 @@ def test_doubling(place: Place, tmp_path: Path) -> None:
     path = tmp_path / "input"
     empty = place.make(b"")
     least = {name: min(seconds(read, empty, path) for _ in range(TRIES)) for name, read in place.readers.items()}
-    found = []
+    found: list[Cell] = []
     for token in TOKENS:
         first = filled(token, place, 0)
-        found += [too_slow(name, token, place, path, first, least[name]) for name in place.readers]
-    assert not [str(cell) for cell in found if cell is not None]
+        for name in place.readers:
+            if sum(cell.reader == name for cell in found) < ENOUGH:
+                cell = too_slow(name, token, place, path, first, least[name])
+                found += () if cell is None else (cell,)
+    assert not [str(cell) for cell in found]
