@@ -168,7 +168,7 @@ def main() -> None:
     """Fuzz, from archives of what the tests know."""
     with seeds.folder(bytes([number % 256]) + archive for number, archive in enumerate(_archives())) as folder:
         arguments = seeds.arguments(sys.argv, folder)
-        atheris.Setup(arguments, clock.timed(test_one_input, arguments), custom_mutator=clock.repeated)
+        atheris.Setup(arguments, test_one_input, custom_mutator=clock.repeated)
         atheris.Fuzz()
 
 
