@@ -35,6 +35,7 @@ with atheris.instrument_imports(include=["exjournal"]):
     )
     from exjournal.containers import located, octets_of
 
+import clock
 import seeds
 
 # Seconds, and bytes of a file that may take them; the instrumented code is several times slower than it is by itself.
@@ -166,7 +167,8 @@ def _odd_archives(message: bytes, archive: bytes) -> Iterator[bytes]:
 def main() -> None:
     """Fuzz, from archives of what the tests know."""
     with seeds.folder(bytes([number % 256]) + archive for number, archive in enumerate(_archives())) as folder:
-        atheris.Setup(seeds.arguments(sys.argv, folder), test_one_input)
+        arguments = seeds.arguments(sys.argv, folder)
+        atheris.Setup(arguments, test_one_input, custom_mutator=clock.repeated)
         atheris.Fuzz()
 
 

@@ -26,6 +26,7 @@ with atheris.instrument_imports(include=["exjournal"]):
     )
     from exjournal._wire.sameness import same_content
 
+import clock
 import seeds
 
 _TRACE = (
@@ -86,7 +87,8 @@ def _shown(data: bytes) -> list[object]:
 def main() -> None:
     """Fuzz, from reports that the tests know and that the writer writes."""
     with seeds.folder(b"%d\n%b" % (len(one) // 2, one) for one in seeds.reports()) as folder:
-        atheris.Setup(seeds.arguments(sys.argv, folder), test_one_input)
+        arguments = seeds.arguments(sys.argv, folder)
+        atheris.Setup(arguments, clock.timed(test_one_input, arguments), custom_mutator=clock.repeated)
         atheris.Fuzz()
 
 

@@ -28,6 +28,7 @@ with atheris.instrument_imports(include=["exjournal"]):
         parse_report,
     )
 
+import clock
 import seeds
 
 _PLAIN_ENCODINGS = ("", "7bit", "8bit", "binary")
@@ -216,7 +217,8 @@ def _check_written(result: ParsedReport) -> None:
 def main() -> None:
     """Fuzz, from what the tests know and what the writer writes."""
     with seeds.folder(seeds.reports()) as folder:
-        atheris.Setup(seeds.arguments(sys.argv, folder), test_one_input)
+        arguments = seeds.arguments(sys.argv, folder)
+        atheris.Setup(arguments, clock.timed(test_one_input, arguments), custom_mutator=clock.repeated)
         atheris.Fuzz()
 
 

@@ -36,6 +36,7 @@ with atheris.instrument_imports(include=["exjournal"]):
         strip_headers,
     )
 
+import clock
 import seeds
 
 _PLAIN_ENCODINGS = ("", "7bit", "8bit", "binary")
@@ -259,7 +260,8 @@ def _bcc_copy(data: bytes, result: ParsedReport, *, bcc_all: bool) -> bytes | No
 def main() -> None:
     """Fuzz, from what the tests know and what the writer writes."""
     with seeds.folder(seeds.reports_2003()) as folder:
-        atheris.Setup(seeds.arguments(sys.argv, folder), test_one_input)
+        arguments = seeds.arguments(sys.argv, folder)
+        atheris.Setup(arguments, clock.timed(test_one_input, arguments), custom_mutator=clock.repeated)
         atheris.Fuzz()
 
 

@@ -25,6 +25,7 @@ with atheris.instrument_imports(include=["exjournal"]):
         report_for,
     )
 
+import clock
 import seeds
 
 _DATE = datetime(2026, 1, 1, tzinfo=UTC)
@@ -90,7 +91,8 @@ def _recipients(named: list[str], flags: int) -> Iterator[Recipient]:
 def main() -> None:
     """Fuzz, from what the tests know and what the writer writes."""
     with seeds.folder(seeds.messages()) as folder:
-        atheris.Setup(seeds.arguments(sys.argv, folder), test_one_input)
+        arguments = seeds.arguments(sys.argv, folder)
+        atheris.Setup(arguments, clock.timed(test_one_input, arguments), custom_mutator=clock.repeated)
         atheris.Fuzz()
 
 

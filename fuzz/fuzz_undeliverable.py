@@ -22,6 +22,7 @@ with atheris.instrument_imports(include=["exjournal"]):
         unwrap_undeliverable,
     )
 
+import clock
 import seeds
 
 # What a bounce round a report can still be told of, where the report itself holds what reads as the bounce's delimiter.
@@ -128,7 +129,8 @@ def _check_bounced(report: bytes, report_id: str) -> None:
 def main() -> None:
     """Fuzz, from what the tests know, and bounces round what the writer writes."""
     with seeds.folder(seeds.bounces()) as folder:
-        atheris.Setup(seeds.arguments(sys.argv, folder), test_one_input)
+        arguments = seeds.arguments(sys.argv, folder)
+        atheris.Setup(arguments, clock.timed(test_one_input, arguments), custom_mutator=clock.repeated)
         atheris.Fuzz()
 
 

@@ -440,6 +440,18 @@ class TestWrongFile:
         """Values nested too deep for a reader, or with too many digits for it, are refused like any other fault."""
         refused(text)
 
+    @pytest.mark.parametrize(
+        "key", [".".join("a" * 201), " . ".join(["'a'"] * 201), '"a" .\t' * 201 + "b", "[" + ".".join("a" * 201) + "]"]
+    )
+    def test_key_of_many_parts(self, key: str) -> None:
+        """A dotted key of more than 200 parts is refused unread: the interpreter takes the square of their number."""
+        assert refused(f"{key} = 1\n").reason == "holds a key of more than 200 parts"
+
+    @pytest.mark.parametrize("key", [".".join("a" * 200), '"' + "." * 300 + '"', " . ".join(["'a'"] * 200)])
+    def test_key_of_less(self, key: str) -> None:
+        """One of 200 parts, or of one part with many full stops, is an unknown key like any other."""
+        assert refused(f"{key} = 1\n").reason.startswith("is none of")
+
     @pytest.mark.parametrize("name", ["missing.toml", "there", "there/first.secret/journal.toml", "a" * 300])
     def test_unreadable(self, name: str) -> None:
         """A file that cannot be read is an OSError."""

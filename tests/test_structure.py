@@ -162,7 +162,7 @@ ALLOWED: dict[str, set[str]] = {
         "seals",
         "stamps",
     },
-    "config": {"agent", "errors", "organization", "rules", "seals"},
+    "config": {"agent", "errors", "limits", "organization", "rules", "seals"},
     "archive": {
         "_wire.headers",
         "_wire.message",

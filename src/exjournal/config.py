@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from exjournal.agent import JournalAgent
 from exjournal.errors import InvalidValue
+from exjournal.limits import KEY_PART_LIMIT
 from exjournal.organization import Organization
 from exjournal.rules import JournalRule, RuleSet
 from exjournal.seals import known_secrets
@@ -49,6 +50,9 @@ _AGENT: Final = {
 }
 _TYPES: Final = {dict: "a table", list: "an array", str: "a string", bool: "true or false", int: "an integer"}
 _LINE_ENDS: Final = b"\r\n"
+# The parts of a dotted key but for its last, bare or in quotes (TOML 1.0, "Keys"). It also finds text in strings and comments,
+# where no one writes so many either.
+_DOTTED: Final = r"""(?:(?:(?<![A-Za-z0-9_-])[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+)++"""
 
 
 class Config(NamedTuple):
@@ -71,14 +75,17 @@ def load_config(path: "str | PathLike[str]", /) -> Config:
     import tomllib
     from pathlib import Path
 
-    octets = _octets(path)
     try:
         # Some editors write a byte order mark, which TOML does not know.
-        told = tomllib.loads(octets.decode("utf-8-sig"))
-    except tomllib.TOMLDecodeError as error:
-        raise InvalidValue("", f"is no TOML: {error}") from None
+        text = _octets(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InvalidValue("", f"is no UTF-8: octet {error.start}") from None
+    if any(run[0].count(".") >= KEY_PART_LIMIT for run in re.finditer(_DOTTED, text)):
+        raise InvalidValue("", f"holds a key of more than {KEY_PART_LIMIT} parts")
+    try:
+        told = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidValue("", f"is no TOML: {error}") from None
     except (ValueError, RecursionError):
         raise InvalidValue("", "is no TOML that can be read: tables too deep, or a number too long") from None
     tables = _table("", told, _TABLES, required=("organization",))

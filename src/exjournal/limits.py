@@ -48,3 +48,7 @@ UNPARSED_LIMIT: Final = 10_000
 # refused (`too-many-recipients`), because a report must not list only some of them.
 RECIPIENT_LIMIT: Final = 150_000
 RECIPIENT_SIZE: Final = 24
+
+# Parts of a dotted key in a file of rules. `tomllib` takes the square of their number, and no key of such a file has more than
+# three; a domain in a string has at most 127 labels. Beyond it the file is refused.
+KEY_PART_LIMIT: Final = 200
