@@ -3,6 +3,7 @@
 import re
 from typing import TYPE_CHECKING, Final
 
+from exjournal._wire.headers import field_pattern, scan
 from exjournal._wire.multipart import (
     DECODED_ENCODINGS,
     PART_LIMIT,
@@ -11,10 +12,12 @@ from exjournal._wire.multipart import (
     PartInfo,
     TooManyParts,
     body_spans,
+    declared,
     leaf_at,
     part_info,
     transfer_decoded,
 )
+from exjournal._wire.octets import find
 from exjournal.errors import Defect, DefectCode, ParseError
 
 if TYPE_CHECKING:
@@ -83,7 +86,28 @@ def _collect(data: "Octets", body: Body, depth: int, leaves: list[Leaf], defects
                 defects.append(
                     Defect(DefectCode.PERHAPS_TRUNCATED, "no close delimiter inside: perhaps truncated", end)
                 )
+            elif inner.epilogue < end and data[inner.epilogue : end].strip() != b"":
+                _look_for_another(data, inner.epilogue, end, defects)
             _collect(data, inner, depth + 1, leaves, defects)
+
+
+def message_after(data: "Octets", header: int, end: int, /) -> tuple[Defect, ...]:
+    """The defect for another message after the multipart body of any message, whose header block is at `header`."""
+    found, body, _ = scan(data, header, end, field_pattern("content-type"))
+    info = declared(found.get(b"content-type", b""))
+    defects: list[Defect] = []
+    if info.family == "multipart" and info.boundary:
+        needle = b"\n--%b--" % info.boundary
+        is_line_end = re.compile(rb"[ \t]*+\r?\n").match
+        hit = body - 1
+        while (hit := find(data, needle, hit, end)) >= 0:
+            close = is_line_end(data, hit + len(needle), end)
+            if close is not None:
+                if data[close.end() : close.end() + 1].strip() or data[close.end() : end].strip():
+                    _look_for_another(data, close.end(), end, defects)
+                break
+            hit += len(needle)
+    return tuple(defects)
 
 
 def _guessed(data: "Octets", start: int, end: int, info: PartInfo, limit: int, defects: list[Defect]) -> Body | None:
@@ -104,3 +128,13 @@ def _look_around(data: "Octets", start: int, end: int, body: Body, defects: list
         defects.append(Defect(DefectCode.PERHAPS_TRUNCATED, "no close delimiter: perhaps truncated", end))
     elif (text := data[body.epilogue : end].lstrip()) != b"":
         defects.append(Defect(DefectCode.EPILOGUE, "text after the last part", end - len(text)))
+        _look_for_another(data, body.epilogue, end, defects)
+
+
+def _look_for_another(data: "Octets", start: int, end: int, defects: list[Defect]) -> None:
+    """Report another message in the text after a close delimiter: nobody reads it as part of this one."""
+    from exjournal._wire.mbox import another_message  # few messages have text there, and all readers load this module
+
+    place = another_message(data, start, end)
+    if place is not None:
+        defects.append(Defect(DefectCode.ANOTHER_MESSAGE, "after the last part", place))
