@@ -320,7 +320,7 @@ def without_quotes(message: bytes, /, *, every: bool) -> bytes:
 
 
 def header_is_quoted(message: bytes, /) -> bool:
-    """Whether the header block has a field `>From:`, as only programs write it that quote every line that begins with `From`."""
+    """Whether the header block has a field `>From:`: the writer quoted every line that begins with `From`."""
     if message.startswith(_QUOTED_FIELD):
         return True
     found = re.compile(_QUOTED_FIELD_OR_BLANK).search(message, 0, _HEADER)

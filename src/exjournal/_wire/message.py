@@ -107,9 +107,8 @@ _QUOTED_FROM_LINE: Final = rb">From (?![ \t]*:)[^\n]{0,998}+\n(?=[!-9;-~]{1,998}
 
 def refuse_cr_line_ends(data: "Octets", start: int, end: int, /) -> None:
     """Raise ParseError for a message whose lines end in CR alone: all of it would be one field of one line."""
-    if data.find(b"\n", start, end) < 0 and data.find(b"\r", start, end) >= 0:
-        if data[start:end].strip(b"\r"):
-            raise ParseError(DefectCode.CR_LINE_ENDS, "lines end in CR alone; CRLF or LF is expected", start)
+    if data.find(b"\n", start, end) < 0 and b"\r" in data[start:end].strip(b"\r"):
+        raise ParseError(DefectCode.CR_LINE_ENDS, "lines end in CR alone; CRLF or LF is expected", start)
 
 
 # RFC 5322 section 3.4, as senders write it: quoted strings, comments, angle brackets, delimiters, words with address
