@@ -402,7 +402,7 @@ class TestLines:
     def test_defects_of_the_archive(self, tmp_path: Path) -> None:
         """What an archive may have changed is told beside what is odd about the report, of reports and messages."""
         quoted = built(ORIGINAL + b"From a line\r\n")
-        mailbox = mboxrd([quoted, BARE + b"From me\r\n", b"no field\nFrom me\n"])
+        mailbox = mboxrd([quoted, BARE + b"From me\r\n", b"X-MS-Journal-Report:\n\nFrom me\n"])
         path = put(tmp_path / "a.mbox", mailbox)
         scan_archive(path, json=tmp_path / "out", jobs=1)
         for line in lines(tmp_path / "out"):

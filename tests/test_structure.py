@@ -24,7 +24,7 @@ ALLOWED: dict[str, set[str]] = {
     "_wire.message": {"_wire.headers", "_wire.lines", "_wire.octets", "addresses", "errors"},
     "_wire.multipart": {"_wire.headers", "_wire.octets", "errors"},
     "_wire.mbox": {"_wire.octets", "limits"},
-    "_wire.parts": {"_wire.headers", "_wire.mbox", "_wire.multipart", "_wire.octets", "errors"},
+    "_wire.parts": {"_wire.mbox", "_wire.multipart", "_wire.octets", "errors"},
     "_wire.content": {"_wire.headers", "_wire.message", "_wire.names", "_wire.octets"},
     "_wire.sameness": {
         "_wire.content",

@@ -610,6 +610,8 @@ class TestQuotes:
     def test_quoted_header(self) -> None:
         """A `>From:` field counts in the header block, and nowhere else."""
         assert header_is_quoted(b">From: a\nS: 1\n")
+        assert header_is_quoted(b"Resent-From: b\nS: From: c\n>From: a\nS: 1\n")
+        assert not header_is_quoted(b"Resent-From: b\nFrom: c\n>From: a\n")
         assert header_is_quoted(b"S: 1\r\n>From: a\r\n\r\n")
         assert not header_is_quoted(b"S: 1\r\n\r\n>From: a\r\n")
         assert not header_is_quoted(b"S: 1\n >From: a\nFrom: b\n>From c\n")

@@ -263,9 +263,9 @@ class _File:
         while True:
             piece = self.line_end(mark)
             begin = self.after_from_line(piece)
-            end, is_marked = self.next_mark(piece)
+            end, is_marked = self.next_mark(begin)
             # Between the mark after a message and the one before the next there is nothing.
-            if end - piece > _LINE or self.cut(piece, end).strip():
+            if begin != piece or end - piece > _LINE or self.cut(piece, end).strip():
                 is_kept = self.keep and end - begin <= self.limit
                 octets = self.cut(begin, end) if is_kept else None
                 yield Entry(begin, end - begin, octets, 0, quotes=True, led=False, apart=is_marked)
@@ -321,14 +321,17 @@ def without_quotes(message: bytes, /, *, every: bool) -> bytes:
 
 def header_is_quoted(message: bytes, /) -> bool:
     """Whether the header block has a field `>From:`: the writer quoted every line that begins with `From`."""
-    if message.startswith(_QUOTED_FIELD):
-        return True
-    found = re.compile(_QUOTED_FIELD_OR_BLANK).search(message, 0, _HEADER)
-    return found is not None and found[1] is not None
+    # The first From field of nearly every message is in its header, and is not quoted.
+    place = message.find(_FIELD_NAME, 0, _HEADER)
+    while place > 0 and message[place - 1] not in _BEFORE_FIELD_NAME:
+        place = message.find(_FIELD_NAME, place + 1, _HEADER)
+    return place > 0 and message[place - 1] == _QUOTE and re.match(_QUOTED_FIELD, message[:_HEADER]) is not None
 
 
-_QUOTED_FIELD: Final = b">From:"
-_QUOTED_FIELD_OR_BLANK: Final = rb"\n(?:\r?\n|(>From:))"
+_FIELD_NAME: Final = b"From:"
+_BEFORE_FIELD_NAME: Final = (_LINE_FEED, _QUOTE)
+# Lines that are not blank, and then the field.
+_QUOTED_FIELD: Final = rb"(?:(?!\r?\n|>From:)[^\n]*+\n)*+>From:"
 
 
 def unquoted_lines(message: bytes, /) -> int:
