@@ -2864,7 +2864,7 @@ def test_another_message(words: tuple[str, ...], tmp_path: Path) -> None:
 
 def test_another_message_after_ordinary_mail(tmp_path: Path) -> None:
     """The same is true of an ordinary message in a folder, which a verb only counts."""
-    mail = b"From: ann@example.com\nContent-Type: multipart/mixed; boundary=b\nMessage-ID: <1@example.com>\n\n--b\n\nHi\n--b--\n"
+    mail = b"From: ann@example.com\nContent-Type: multipart/mixed; boundary=b\nMessage-ID: <1@example>\n\n--b\n\nHi\n--b--\n"
     (tmp_path / "a.eml").write_bytes(mail)
     assert run("parse", tmp_path).status == 0
     (tmp_path / "a.eml").write_bytes(mail * 2)
