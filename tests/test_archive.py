@@ -34,7 +34,9 @@ from exjournal import (
     Source,
     Unreadable,
     containers,
+    identify,
     map_archive,
+    merge,
     octets_in,
     parse_report,
     read_archive,
@@ -571,3 +573,117 @@ def test_bounced_copies(tmp_path: Path) -> None:
     assert first.undeliverable is not None
     assert second.undeliverable is None
     assert first.parsed.original_bytes() == second.parsed.original_bytes()
+
+
+MAILBOXES = Path(__file__).parent / "mailboxes"
+ANSWERS: dict[str, dict[str, Any]] = json.loads((MAILBOXES / "answers.json").read_text(encoding="utf-8"))
+
+
+def answer(item: ArchiveItem) -> dict[str, Any]:
+    """An item as the answers beside the mailbox files describe it."""
+    result: dict[str, Any] = {"defects": [str(defect.code) for defect in item.defects]}
+    if isinstance(item, ArchivedReport):
+        result |= {"kind": "report", "subject": item.parsed.report.subject}
+        if item.parsed.defects:
+            result["report_defects"] = [str(defect.code) for defect in item.parsed.defects]
+    elif isinstance(item, ArchivedMessage):
+        last = item.octets.decode().splitlines()[-1]
+        result |= {"kind": "message", "code": str(item.code), "last": last}
+    else:
+        assert isinstance(item.error, ParseError)
+        result |= {"kind": "unreadable", "code": str(item.error.code)}
+    return result
+
+
+class TestMailboxFiles:
+    """Mailbox files as programs write them, with the items that are in them."""
+
+    def test_all_are_there(self) -> None:
+        """Each mailbox file has its answer, and the reverse."""
+        assert {path.name for path in MAILBOXES.iterdir()} == {*ANSWERS, "answers.json"}
+        assert len(ANSWERS) >= 15
+
+    @pytest.mark.parametrize("name", ANSWERS)
+    def test_items(self, name: str) -> None:
+        """The items, their contents and their defects are those of the answer."""
+        assert [answer(item) for item in read_archive(MAILBOXES / name)] == ANSWERS[name]["items"]
+
+    def test_same_door(self) -> None:
+        """One process, several, and reading items again all give the same bytes in the same order."""
+        items = list(read_archive(MAILBOXES))
+        expected = [item for name in sorted(ANSWERS) for item in ANSWERS[name]["items"]]
+        assert len(items) == len(expected) + 1  # and the file of answers
+        assert list(map_archive(whole, MAILBOXES, jobs=2)) == [whole(item) for item in items]
+        for item in items:
+            assert item.octets is not None
+            assert read_source(item.source) == item.octets
+
+    def test_from_any(self) -> None:
+        """With the variant that its defect names a file is read as it was before it was quoted."""
+        path = MAILBOXES / "from-any.mbox"
+        assert all("from-any" in item.defects[-2].detail for item in read_archive(path))
+        for number, item in enumerate(read_archive(path, mbox=MboxVariant.FROM_ANY), 1):
+            assert isinstance(item, ArchivedReport)
+            assert not {defect.code for defect in item.defects} - {DefectCode.MBOX_SEPARATOR}
+            assert item.parsed.original_bytes() == (
+                b"From: ann@example.com\nTo: bob@example.com\nSubject: Message %d\nMessage-ID: <%d@example.com>\n\n"
+                b"From here on.\n>From there.\nFromage.\n>>Fromage.\n"
+            ) % (number, number)
+            assert read_source(item.source) == item.octets
+
+    def test_quoted_from_line_before_an_original(self) -> None:
+        """The line is not part of the content: the message is the same with it and without."""
+        [item] = read_archive(MAILBOXES / "readpst.mbox")
+        assert isinstance(item, ArchivedReport)
+        line = b'>From "ann@example.com" Thu Oct  1 09:00:00 2026\n'
+        assert item.octets.count(line) == 1
+        other = parse_report(item.octets.replace(line, b""))
+        assert identify(item.parsed).content_sha256 == identify(other).content_sha256
+        assert len(merge([item.parsed, other])) == 1
+
+    @pytest.mark.parametrize(
+        ("begin", "form"),
+        [
+            (b"BABYL OPTIONS:\n", "Babyl"),
+            (b"2 M1e C5f3a9b21\n", "dbox"),
+            (b"\1\1\1\1\n", "MMDF"),
+        ],
+    )
+    @pytest.mark.parametrize("format_", [None, *ReportFormat])
+    def test_unread_forms(self, tmp_path: Path, begin: bytes, form: str, format_: ReportFormat | None) -> None:
+        """A mailbox file in another form, or that is one message by its name, is refused as several messages."""
+        item = one(tmp_path / "a.eml", begin + MAIL, format=format_)
+        assert isinstance(item, Unreadable)
+        assert isinstance(item.error, ParseError)
+        assert item.error.code is DefectCode.ANOTHER_MESSAGE
+        assert form in item.error.detail
+        assert item.octets == begin + MAIL
+
+    @pytest.mark.parametrize("format_", [None, *ReportFormat])
+    @pytest.mark.parametrize("undeliverable", [False, True])
+    @pytest.mark.parametrize("data", [MAIL, REPORT, FROM + MAIL, FROM + REPORT, MAIL * 40_000])
+    def test_cr_line_ends(
+        self, tmp_path: Path, data: bytes, format_: ReportFormat | None, *, undeliverable: bool
+    ) -> None:
+        """A file with CR line ends alone is refused for these, with its bytes, whatever it is read as."""
+        data = data.replace(b"\r\n", b"\r").replace(b"\n", b"\r")
+        item = one(tmp_path / "a", data, format=format_, undeliverable=undeliverable)
+        assert told(item) == ("unreadable", DefectCode.CR_LINE_ENDS)
+        assert item.octets == data
+
+    def test_several_in_a_bounce(self, tmp_path: Path) -> None:
+        """A bounce with another message after it has the defect, whether the report inside is read or not."""
+        for options in ({}, {"undeliverable": True}):
+            item = one(tmp_path / "a", bounce(REPORT) + bounce(REPORT), **options)
+            assert [defect.code for defect in item.defects] == [DefectCode.ANOTHER_MESSAGE]
+            assert not one(tmp_path / "a", bounce(REPORT), **options).defects
+
+    @pytest.mark.parametrize("after", [b"", b"x", b" x\r\n", b"-\r\n", b"\n", b" \t\r\n\r\n"])
+    def test_close_delimiters(self, tmp_path: Path, after: bytes) -> None:
+        """Only a line that closes the multipart ends a message; look-alikes before it do not."""
+        head = b"From: ann@example.com\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nHi\r\n--b--"
+        is_close = not after.strip()
+        item = one(tmp_path / "a", head + after + MAIL.replace(b"Subject", b"Message-ID"))
+        assert bool(item.defects) == (is_close and after != b"")
+        item = one(tmp_path / "a", head + b"x\r\n--b--\r\n" + MAIL.replace(b"Subject", b"Message-ID"))
+        assert [defect.code for defect in item.defects] == [DefectCode.ANOTHER_MESSAGE]

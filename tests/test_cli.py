@@ -2859,3 +2859,29 @@ if SAMPLES:
         assert (outcome.status, outcome.err) == (0, "")
         agrees(outcome.objects[0], wanted)
         assert sha256(run("unwrap", sample, "--out", "-").data) == wanted["original"]["sha256"]
+
+
+@pytest.mark.parametrize(
+    "words", [("parse",), ("parse", "--json"), ("check",), ("merge",), ("unwrap",), ("unwrap", "--undeliverable")]
+)
+def test_another_message(words: tuple[str, ...], tmp_path: Path) -> None:
+    """A verb reads the first report of a file with several, names the place of the next one, and ends with 1."""
+    path = tmp_path / "several.eml"
+    path.write_bytes(REPORT + b"\r\n" + REPORT)
+    out = ("--out", tmp_path / "out") if words[0] == "unwrap" else ()
+    several = run(*words, path, *out)
+    assert several.status == 1
+    assert f"another message begins at offset {len(REPORT) + 2}" in several.err
+    path.write_bytes(REPORT + b"\r\nThis mail was checked by a gateway.\r\n")
+    assert "another message" not in run(*words, path, *out).err
+
+
+def test_another_message_after_ordinary_mail(tmp_path: Path) -> None:
+    """The same is true of an ordinary message in a folder, which a verb only counts."""
+    mail = b"From: ann@example.com\nContent-Type: multipart/mixed; boundary=b\nMessage-ID: <1@example>\n\n--b\n\nHi\n--b--\n"
+    (tmp_path / "a.eml").write_bytes(mail)
+    assert run("parse", tmp_path).status == 0
+    (tmp_path / "a.eml").write_bytes(mail * 2)
+    found = run("parse", tmp_path)
+    assert found.status == 1
+    assert f"another message begins at offset {len(mail)}" in found.err

@@ -36,6 +36,9 @@ from test_scan import (
     tree,
 )
 
+# A report by its marker, and nothing that a report says.
+DAMAGED = b"X-MS-Journal-Report:\n\n\xff\n"
+
 WORDS = {"json": "--json", "originals": "--originals", "quarantine": "--quarantine", "store": "--store"}
 POSIX = pytest.mark.skipif(os.name != "posix", reason="the signals and terminals are those of POSIX")
 
@@ -327,7 +330,7 @@ class TestComplaints:
     @pytest.mark.parametrize(("number", "more"), [(100, None), (101, "and 1 more"), (2500, "and 2400 more")])
     def test_many(self, folder: Path, number: int, more: str | None) -> None:
         """After a hundred the rest is a number."""
-        put(folder / "many.mbox", mboxrd([b"\xff\n"] * number))
+        put(folder / "many.mbox", mboxrd([DAMAGED] * number))
         outcome = run("scan", "many.mbox", "--jobs", "1")
         assert len(outcome.told) == min(number, 101)
         assert (outcome.told[100:] or [None]) == [more]
@@ -339,7 +342,7 @@ class TestComplaints:
         def fail(*_: object, **__: object) -> None:
             raise OSError(errno.EIO, "broken", "out")
 
-        put(folder / "many.mbox", mboxrd([b"\xff\n"] * 120))
+        put(folder / "many.mbox", mboxrd([DAMAGED] * 120))
         monkeypatch.setattr("exjournal.outputs.write_lines", fail)
         outcome = run("scan", "many.mbox", "--json", "out", "--jobs", "1")
         assert "and 20 more" in outcome.told
@@ -399,7 +402,7 @@ class TestProgress:
 
     def test_complaints_have_lines_of_their_own(self, folder: Path, terminal: Terminal) -> None:
         """A complaint does not stand behind what is left of the progress."""
-        put(folder / "many.mbox", mboxrd([REPORT] * 150 + [b"\xff\n"] + [REPORT] * 100))
+        put(folder / "many.mbox", mboxrd([REPORT] * 150 + [DAMAGED] + [REPORT] * 100))
         scanned(terminal, "many.mbox")
         text = terminal.getvalue()
         before = text[: text.index("many.mbox")].rpartition("\r")[2]

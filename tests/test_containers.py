@@ -33,7 +33,7 @@ from hypothesis import strategies as st
 
 from exjournal import DefectCode, MboxVariant, ParseError, Source, containers, sorting, zip_files
 from exjournal.containers import Located, batches, located, octets_in, octets_of, read_source
-from test_wire_mbox import ended, mails, mboxo, mboxrd
+from test_wire_mbox import ended, from_any, mails, mboxo, mboxrd
 
 posix = pytest.mark.skipif(os.name != "posix", reason="needs files as POSIX has them")
 
@@ -503,6 +503,7 @@ class TestMailboxes:
             MboxVariant.MBOXRD: mboxrd,
             MboxVariant.MBOXCL: lambda mail: with_length(mail, mboxo),
             MboxVariant.MBOXCL2: lambda mail: with_length(mail, bytes),
+            MboxVariant.FROM_ANY: from_any,
         }[variant]
         with tempfile.TemporaryDirectory() as folder:
             path = put(Path(folder, "a"), b"".join(FROM + write(mail) + b"\n" for mail in mails))
@@ -517,11 +518,13 @@ class TestMailboxes:
                 assert octets in {mail, ended(mail), ended(mail) + b"\n"} or codes
                 if variant is None:
                     assert octets == mboxo(mail)
-                if variant in {MboxVariant.MBOXRD, MboxVariant.MBOXCL2}:
+                if variant in {MboxVariant.MBOXRD, MboxVariant.MBOXCL2, MboxVariant.FROM_ANY}:
                     assert not codes
 
     QUOTED = b"S: 1\n\n>From a\n>>From b\n"
     BARE = b"S: 1\n\nx\nFrom a\n"
+    FIELD = b">From: a\n\n>From a\n>Fromage\n"
+    FROM_ANY = "a >From: field: read the file with the variant from-any"
 
     @pytest.mark.parametrize(
         ("text", "variant", "octets", "details"),
@@ -534,6 +537,13 @@ class TestMailboxes:
                 ["lines that begin with >From: 2, without one > each, as mboxo has it"],
             ),
             (QUOTED, MboxVariant.MBOXRD, b"S: 1\n\nFrom a\n>From b\n", []),
+            (QUOTED, MboxVariant.FROM_ANY, b"S: 1\n\nFrom a\n>From b\n", []),
+            (FIELD, MboxVariant.FROM_ANY, b"From: a\n\nFrom a\nFromage\n", []),
+            (FIELD, None, FIELD, [FROM_ANY, "lines that begin with >From: 1, left, as the variant is not known"]),
+            (FIELD, MboxVariant.MBOXRD, FIELD.replace(b">From a", b"From a"), [FROM_ANY]),
+            (FIELD, MboxVariant.MBOXCL2, FIELD, ["Content-Length leads to no other message", FROM_ANY]),
+            (BARE, MboxVariant.FROM_ANY, BARE, ["lines that begin with From: 1"]),
+            (b"S: 1\n\n>From: a\n", None, b"S: 1\n\n>From: a\n", []),
             (BARE, None, BARE, ["lines that begin with From: 1"]),
             (BARE, MboxVariant.MBOXRD, BARE, ["lines that begin with From: 1"]),
             (BARE, MboxVariant.MBOXCL2, BARE, ["Content-Length leads to no other message"]),

@@ -47,7 +47,7 @@ from exjournal.cli import main
 
 CORPUS = Path(__file__).parent / "corpus"
 MESSAGES = sorted(CORPUS.glob("*.eml"))
-LEAST = 370
+LEAST = 381
 
 FIELDS = (
     "sender",
@@ -92,6 +92,7 @@ OF_ARCHIVES_ONLY = {
     DefectCode.ARCHIVE_UNREAD,
     DefectCode.MBOX_QUOTING,
     DefectCode.MBOX_LENGTH,
+    DefectCode.MBOX_SEPARATOR,
 }
 # Codes that only unwrapping a bounce gives: the bounces lie in a folder of their own, with tests of their own.
 OF_BOUNCES_ONLY = frozenset((DefectCode.NO_REPORT_INSIDE, DefectCode.STATUS_TOO_LARGE, DefectCode.ANOTHER_REPORT))

@@ -80,6 +80,7 @@ OF_ARCHIVES = frozenset(
         DefectCode.ARCHIVE_UNREAD,
         DefectCode.MBOX_QUOTING,
         DefectCode.MBOX_LENGTH,
+        DefectCode.MBOX_SEPARATOR,
     )
 )
 # Codes whose files would take a megabyte and more.

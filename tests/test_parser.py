@@ -250,6 +250,7 @@ def nested(levels: int, inner: bytes) -> bytes:
 # For each code: bytes that give it, and where in them it lies, by what stands there; None is their end.
 WITNESSES: dict[DefectCode, tuple[bytes, bytes | int | None]] = {
     DefectCode.EMPTY: (b"", 0),
+    DefectCode.CR_LINE_ENDS: (SOUND.replace(b"\r\n", b"\r"), 0),
     DefectCode.NOT_A_REPORT: (ORIGINAL, 0),
     DefectCode.MULTIPART_REPORT: (b"Content-Type: multipart/report\r\n\r\n", b" multipart/report"),
     DefectCode.EMBEDDED_REPORT: (b"X-MS-Embedded-Report:\r\n\r\n", b"\r\n"),
@@ -270,6 +271,7 @@ WITNESSES: dict[DefectCode, tuple[bytes, bytes | int | None]] = {
     DefectCode.PERHAPS_TRUNCATED: (SOUND.replace(b"--edge--\r\n", b""), None),
     DefectCode.PREAMBLE: (SOUND.replace(b"\r\n--edge", b"\r\n \r\nThis is MIME.\r\n--edge", 1), b"This is MIME."),
     DefectCode.EPILOGUE: (SOUND + b"\r\nA footer.\r\n", b"A footer."),
+    DefectCode.ANOTHER_MESSAGE: (SOUND + b"A footer.\nFrom - Thu Feb 29 12:30:45 2024\nS: 1\n", b"From - Thu"),
     DefectCode.EXTRA_PART: (a_message(TEXT, PART, PLAIN + b"\r\n\r\nDisclaimer."), b"Disclaimer."),
     DefectCode.HTML_TWIN: (a_message(TEXT, HTML, PART), b"<p>"),
     DefectCode.NESTED_MULTIPART: (a_message(TEXT, nested(1, PART)), b"Content-Type: multipart/mixed; boundary=in0"),
@@ -334,6 +336,7 @@ OF_ARCHIVES = {
     DefectCode.ARCHIVE_UNREAD,
     DefectCode.MBOX_QUOTING,
     DefectCode.MBOX_LENGTH,
+    DefectCode.MBOX_SEPARATOR,
 }
 OF_BOUNCES = {DefectCode.NO_REPORT_INSIDE, DefectCode.STATUS_TOO_LARGE, DefectCode.ANOTHER_REPORT}
 

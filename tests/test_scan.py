@@ -50,6 +50,7 @@ from exjournal import (
     remember_all,
     scan_archive,
 )
+from exjournal.cli import main
 from exjournal.statements import statement_of
 from strategies import ORIGINAL, TEXT, a_message, a_report, any_bytes, built
 
@@ -402,7 +403,7 @@ class TestLines:
     def test_defects_of_the_archive(self, tmp_path: Path) -> None:
         """What an archive may have changed is told beside what is odd about the report, of reports and messages."""
         quoted = built(ORIGINAL + b"From a line\r\n")
-        mailbox = mboxrd([quoted, BARE + b"From me\r\n", b"no field\nFrom me\n"])
+        mailbox = mboxrd([quoted, BARE + b"From me\r\n", b"X-MS-Journal-Report:\n\nFrom me\n"])
         path = put(tmp_path / "a.mbox", mailbox)
         scan_archive(path, json=tmp_path / "out", jobs=1)
         for line in lines(tmp_path / "out"):
@@ -674,6 +675,64 @@ class TestFolders:
             "bad",
             "bad/reasons.jsonl",
         }
+
+
+class TestAnotherMessage:
+    """Items in which another message begins."""
+
+    @pytest.fixture
+    def several(self, tmp_path: Path) -> Path:
+        """A folder with two reports in one file, two messages in one, and one ordinary report."""
+        folder = tmp_path / "mail"
+        multipart = BARE.replace(b"\r\n\r\n", b"\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n")
+        put(folder / "a.eml", REPORT * 2)
+        put(folder / "b.eml", multipart + b"\r\n--b--\r\nMessage-ID: <2@example.com>\r\n" + BARE)
+        put(folder / "c.eml", REPORT)
+        return folder
+
+    @pytest.mark.parametrize("jobs", [1, 2])
+    def test_set_aside(self, tmp_path: Path, several: Path, jobs: int) -> None:
+        """Their bytes are set aside, with the reason, and the complaint names the place; nothing else changes."""
+        complaints: list[tuple[str, str]] = []
+        aside = tmp_path / "aside"
+        summary = scan_archive(
+            several,
+            json=tmp_path / "a.jsonl",
+            quarantine=aside,
+            jobs=jobs,
+            complain=lambda source, reason: complaints.append((source.path, reason)),
+        )
+        assert (summary.items, summary.reports, summary.refusals) == (3, 2, {})
+        assert summary.defects["another-message"] == 2
+        assert summary.quarantined == {"written": 2}
+        assert [line["kind"] for line in lines(tmp_path / "a.jsonl")] == ["report", "message", "report"]
+        reasons = lines(aside / "reasons.jsonl")
+        assert [(line["kind"], line["code"], line["octets"]) for line in reasons] == [
+            ("report", "another-message", 2 * len(REPORT)),
+            ("message", "another-message", len((several / "b.eml").read_bytes())),
+        ]
+        assert reasons[0]["offset"] == len(REPORT)
+        for name, line in zip("ab", reasons, strict=True):
+            assert (aside / line["file"]).read_bytes() == (several / f"{name}.eml").read_bytes()
+        assert [(Path(path).name, reason.partition(" at ")[0]) for path, reason in complaints] == [
+            ("a.eml", "another-message"),
+            ("b.eml", "another-message"),
+        ]
+
+    def test_without_a_quarantine(self, tmp_path: Path, several: Path) -> None:
+        """Without a folder for them they are counted, and the complaint is the same."""
+        complaints: list[str] = []
+        summary = scan_archive(several, jobs=1, complain=lambda _, reason: complaints.append(reason))
+        assert (summary.defects["another-message"], len(complaints)) == (2, 2)
+        assert not any(tmp_path.glob("aside"))
+
+    def test_exit_status(self, tmp_path: Path, several: Path) -> None:
+        """The command ends with 1 where another message begins in an item, and with 0 where none does."""
+        assert main(["scan", str(several), "--jobs", "1"]) == 1
+        (several / "a.eml").write_bytes(REPORT)
+        (several / "b.eml").write_bytes(BARE)
+        assert main(["scan", str(several), "--jobs", "1", "--quarantine", str(tmp_path / "aside")]) == 0
+        assert lines(tmp_path / "aside" / "reasons.jsonl") == []
 
 
 class TestStore:

@@ -10,7 +10,21 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from exjournal._wire import mbox
-from exjournal._wire.mbox import Entry, first_from_line, messages, quoted_lines, without_quotes
+from exjournal._wire.mbox import (
+    Entry,
+    another_message,
+    begins_mailbox,
+    first_from_line,
+    header_is_quoted,
+    is_mailbox_of_several,
+    messages,
+    quoted_lines,
+    unquoted_lines,
+    unread_form,
+    without_any_quotes,
+    without_quotes,
+)
+from exjournal.limits import EPILOGUE_LIMIT
 
 FROM = b"From ann@example.com Thu Jan  1 00:00:00 2026\n"
 LIMIT = 1 << 20
@@ -29,12 +43,28 @@ FROM_LINES = [
     b'From "ann b"@example.com Thu Jan  1 00:00:00 2026\n',
     b"From  Thu Jan  1 00:00:00 2026 \n",
 ]
-# Those that have no date: they count behind a blank line and before a field.
+# Those that have no date: they count after a blank line and before a field.
 BARE_FROM_LINES = [
     b"From MAILER-DAEMON\n",
     b"From ann@example.com\r\n",
     b"From ann@example.com Thu Jan  1 00:00:00 2026 remote from example\n",
+]
+# Those of Mozilla programs: they count before a field, with a blank line before them or not.
+MOZILLA_FROM_LINES = [
     b"From \n",
+    b"From \r\n",
+    b"From -\n",
+    b"From - \r\n",
+    b"From - yesterday\n",
+    b"From - Thu Jan 01 00:00:00 2026\n",
+]
+# Lines of a body that are not separators, whatever they end with.
+SENTENCES = [
+    b"From 9:00 to 17:00 on 1 October 2026\n",
+    b"From Monday on: we meet at nine\n",
+    b"From ann@example.com Thu Jan  1 00:00:00 2026\n",
+    b"From \n",
+    b"From - the list of 10:30 in 2026\n",
 ]
 
 
@@ -53,13 +83,43 @@ class TestFromLine:
 
     @pytest.mark.parametrize("line", FROM_LINES)
     def test_dated(self, line: bytes) -> None:
-        """A line with a date begins a file and a message, whatever stands behind it, with a blank line before it or none."""
+        """A line with a date begins a file, and a message where a field follows, with a blank line before it or without."""
         assert first_from_line(line) == 0
-        assert texts(line + b"S: 1\n\nx\n\n" + line + b"S: 2\n\ny\n" + line + b"no field") == [
-            b"S: 1\n\nx\n",
-            b"S: 2\n\ny\n",
-            b"no field",
+        found = entries(line + b"S: 1\n\nx\n\n" + line + b"S: 2\n\ny\n" + line + b"S: 3\n\n" + line + b"no field\n\n")
+        assert [(entry.octets, entry.apart, entry.bare) for entry in found] == [
+            (b"S: 1\n\nx\n", True, 0),
+            (b"S: 2\n\ny\n", False, 0),
+            (b"S: 3\n\n" + line + b"no field\n", True, 1),
         ]
+
+    @pytest.mark.parametrize("line", MOZILLA_FROM_LINES)
+    @pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+    def test_mozilla(self, line: bytes, end: bytes) -> None:
+        """A bare line, or one with a dash, begins a message before a field; a missing blank line before it is reported."""
+        one, two, three = [b"S: %d" % number + end + end + b"x" + end for number in (1, 2, 3)]
+        found = entries(line + one + line + two + end + line + three)
+        assert [(entry.octets, entry.apart) for entry in found] == [(one, False), (two, True), (three, True)]
+
+    @pytest.mark.parametrize("line", SENTENCES)
+    @pytest.mark.parametrize("before", [b"", b"\n", b"\r\n"])
+    @pytest.mark.parametrize(
+        "after", [b"", b"text\n", b"\n", b"two words: text\n", b" S: 1\n", b": x\n", b"x" * 81 + b": y\n"]
+    )
+    def test_sentences(self, line: bytes, before: bytes, after: bytes) -> None:
+        """A line of a body is not a separator where anything but a header field follows."""
+        text = b"S: 1\n\nx\n" + before + line + after + b"end\n"
+        (entry,) = entries(FROM + text)
+        assert (entry.octets, entry.bare) == (text, 1)
+
+    @pytest.mark.parametrize("line", [*FROM_LINES, *MOZILLA_FROM_LINES])
+    def test_quoted_line_after_a_from_line(self, line: bytes) -> None:
+        """A quoted From line between a separator and the header does not hide the separator."""
+        text = b">From - Thu Jan 01 00:00:00 2026\nS: 2\n"
+        assert texts(FROM + b"S: 1\n\nx\n\n" + line + text) == [b"S: 1\n\nx\n", text]
+
+    def test_field_that_is_quoted(self) -> None:
+        """A field that is quoted as a line that begins with From is one that follows a separator."""
+        assert texts((FROM + b">From: ann@example.com\n\n") * 2) == [b">From: ann@example.com\n"] * 2
 
     @pytest.mark.parametrize("line", BARE_FROM_LINES)
     def test_without_a_date(self, line: bytes) -> None:
@@ -103,11 +163,16 @@ class TestEnds:
     """Where a message ends."""
 
     @pytest.mark.parametrize("end", [b"\n", b"\r\n"])
-    @pytest.mark.parametrize("text", [b"", b"|", b"S: 1|", b"S: 1||", b"S: 1||x|", b"S: 1||x|||", b"||||"])
+    @pytest.mark.parametrize("text", [b"S: 1|", b"S: 1||", b"S: 1||x|", b"S: 1||x|||"])
     def test_blank_line(self, text: bytes, end: bytes) -> None:
         """The blank line behind a message belongs to the file, in the middle and at the end; all others to the message."""
         text, line = text.replace(b"|", end), FROM.replace(b"\n", end)
         assert texts((line + text + end) * 3) == [text] * 3
+
+    @pytest.mark.parametrize("text", [b"", b"\n", b"\r\n", b"\n\n", b"\n\n\n"])
+    def test_only_message(self, text: bytes) -> None:
+        """A file with one From line has one message, which may be empty."""
+        assert texts(FROM + text + b"\n") == [text]
 
     @pytest.mark.parametrize("text", [b"S: 1", b"S: 1\n", b"S: 1\n\nx", b"S: 1\n\nx\n", b"S: 1\r\n\r\nx\r\n"])
     def test_none_at_the_end(self, text: bytes) -> None:
@@ -120,8 +185,13 @@ class TestEnds:
         assert texts((FROM + text + b"\n") * 2) == [text] * 2
 
     def test_empty_messages(self) -> None:
-        """From lines that follow each other have messages between them, which are empty."""
-        assert texts(FROM + FROM + b"\n" + FROM + b"\r\n" + FROM + b"S: 1\n") == [b"", b"", b"", b"S: 1\n"]
+        """A From line right after the first one begins a message where a field follows; others are text, and are counted."""
+        assert texts(FROM + FROM + b"S: 1\n") == [b"", b"S: 1\n"]
+        found = entries(FROM + FROM + b"\n" + FROM + b"\r\n" + FROM + b"S: 1\n")
+        assert [(entry.octets, entry.bare) for entry in found] == [
+            (FROM + b"\n" + FROM + b"\r\n", 2),
+            (b"S: 1\n", 0),
+        ]
 
 
 class TestLength:
@@ -258,6 +328,11 @@ def mboxrd(message: bytes) -> bytes:
     return re.sub(rb"(?m:^(>*From ))", rb">\1", ended(message))
 
 
+def from_any(message: bytes) -> bytes:
+    """As writers quote that take every line that begins with `From`."""
+    return re.sub(rb"(?m:^(>*From))", rb">\1", ended(message))
+
+
 def box(mails: Iterable[bytes]) -> bytes:
     """A mailbox file of messages that are quoted already."""
     return b"".join(FROM + mail + b"\n" for mail in mails)
@@ -313,6 +388,209 @@ class TestRoundTrip:
                 assert entries(data, by_length=by_length) == found
 
 
+# Pieces of files, so that separators of every kind come up, whole and cut.
+PIECES = st.lists(
+    LINES
+    | st.sampled_from(
+        [
+            FROM,
+            *MOZILLA_FROM_LINES,
+            *SENTENCES,
+            b">From - x|",
+            b"\1\1\1\1|",
+            b"\1\1\1\1",
+            b"\1\1\1|",
+            b"S: 1||",
+            b">From: a|",
+        ]
+    ),
+    max_size=16,
+).flatmap(lambda lines: st.sampled_from([b"\n", b"\r\n"]).map(lambda end: b"".join(lines).replace(b"|", end)))
+MARK = b"\1\1\1\1\n"
+
+
+def in_pieces(data: bytes, sizes: Iterable[int]) -> Callable[[int], bytes]:
+    """A way to read data in pieces of these sizes, and then all of the rest."""
+    stream, steps = BytesIO(data), iter(sizes)
+    return lambda size: stream.read(min(size, next(steps, size)))
+
+
+class TestLaws:
+    """What is true of every mailbox file."""
+
+    @given(PIECES, st.sampled_from([FROM, b"From \nS: 1\n", MARK, b"\r\n\1\1\1\1\r\n"]))
+    def test_every_byte_is_accounted_for(self, data: bytes, begin: bytes) -> None:
+        """Messages, and between them separators and blank lines, are all of a file, in order and without overlap."""
+        data = begin + data
+        separator = rb"(?:\r?\n|From [^\n]*(?:\n|\Z)|\x01{4}\r?(?:\n|\Z)|[ \t\r\n]+)*"
+        for by_length in (False, True):
+            place = 0
+            for entry in entries(data, by_length=by_length):
+                assert entry.offset >= place
+                assert re.fullmatch(separator, data[place : entry.offset]), data[place : entry.offset]
+                assert entry.octets == data[entry.offset : entry.offset + entry.size]
+                place = entry.offset + entry.size
+            assert re.fullmatch(separator, data[place:]), data[place:]
+
+    @given(
+        PIECES,
+        st.sampled_from([FROM, MARK]),
+        st.lists(st.integers(1, 40), max_size=60),
+        st.sampled_from([5, 60, 1 << 20]),
+        st.booleans(),
+    )
+    def test_blocks(self, data: bytes, begin: bytes, sizes: list[int], limit: int, by_length: bool) -> None:
+        """The same messages are found wherever the blocks end in which a file is read."""
+        data = begin + data
+        expected = entries(data, limit, by_length=by_length)
+        with patch.multiple(mbox, _BLOCK=40):
+            assert list(messages(in_pieces(data, sizes), limit, by_length=by_length)) == expected
+
+    @given(
+        st.lists(mails().filter(lambda mail: MARK not in mail), min_size=1, max_size=5), st.sampled_from([b"", FROM])
+    )
+    def test_mmdf(self, mails: list[bytes], line: bytes) -> None:
+        """Messages between marks come back to the byte, with a From line after the first mark or without."""
+        written = [ended(mail) for mail in mails]
+        data = b"".join(MARK + line + mail + MARK for mail in written)
+        assert [(entry.octets, entry.apart) for entry in entries(data)] == [(mail, True) for mail in written]
+
+
+class TestMmdf:
+    """Files with marks of four Ctrl-A."""
+
+    @pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+    def test_line_ends(self, end: bytes) -> None:
+        """Marks end in CRLF or LF, and a file may begin with blank lines or a byte order mark."""
+        mark, text = b"\1\1\1\1" + end, b"S: 1" + end + end + b"From here" + end
+        for before in (b"", end, b"\xef\xbb\xbf"):
+            data = before + (mark + text + mark) * 2
+            assert begins_mailbox(data)
+            assert texts(data) == [text] * 2
+
+    def test_look_alikes(self) -> None:
+        """Marks that are not alone on their line are text."""
+        text = b"S: 1\n\n\1\1\1\n\1\1\1\1\1\n\1\1\1\1 \nx\1\1\1\1\n"
+        assert texts(MARK + text + MARK) == [text]
+        assert not begins_mailbox(text)
+
+    def test_missing_mark(self) -> None:
+        """A message without a mark after it runs to the next mark or the end; at the end that is reported."""
+        found = entries(MARK + b"S: 1\n" + MARK + b"S: 2\n\nx")
+        assert [(entry.octets, entry.apart) for entry in found] == [(b"S: 1\n", True), (b"S: 2\n\nx", False)]
+
+    def test_text_between_marks(self) -> None:
+        """Text outside the pairs of marks is an entry like any other: nothing is passed over but blank lines."""
+        assert texts(MARK + b"S: 1\n" + MARK + b"stray\n" + MARK + b"\n" + MARK + b"S: 2\n" + MARK + b"\n") == [
+            b"S: 1\n",
+            b"stray\n",
+            b"S: 2\n",
+        ]
+
+    def test_large(self) -> None:
+        """A message above the limit has its place and no bytes; so has the next one its own."""
+        large = b"S: 1\n\n" + b"x" * 5000 + b"\n"
+        with patch.multiple(mbox, _BLOCK=64, _LINE=50):
+            first, second = entries(MARK + large + MARK + MARK + b"S: 2\n" + MARK, 100)
+        assert (first.offset, first.size, first.octets) == (len(MARK), len(large), None)
+        assert second.octets == b"S: 2\n"
+
+
+class TestUnreadForms:
+    """Mailbox files in forms that are not read."""
+
+    @pytest.mark.parametrize(
+        ("begin", "form"),
+        [
+            (b"BABYL OPTIONS: -*- rmail -*-\nVersion: 5\n", "Babyl"),
+            (b"2 M1e C5f3a9b21\n\1\2N                   000000000000017B\nS: 1\n", "dbox"),
+            (b"2 M1e C5f3a9b21 \n", "dbox"),
+            (MARK + b"S: 1\n", "MMDF"),
+            (b"BABYL: no\n", None),
+            (b"2 Monday C\n", None),
+            (b"S: 1\n\n2 M1e C5f3a9b21\n", None),
+            (b"", None),
+        ],
+    )
+    def test_form(self, begin: bytes, form: str | None) -> None:
+        """A form is known by how its files begin."""
+        assert unread_form(begin) == form
+
+
+RECEIVED = b"Received: from a.example by b.example; today\r\nFrom: ann@example.com\r\nSubject: x\r\n\r\nHi\r\n"
+
+
+class TestAnotherMessage:
+    """Text after a multipart body in which another message begins, or does not."""
+
+    @pytest.mark.parametrize(
+        "before", [b"", b"\r\n\r\n", b"Checked.\r\n\r\n", b"\1\3\nR0\n\n\1\2N 0000017B\n", b"Checked:\r\n"]
+    )
+    @pytest.mark.parametrize(
+        "message",
+        [
+            RECEIVED,
+            RECEIVED.replace(b"\r\n", b"\n"),
+            b"From: ann@example.com\nDATE : today\nMIME-Version: 1.0\nX: y\n\nHi\n",
+            b"X-MS-Journal-Report:\r\nfrom: ann@example.com\r\nTo: bob@example.com\r\n\r\n",
+            FROM + b"S: 1\n",
+            b"From - \r\nS: 1\r\n",
+            b"From \nS: 1\r\n",
+        ],
+    )
+    def test_message(self, before: bytes, message: bytes) -> None:
+        """A From line with a field after it, or three fields of a message, are found wherever the text has them."""
+        data = b"body" + before + message + b"more"
+        assert another_message(data, 4, len(data)) == 4 + len(before)
+        assert another_message(data, 4, 4 + len(before)) is None
+
+    def test_mark(self) -> None:
+        """So is a mark of an MMDF file with something after it."""
+        assert another_message(b"\n\1\1\1\1\n\1\1\1\1\nx", 0, 12) == 6
+        assert another_message(b"\n\1\1\1\1\n", 0, 6) is None
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            b"This mail was checked by a gateway.\r\n",
+            b"_______\r\nList mailing list\r\nTo: unsubscribe: visit http://lists.example/\r\n",
+            b"From: ann@example.com\nTo: bob@example.com\nSubject: x\nDate: today\nResult: clean\n",
+            b"Received: x\n\nFrom: ann@example.com\n\nSubject: x\n",
+            b"Received: x\nReceived: y\nReceived: z\n",
+            b"> Received: x\n> From: ann@example.com\n> Subject: x\n",
+            b" Received: x\n From: ann@example.com\n Subject: x\n",
+            b"From 9:00 to 17:00 on 1 October 2026\nwe are open\n",
+            b"\n\nFrom the desk of Ann\nPhone: 123\n",
+            b"--edge\nContent-Type: text/plain\nContent-Disposition: inline\n\nx\n--edge--\n",
+            b"-- \nAnn\n",
+            b"\n" * 5000,
+        ],
+    )
+    def test_ordinary_text(self, text: bytes) -> None:
+        """Footers, notices, lists of addresses and pasted lines are not another message."""
+        assert another_message(text, 0, len(text)) is None
+
+    def test_long_text(self) -> None:
+        """Text above the limit counts without a look: no footer is so long."""
+        text = b"x\n" * (EPILOGUE_LIMIT // 2 + 1)
+        assert another_message(text, 0, len(text)) == 0
+        assert another_message(text, 2, len(text)) is None
+
+    @pytest.mark.parametrize("piece", [b"\n", b"\r\n", b"From ", b"\nFrom ", b"\nFrom 0:00", b"\nTo:", b"\n\1\1\1\1\r"])
+    def test_hostile(self, piece: bytes) -> None:
+        """Text made to take long is read in one go."""
+        text = piece * (EPILOGUE_LIMIT // len(piece))
+        assert another_message(text, 0, len(text)) is None
+
+
+def test_mailbox_of_several() -> None:
+    """A file that begins with a From line holds several messages where another dated From line has a field after it."""
+    one = FROM + b"S: 1\n\nFrom here\n\nFrom there\nS: 2\n" + SENTENCES[0] + b"\n"
+    assert not is_mailbox_of_several(one)
+    assert is_mailbox_of_several(one + FROM + b"S: 2\n")
+    assert not is_mailbox_of_several(b"S: 1\n\n" + one + FROM + b"S: 2\n")
+
+
 class TestQuotes:
     """Lines that were changed."""
 
@@ -326,6 +604,22 @@ class TestQuotes:
         text = b">From a\r\n>>From b\nx>From c\n>From: d\n"
         assert without_quotes(text, every=False) == b"From a\r\n>>From b\nx>From c\n>From: d\n"
         assert without_quotes(text, every=True) == b"From a\r\n>From b\nx>From c\n>From: d\n"
+        assert without_any_quotes(text) == b"From a\r\n>From b\nx>From c\nFrom: d\n"
+        assert without_any_quotes(b"S: 1\n") == b"S: 1\n"
+
+    def test_quoted_header(self) -> None:
+        """A `>From:` field counts in the header block, and nowhere else."""
+        assert header_is_quoted(b">From: a\nS: 1\n")
+        assert header_is_quoted(b"Resent-From: b\nS: From: c\n>From: a\nS: 1\n")
+        assert not header_is_quoted(b"Resent-From: b\nFrom: c\n>From: a\n")
+        assert header_is_quoted(b"S: 1\r\n>From: a\r\n\r\n")
+        assert not header_is_quoted(b"S: 1\r\n\r\n>From: a\r\n")
+        assert not header_is_quoted(b"S: 1\n >From: a\nFrom: b\n>From c\n")
+
+    def test_unquoted(self) -> None:
+        """Lines that begin with From are counted, with a space after it or not."""
+        assert unquoted_lines(b"From a\nFrom: b\nFromage\n>From c\nx From\n") == 3
+        assert unquoted_lines(b"S: 1\n") == 0
 
 
 HOSTILE: list[Callable[[int], Iterator[bytes]]] = [

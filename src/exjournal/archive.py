@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, TypeVar
 
 from exjournal._wire.headers import first_line_is_field
+from exjournal._wire.mbox import UNREAD_BEGINNINGS, is_mailbox_of_several, unread_form
 from exjournal._wire.message import lead_in
+from exjournal._wire.parts import message_after
 from exjournal.errors import Defect, DefectCode, InvalidValue, ParseError, require_type
 from exjournal.limits import JOBS_LIMIT, RATIO_LIMIT
 from exjournal.models import COPIES, ParsedReport, ReportFormat
@@ -280,6 +282,9 @@ class Reader:
             octets, defects = self.octets_of(place, max_ratio=self.max_ratio)
         except (OSError, ParseError) as error:
             return _unreadable(source, error)
+        if octets[:1] in UNREAD_BEGINNINGS and (form := unread_form(octets[:_BEGINNING])) is not None:
+            detail = f"messages in a form that is not read here: {form}"
+            return _unreadable(source, ParseError(DefectCode.ANOTHER_MESSAGE, detail), octets, defects)
         if self.undeliverable and self.format in COPIES:
             # A bounce reads like a copy as well as any message does.
             return self._rescued(source, octets, None, defects)
@@ -312,6 +317,8 @@ class Reader:
         return ArchivedReport(source, octets, parsed, bounced, (*defects, *found.defects))
 
 
+# Bytes in which the form of a mailbox file is looked for.
+_BEGINNING: Final = 64
 # What is said of ordinary mail.
 _NO_REPORT: Final = frozenset(
     (DefectCode.NOT_A_REPORT, DefectCode.MULTIPART_REPORT, DefectCode.EMBEDDED_REPORT, DefectCode.NO_REPORT_INSIDE)
@@ -319,9 +326,13 @@ _NO_REPORT: Final = frozenset(
 
 
 def _message(source: Source, octets: bytes, error: ParseError, defects: tuple[Defect, ...]) -> ArchiveItem:
-    """A message that is no report, if it begins as one."""
-    if first_line_is_field(octets, lead_in(octets)[-1], len(octets)):
-        return ArchivedMessage(source, octets, error.code, defects)
+    """A message that is not a report, if it begins as a message; a defect for another message after it."""
+    start = lead_in(octets)[-1]
+    if first_line_is_field(octets, start, len(octets)):
+        another = message_after(octets, start, len(octets))
+        if not another and start and source.offset is None and is_mailbox_of_several(octets):
+            another = (Defect(DefectCode.ANOTHER_MESSAGE, "a mailbox file that was read as one message", start),)
+        return ArchivedMessage(source, octets, error.code, (*defects, *another))
     return _unreadable(source, error, octets, defects)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from exjournal.archive import ArchivedMessage, ArchivedReport, ArchiveItem, Reader, Unreadable
 from exjournal.containers import batches, octets_at_hand
-from exjournal.errors import ParseError
+from exjournal.errors import Defect, DefectCode, ParseError
 from exjournal.identity import INCOMPLETE, Identity, identify
 from exjournal.models import defect_dicts
 from exjournal.outputs import keep, put
@@ -33,6 +33,8 @@ Counts: TypeAlias = Counter[tuple[str, str]]
 REPORT: Final = b"R"
 MESSAGE: Final = b"M"
 BAD: Final = b"U"
+# A report or message that has a line of its own, and holds another message that was not read.
+ASIDE: Final = b"A"
 _END: Final = b"="
 # Items of a batch: what a kill makes a process do again, at most.
 _BATCH: Final = 500
@@ -119,6 +121,10 @@ class Work:
                 line = self.bad(item, counts, complaints)
             if line is not None:
                 yield b"\t".join(line) + b"\n"
+            if not isinstance(item, Unreadable) and (another := _another_message(item)) is not None:
+                line = self.aside(item, another, counts, complaints)
+                if line is not None:
+                    yield b"\t".join(line) + b"\n"
 
     def report(self, item: ArchivedReport, counts: Counts, complaints: list[_Complaint]) -> Line | None:
         """Keep the original, and say what there is to say of a report."""
@@ -205,6 +211,25 @@ class Work:
             data["archive_defects"] = defect_dicts(item.defects)
         return _line(BAD, "unreadable", item, data) if self.has_lines else None
 
+    def aside(
+        self, item: ArchivedReport | ArchivedMessage, another: Defect, counts: Counts, complaints: list[_Complaint]
+    ) -> Line | None:
+        """Keep the bytes of an item in which another message begins: only the first one was read."""
+        complaints.append((item.source, f"{another.code} at offset {another.offset}: {another.detail}"))
+        if self.quarantine is None:
+            return None
+        digest = hashlib.sha256(item.octets).hexdigest()
+        data: dict[str, object] = {
+            "code": str(another.code),
+            "detail": another.detail,
+            "offset": another.offset,
+            "octets": len(item.octets),
+            "sha256": digest,
+            "file": self.kept("quarantined", digest, ".eml", item.octets, item.source, counts, complaints),
+        }
+        kind = "report" if isinstance(item, ArchivedReport) else "message"
+        return _line(ASIDE, kind, item, data)
+
     def kept(
         self,
         what: str,
@@ -268,6 +293,12 @@ class Work:
         """The identities of reports."""
         for line in self.reports(names):
             yield Identity(*json.loads(line.identity))
+
+
+def _another_message(item: ArchivedReport | ArchivedMessage) -> Defect | None:
+    """The defect of an item in which another message begins, None for nearly all."""
+    defects = (*item.defects, *item.parsed.defects) if isinstance(item, ArchivedReport) else item.defects
+    return next((defect for defect in defects if defect.code is DefectCode.ANOTHER_MESSAGE), None)
 
 
 def _ended(lines: Iterable[bytes], counts: Counts) -> Iterator[bytes]:

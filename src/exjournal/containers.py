@@ -49,8 +49,9 @@ SIZE_LIMIT: Final = 256 << 20
 class Located(NamedTuple):
     """A place, with the octets that lie there where they are at hand, or with what keeps them from being read.
 
-    Of a message in a mailbox file `bare` counts the lines in it that begin with `From `; without `quotes` none begins with
-    `>From `; `led` is False where its Content-Length was to lead to its end and did not.
+    Of a message in a mailbox file `bare` counts the lines in it that begin with `From `; without `quotes` no line begins with
+    `>From `; `led` is False where its Content-Length was to lead to its end and did not; `apart` is False where the separator
+    after it is not as it should be.
     """
 
     source: Source
@@ -59,6 +60,7 @@ class Located(NamedTuple):
     bare: int = 0
     quotes: bool = True
     led: bool = True
+    apart: bool = True
 
 
 def located(
@@ -135,7 +137,7 @@ def octets_of(
         octets = _file(source.path, limit, max_ratio, floor) if source.offset is None else _range(source)
     if source.offset is None:
         return octets, ()
-    return _as_sent(octets, source.mbox, bare=place.bare, quotes=place.quotes, led=place.led)
+    return _as_sent(octets, source.mbox, place)
 
 
 def read_source(source: Source, /) -> bytes:
@@ -156,29 +158,37 @@ def read_source(source: Source, /) -> bytes:
             if source.offset is None:
                 return whole(stream, SIZE_LIMIT)
             if stream is file:
-                return _as_sent(_range(source), source.mbox)[0]
+                return _as_sent(_range(source), source.mbox, Located(source))[0]
             passed_over(stream, source.offset)
             octets = whole(stream, SIZE_LIMIT, source.size)
     except damage() as error:
         raise told(error) from None  # it may be the same error, and no error is its own cause
     if source.size is not None and len(octets) < source.size:
         raise ParseError(DefectCode.ARCHIVE_DAMAGED, "it is shorter than it was", source.offset)
-    return _as_sent(octets, source.mbox)[0]
+    return _as_sent(octets, source.mbox, Located(source))[0]
 
 
 # Messages
 
 
-def _as_sent(
-    octets: bytes, variant: MboxVariant | None, *, bare: int = 0, quotes: bool = True, led: bool = True
-) -> tuple[bytes, tuple[Defect, ...]]:
-    """A message of a mailbox file as it was before that, as far as can be told."""
+def _as_sent(octets: bytes, variant: MboxVariant | None, place: Located) -> tuple[bytes, tuple[Defect, ...]]:
+    """A message of a mailbox file as it was before it was written there, and what may differ from that."""
     defects: list[Defect] = []
-    if not led:
+    if not place.led:
         defects.append(Defect(DefectCode.MBOX_LENGTH, "Content-Length leads to no other message"))
-    if bare and variant is not MboxVariant.MBOXCL2:
-        defects.append(Defect(DefectCode.MBOX_QUOTING, f"lines that begin with From: {bare}"))
-    quoted = mbox.quoted_lines(octets) if quotes and variant is not MboxVariant.MBOXCL2 else 0
+    if not place.apart:
+        defects.append(Defect(DefectCode.MBOX_SEPARATOR, "no blank line, or no mark, after the message", len(octets)))
+    if variant is MboxVariant.FROM_ANY:
+        unquoted = mbox.unquoted_lines(octets)
+        if unquoted:
+            defects.append(Defect(DefectCode.MBOX_QUOTING, f"lines that begin with From: {unquoted}"))
+        return mbox.without_any_quotes(octets), tuple(defects)
+    if place.bare and variant is not MboxVariant.MBOXCL2:
+        defects.append(Defect(DefectCode.MBOX_QUOTING, f"lines that begin with From: {place.bare}"))
+    if mbox.header_is_quoted(octets):
+        detail = "a >From: field: read the file with the variant from-any"
+        defects.append(Defect(DefectCode.MBOX_QUOTING, detail))
+    quoted = mbox.quoted_lines(octets) if place.quotes and variant is not MboxVariant.MBOXCL2 else 0
     if not quoted:
         return octets, tuple(defects)
     if variant is MboxVariant.MBOXRD:
@@ -224,7 +234,7 @@ def _range(source: Source) -> bytes:
         octets = whole(file, SIZE_LIMIT, source.size)
     start = line.rfind(b"\n", 0, -1) + 1
     # Where no line begins in what was read, it is the first of the file, or a long one.
-    is_there = line.endswith(b"\n") and (not start or line.startswith(b"From ", start))
+    is_there = line.endswith(b"\n") and (not start or line.startswith(mbox.SEPARATORS, start))
     if not is_there or (source.size is not None and len(octets) != source.size):
         raise ParseError(DefectCode.ARCHIVE_DAMAGED, "it is not what it was", offset)
     return octets
@@ -273,7 +283,7 @@ def _kind(begin: bytes, name: str) -> _Kind:
         return _Kind.TAR
     if not begin and name.endswith(_MAILBOXES):
         return _Kind.NOTHING
-    return _Kind.MBOX if mbox.first_from_line(begin) is not None else _Kind.MESSAGE
+    return _Kind.MBOX if mbox.begins_mailbox(begin) else _Kind.MESSAGE
 
 
 def _without_packing(name: str) -> str:
@@ -493,7 +503,8 @@ class _Walk:
         for entry in mbox.messages(read, self.limit, by_length=by_length, keep=keep):
             place = Source(source.path, source.members, entry.offset, entry.size, self.variant)
             error = too_large(self.limit) if entry.size > self.limit else None
-            yield Located(place, entry.octets, error, entry.bare, entry.quotes, entry.led or not by_length)
+            is_led = entry.led or not by_length
+            yield Located(place, entry.octets, error, entry.bare, entry.quotes, is_led, entry.apart)
             if is_nested:
                 self.budget.spend(STREAM_COST)
         for problem in problems:

@@ -22,7 +22,7 @@ from exjournal._wire.headers import (
     value_offset,
     without,
 )
-from exjournal._wire.message import addresses_of, lead_in, mailboxes_of, message_id_of
+from exjournal._wire.message import addresses_of, lead_in, mailboxes_of, message_id_of, refuse_cr_line_ends
 from exjournal.addresses import address_key, mailbox_key, same_mailbox
 from exjournal.errors import BuildError, Defect, DefectCode, ParseError
 from exjournal.limits import ADDRESS_FIELD_LIMIT, DEFECT_LIMIT, UNPARSED_LIMIT
@@ -59,8 +59,10 @@ def read_copy(octets: "Octets", format: ReportFormat, /) -> ParsedReport:
     if start != from_line:
         defects.append(Defect(DefectCode.LEADING_FROM_LINE, "", from_line))
     outer, body, complete = scan(octets, start, end, OUTER)
-    if not complete and body < end:
-        raise ParseError(DefectCode.HEADER_TOO_LARGE, BLOCK_LIMITS, body)
+    if not complete:
+        refuse_cr_line_ends(octets, start, end)
+        if body < end:
+            raise ParseError(DefectCode.HEADER_TOO_LARGE, BLOCK_LIMITS, body)
     block = octets[start:body]
     if not first_line_is_field(octets, start, body):
         defects.append(Defect(DefectCode.ORIGINAL_WITHOUT_HEADERS, "", start))

@@ -13,6 +13,7 @@ class DefectCode(StrEnum):
 
     # Refusals: always a ParseError.
     EMPTY = "empty"
+    CR_LINE_ENDS = "cr-line-ends"
     NOT_A_REPORT = "not-a-report"
     MULTIPART_REPORT = "multipart-report"
     EMBEDDED_REPORT = "embedded-report"
@@ -33,6 +34,7 @@ class DefectCode(StrEnum):
     # What a mailbox file did to a message.
     MBOX_QUOTING = "mbox-quoting"
     MBOX_LENGTH = "mbox-length"
+    MBOX_SEPARATOR = "mbox-separator"
     # Before and around the parts.
     LEADING_BOM = "leading-bom"
     LEADING_FROM_LINE = "leading-from-line"
@@ -45,6 +47,7 @@ class DefectCode(StrEnum):
     PERHAPS_TRUNCATED = "perhaps-truncated"
     PREAMBLE = "preamble"
     EPILOGUE = "epilogue"
+    ANOTHER_MESSAGE = "another-message"
     EXTRA_PART = "extra-part"
     HTML_TWIN = "html-twin"
     NESTED_MULTIPART = "nested-multipart"

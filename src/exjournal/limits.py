@@ -52,3 +52,7 @@ RECIPIENT_SIZE: Final = 24
 # Parts of a dotted key in a file of rules. `tomllib` takes the square of their number, and no key of such a file has more than
 # three; a domain in a string has at most 127 labels. Beyond it the file is refused.
 KEY_PART_LIMIT: Final = 200
+
+# Bytes after the close delimiter in which the beginning of another message is looked for. Gateways and lists add some lines
+# of text there; a longer epilogue counts as another message without a look.
+EPILOGUE_LIMIT: Final = 1 << 20

@@ -20,7 +20,7 @@ from exjournal._wire.headers import (
     unfold,
     value_offset,
 )
-from exjournal._wire.message import BYTE_ORDER_MARK, ODD_BEGINNINGS, lead_in, message_id_of
+from exjournal._wire.message import BYTE_ORDER_MARK, ODD_BEGINNINGS, lead_in, message_id_of, refuse_cr_line_ends
 from exjournal._wire.multipart import (
     DECODED_ENCODINGS,
     PLAIN_ENCODINGS,
@@ -121,8 +121,10 @@ def _read(octets: "Octets", wanted: ReportFormat | None) -> ParsedReport:
 
         return read_copy(octets, wanted)
     outer, body, complete = scan(octets, start, end, OUTER)
-    if not complete and body < end:
-        raise ParseError(DefectCode.HEADER_TOO_LARGE, BLOCK_LIMITS, body)
+    if not complete:
+        refuse_cr_line_ends(octets, start, end)
+        if body < end:
+            raise ParseError(DefectCode.HEADER_TOO_LARGE, BLOCK_LIMITS, body)
     content_type = outer.get(b"content-type", b"")
     outer_defects: Defects = []
     envelope_sender = None
@@ -441,6 +443,8 @@ def _compare(octets: "Octets", original: Part, subject: str | None, message_id: 
         defects.append(Defect(DefectCode.ORIGINAL_WITHOUT_HEADERS, "", offset))
         return
     start = first.start(1)
+    if start != begin and b"\n>From " in b"\n" + octets[begin:start]:
+        defects.append(Defect(DefectCode.LEADING_FROM_LINE, "before the original", offset))
     inner, body, complete = scan(octets, start, end, _INNER)
     if not complete and body < end:
         defects.append(Defect(DefectCode.ORIGINAL_HEADER_TOO_LARGE, BLOCK_LIMITS, offset))
@@ -479,8 +483,10 @@ _SUBJECT_MISMATCH: Final = DefectCode.SUBJECT_MISMATCH
 _MESSAGE_ID: Final = r"<[^<>]*>"
 # Bytes of a value, and characters of a reported one, that are compared by words; longer ones agree only if they are equal.
 _COMPARED_LIMIT: Final = 64 << 10
-# The first field of a message, behind a line that a mailbox file left before it.
-_FIRST_FIELD = re.compile(rb"(?:From (?![ \t]*:)[^\n]*+\n)?([!-9;-~]{1,998}+[ \t]*+:)")
+# The first field of a message, after the lines that mailbox files left before it.
+_FIRST_FIELD = re.compile(
+    rb"(?:From (?![ \t]*:)[^\n]*+\n)?(?:>From (?![ \t]*:)[^\n]{0,998}+\n)?([!-9;-~]{1,998}+[ \t]*+:)"
+)
 
 
 def _agree(field: bytes, value: bytes, reported: str) -> bool:

@@ -69,7 +69,8 @@ def scan_archive(
 
     `json` gets a line for each item, with `merge` one for each message and then those of items that are no reports
     (`docs/archive.md` has the keys). `originals` gets a file for each original, decrypted copy and bare message, named by its
-    SHA-256; `quarantine` one for each item that was refused, and `reasons.jsonl`. `store` is the path of an `SqliteStore` that
+    SHA-256; `quarantine` one for each item that was refused or in which another message begins,
+    and `reasons.jsonl`. `store` is the path of an `SqliteStore` that
     learns of every report. What is in the outputs depends on the archives alone, so that a second run changes nothing.
 
     `jobs` is as in `map_archive`, the other options as in `read_archive`. With `resume` a run that was stopped goes on: what
@@ -83,7 +84,7 @@ def scan_archive(
     from itertools import chain
 
     from exjournal.archive import Reader, check_limits, names_of, variant_of
-    from exjournal.batches import BAD, MESSAGE, REPORT, Run, Work
+    from exjournal.batches import ASIDE, BAD, MESSAGE, REPORT, Run, Work
     from exjournal.containers import located
     from exjournal.gathering import merged_lines, remembered
     from exjournal.outputs import PARTS, Outputs, sync, write_lines
@@ -125,7 +126,7 @@ def scan_archive(
         elif json is not None:
             write_lines(json, work.lines(run.batches, REPORT + MESSAGE + BAD), state)
         if quarantine is not None:
-            write_lines(outputs.reasons, work.lines(run.batches, BAD), os.path.join(quarantine, PARTS))
+            write_lines(outputs.reasons, work.lines(run.batches, BAD + ASIDE), os.path.join(quarantine, PARTS))
     return _summary(run.counts)
 
 

@@ -14,13 +14,15 @@ class MboxVariant(StrEnum):
     """How a mailbox file was written: which lines of a message got a `>`, and whether Content-Length counts.
 
     MBOXO: `From ` became `>From `, which cannot be told from one that was there. MBOXRD: every `>From ` got one more as well.
-    MBOXCL: as MBOXO, with Content-Length. MBOXCL2: Content-Length, and no line was changed.
+    MBOXCL: as MBOXO, with Content-Length. MBOXCL2: Content-Length, and no line was changed. FROM_ANY: every line that begins
+    with `From` or `>From`, with a space after it or not, got one more `>`.
     """
 
     MBOXO = "mboxo"
     MBOXRD = "mboxrd"
     MBOXCL = "mboxcl"
     MBOXCL2 = "mboxcl2"
+    FROM_ANY = "from-any"
 
 
 class Source(NamedTuple):

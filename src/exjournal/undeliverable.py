@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exjournal._wire import names
 from exjournal._wire.headers import BLOCK_LIMITS, decode, fields, scan, unfold
-from exjournal._wire.message import lead_in, message_id_of
+from exjournal._wire.message import lead_in, message_id_of, refuse_cr_line_ends
 from exjournal._wire.multipart import DECODED_ENCODINGS, Leaf, declared
 from exjournal._wire.octets import in_place
 from exjournal._wire.parts import content_of, leaves_of
@@ -33,7 +33,14 @@ _HEADERS_ONLY: Final = ("text/rfc822-headers", "message/global-headers")
 _STATUS: Final = ("message/delivery-status", "message/global-delivery-status")
 OWN_ID: Final = f"@{names.REPORT_ID_DOMAIN}>"
 # Of the oddities of a bounce only these concern what is cut out of it.
-_TELLING: Final = frozenset((DefectCode.PERHAPS_TRUNCATED, DefectCode.BOUNDARY_MISSING, DefectCode.BOUNDARY_MISMATCH))
+_TELLING: Final = frozenset(
+    (
+        DefectCode.PERHAPS_TRUNCATED,
+        DefectCode.BOUNDARY_MISSING,
+        DefectCode.BOUNDARY_MISMATCH,
+        DefectCode.ANOTHER_MESSAGE,
+    )
+)
 
 
 class DeliveryStatus(NamedTuple):
@@ -105,8 +112,10 @@ def _unwrap(octets: "Octets", begin: int, end: int, depth: int, copy: ReportForm
     info = declared(outer.get(b"content-type", b""))
     if info.media_type != "multipart/report" and (copy is not None or marked(outer)[0] is not None):
         return Undeliverable(octets[begin:end], message_id_of(outer.get(b"message-id", b"")), (), (), copy)
-    if not complete and body < end:
-        raise ParseError(DefectCode.HEADER_TOO_LARGE, BLOCK_LIMITS, body)
+    if not complete:
+        refuse_cr_line_ends(octets, start, end)
+        if body < end:
+            raise ParseError(DefectCode.HEADER_TOO_LARGE, BLOCK_LIMITS, body)
     if info.family != "multipart":
         if depth:
             raise _no_report(begin)

@@ -1,13 +1,21 @@
-"""Mailbox files (RFC 4155): where one message ends and the next begins, and which lines were changed so that they do not.
+"""Mailbox files (RFC 4155, MMDF): where one message ends and the next begins, and which lines were quoted so that they do not.
 
-Four ways of writing are in use, and nothing in a file says which one it was. A line of a message that begins with `From ` gets
+Five ways of quoting are in use, and nothing in a file says which one it was. A line of a message that begins with `From ` gets
 a `>` before it in mboxo and mboxcl; in mboxrd one that begins with `>From ` or `>>From ` gets one more as well, so that it can
-be undone. In mboxcl and mboxcl2 a Content-Length field tells where a message ends; mboxcl2 changes no line.
+be undone. In mboxcl and mboxcl2 a Content-Length field says where a message ends; mboxcl2 changes no line. Some backup tools
+quote every line that begins with `From`, with a space after it or not, header fields included.
+
+In MMDF a line of four Ctrl-A comes before and after each message.
 """
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from exjournal.limits import EPILOGUE_LIMIT
+
+if TYPE_CHECKING:
+    from exjournal._wire.octets import Octets
 
 # Octets that are read at a time; those that decide whether a line is a From line; those of a header block that are searched.
 _BLOCK: Final = 1 << 20
@@ -18,20 +26,23 @@ _SEPARATOR: Final = b"\nFrom "
 _WORD: Final = b"From "
 _LINE_FEED: Final = 10
 _QUOTE: Final = 62
-# A From line ends with a date that has a time and a year, or a zone. One that has none counts behind a blank line and before a
-# header field. The few that load this module search with strings, which the interpreter compiles once.
-_FROM_LINE: Final = (
-    rb"From (?:[^\n]{0,400}?[0-9]:[0-9][0-9][^\n]{0,40}[0-9]{4}(?: [A-Z+-][A-Z0-9]{0,5})?[ \t]*\r?\n"
-    rb"|(?:(?<=\n\nFrom )|(?<=\n\r\nFrom ))[^\n]{0,400}\n[!-9;-~]{1,80}:)"
-)
+# What follows a From line: a header field, perhaps after a From line that another mailbox file had quoted.
+_FIELD: Final = rb"(?:>From [^\n]{0,300}\n)?[!-9;-~]{1,80}[ \t]{0,8}:"
+# A date with a time and a year, or a zone; or the dash that Mozilla programs write; or nothing.
+_DATED: Final = rb"[^\n]{0,400}?[0-9]:[0-9][0-9][^\n]{0,40}[0-9]{4}(?: [A-Z+-][A-Z0-9]{0,5})?[ \t]{0,40}\r?\n"
+_DASHED: Final = rb"-(?:[ \t][^\n]{0,400})?\n|-?[ \t]{0,40}\r?\n"
+# A From line without any of these counts only after a blank line. All forms are bounded, so that a candidate costs the same
+# wherever it is in a block. The few that load this module search with strings, which the interpreter compiles once.
+_FROM_LINE: Final = rb"From (?:%b|%b|(?:(?<=\n\nFrom )|(?<=\n\r\nFrom ))[^\n]{0,400}\n)%b" % (_DATED, _DASHED, _FIELD)
 _CONTENT_LENGTH: Final = rb"(?im)^content-length:[ \t]*([0-9]{1,15})[ \t]*\r?$"
 
 
 class Entry(NamedTuple):
     """A message: its place in the file and its octets, or None where they are too many.
 
-    `bare` counts the lines in it that begin with `From ` and begin no message; without `quotes` none begins with `>From `.
-    `led` tells whether its Content-Length led to the next message, where that was asked for.
+    `bare` counts the lines in it that begin with `From ` and do not begin a message; without `quotes` no line begins with
+    `>From `. `led` says whether its Content-Length led to the next message, where that was asked for. `apart` says whether
+    there is a blank line before the next From line, or in MMDF a mark after the message.
     """
 
     offset: int
@@ -40,24 +51,79 @@ class Entry(NamedTuple):
     bare: int
     quotes: bool
     led: bool
+    apart: bool = True
+
+
+def begins_mailbox(begin: bytes, /) -> bool:
+    """Whether a file that begins so is a mailbox file that `messages` reads."""
+    return _first_mark(begin) is not None or first_from_line(begin) is not None
 
 
 def first_from_line(begin: bytes, /) -> int | None:
-    """Where the first From line stands in a file that begins so, None where it is no mailbox file."""
-    line = len(begin) - len(begin.removeprefix(_BYTE_ORDER_MARK).lstrip(b"\r\n"))
-    is_line = re.match(_FROM_LINE, begin[line:]) or re.match(_FIRST_LINE, begin[line:])
-    return None if is_line is None else line
+    """The offset of the first From line in a file that begins so, None where it has none at its beginning."""
+    line = _without_blank_lines(begin)
+    return None if re.match(_FIRST_LINE, begin[line:]) is None else line
+
+
+# The file begins with it, so that a date alone is enough.
+_FIRST_LINE: Final = rb"From (?:%b|[^\n]{0,400}\n%b)" % (_DATED, _FIELD)
+
+
+def _first_mark(begin: bytes) -> int | None:
+    """The offset of the first mark of an MMDF file, None where it is not one."""
+    line = _without_blank_lines(begin)
+    return None if re.match(_MARK, begin[line:]) is None else line
+
+
+def _without_blank_lines(begin: bytes) -> int:
+    return len(begin) - len(begin.removeprefix(_BYTE_ORDER_MARK).lstrip(b"\r\n"))
 
 
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
-# Before the first line of all there is nothing to look back at.
-_FIRST_LINE: Final = rb"From [^\n]{0,400}\n[!-9;-~]{1,80}:"
+_CONTROL_A: Final = b"\1\1\1\1"
+# How the line before a message begins.
+SEPARATORS: Final = (_WORD, _CONTROL_A)
+_MARK: Final = _CONTROL_A + rb"\r?(?:\n|\Z)"
+
+
+def unread_form(begin: bytes, /) -> str | None:
+    """The name of a form of mailbox file that is not read, where a file begins in one: Babyl, Dovecot's dbox.
+
+    MMDF is among them, for a file that is one message by its name.
+    """
+    for form, pattern in _UNREAD_FORMS:
+        if re.match(pattern, begin) is not None:
+            return form
+    return None
+
+
+_UNREAD_FORMS: Final = (
+    ("MMDF", _MARK),
+    ("Babyl", rb"BABYL OPTIONS:"),
+    # Dovecot writes the version of the form, the size of a message header, and when the file was made.
+    ("dbox", rb"[0-9] M[0-9a-f]{1,8} C[0-9a-f]{1,16}[ \r\n]"),
+)
+# The first bytes of these, for a quick look.
+UNREAD_BEGINNINGS: Final = frozenset([b"\1", b"B", *[b"%d" % version for version in range(10)]])
+
+
+def is_mailbox_of_several(data: bytes, /) -> bool:
+    """Whether bytes that were taken for one message are a mailbox file of several, by dated From lines."""
+    if first_from_line(data[:_LINE]) is None:
+        return False
+    line = re.compile(_CERTAIN_FROM_LINE).match
+    place = 0
+    while (place := data.find(_SEPARATOR, place)) >= 0:
+        place += 1
+        if line(data, place) is not None:
+            return True
+    return False
 
 
 def messages(
     read: Callable[[int], bytes], limit: int, /, *, by_length: bool = False, keep: bool = True
 ) -> Iterator[Entry]:
-    """The messages of a stream that begins with a From line, or with line ends before it.
+    """The messages of a stream that begins with a From line or an MMDF mark, or with line ends before it.
 
     With `keep` their octets come along, of those that have at most `limit`. The blank line before a From line belongs to the
     file and not to the message. `read` gives so many octets, or fewer, and none at the end. Memory is that of the longest
@@ -65,7 +131,12 @@ def messages(
     """
     file = _File(read, limit, keep=keep)
     file.reach(_LINE)
-    line: int | None = first_from_line(bytes(file.octets[:_LINE])) or 0
+    begin_of_file = bytes(file.octets[:_LINE])
+    mark = _first_mark(begin_of_file)
+    if mark is not None:
+        yield from file.by_marks(mark)
+        return
+    line: int | None = first_from_line(begin_of_file) or 0
     while line is not None:
         begin = file.line_end(line)
         entry = None
@@ -150,7 +221,12 @@ class _File:
                 self.drop(searched - _LINE)
         end = self.end_before(begin, self.first + len(self.octets) if line is None else line)
         octets = self.cut(begin, end) if self.keep and is_short and end - begin <= self.limit else None
-        return Entry(begin, end - begin, octets, bare, quotes, led=False), line
+        is_apart = line is None or line == begin or self.is_after_blank_line(line)
+        return Entry(begin, end - begin, octets, bare, quotes, led=False, apart=is_apart), line
+
+    def is_after_blank_line(self, line: int) -> bool:
+        place = line - self.first
+        return self.octets.endswith(b"\n\n", 0, place) or self.octets.endswith(b"\n\r\n", 0, place)
 
     def end_before(self, begin: int, line: int) -> int:
         """Where a message ends before a From line, or before the end of the file: before the blank line between them."""
@@ -182,6 +258,50 @@ class _File:
         is_line = self.octets.startswith(_SEPARATOR, behind.end() - 1)
         return (entry, self.first + behind.end()) if is_line else (None, begin)
 
+    def by_marks(self, mark: int) -> Iterator[Entry]:
+        """The messages of an MMDF file, with its first mark at a place."""
+        while True:
+            piece = self.line_end(mark)
+            begin = self.after_from_line(piece)
+            end, is_marked = self.next_mark(begin)
+            # Between the mark after a message and the one before the next there is nothing.
+            if begin != piece or end - piece > _LINE or self.cut(piece, end).strip():
+                is_kept = self.keep and end - begin <= self.limit
+                octets = self.cut(begin, end) if is_kept else None
+                yield Entry(begin, end - begin, octets, 0, quotes=True, led=False, apart=is_marked)
+            if not is_marked:
+                return
+            mark = end
+
+    def after_from_line(self, place: int) -> int:
+        """Where a message begins after the From line that some programs write after the mark."""
+        self.reach(place + _LINE)
+        begin = place - self.first
+        is_line = re.match(_FIRST_LINE, bytes(self.octets[begin : begin + _LINE]))
+        return place if is_line is None else self.line_end(place)
+
+    def next_mark(self, begin: int) -> tuple[int, bool]:
+        """Where the next line is that is a mark; the end of the file, and False, where there is none."""
+        searched = begin - 1
+        while True:
+            found = self.octets.find(_MARK_LINE, searched - self.first)
+            if found >= 0:
+                line = self.first + found + 1
+                self.reach(line + len(_MARK_LINE) + 1)
+                if re.compile(_MARK).match(self.octets, line - self.first) is not None:
+                    return line, True
+                searched = line
+            elif self.is_ended:
+                return self.first + len(self.octets), False
+            else:
+                searched = max(searched, self.first + len(self.octets) - len(_MARK_LINE))
+                self.more()
+            if searched - begin > max(self.limit, _LINE):
+                self.drop(searched - _LINE)
+
+
+_MARK_LINE: Final = b"\n" + _CONTROL_A
+
 
 # What was changed in a message
 
@@ -197,3 +317,70 @@ _QUOTED: Final = rb"(?m:^>+From )"
 def without_quotes(message: bytes, /, *, every: bool) -> bytes:
     """A message with one `>` less before `From `; before `>From ` as well only with `every`."""
     return re.sub(rb"(?m:^>(>*From ))" if every else rb"(?m:^>(From ))", rb"\1", message)
+
+
+def header_is_quoted(message: bytes, /) -> bool:
+    """Whether the header block has a field `>From:`: the writer quoted every line that begins with `From`."""
+    # The first From field of nearly every message is in its header, and is not quoted.
+    place = message.find(_FIELD_NAME, 0, _HEADER)
+    while place > 0 and message[place - 1] not in _BEFORE_FIELD_NAME:
+        place = message.find(_FIELD_NAME, place + 1, _HEADER)
+    return place > 0 and message[place - 1] == _QUOTE and re.match(_QUOTED_FIELD, message[:_HEADER]) is not None
+
+
+_FIELD_NAME: Final = b"From:"
+_BEFORE_FIELD_NAME: Final = (_LINE_FEED, _QUOTE)
+# Lines that are not blank, and then the field.
+_QUOTED_FIELD: Final = rb"(?:(?!\r?\n|>From:)[^\n]*+\n)*+>From:"
+
+
+def unquoted_lines(message: bytes, /) -> int:
+    """The number of lines that begin with `From`, with a space after it or not."""
+    return len(re.findall(rb"(?m:^From)", message)) if b"From" in message else 0
+
+
+def without_any_quotes(message: bytes, /) -> bytes:
+    """A message with one `>` less before each `From` at the beginning of a line."""
+    return re.sub(rb"(?m:^>(>*From))", rb"\1", message) if b">From" in message else message
+
+
+# Another message in text that is passed over
+
+
+def another_message(data: "Octets", start: int, end: int, /) -> int | None:
+    """Where another message begins in the text after a multipart body, None where nothing there looks like one.
+
+    A From line of a mailbox file with a field after it, an MMDF mark, or fields of a message without a blank line between
+    them: three names of those that messages have, with one that people do not write into text. Text that is longer than
+    `EPILOGUE_LIMIT` is nothing that a gateway adds, and counts as well.
+    """
+    if end - start > EPILOGUE_LIMIT:
+        return start
+    text = b"\n" + data[start:end]
+    is_certain = re.compile(_CERTAIN_FROM_LINE).match
+    names: set[bytes] = set()
+    first = 0
+    for found in re.finditer(_TELLING_LINE, text):
+        if found[1] is not None:
+            names.clear()
+        elif found[2] is not None:
+            first = found.start() if not names else first
+            names.add(found[2].lower())
+            if len(names) >= _TELLING_FIELDS and not names.isdisjoint(_OF_SERVERS):
+                return start + first
+        elif found[3] is not None or is_certain(text, found.start() + 1) is not None:
+            return start + found.start()
+    return None
+
+
+_OF_SERVERS: Final = frozenset(
+    (b"received", b"return-path", b"message-id", b"mime-version", b"content-type", b"x-ms-journal-report")
+)
+_TELLING_FIELDS: Final = 3
+# Text may have a sentence that begins with From after a blank line.
+_CERTAIN_FROM_LINE: Final = rb"From (?:%b|%b)%b" % (_DATED, _DASHED, _FIELD)
+# A run of blank lines, a field, a mark before a message, the beginning of a From line.
+_TELLING_LINE: Final = (
+    rb"\n(?:((?:\r?\n(?=\r?\n))*+(?=\r?\n))|(?i:(received|return-path|message-id|mime-version|content-type|x-ms-journal-report"
+    rb"|from|to|cc|date|subject)[ \t]*+:)|(\x01{4}\r?\n(?![\x01\r\n]|\Z))|From )"
+)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from exjournal._wire.headers import decode, decode_words, field_pattern, first_line_is_field, one_line, scan, unfold
 from exjournal._wire.lines import without_forbidden
 from exjournal.addresses import address_problem, comment_end, mailbox_key
+from exjournal.errors import DefectCode, ParseError
 from exjournal.limits import ADDRESS_FIELD_LIMIT
 
 if TYPE_CHECKING:
@@ -111,11 +112,11 @@ def message_id_of(value: bytes, /) -> str:
 # Octets of line ends before a header block; behind more of them is nothing that anybody sent.
 _BLANK_LIMIT: Final = 64 << 10
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
-ODD_BEGINNINGS: Final = (b"\xef", b"\r", b"\n", b"F")
+ODD_BEGINNINGS: Final = (b"\xef", b"\r", b"\n", b"F", b">")
 
 
 def lead_in(data: "Octets", start: int = 0, end: int | None = None, /) -> tuple[int, int, int]:
-    """What mailbox files and text editors put before a header block: the ends of a byte order mark, blank lines, a From line.
+    """What mailbox files and text editors put before a header block: the ends of a byte order mark, blank lines, From lines.
 
     Each is the one before where there is no such thing; the last is where the block begins.
     """
@@ -147,15 +148,30 @@ _BLANK_LINE = re.compile(rb"\r?\n")
 
 
 def skip_from_line(data: "Octets", start: int, end: int, /) -> int:
-    """Where the header block begins: behind a `From ` line that a mailbox file left before it (RFC 4155)."""
-    if data[start : start + 5] != b"From ":
-        return start
-    found = re.compile(_FROM_LINE).match(data, start, end)
-    return start if found is None else found.end()
+    """Where the header block begins: after a `From ` line that a mailbox file left before it (RFC 4155).
+
+    Some programs leave another one, quoted as `>From `: readpst alone, ImportExportTools after the first.
+    """
+    if data[start : start + 5] == b"From ":
+        found = re.compile(_FROM_LINE).match(data, start, end)
+        start = start if found is None else found.end()
+    if data[start : start + 6] == b">From ":
+        found = re.compile(_QUOTED_FROM_LINE).match(data, start, end)
+        start = start if found is None else found.end()
+    return start
 
 
-# No line of a mailbox file is a From field with blanks before its colon, as old mail has it.
-_FROM_LINE: Final = rb"From (?![ \t]*:)[^\n]*+(?:\n|\Z)"
+# No line of a mailbox file is a From field with blanks before its colon, as old mail has it. In a file with CR line ends all
+# would be one line.
+_FROM_LINE: Final = rb"From (?![ \t]*:)(?:[^\n]*+\n|[^\r\n]*+\r?\Z)"
+# The line before a header block: the first line of a text without a header is quoted like this as well.
+_QUOTED_FROM_LINE: Final = rb">From (?![ \t]*:)[^\n]{0,998}+\n(?=[!-9;-~]{1,998}+[ \t]*+:)"
+
+
+def refuse_cr_line_ends(data: "Octets", start: int, end: int, /) -> None:
+    """Raise ParseError for a message whose lines end in CR alone: all of it would be one field of one line."""
+    if data.find(b"\n", start, end) < 0 and b"\r" in data[start:end].strip(b"\r"):
+        raise ParseError(DefectCode.CR_LINE_ENDS, "lines end in CR alone; CRLF or LF is expected", start)
 
 
 # RFC 5322 section 3.4, as senders write it: quoted strings, comments, angle brackets, delimiters, words with address

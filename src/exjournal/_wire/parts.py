@@ -11,10 +11,12 @@ from exjournal._wire.multipart import (
     PartInfo,
     TooManyParts,
     body_spans,
+    declared,
     leaf_at,
     part_info,
     transfer_decoded,
 )
+from exjournal._wire.octets import find
 from exjournal.errors import Defect, DefectCode, ParseError
 
 if TYPE_CHECKING:
@@ -89,7 +91,36 @@ def _collect(
                 defects.append(
                     Defect(DefectCode.PERHAPS_TRUNCATED, "no close delimiter inside: perhaps truncated", end)
                 )
+            elif inner.epilogue < end and data[inner.epilogue : end].strip() != b"":
+                _look_for_another(data, inner.epilogue, end, defects)
             _collect(data, inner, depth + 1, leaves, opened, defects)
+
+
+def message_after(data: "Octets", header: int, end: int, /) -> tuple[Defect, ...]:
+    """The defect for another message after the multipart body of any message, whose header block is at `header`."""
+    # Most messages have one part, and are known at a fraction of the time.
+    found = _MULTIPART.match(data, header, end) or _MULTIPART_OR_BLANK.search(data, header, end)
+    value = found and found[1]
+    boundary = declared(value).boundary if value else b""
+    defects: list[Defect] = []
+    if found is not None and boundary:
+        needle = b"\n--%b--" % boundary
+        hit = found.end() - 1
+        while (hit := find(data, needle, hit, end)) >= 0:
+            hit += len(needle)
+            close = _CLOSE_LINE_END.match(data, hit, end)
+            if close is not None:
+                if close.end() < end and data[close.end() : end].strip():
+                    _look_for_another(data, close.end(), end, defects)
+                break
+    return tuple(defects)
+
+
+# The beginning of the value, its other lines included.
+_VALUE: Final = rb"content-type[ \t]*+:([^a-z]*+multipart/[^\n]*+(?:\n[ \t][^\n]*+)*+)"
+_MULTIPART = re.compile(rb"(?i:%b)" % _VALUE)
+_MULTIPART_OR_BLANK = re.compile(rb"\n(?:\r?\n|(?i:%b))" % _VALUE)
+_CLOSE_LINE_END = re.compile(rb"[ \t]*+\r?\n")
 
 
 def _guessed(data: "Octets", start: int, end: int, info: PartInfo, limit: int, defects: list[Defect]) -> Body | None:
@@ -110,3 +141,13 @@ def _look_around(data: "Octets", start: int, end: int, body: Body, defects: list
         defects.append(Defect(DefectCode.PERHAPS_TRUNCATED, "no close delimiter: perhaps truncated", end))
     elif (text := data[body.epilogue : end].lstrip()) != b"":
         defects.append(Defect(DefectCode.EPILOGUE, "text after the last part", end - len(text)))
+        _look_for_another(data, body.epilogue, end, defects)
+
+
+def _look_for_another(data: "Octets", start: int, end: int, defects: list[Defect]) -> None:
+    """Report another message in the text after a close delimiter: nobody reads it as part of this one."""
+    from exjournal._wire.mbox import another_message  # few messages have text there, and all readers load this module
+
+    place = another_message(data, start, end)
+    if place is not None:
+        defects.append(Defect(DefectCode.ANOTHER_MESSAGE, "after the last part", place))

@@ -134,7 +134,7 @@ def same_content(data: "Octets", start: int, end: int, /) -> Sameness:
 
 
 # An address, and a time as in C (RFC 4155).
-_FROM_LINE: Final = rb"From [!-~]+ +[A-Z][a-z]{2} [A-Z][a-z]{2} [ 0-9]\d \d\d:\d\d[ -~]*\r?\n"
+_FROM_LINE: Final = rb"(?:>?From [!-~]+ +[A-Z][a-z]{2} [A-Z][a-z]{2} [ 0-9]\d \d\d:\d\d[ -~]*\r?\n){1,2}"
 
 
 def text_digest(data: "Octets", start: int, end: int, /) -> bytes:

@@ -17,6 +17,7 @@ from exjournal import (
     ArchivedMessage,
     ArchivedReport,
     Defect,
+    DefectCode,
     MboxVariant,
     ParseError,
     ReportFormat,
@@ -68,6 +69,8 @@ class Archive:
         self.names: dict[str, str] = {}
         self._paths: dict[int, str] = {}
         self._others: Counter[str] = Counter()
+        # The exit status that all items make, whatever a verb does with them.
+        self.status = FINE
         self._stack = ExitStack()
 
     def path(self, number: int) -> str:
@@ -100,7 +103,17 @@ class Archive:
                 max_ratio=self.max_ratio,
             ):
                 if not has_out or not _is_below(os.path.realpath(item.source.path), self._out):
+                    if numbers is None:
+                        self._look_for_another(item)
                     yield Entry(number, file, item)
+
+    def _look_for_another(self, item: ArchivedReport | ArchivedMessage | Unreadable) -> None:
+        """Name an item in which another message begins, which was not read; whatever a verb does, it ends with 1."""
+        defects = defects_of(item) if isinstance(item, ArchivedReport) else item.defects
+        for defect in defects:
+            if defect.code is DefectCode.ANOTHER_MESSAGE:
+                say(f"{item.source}: another message begins at offset {defect.offset}, and was not read")
+                self.status = FOUND
 
     def reason(self, item: ArchivedMessage | Unreadable) -> ParseError | OSError:
         """Why an item is not a report, in full: a message in an archive has only the code."""
@@ -211,7 +224,7 @@ def _run(run: Callable[[argparse.Namespace, Archive], int], options: argparse.Na
         is_done = True
     finally:
         archive.close(is_done=is_done)
-    return status
+    return max(status, archive.status)
 
 
 def defects_of(item: ArchivedReport) -> tuple[Defect, ...]:

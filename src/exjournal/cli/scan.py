@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from time import perf_counter
 from typing import Final
 
-from exjournal import InvalidValue, ScanSummary, Source, StoreError, octets_in, scan_archive
+from exjournal import DefectCode, InvalidValue, ScanSummary, Source, StoreError, octets_in, scan_archive
 from exjournal.cli.output import FINE, FOUND, UNREADABLE, put_line, say, unreadable, usage, usage_of
 from exjournal.cli.reading import STDIN, Archive, add_reader
 
@@ -91,7 +91,8 @@ def _scan(options: argparse.Namespace, archive: Archive) -> int:
             put_line(line)
     if summary.unreadable or "not-written" in {*summary.originals, *summary.quarantined}:
         return UNREADABLE
-    return FOUND if summary.refusals or summary.conflicts or summary.sightings.get("conflict") else FINE
+    is_lost = DefectCode.ANOTHER_MESSAGE in summary.defects
+    return FOUND if summary.refusals or is_lost or summary.conflicts or summary.sightings.get("conflict") else FINE
 
 
 class _Complaints:
