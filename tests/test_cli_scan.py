@@ -179,7 +179,7 @@ class TestStatus:
         put(folder / "seen.db", b"no store, but a file of some length\n" * 40)
         outcome = run("scan", "in", "--pattern", "a.eml", "--store", "seen.db")
         assert (outcome.status, outcome.data) == (2, b"")
-        assert re.fullmatch(r"seen\.db: SQLite: .*", outcome.told[0])
+        assert re.fullmatch(r".*[/\\]seen\.db: SQLite: .*", outcome.told[0])
 
     def test_error_without_a_name(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """An error of the system that names no file is told all the same."""

@@ -81,7 +81,7 @@ def _scan(options: argparse.Namespace, archive: Archive) -> int:
     except OSError as error:
         return unreadable(str(error.filename or "scan"), error)
     except StoreError as error:
-        say(f"{options.store}: {error}")
+        say(str(error))
         return UNREADABLE
     finally:
         progress.clear()
