@@ -8,7 +8,7 @@ MORE_PYTHONS := for bin in "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.*/bin "$$H
 	if [ -d "$$bin" ]; then PATH="$$PATH:$$bin"; fi; done; export PATH;
 TOX := $(MORE_PYTHONS) $(VENV)/bin/python -m tox run
 
-.PHONY: help demo test services spark endpoint gateway merge check lint types dist bench fuzz clean
+.PHONY: help demo test services spark readers endpoint gateway merge check lint types dist bench fuzz clean
 .DEFAULT_GOAL := help
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo "make test   run the suite on every Python from 3.11 up that is here; its slow tests and its coverage on one of them"
 	@echo "make services  run the tests that need real servers (redis-server, postfix; as root), which must be installed"
 	@echo "make spark  run the tests on Apache Spark, which need Java"
+	@echo "make readers  compare with other mail readers, which need node, npm and GMime's bindings (python3-gi, gir1.2-gmime-3.0)"
 	@echo "make endpoint, make gateway, make merge  run an example: the archive endpoint, Postfix, Apache Spark"
 	@echo "make check  lint, types and the built distributions"
 	@echo "make bench  measure, and print the table of docs/performance.md"
@@ -28,7 +29,7 @@ demo: python
 test: $(VENV)/tox
 	@$(TOX) -m test --skip-env "$$($(VENV)/bin/python -c 'import sys; print("py%d%d" % sys.version_info[:2])')"
 
-services spark: $(VENV)/tox
+services spark readers: $(VENV)/tox
 	@$(TOX) -e $@
 
 # The live integrations: `make endpoint FOLDER=/srv/journal PEER=192.0.2.0/24`, `make gateway` as root where Postfix is installed,

@@ -847,8 +847,8 @@ _TRACES = st.sampled_from(
         b"Return-Path: <>",
         b"DKIM-Signature: v=1",
         b"X-MS-Exchange-Organization-SCL: 1",
-        b"X-ExJournal-Stamp: v=1; s=x; t=",
-        b"X-ExJournal-Seal: v=1; s=x",
+        b"X-ExJournal-Stamp: v=2; s=x; t=",
+        b"X-ExJournal-Seal: v=2; s=x",
         b"Bcc: bob@example.net",
         b"Delivered-To: bob@example.net",
         b"Authentication-Results: b.example; spf=none",
@@ -866,9 +866,13 @@ def sent(draw: st.DrawFn, mail: Mail) -> bytes:
     end = draw(st.sampled_from([b"\r\n", b"\n"]))
 
     def field(name: bytes, value: bytes) -> bytes:
+        if name == b"content-transfer-encoding" and value == b"base64":
+            return name + b": " + value + end  # folded, it is unknown to some readers
         words = value.split()
         gaps = [draw(st.sampled_from([b" ", b" ", b"  ", b"", end + b" ", end + b"\t"])) for _ in words[:1]]
-        gaps += [draw(st.sampled_from([b" ", b" ", b"  ", end + b" ", end + b"\t"])) for _ in words[1:]]
+        # The number of spaces is shown in a field that is text.
+        wide = b" " if name in {b"subject", b"comments", b"content-description"} or b'"' in value else b"  "
+        gaps += [draw(st.sampled_from([b" ", b" ", wide, end + b" ", end + b"\t"])) for _ in words[1:]]
         name = draw(st.sampled_from([name, name.title(), name.upper()]))
         return name + b":" + b"".join([gap + word for gap, word in zip(gaps, words, strict=True)]) + end
 
@@ -876,7 +880,7 @@ def sent(draw: st.DrawFn, mail: Mail) -> bytes:
     own = [field(name, value) for name, value in [*mail.fields, *header]]
     traces = [trace.replace(b"\r\n", end) + end for trace in draw(st.lists(_TRACES, max_size=3))]
     block = draw(st.permutations([*own, *traces]))
-    before = draw(st.sampled_from([b"", b"", b"From someone" + end]))
+    before = draw(st.sampled_from([b"", b"", b"From someone@example.com Thu Jan 15 00:00:00 2026" + end]))
     return before + b"".join(block) + end + body.replace(b"\n", end) + end * draw(st.integers(0, 2))
 
 
@@ -916,6 +920,7 @@ def forked(draw: st.DrawFn, mail: Mail) -> bytes:
         return b"%b_%b" % (found[1], ends[int(found[1]) % len(ends)])
 
     message = re.sub(rb"=_(\d+)", boundary, message)
-    message = re.sub(rb"\AFrom someone", b"From alice@example.com Thu Jan  1 00:00:00 2026", message)
+    message = re.sub(rb"\AFrom someone@", b"From alice@", message)
     gaps = [b"; ", b";", b";\r\n\t", b";\r\n "] if b"\r\n" in message else [b"; ", b";", b";\n\t", b";\n "]
-    return message.replace(b"; ", draw(st.sampled_from(gaps)))
+    gap = draw(st.sampled_from(gaps))
+    return re.sub(rb"(?mi)^content-(?:type|disposition):[^\r\n]*+", lambda field: field[0].replace(b"; ", gap), message)

@@ -458,7 +458,7 @@ class TestStampedMessage:
         outcome = processed(before + message)
         stamped = outcome.message()
         assert [name for name, _ in outcome.header_fields] == [STAMP]
-        assert stamped.startswith(before + STAMP.encode() + b": v=1; ")
+        assert stamped.startswith(before + STAMP.encode() + b": v=2; ")
         assert stamped.endswith(message)
         assert matching_headers(stamped, ["X-ExJournal-*"]) == (STAMP,)
         assert without_stamp(stamped) == before + message

@@ -344,7 +344,7 @@ class TestSomebodyNew:
         sealed = built(secret=SECRET)
         seal = sealed.partition(b"s=")[2][:43]
         assert AGENT.process(
-            b"X-ExJournal-Stamp: v=1; s=%b; t=\r\n" % seal + strip_headers(sealed, ["X-ExJournal-*"]), envelope
+            b"X-ExJournal-Stamp: v=2; s=%b; t=\r\n" % seal + strip_headers(sealed, ["X-ExJournal-*"]), envelope
         ).deliveries
 
 
@@ -645,8 +645,8 @@ class TestSlow:
             lambda size: b"From: " + b" @ " * size + b"\r\n\r\nHi.",
             lambda size: MIXED + b"--edge\r\n\r\n.\r\n" * (size // 8),
             lambda size: HEAD + b" \r\n" * size + b"\r\nHi.",
-            lambda size: b"X-ExJournal-Stamp: v=1; s=%b; t=\r\n" % (b"A" * 43) * (size // 8) + PLAIN,
-            lambda size: b"X-ExJournal-Seal: v=1; s=%b\r\n" % (b"A" * 43) * (size // 8) + PLAIN,
+            lambda size: b"X-ExJournal-Stamp: v=2; s=%b; t=\r\n" % (b"A" * 43) * (size // 8) + PLAIN,
+            lambda size: b"X-ExJournal-Seal: v=2; s=%b\r\n" % (b"A" * 43) * (size // 8) + PLAIN,
         ],
         ids=["comments", "comment pairs", "quotes", "angles", "signs", "parts", "folds", "stamps", "seals"],
     )

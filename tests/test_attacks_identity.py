@@ -317,7 +317,7 @@ class TestOneContent:
         [
             pytest.param(HEAD + b"\r\na\r\r\nb", HEAD + b"\r\na\r\nb", id="one carriage return more"),
             pytest.param(HEAD + b"\r\na\n\rb", HEAD + b"\r\na\r\nb", id="a line end the other way round"),
-            pytest.param(HEAD + b"\r\n\0a\r\nb", HEAD + b"\r\n\0a\nb", id="line ends beside NUL"),
+            pytest.param(HEAD + b"\r\n\0a\r\nb", HEAD + b"\r\n\0a\rb", id="line ends beside NUL"),
             pytest.param(HEAD + b"\r\nbinary\0", HEAD + b"\r\n", id="what stands before octets"),
             pytest.param(b"\xef\xbb\xbf" + PLAIN, PLAIN, id="a byte order mark"),
             pytest.param(PLAIN.decode().encode("utf-16"), PLAIN, id="UTF-16"),

@@ -1117,7 +1117,7 @@ class TestSecret:
         report, original, options = given_arguments
         sealed = build_report(report, original, **options, secret=SECRET)
         seal, _, rest = sealed.partition(b"\r\n")
-        assert re.fullmatch(rb"X-ExJournal-Seal: v=1; s=[A-Za-z0-9_-]{43}", seal)
+        assert re.fullmatch(rb"X-ExJournal-Seal: v=2; s=[A-Za-z0-9_-]{43}", seal)
         assert rest == given_arguments.build()
         assert build_report(report, original, **options, secret=SECRET) == sealed
         assert verify_seal(sealed, secrets=[SECRET]) is Seal.VALID

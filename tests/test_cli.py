@@ -2225,7 +2225,7 @@ class TestSeals:
             (b"Received: from a.example.com\r\n" + SEALED, "valid", 0),
             (SEALED.replace(b"Hi.", b"Ho."), "invalid", 1),
             (SEALED.replace(b"bob@example.net", b"eve@example.net"), "invalid", 1),
-            (SEALED.replace(b"X-ExJournal-Seal: v=1", b"X-ExJournal-Seal: v=2"), "invalid", 1),
+            (SEALED.replace(b"X-ExJournal-Seal: v=2", b"X-ExJournal-Seal: v=3"), "invalid", 1),
             (built(secret=b"another secret, of somebody else"), "invalid", 1),
             (REPORT, "absent", 1),
             (built(format=ReportFormat.ENVELOPE_2003, secret=SECRET), "valid", 0),
@@ -2294,7 +2294,7 @@ class TestSeals:
         """Files that are no reports, or cannot be read, have no seal to tell of, and never end the run."""
         put("sealed.eml", SEALED)
         put("altered.eml", SEALED.replace(b"Hi.", b"Ho."))
-        put("message.eml", b"X-ExJournal-Seal: v=1; s=x\r\n" + ORIGINAL)
+        put("message.eml", b"X-ExJournal-Seal: v=2; s=x\r\n" + ORIGINAL)
         put("empty.eml", b"")
         names = ["message.eml", "sealed.eml", "missing.eml", "empty.eml", "altered.eml", "-"]
         outcome = run("check", "--json", "--secret-file", "journal.secret", *names, stdin=SEALED)

@@ -57,7 +57,7 @@ from exjournal import (
     remember,
     unwrap_undeliverable,
 )
-from exjournal._wire.content import _COVERED
+from exjournal._wire.canonical import SEALED_FIELDS
 from exjournal._wire.sameness import _SHOWN
 from exjournal.cli import _parser
 
@@ -378,7 +378,7 @@ class TestLoops:
     def test_covered(self) -> None:
         """The fields of the outer header block that a seal covers are named, each of them and no other."""
         [fields] = [row[1] for row in rows(section(page("loops.md"), "What a seal covers")) if "outer" in row[0]]
-        assert CODED.findall(fields) == list(_COVERED)
+        assert CODED.findall(fields) == list(SEALED_FIELDS)
 
     def test_gateway(self) -> None:
         """Every attribute of a delivery has its row, and both kinds of trust."""

@@ -300,7 +300,7 @@ class TestGateway:
 class TestBorder:
     """examples/border.py between two servers."""
 
-    forged = b"X-MS-Exchange-Organization-Processed-By-Journaling: Journal Agent\r\nx-exjournal-stamp: v=1\r\n"
+    forged = b"X-MS-Exchange-Organization-Processed-By-Journaling: Journal Agent\r\nx-exjournal-stamp: v=2\r\n"
 
     def test_arriving(self, sink: Sink, behind: tuple[str, int]) -> None:
         """What a stranger forged is gone, and every other byte is there."""
@@ -311,8 +311,8 @@ class TestBorder:
     def test_leaving(self, sink: Sink, behind: tuple[str, int]) -> None:
         """The stamp stays inside; a seal goes out."""
         border = BORDER["Border"](behind, LEAVING_HEADERS)
-        send(border, self.forged + b"X-ExJournal-Seal: v=1\r\n" + MESSAGE, "ann@example.com", "carol@example.net")
-        assert [one.content for one in sink.taken] == [b"X-ExJournal-Seal: v=1\r\n" + MESSAGE]
+        send(border, self.forged + b"X-ExJournal-Seal: v=2\r\n" + MESSAGE, "ann@example.com", "carol@example.net")
+        assert [one.content for one in sink.taken] == [b"X-ExJournal-Seal: v=2\r\n" + MESSAGE]
 
     def test_names_of_leaving(self) -> None:
         """What goes off mail to outside is our stamp and the organisation's fields, under any spelling, and no other field."""
@@ -358,7 +358,7 @@ class TestBorder:
         gateway = GATEWAY["Gateway"](config.agent, behind, authenticated=True)
         send(gateway, MESSAGE, "ann@example.com", "bob@example.com")
         report = sink.taken[0].content
-        fields = b"X-ExJournal-Stamp: v=1\r\nX-MS-Exchange-Organization-Journal-Report:\r\nReceived: from a\r\n"
+        fields = b"X-ExJournal-Stamp: v=2\r\nX-MS-Exchange-Organization-Journal-Report:\r\nReceived: from a\r\n"
         left = strip_headers(fields + report, LEAVING_HEADERS)
         assert left == b"Received: from a\r\n" + report
         assert verify_seal(left, secrets=config.secrets) is Seal.VALID

@@ -237,11 +237,11 @@ FORGED = (
     b"X-MS-Exchange-Organization-Processed-By-Gcc-Journaling: Journal Agent\r\n",
     b"X-MS-Exchange-CrossPremises-Processed-By-Journaling: Journal Agent\r\n",
     b"X-Microsoft-Exchange-ProcessedByJournaling: Journal Agent\r\n",
-    b"X-ExJournal-Stamp: v=1; s=" + b"A" * 43 + b"; t=\r\n",
-    b"X-ExJournal-Seal: v=1; s=" + b"A" * 43 + b"\r\n",
+    b"X-ExJournal-Stamp: v=2; s=" + b"A" * 43 + b"; t=\r\n",
+    b"X-ExJournal-Seal: v=2; s=" + b"A" * 43 + b"\r\n",
     _TRUE_STAMP,
     _TRUE_SEAL,
-    _TRUE_STAMP.replace(b"Stamp: v=1; s=", b"Seal: v=1;\r\n s="),
+    _TRUE_STAMP.replace(b"Stamp: v=2; s=", b"Seal: v=2;\r\n s="),
     b"Received: by x\r\n" * 30,
     b"Content-Type: multipart/report; report-type=delivery-status; boundary=b\r\n",
     b"Content-Type: multipart/report; report-type=disposition-notification; boundary=b\r\n",
@@ -614,10 +614,18 @@ def fields_of(data: bytes) -> tuple[list[bytes], bytes]:
     return re.split(rb"\r\n(?![ \t])", block.replace(b"\r\n ", b" ").replace(b"\r\n\t", b"\t")), body
 
 
-def folded(draw: st.DrawFn, field: bytes) -> bytes:
-    """A field with new folds before some of its blanks, and no fold that is empty."""
+# Where some readers show white space as it is written: a field with a quote that is not closed is one such place.
+_AS_WRITTEN = rb'"(?:[^"\\]|\\.)*+"|<[^<>]*+>|\[[^\[\]]*+\]'
+
+
+def folded(draw: st.DrawFn, field: bytes, *, inside: bool = True) -> bytes:
+    """A field with new folds before some of its blanks, also inside of quotes, and no fold that is empty."""
     colon = field.index(b":") + 1
+    kept = [] if inside else [found.span() for found in re.finditer(_AS_WRITTEN, field)]
+    if not inside and re.search(rb'["\\]', re.sub(_AS_WRITTEN, b"", field)):
+        return field
     places = [place for place in range(colon, len(field)) if field[place : place + 1] in {b" ", b"\t"}]
+    places = [place for place in places if not any(begin < place < end for begin, end in kept)]
     chosen = draw(st.sets(st.sampled_from(places), max_size=4)) if places else set()
     pieces: list[bytes] = []
     begin = 0
@@ -629,11 +637,14 @@ def folded(draw: st.DrawFn, field: bytes) -> bytes:
 
 
 @st.composite
-def changed_underway(draw: st.DrawFn, data: bytes) -> bytes:
-    """A built report after servers that refold, add trace headers and change the letter case of header names."""
+def changed_underway(draw: st.DrawFn, data: bytes, *, inside: bool = True) -> bytes:
+    """A built report after servers that refold, add trace headers and change the letter case of header names.
+
+    `inside`: also inside of quotes, where folds are shown by some readers.
+    """
     fields, body = fields_of(data)
     if draw(st.booleans()):
-        fields = [folded(draw, field) for field in fields]
+        fields = [folded(draw, field, inside=inside) for field in fields]
     if draw(st.booleans()):
         change: Callable[[bytes], bytes] = draw(st.sampled_from([bytes.upper, bytes.lower, bytes.swapcase]))
         split = [field.partition(b":") for field in fields]
@@ -1311,7 +1322,7 @@ class TestClosed:
     ) -> None:
         """Under our own seal the same holds over any path, also behind servers that refold and add to the header."""
         given_arguments.options["secret"] = SECRET
-        report = data.draw(changed_underway(given_arguments.build()))
+        report = data.draw(changed_underway(given_arguments.build(), inside=False))
         if b"content-type-options" in report.lower():
             return  # no trace field: it is named like one of the content
         found = detect_loop(report, secrets=[SECRET])

@@ -561,9 +561,9 @@ class TestLoop:
             ("X-MS-Journal-Report: anything", "report"),
             *[(f"{name}: Journal Agent", "processed") for name in STAMPS],
             *[(f"{name}:", "processed") for name in STAMPS],
-            ("X-ExJournal-Seal: v=1; s=x", "seal"),
+            ("X-ExJournal-Seal: v=2; s=x", "seal"),
             ("X-ExJournal-Seal:", "seal"),
-            ("X-ExJournal-Stamp: v=1; s=x; t=y", "stamp"),
+            ("X-ExJournal-Stamp: v=2; s=x; t=y", "stamp"),
             ("X-ExJournal-Stamp:", "stamp"),
         ],
     )
@@ -589,7 +589,7 @@ class TestLoop:
             b"X-MS-Embedded-Report:",
             b"X-Content-Identifer: ExJournalReport",
             b"X-ExJournal-Envelope-Sender: <>",
-            b"X-ExJournal-Seals: v=1; s=x",
+            b"X-ExJournal-Seals: v=2; s=x",
             b"X-MS-Exchange-Organization-Processed-By: Journal Agent",
             b"X-Y: X-MS-Journal-Report:",
             b"X-Y:\r\n X-MS-Journal-Report:",
@@ -684,7 +684,7 @@ class TestOwnSealAndStamp:
     def test_many_seals_cost_little(self) -> None:
         """Four times the seals, stamps and hops cost no more than about four times as much."""
         fields = (
-            b"X-ExJournal-Seal: v=1; s=" + b"A" * 43 + b"\r\nX-ExJournal-Stamp: v=1;s=" + b"A" * 43 + b";t=\r\n" + HOP
+            b"X-ExJournal-Seal: v=2; s=" + b"A" * 43 + b"\r\nX-ExJournal-Stamp: v=2;s=" + b"A" * 43 + b";t=\r\n" + HOP
         )
         small, large = [steps(lambda: loop(fields * count + ORIGINAL, SECRET, OTHER)) for count in (60, 240)]  # noqa: B023
         assert large <= 5 * small + 2000

@@ -263,6 +263,7 @@ WITNESSES: dict[DefectCode, tuple[bytes, bytes | int | None]] = {
     DefectCode.LEADING_BOM: (b"\xef\xbb\xbf" + SOUND, 0),
     DefectCode.LEADING_FROM_LINE: (b"From alice Thu Feb 29 12:30:45 2024\n" + SOUND, 0),
     DefectCode.LEADING_BLANK_LINES: (b"\r\n\n" + SOUND, 0),
+    DefectCode.AMBIGUOUS_HEADER: (b"no field\r\n" + SOUND, 0),
     DefectCode.REPORT_ID_MISSING: (SOUND.replace(b"Message-ID: <r@example.com>\r\n", b""), 0),
     DefectCode.ENVELOPE_SENDER_INVALID: (b"X-ExJournal-Envelope-Sender: a, b\r\n" + SOUND, b" a, b"),
     DefectCode.NOT_MULTIPART: (PLAIN + b"\r\n" + MARKER + b"\r\n" + TEXT, b"Sender:"),
@@ -473,7 +474,7 @@ class TestBeginnings:
     def test_first_field_begins_like_a_mark(self) -> None:
         """An octet that only begins like a byte order mark is part of the header."""
         parsed = parse_report(b"\xef\xbbX: y\r\n" + SOUND)
-        assert parsed.defects == ()
+        assert parsed.defects == ((DefectCode.AMBIGUOUS_HEADER, "a line that is not a field", 0),)
 
     def test_from_field(self) -> None:
         """A From field is no mailbox line."""
@@ -1330,3 +1331,39 @@ class TestBuffers:
         """Every option has to be named."""
         with pytest.raises(TypeError):
             parse_report(SOUND, ReportFormat.ENVELOPE)  # type: ignore[call-arg]
+
+
+class TestAmbiguousHeaders:
+    """A report whose headers mail readers read in different ways says so, and strict reading refuses it."""
+
+    @pytest.mark.parametrize(
+        ("before", "after", "detail"),
+        [
+            (b"", b"no field here\r\n", "a line that is not a field"),
+            (b"MIME-Version:", b"MIME-Version :", "a space before a colon"),
+            (b"MIME-Version:", b"X: y\rMIME-Version:", "a bare carriage return"),
+            (b"", b"Content-Transfer-Encoding: 7bit\r\n" * 2, "Content-Transfer-Encoding is repeated"),
+            (b"boundary=", b"boundary*=x; boundary=", "Content-Type: boundary"),
+            (b"; charset", b"; x=y (a\r\n\tb); charset", None),
+            (b"7bit", b"7bit\r\nContent-Transfer-Encoding: 8bit", "Content-Transfer-Encoding is repeated"),
+            (b"7bit", b"base64 ; x", "Content-Transfer-Encoding"),
+        ],
+    )
+    @pytest.mark.parametrize("line_end", [b"\n", b"\r\n"], ids=repr)
+    def test_reports(self, before: bytes, after: bytes, detail: str | None, line_end: bytes) -> None:
+        """The detail names the reason, and the offset is in the header block that is meant."""
+        data = built(ORIGINAL).replace(before, after, 1).replace(b"\r\n", line_end)
+        found = [one for one in parse_report(data).defects if one.code is DefectCode.AMBIGUOUS_HEADER]
+        assert [one.detail for one in found] == ([] if detail is None else [detail])
+        assert all(0 <= one.offset < data.index(line_end + b"Sender: ") for one in found)
+        if detail is not None:
+            assert refusal(data, strict=True).code in {DefectCode.AMBIGUOUS_HEADER, DefectCode.BOUNDARY_MISMATCH}
+
+    def test_a_from_line_that_is_text(self) -> None:
+        """A From line that is not a mailbox separator is passed over, and its defect says that it may be text."""
+        for line, detail in (
+            (b"From bob@example.com Thu Oct  1 09:00:00 2026\r\n", ""),
+            (b"From now on: meet at five\r\n", "not a separator of a mailbox"),
+        ):
+            [defect] = parse_report(line + SOUND).defects
+            assert defect == (DefectCode.LEADING_FROM_LINE, detail, 0)

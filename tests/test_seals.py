@@ -97,7 +97,7 @@ class TestRoundTrip:
 
     def test_the_field(self) -> None:
         """The seal is one field before all others, of 43 letters that go into any header."""
-        assert re.match(rb"X-ExJournal-Seal: v=1; s=[A-Za-z0-9_-]{43}\r\nContent-Type:", SEALED)
+        assert re.match(rb"X-ExJournal-Seal: v=2; s=[A-Za-z0-9_-]{43}\r\nContent-Type:", SEALED)
 
     def test_deterministic(self) -> None:
         """The same report and secret give the same seal, other ones another."""
@@ -115,7 +115,7 @@ class TestRoundTrip:
             assert verify_seal(mapped, secrets=[SECRET]) is Seal.VALID
 
     @settings(max_examples=100)
-    @given(any_bytes() | message_like(), st.sampled_from([b"", b"v=1; s=x", b"v=1; s=" + b"A" * 43]))
+    @given(any_bytes() | message_like(), st.sampled_from([b"", b"v=2; s=x", b"v=2; s=" + b"A" * 43]))
     def test_total(self, report: bytes, value: bytes) -> None:
         """Any octets have an answer, and none of them is VALID under a seal that somebody made up."""
         assert seal_of(FIELD + b": " + value + b"\r\n" + report) is Seal.INVALID
@@ -139,14 +139,18 @@ class TestUnderway:
     @given(arguments(formats=ENVELOPES), st.data())
     def test_outer_headers(self, given_arguments: Arguments, data: st.DataObject) -> None:
         """Folds, trace headers and the letter case of names do not matter."""
-        report = data.draw(changed_underway(sealed(given_arguments)))
+        report = data.draw(changed_underway(sealed(given_arguments), inside=False))
         assume(b"content-type-options" not in report.lower())  # no trace field: it is named like one of the content
         assert seal_of(report) is Seal.VALID
 
     @given(arguments(formats=ENVELOPES))
     def test_line_ends(self, given_arguments: Arguments) -> None:
-        """CRLF to LF and back does not matter where no carriage return is content, as in binary ones or alone."""
+        """CRLF to LF and back does not matter where no carriage return is content, as in binary ones or alone.
+
+        Nor may a line that looks like a delimiter have both around it, as where an original in LF ends in one.
+        """
         report = sealed(given_arguments)
+        assume(re.search(rb"(?<!\r)\n--[^\n]*\r\n", report) is None)
         if b"\0" not in report and re.search(rb"\r(?!\n)", report) is None:
             short = report.replace(b"\r\n", b"\n")
             assert seal_of(short) is Seal.VALID
@@ -408,7 +412,7 @@ class TestSeveral:
     @pytest.mark.parametrize("count", [1, 2, 900])
     def test_among_forged_ones(self, count: int) -> None:
         """A true seal counts among forged, malformed and strange ones, wherever it stands."""
-        forged = [b"v=1; s=" + b"A" * 43, b"v=2; s=x", b"", b"\xff\0"]
+        forged = [b"v=2; s=" + b"A" * 43, b"v=3; s=x", b"", b"\xff\0"]
         lines = b"".join([FIELD + b": " + forged[number % len(forged)] + b"\r\n" for number in range(count)])
         line, _, rest = SEALED.partition(b"\r\n")
         assert seal_of(lines + SEALED) is Seal.VALID
@@ -424,13 +428,13 @@ class TestSeveral:
         "change",
         [
             lambda line: line.lower(),
-            lambda line: line.replace(b"v=1", b"v=2"),
+            lambda line: line.replace(b"v=2", b"v=3"),
             lambda line: line.replace(b"s=", b"t="),
             lambda line: line[:-1],
             lambda line: line + b"A",
             lambda line: line + b"=",
             lambda line: line + b"; x=y",
-            lambda line: line.replace(b"v=1; ", b""),
+            lambda line: line.replace(b"v=2; ", b""),
             lambda line: line.replace(b"s=", b"s= "),
             lambda line: line[: len(FIELD) + 1],
             lambda line: line[:-5] + b"+" + line[-4:],
@@ -448,7 +452,7 @@ class TestSeveral:
     def test_refolded(self) -> None:
         """Folds and letter case of the name do not matter; a blank before the colon does, as in any field."""
         line, _, rest = SEALED.partition(b"\r\n")
-        refolded = line.replace(b"v=1; s=", b"\r\n v=1;\r\n\ts=")
+        refolded = line.replace(b"v=2; s=", b"\r\n v=2;\r\n\ts=")
         assert seal_of(refolded.replace(FIELD, FIELD.lower()) + b"\r\n" + rest) is Seal.VALID
         assert seal_of(refolded.replace(FIELD, FIELD.upper() + b" \t") + b"\r\n" + rest) is Seal.INVALID
 
@@ -459,7 +463,7 @@ class TestSeveral:
 
     def test_many_seals_cost_little(self) -> None:
         """The content is looked at once, however many seals there are."""
-        forged = FIELD + b": v=1; s=" + b"A" * 43 + b"\r\n"
+        forged = FIELD + b": v=2; s=" + b"A" * 43 + b"\r\n"
         assert steps(lambda: seal_of(forged * 400 + SEALED)) <= 5 * steps(lambda: seal_of(forged * 100 + SEALED)) + 2000
 
 

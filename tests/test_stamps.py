@@ -220,7 +220,7 @@ class TestSeal:
 
     @settings(max_examples=200)
     @given(
-        st.lists(st.binary(max_size=80) | st.from_regex(rb"v=1;s=[A-Za-z0-9_-]{43};t=[A-Za-z0-9_-]{0,48}"), max_size=5)
+        st.lists(st.binary(max_size=80) | st.from_regex(rb"v=2;s=[A-Za-z0-9_-]{43};t=[A-Za-z0-9_-]{0,48}"), max_size=5)
     )
     def test_total(self, values: list[bytes]) -> None:
         """Whatever stands in the place of a stamp is none."""
@@ -234,9 +234,9 @@ class TestSeal:
         found = report_seal.search(value)
         assert found is not None
         for text in (
-            b"v=1;s=" + found[1] + b";t=",
-            b"v=1;s=" + found[1] + b";t=" + found[1][:36],
-            b"v=1;s=" + found[1],
+            b"v=2;s=" + found[1] + b";t=",
+            b"v=2;s=" + found[1] + b";t=" + found[1][:36],
+            b"v=2;s=" + found[1],
         ):
             assert read(text) == Stamps()
 
@@ -514,7 +514,7 @@ class TestForgery:
 
     def test_a_thousand_before_the_true_one(self) -> None:
         """Hundreds of forged stamps before the true one do not hide it; more than are looked at hold the message."""
-        forged = NAME + b": v=1; s=" + b"A" * 43 + b"; t=" + b"B" * 96 + b"\r\n"
+        forged = NAME + b": v=2; s=" + b"A" * 43 + b"; t=" + b"B" * 96 + b"\r\n"
         assert listed(a_hop()(forged * 900 + self.STAMPED, BOB)) == []
         assert listed(a_hop()(forged * 900 + ORIGINAL, BOB)) == [("journal@example.com", [BOB])]
         outcome = a_hop()(forged * (FIELD_LIMIT + 1) + self.STAMPED, BOB)

@@ -864,10 +864,10 @@ class TestForgery:
     @pytest.mark.parametrize(
         "field",
         [
-            b"X-ExJournal-Stamp: v=1; s=" + b"A" * 43 + b"; t=" + b"A" * 96 + b"\r\n",
-            b"X-ExJournal-Stamp: v=1\r\n",
+            b"X-ExJournal-Stamp: v=2; s=" + b"A" * 43 + b"; t=" + b"A" * 96 + b"\r\n",
+            b"X-ExJournal-Stamp: v=2\r\n",
             b"X-ExJournal-Stamp:\r\n",
-            b"X-ExJournal-Seal: v=1; s=" + b"A" * 43 + b"\r\n",
+            b"X-ExJournal-Seal: v=2; s=" + b"A" * 43 + b"\r\n",
             b"X-ExJournal-Seal: yes\r\n",
         ],
     )

@@ -25,11 +25,10 @@ ALLOWED: dict[str, set[str]] = {
     "_wire.multipart": {"_wire.headers", "_wire.octets", "errors"},
     "_wire.mbox": {"_wire.octets", "limits"},
     "_wire.parts": {"_wire.mbox", "_wire.multipart", "_wire.octets", "errors"},
-    "_wire.content": {"_wire.headers", "_wire.message", "_wire.names", "_wire.octets"},
+    "_wire.canonical": {"_wire.headers", "_wire.message", "_wire.names", "_wire.octets", "limits"},
     "_wire.sameness": {
-        "_wire.content",
+        "_wire.canonical",
         "_wire.headers",
-        "_wire.message",
         "_wire.multipart",
         "_wire.octets",
         "_wire.parts",
@@ -41,7 +40,7 @@ ALLOWED: dict[str, set[str]] = {
     "markers": {"_wire.headers", "_wire.names", "models"},
     "kinds": {"_wire.headers", "_wire.message", "_wire.multipart", "_wire.octets"},
     "copies": {"_wire.headers", "_wire.message", "_wire.octets", "addresses", "errors", "limits", "markers", "models"},
-    "seals": {"_wire.content", "_wire.headers", "_wire.message", "_wire.names", "_wire.octets", "errors", "markers"},
+    "seals": {"_wire.canonical", "_wire.headers", "_wire.message", "_wire.names", "_wire.octets", "errors", "markers"},
     "builder": {
         "_wire.headers",
         "_wire.message",

@@ -14,6 +14,8 @@ from exjournal._wire.headers import (
     FIELD_LIMIT,
     HEADER_LIMIT,
     HEADER_LINE_LIMIT,
+    REPEATED,
+    ambiguities,
     decode,
     decode_words,
     encode_words,
@@ -406,6 +408,45 @@ class TestCharsets:
                 assert isinstance(b"".decode(codec), str)
                 with suppress(UnicodeError):
                     b"\xff\x00\x1b$+2AA-".decode(codec)
+
+
+class TestAmbiguities:
+    """Where mail readers disagree about a header block is known, with its place; the block of every usual message is clear."""
+
+    @pytest.mark.parametrize(
+        ("block", "found"),
+        [
+            (b"", {}),
+            (b"A: b\r\n c\r\nD:\r\n\r\n", {}),
+            (b"A: b\n c\nD:\n\n", {}),
+            (b"A: b\r\nC: d\nE: f\r\n", {}),
+            (b"A: b\r\n \r\nC: d\r\n", {}),
+            (b" A: b\r\n", {"a line that is not a field": 0}),
+            (b"\tA: b\n", {"a line that is not a field": 0}),
+            (b"A: b\r\nno field\r\nnor this\r\n", {"a line that is not a field": 6}),
+            (b"no field\nA: b\n\n", {"a line that is not a field": 0}),
+            (b"A : b\r\nC\t: d\r\n", {"a space before a colon": 0}),
+            (b"A: b\rC: d\r\n", {"a bare carriage return": 4}),
+            (b"A: b\r\nC: d\re\nF: g\n", {"a bare carriage return": 10}),
+            (b"Content-Type: a/b\r\nCONTENT-TYPE: c/d\r\n", {"Content-Type is repeated": 19}),
+            (b"content-transfer-encoding:\n" * 2, {"Content-Transfer-Encoding is repeated": 27}),
+            (b"Content-Type : a/b\nContent-Type: c/d\n", {"a space before a colon": 0, "Content-Type is repeated": 19}),
+        ],
+        ids=repr,
+    )
+    def test_blocks(self, block: bytes, found: dict[str, int]) -> None:
+        """Each kind is reported once, at its first place."""
+        assert dict(ambiguities(block)) == found
+
+    def test_a_scan_knows_of_repeated_fields(self) -> None:
+        """A scan shows that a field by which a body is read is repeated, and nothing of that kind for another field."""
+        pattern = field_pattern("content-type", "to")
+        for block, repeated in (
+            (b"To: a\nTo: b\n\n", False),
+            (b"Content-Type: a/b\n\nContent-Type: c/d\n", False),
+            (b"X: y\ncontent-type: a/b\nTo: a\nContent-Type: c/d\n\n", True),
+        ):
+            assert (REPEATED in scan(block, 0, len(block), pattern)[0]) == repeated
 
 
 class TestFieldLimit:

@@ -43,7 +43,7 @@ class TestDeclared:
             (b" text/plain; charset*0=ut; charset*1=f-8", "text/plain", "utf-8", b""),
             (b" multipart/mixed; boundary*0*=''a%20; boundary*1=b; boundary*3=c", "multipart/mixed", "", b"a b"),
             (b" multipart/mixed; boundary*1=b", "multipart/mixed", "", b""),
-            (b" multipart/mixed; boundary*=x; boundary=y", "multipart/mixed", "", b"y"),
+            (b" multipart/mixed; boundary*=x; boundary=y", "multipart/mixed", "", b"x"),
             (b' multipart/mixed; boundary="a\\"b\\\\c"', "multipart/mixed", "", b'a"b\\c'),
             (b' multipart/mixed; boundary="a;b=c d "', "multipart/mixed", "", b"a;b=c d"),
             (b' multipart/mixed; boundary="never closed', "multipart/mixed", "", b"never closed"),
@@ -98,6 +98,64 @@ class TestDeclared:
     def test_total(self, value: bytes) -> None:
         """Any value declares something."""
         assert not re.search(rb"\s\Z", declared(value, value).boundary)
+
+
+class TestUnclear:
+    """A Content-Type in which readers find different boundaries is read in one way, and says so."""
+
+    @pytest.mark.parametrize(
+        ("content_type", "boundary"),
+        [
+            (b"multipart/mixed; boundary=a; boundary*=us-ascii''b", b"b"),
+            (b"multipart/mixed; boundary*=us-ascii''b; boundary=a", b"b"),
+            (b"multipart/mixed; boundary=a; boundary*0=b; boundary*1=c", b"bc"),
+            (b"multipart/mixed; boundary=a; BOUNDARY=b", b"a"),
+            (b"multipart/mixed; boundary*0=a; boundary*0=b", b"a"),
+            (b"multipart/mixed; (boundary=a) boundary=b", b"b"),
+            (b"multipart/mixed; boundary=b (; boundary=a)", b"b"),
+            (b'multipart/mixed; x=y (\\) (; boundary=a) ")"); boundary=b', b"b"),
+            (b"multipart/mixed; (boundary=a)", b""),
+            (b'multipart/mixed; x="; boundary=a', b""),
+            (b"multipart/mixed; boundary==?utf-8?q?a?=", b"=?utf-8?q?a?="),
+            (b"=?utf-8?q?x?=/mixed; boundary=b", b"b"),
+        ],
+        ids=repr,
+    )
+    def test_unclear(self, content_type: bytes, boundary: bytes) -> None:
+        """The extended boundary counts, then the first; comments are not parameters (RFC 822 section 3.4.3)."""
+        info = declared(content_type)
+        assert info.boundary == boundary
+        assert info.ambiguities == (("Content-Type: boundary", 0),)
+
+    @pytest.mark.parametrize(
+        ("content_type", "boundary"),
+        [
+            (b"multipart/mixed; boundary*0=a; boundary*1=b", b"ab"),
+            (b'multipart/mixed; x="; boundary=a"; boundary=b', b"b"),
+            (b'multipart/mixed; boundary="==Multipart_Boundary_x"', b"==Multipart_Boundary_x"),
+            (b"multipart/mixed (a comment); boundary=a(b)c", b"a(b)c"),
+            (b'message/rfc822; name="=?utf-8?q?a?="', b""),
+            (b"text/plain (boundary=a)", b""),
+        ],
+        ids=repr,
+    )
+    def test_clear(self, content_type: bytes, boundary: bytes) -> None:
+        """One boundary in any spelling that readers share is clear, and so are other types."""
+        info = declared(content_type)
+        assert info.boundary == boundary
+        assert info.ambiguities == ()
+
+    def test_transfer_encodings(self) -> None:
+        """A transfer encoding with a parameter is decoded by some readers only, unless there is nothing to decode."""
+        assert declared(b"text/plain", b"base64; x=y").ambiguities == (("Content-Transfer-Encoding", 0),)
+        assert declared(b"text/plain", b"7bit; x=y").ambiguities == ()
+
+    def test_the_block_of_a_part(self) -> None:
+        """A part header says where it is unclear, with or without the line end before it."""
+        block = b"X: y\r\nContent-Type: multipart/mixed; boundary=a; boundary=b\r\nX : y\r\n"
+        for before in (b"", b"\n"):
+            found = part_info(before + block).ambiguities
+            assert found == (("a space before a colon", 61), ("Content-Type: boundary", 19))
 
 
 class TestPartInfo:
@@ -326,6 +384,41 @@ class TestBodySpans:
         assert body == Body(
             [(data.index(b"one"), data.index(b"one") + 3)], True, data.index(b"\n--b"), data.index(b"behind")
         )
+
+
+class TestBareCarriageReturns:
+    """A line that is a delimiter only with bare carriage returns for line ends is no delimiter, and its place is known."""
+
+    @pytest.mark.parametrize(
+        ("line", "at"),
+        [
+            (b"x\r--b--\ry", 2),
+            (b"x\r--b\ry", 2),
+            (b"x\r--b \r\ny", 2),
+            (b"x\r\n--b--\ry", 3),
+            (b"x\n--b\ry", 2),
+            (b"x\r--bc\ry", -1),
+            (b"x --b--\ry", -1),
+            (b"x\r--b--y", -1),
+        ],
+        ids=repr,
+    )
+    def test_places(self, line: bytes, at: int) -> None:
+        """The first such line is reported, and the parts stay the same."""
+        data = b"\r\n--b\r\n\r\n" + line + b"\r\n--b--\r\n"
+        body = body_spans(data, 2, len(data), b"b")
+        assert body is not None
+        assert len(body.parts) == 1
+        assert body.bare == (at if at < 0 else at + 9)
+
+    @pytest.mark.parametrize("line", [b"x\r--b--\ry", b"nothing"], ids=repr)
+    def test_among_look_alikes(self, line: bytes) -> None:
+        """So it is after very many lines that look like a delimiter."""
+        data = b"\r\n--b\r\n\r\n" + b"\n--bc" * 200 + line + b"\r\n--b--\r\n"
+        body = body_spans(data, 2, len(data), b"b")
+        assert body is not None
+        assert len(body.parts) == 1
+        assert body.bare == data.find(b"\r--b") + 1 - (b"\r" not in line)
 
 
 class TestLeaves:

@@ -39,6 +39,7 @@ class DefectCode(StrEnum):
     LEADING_BOM = "leading-bom"
     LEADING_FROM_LINE = "leading-from-line"
     LEADING_BLANK_LINES = "leading-blank-lines"
+    AMBIGUOUS_HEADER = "ambiguous-header"
     REPORT_ID_MISSING = "report-id-missing"
     ENVELOPE_SENDER_INVALID = "envelope-sender-invalid"
     NOT_MULTIPART = "not-multipart"

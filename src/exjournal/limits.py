@@ -56,3 +56,11 @@ KEY_PART_LIMIT: Final = 200
 # Bytes after the close delimiter in which the beginning of another message is looked for. Gateways and lists add some lines
 # of text there; a longer epilogue counts as another message without a look.
 EPILOGUE_LIMIT: Final = 1 << 20
+
+# Bytes of a mailbox separator with its line end: "From ", an address (320, RFC 5321), and a date with a zone fit in. A longer
+# line before a header is text: it breaks a seal or stamp and makes another content digest.
+FROM_LINE_LIMIT: Final = 400
+
+# Lines of a body that begin with two dashes, whose line ends are compared. A body with more is taken byte for byte by a seal,
+# stamp or content digest: the same message in other line ends is then another one.
+DELIMITER_LINE_LIMIT: Final = 10_000

@@ -19,7 +19,9 @@ _MARKERS_2003: Final = {marker.lower().encode(): marker for marker in (names.MAR
 
 MARKERS: Final = (*_MARKERS.values(), *_MARKERS_2003.values())
 # What is looked for in the outer block of anything that could be a report.
-OUTER: Final = field_pattern("content-type", "message-id", *MARKERS, names.EMBEDDED_REPORT, names.ENVELOPE_SENDER)
+OUTER: Final = field_pattern(
+    "content-type", "content-transfer-encoding", "message-id", *MARKERS, names.EMBEDDED_REPORT, names.ENVELOPE_SENDER
+)
 
 
 def envelope_marker(fields: "Fields", /) -> str:

@@ -12,15 +12,25 @@ from exjournal._wire import names
 from exjournal._wire.headers import (
     BLOCK_LIMITS,
     HEADER_LIMIT,
+    REPEATED,
+    ambiguities,
     decode,
     decode_words,
     field_pattern,
+    is_even,
     one_line,
     scan,
     unfold,
     value_offset,
 )
-from exjournal._wire.message import BYTE_ORDER_MARK, ODD_BEGINNINGS, lead_in, message_id_of, refuse_cr_line_ends
+from exjournal._wire.message import (
+    BYTE_ORDER_MARK,
+    ODD_BEGINNINGS,
+    is_separator,
+    lead_in,
+    message_id_of,
+    refuse_cr_line_ends,
+)
 from exjournal._wire.multipart import (
     DECODED_ENCODINGS,
     PLAIN_ENCODINGS,
@@ -126,7 +136,8 @@ def _read(octets: "Octets", wanted: ReportFormat | None) -> ParsedReport:
         if body < end:
             raise ParseError(DefectCode.HEADER_TOO_LARGE, BLOCK_LIMITS, body)
     content_type = outer.get(b"content-type", b"")
-    outer_defects: Defects = []
+    block = octets[start:body]
+    outer_defects = _ambiguous(block, start) if REPEATED in outer or not is_even(block) else []
     envelope_sender = None
     if _ENVELOPE_SENDER in outer:
         envelope_sender = _envelope_sender(octets, start, body, outer[_ENVELOPE_SENDER], outer_defects)
@@ -138,6 +149,9 @@ def _read(octets: "Octets", wanted: ReportFormat | None) -> ParsedReport:
     if usual is None:
         info = declared(content_type)
         format, marker = _require_report(octets, start, body, outer, info, wanted)
+        if info.ambiguities:
+            offset = value_offset(octets, start, body, b"content-type")
+            defects += [Defect(DefectCode.AMBIGUOUS_HEADER, words, offset) for words, _ in info.ambiguities]
         leaves = leaves_of(octets, start, body, end, info, defects)
         read = _read_leaves(octets, leaves, body, format, marker, envelope_sender, defects)
         report, parts, original, decrypted, evidence, unparsed = read
@@ -151,7 +165,7 @@ def _read(octets: "Octets", wanted: ReportFormat | None) -> ParsedReport:
     result.format = format
     result.marker = marker or "grammar"
     result.report_id = report_id
-    result.outer_block = octets[start:body]
+    result.outer_block = block
     result.parts = parts
     result.defects = (*defects, *outer_defects)
     result.unparsed = unparsed
@@ -171,8 +185,14 @@ def _begin(octets: "Octets", defects: Defects) -> int:
         (blank, begin, DefectCode.LEADING_FROM_LINE),
     ):
         if start != end:
-            defects.append(Defect(code, "", start))
+            is_text = code is DefectCode.LEADING_FROM_LINE and not is_separator(octets, start, end)
+            defects.append(Defect(code, "not a separator of a mailbox" if is_text else "", start))
     return begin
+
+
+def _ambiguous(block: bytes, start: int) -> Defects:
+    """Where readers disagree about the outer header block, which begins at `start`."""
+    return [Defect(DefectCode.AMBIGUOUS_HEADER, words, start + offset) for words, offset in ambiguities(block)]
 
 
 def _require_report(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # Octets. A secret that is shorter can be tried out.
 SECRET_MINIMUM: Final = 16
 
-_SEAL: Final = rb"v=1;\s*s=([A-Za-z0-9_-]{43})"
+_SEAL: Final = rb"v=2;\s*s=([A-Za-z0-9_-]{43})"
 
 
 class Seal(StrEnum):
@@ -68,7 +68,7 @@ def seal_of(octets: "Octets", secrets: tuple[bytes, ...], /) -> Seal:
 
 def seal_field(octets: "Octets", secret: bytes, /) -> bytes:
     """The header field that seals a report, with its line end, to be put before everything else."""
-    return b"%b: v=1; s=%b\r\n" % (names.SEAL.encode(), encoded(keyed(secret, b"report", *_told(octets))))
+    return b"%b: v=2; s=%b\r\n" % (names.SEAL.encode(), encoded(keyed(secret, b"report", *_told(octets))))
 
 
 def _told(octets: "Octets") -> tuple[bytes, bytes]:
@@ -79,9 +79,9 @@ def _told(octets: "Octets") -> tuple[bytes, bytes]:
 
 def digest_of(octets: "Octets", /) -> bytes:
     """The digest of the content that a seal is made over; loaded with the first one, as few programs seal."""
-    from exjournal._wire.content import content_digest
+    from exjournal._wire.canonical import sealed_digest
 
-    return content_digest(octets)
+    return sealed_digest(octets)
 
 
 def known_secrets(secrets: Iterable[bytes], /) -> tuple[bytes, ...]:

@@ -25,7 +25,7 @@ _TAG_SIZE: Final = 12
 _TAGS_A_LINE: Final = 6
 # A stamp has at least so many tags, and then twice, four times as many, and so on.
 _PADDING: Final = 8
-_STAMP: Final = rb"v=1;s=([A-Za-z0-9_-]{43});t=((?:[A-Za-z0-9_-]{12})*+)"
+_STAMP: Final = rb"v=2;s=([A-Za-z0-9_-]{43});t=((?:[A-Za-z0-9_-]{12})*+)"
 
 
 class Journaled(NamedTuple):
@@ -101,7 +101,7 @@ def stamp_value(octets: "Octets", reports: Iterable[Journaled], secret: bytes, /
     seal = encoded(keyed(secret, b"stamp", content, text))
     line = _TAGS_A_LINE * _TAG_SIZE
     lines = [text[start : start + line] for start in range(0, len(text), line)]
-    return (b"v=1; s=%b; t=\r\n\t%b" % (seal, b"\r\n\t".join(lines))).decode("ascii")
+    return (b"v=2; s=%b; t=\r\n\t%b" % (seal, b"\r\n\t".join(lines))).decode("ascii")
 
 
 def _report(one: Journaled) -> tuple[bytes, str, str, str, str]:

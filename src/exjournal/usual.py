@@ -89,7 +89,7 @@ def read_usual(  # noqa: PLR0915 - filled field by field in one place: a call fo
     if (
         original_end <= original_start
         or data[end - len(close) : end] != close
-        or find(data, needle, original_start - 1, end) != hit
+        or find(data, needle[1:], original_start, end) != hit + 1
         or data[text_end] != first_octet
         or data[original_end] != first_octet
         or text_end - text_start > REPORT_TEXT_LIMIT
@@ -142,8 +142,8 @@ def read_usual(  # noqa: PLR0915 - filled field by field in one place: a call fo
 
 
 def _declared(block: bytes) -> "PartInfo | None":
-    """What a short part header block declares, or None where its content stands behind an encoding."""
+    """What a short part header block declares, or None for a block with an encoding or with anything odd."""
     if len(block) > HEADER_KEPT:
         return None
     info = kept_info(block)
-    return info if info.encoding in PLAIN_ENCODINGS else None
+    return info if info.encoding in PLAIN_ENCODINGS and not info.ambiguities else None

@@ -36,6 +36,9 @@ Span = tuple[int, int]
 
 # Lower-case name of a field to its first value, folds included.
 Fields = dict[bytes, bytes]
+# Not a name: a key of the fields of a block that repeats a field by which its body is read. Readers differ in which they take.
+REPEATED: Final = b":"
+_ONCE: Final = frozenset((b"content-type", b"content-transfer-encoding"))
 
 
 class FieldPattern:
@@ -98,9 +101,10 @@ def scan(
     if start and data[start - 1] == 10:
         begin -= 1  # the line end before the block: the first line is then found like any other
     else:
-        blank = _BLANK_LINE.match(data, start, limit)
-        if blank is not None:
-            return fields, blank.end(), True
+        if data[start : start + 1] in _LINE_END_BYTES:
+            blank = _BLANK_LINE.match(data, start, limit)
+            if blank is not None:
+                return fields, blank.end(), True
         first = pattern.first.match(data, start, limit)
         if first is not None:
             fields[first[1].lower()] = first[2]
@@ -110,8 +114,11 @@ def scan(
         if ended:
             return fields, found.end(), True
         name = name.lower()
-        if fields.setdefault(name, value) is not value and repeated is not None:
-            repeated.append((name, value))
+        if fields.setdefault(name, value) is not value:
+            if repeated is not None:
+                repeated.append((name, value))
+            if name in _ONCE:
+                fields[REPEATED] = b""
     # More wanted fields than the limit end the look as the end of the octets would.
     beyond = next(matches, None)
     if beyond is not None:
@@ -192,6 +199,7 @@ def value_offset(data: "Octets", start: int, end: int, name: bytes, /) -> int:
 
 
 _BLANK_LINE = re.compile(rb"\r?\n")
+_LINE_END_BYTES: Final = (b"\r", b"\n")
 
 
 def first_line_is_field(data: "Octets", start: int, end: int, /) -> bool:
@@ -209,6 +217,63 @@ def fields(block: bytes, /) -> Iterator[tuple[bytes, bytes]]:
     """Every field of a block as (name, value with its folds), in order; lines that are no field are passed over."""
     for found in _FIELD.finditer(block):
         yield found[1], found[2].removesuffix(b"\r")
+
+
+# Nearly all blocks, in CRLF and in LF: every line is a field or a fold with text in it.
+_EVEN = re.compile(rb"(?:[!-9;-~]++:[^\r]*+\r\n|(?!\A)[ \t]++[^ \t\r\n][^\r]*+\r\n)*+(?:\r\n)?")
+_EVEN_LF: Final = rb"(?:[!-9;-~]++:[^\n]*+\n|(?!\A)[ \t]++[^ \t\n][^\n]*+\n)*+\n?"
+# A bare carriage return, a line of spaces, and a line that is neither a field nor a fold. Some readers take such a line for the
+# end of the block, or for a field.
+_ODD_LINE: Final = rb"\r(?!\n)|\n(?![!-9;-~]++:|[ \t]++[^ \t\r\n]|\r?\n|\Z)"
+_SPACE_BEFORE_COLON: Final = rb"[!-9;-~]++[ \t]++:"
+
+
+def is_even(block: bytes, /) -> bool:
+    """Whether a block has one kind of line end, and every line is a field or a fold with text: a quick test for nearly all."""
+    if b"\r" in block:
+        return _EVEN.fullmatch(block) is not None and block.count(b"\r") == block.count(b"\n")
+    return re.compile(_EVEN_LF).fullmatch(block) is not None
+
+
+def has_odd_line(block: bytes, /) -> bool:
+    """Whether a block has lines that some readers take for the end of it, or for fields."""
+    return not is_even(block) and next(odd_lines(block), None) is not None
+
+
+def odd_lines(block: bytes, /) -> Iterator[tuple[str, int]]:
+    """The lines of a block about which readers disagree, as words and an offset (RFC 5322 section 2.2)."""
+    if block[:1] in _FOLDS:
+        yield _NOT_A_FIELD, 0
+    for found in re.compile(_ODD_LINE).finditer(b"\n" + block):
+        if found[0] == b"\r":
+            yield "a bare carriage return", found.start() - 1
+        elif re.compile(_SPACE_BEFORE_COLON).match(block, found.start()) is not None:
+            yield "a space before a colon", found.start()
+        else:
+            is_blank = block[found.start() : found.start() + 1] in _FOLDS
+            yield (_BLANK_FOLD if is_blank else _NOT_A_FIELD), found.start()
+
+
+_NOT_A_FIELD: Final = "a line that is not a field"
+_BLANK_FOLD: Final = "a line of spaces"
+_FOLDS: Final = (b" ", b"\t")
+
+
+def ambiguities(block: bytes, /) -> tuple[tuple[str, int], ...]:
+    """Everything in a header block on which readers disagree, as words and an offset; the first of each kind."""
+    found: dict[str, int] = {}
+    if not is_even(block):
+        for words, offset in odd_lines(block):
+            if words != _BLANK_FOLD:  # readers in use take it for a fold
+                found.setdefault(words, offset)
+    names: set[bytes] = set()
+    for field in _FIELD.finditer(block):
+        name = field[1].lower()
+        if name in names:
+            found.setdefault(f"{name.decode().title()} is repeated", field.start())
+        elif name in _ONCE:
+            names.add(name)
+    return tuple(found.items())
 
 
 def unfold(value: bytes, /) -> bytes:

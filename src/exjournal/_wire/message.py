@@ -7,7 +7,7 @@ from exjournal._wire.headers import decode, decode_words, field_pattern, first_l
 from exjournal._wire.lines import without_forbidden
 from exjournal.addresses import address_problem, comment_end, mailbox_key
 from exjournal.errors import DefectCode, ParseError
-from exjournal.limits import ADDRESS_FIELD_LIMIT
+from exjournal.limits import ADDRESS_FIELD_LIMIT, FROM_LINE_LIMIT
 
 if TYPE_CHECKING:
     from exjournal._wire.octets import Octets
@@ -172,6 +172,25 @@ def refuse_cr_line_ends(data: "Octets", start: int, end: int, /) -> None:
     """Raise ParseError for a message whose lines end in CR alone: all of it would be one field of one line."""
     if data.find(b"\n", start, end) < 0 and b"\r" in data[start:end].strip(b"\r"):
         raise ParseError(DefectCode.CR_LINE_ENDS, "lines end in CR alone; CRLF or LF is expected", start)
+
+
+def is_separator(data: "Octets", start: int, end: int, /) -> bool:
+    """Whether nothing is between `start` and `end`, or one separator line of a mailbox file in its strict form.
+
+    The form is a sender and the date that C's `asctime` writes (RFC 4155), with the zone that some programs add. Text in any
+    other form says something to a reader.
+    """
+    return start == end or (
+        end - start <= FROM_LINE_LIMIT and re.compile(_SEPARATOR).fullmatch(data, start, end) is not None
+    )
+
+
+# Few programs read mailbox files, and all load this module.
+_ZONE: Final = rb"(?: (?:[A-Z]{1,5}|[+-]\d{4}))?"
+_SEPARATOR: Final = (
+    rb"From [!-~]++ +(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ 0-3]\d"
+    rb" \d\d:\d\d:\d\d%b \d{4}%b\r?\n" % (_ZONE, _ZONE)
+)
 
 
 # RFC 5322 section 3.4, as senders write it: quoted strings, comments, angle brackets, delimiters, words with address

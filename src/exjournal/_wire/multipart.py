@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exjournal._wire.headers import (
     HEADER_LIMIT,
+    ambiguities,
     decode,
     field_pattern,
     first_line_is_field,
     known_charset,
     scan,
     unfold,
+    value_offset,
 )
 from exjournal._wire.octets import find
 from exjournal.errors import DefectCode
@@ -51,6 +53,8 @@ class PartInfo(NamedTuple):
     boundary: bytes
     # The kind of a multipart/report (RFC 6522 section 3).
     report_type: str = ""
+    # Where readers disagree about the block: words and an offset in it.
+    ambiguities: tuple[tuple[str, int], ...] = ()
 
 
 def _family(media_type: str) -> str:
@@ -98,6 +102,11 @@ def _info(block: bytes, /) -> PartInfo:
     values, _, _ = scan(block, block[:1] == b"\n", len(block), field_pattern(*_PART_FIELDS))
     content_type = values.get(b"content-type", b"")
     info = declared(content_type, values.get(b"content-transfer-encoding", b""))
+    begin = int(block[:1] == b"\n")
+    odd = ambiguities(block[begin:])
+    if odd or info.ambiguities:
+        offset = value_offset(block, begin, len(block), b"content-type") - begin
+        info = info._replace(ambiguities=(*odd, *[(words, offset) for words, _ in info.ambiguities]))
     if info.family == "other" and b"winmail.dat" in (content_type + values.get(b"content-disposition", b"")).lower():
         return info._replace(family="tnef")  # Outlook's name for it, whatever the type
     return info
@@ -112,7 +121,8 @@ def declared(content_type: bytes, encoding: bytes = b"", /) -> PartInfo:
     usual = USUAL_MULTIPART.fullmatch(content_type)
     if usual is not None:
         return PartInfo("multipart/mixed", "multipart", "", "", usual[1])
-    text = decode(unfold(content_type[:_VALUE_LIMIT]))
+    written = decode(unfold(content_type[:_VALUE_LIMIT]))
+    text = _without_comments(written) if "(" in written else written
     token = _TOKEN.match(text)
     media_type = token[1].lower() if token is not None else ""
     if "/" not in media_type:
@@ -123,17 +133,61 @@ def declared(content_type: bytes, encoding: bytes = b"", /) -> PartInfo:
         parameters.setdefault(found[1].lower(), re.sub(_ESCAPED, r"\1", value) if "\\" in value else value)
     boundary, charset = parameters.get("boundary", ""), parameters.get("charset", "")
     if "*" in text:
-        boundary = boundary or _continued(parameters, "boundary")
+        # RFC 2231 does not say what counts where both are given; most readers take the extended one.
+        boundary = _continued(parameters, "boundary") or boundary
         charset = charset or _continued(parameters, "charset")
+    unclear: list[tuple[str, int]] = []
+    if _is_unclear(written, media_type, parameters):
+        unclear.append(("Content-Type: boundary", 0))
+    transfer = decode(unfold(encoding[:_VALUE_LIMIT]))
+    if ";" in transfer and transfer.partition(";")[0].strip().lower() not in PLAIN_ENCODINGS:
+        unclear.append(("Content-Transfer-Encoding", 0))
     return PartInfo(
         media_type,
         _family(media_type),
-        decode(unfold(encoding[:_VALUE_LIMIT])).partition(";")[0].strip().lower(),
+        transfer.partition(";")[0].strip().lower(),
         charset.lower(),
         # Trailing blanks cannot be part of a boundary (RFC 2046 section 5.1.1).
         boundary.rstrip().encode("utf-8", "surrogateescape"),
         parameters.get("report-type", "").lower(),
+        tuple(unclear),
     )
+
+
+def _is_unclear(written: str, media_type: str, parameters: dict[str, str]) -> bool:
+    """Whether readers in use find different boundaries in a Content-Type: two of them, or one that only some can see."""
+    if not media_type.startswith("multipart/"):
+        return "=?" in written.partition(";")[0]  # some readers decode encoded words first
+    given = [name for name in parameters if name.partition("*")[0] == "boundary"]
+    outside_quotes = re.sub(_QUOTED, "", written) if '"' in written else written
+    if len(re.findall(_BOUNDARY_NAME, outside_quotes)) > len(given) or re.search(_ENCODED_WORD, written) is not None:
+        return True
+    return "boundary" in given and len(given) > 1
+
+
+_QUOTED: Final = r'"(?:[^"\\]|\\.)*+"'
+_BOUNDARY_NAME: Final = r"(?i:boundary)[*0-9]*+\s*+="
+_ENCODED_WORD: Final = r"=\?[^?\s]{1,40}\?[bBqQ]\?"
+
+
+def _without_comments(text: str) -> str:
+    """A value without its comments (RFC 822 section 3.4.3); a parenthesis inside a word is part of it, as senders write it."""
+    kept: list[str] = []
+    depth = 0
+    before = " "
+    for piece in re.findall(_PIECE, text):
+        if depth:
+            depth += 1 if piece == "(" else -1 if piece == ")" else 0
+        elif piece == "(" and before in _BEFORE_COMMENT:
+            depth = 1
+        else:
+            kept.append(piece)
+            before = piece[-1]
+    return "".join(kept)
+
+
+_PIECE: Final = r'"(?:[^"\\]|\\.)*+"|\\.|[()]|[^"()\\]++|["\\]'
+_BEFORE_COMMENT: Final = frozenset(' \t";=')
 
 
 def _continued(parameters: dict[str, str], name: str) -> str:
@@ -204,6 +258,8 @@ class Body(NamedTuple):
     # Where the first delimiter line begins, and where the epilogue does.
     preamble_end: int
     epilogue: int
+    # The first line that is a delimiter only for readers that take a bare carriage return for a line end, or -1.
+    bare: int = -1
 
 
 # A delimiter line: where the line end before it stands, where the line after it begins, whether it closes the body, whether
@@ -216,7 +272,8 @@ def body_spans(data: "Octets", start: int, end: int, boundary: bytes, /) -> Body
 
     The line end before a delimiter belongs to it; that of the first one may be the end of the header block.
     """
-    delimiters = _delimiters(data, start - 1, end, boundary)
+    bare: list[int] = []
+    delimiters = _delimiters(data, start, end, boundary, bare)
     if not delimiters:
         return None
     parts: list[Span] = []
@@ -231,36 +288,55 @@ def body_spans(data: "Octets", start: int, end: int, boundary: bytes, /) -> Body
     if not closed:
         parts.append((content, end))
         content = end
-    return Body(parts, closed, preamble_end, content)
+    return Body(parts, closed, preamble_end, content, bare[0] if bare else -1)
 
 
-def _delimiters(data: "Octets", position: int, end: int, boundary: bytes) -> list[_Delimiter]:
+def _delimiters(data: "Octets", position: int, end: int, boundary: bytes, bare: list[int]) -> list[_Delimiter]:
     """The delimiter lines up to the close delimiter.
 
-    A hit counts only at a line start and with nothing but blanks, and the two dashes of a close delimiter, behind it.
+    A hit counts only at a line start and with nothing but blanks, and the two dashes of a close delimiter, behind it. One that
+    would count with bare carriage returns for line ends goes into `bare`.
     """
-    needle = b"\n--" + boundary
+    needle = b"--" + boundary
     length = len(needle)
     found: list[_Delimiter] = []
     look_alikes = 0
     while (hit := find(data, needle, position, end)) >= 0:
         position = hit + length
-        if data[position : position + 2] == b"\r\n" and position + 2 <= end:
-            found.append((hit, position + 2, False, True))
-        elif (tail := _DELIMITER_TAIL.match(data, position, end)) is not None:
+        before = data[hit - 1]
+        if before != _LF:
+            tail = None
+        elif data[position : position + 2] == b"\r\n" and position + 2 <= end:
+            found.append((hit - 1, position + 2, False, True))
+            if len(found) > PART_LIMIT:
+                raise TooManyParts(hit)
+            continue
+        else:
+            tail = _DELIMITER_TAIL.match(data, position, end)
+        if tail is not None:
             closes = tail[1] is not None
-            found.append((hit, tail.end(), closes, tail[2] == b"\r\n"))
+            found.append((hit - 1, tail.end(), closes, tail[2] == b"\r\n"))
             if closes:
                 break
-        else:
-            look_alikes += 1
-            if look_alikes == _LOOK_ALIKES:
-                return found + _delimiters_among_look_alikes(data, position, end, boundary, PART_LIMIT - len(found))
-        if len(found) > PART_LIMIT:
-            raise TooManyParts(hit + 1)
+            if len(found) > PART_LIMIT:
+                raise TooManyParts(hit)
+            continue
+        if not bare and before in _LINE_ENDS and re.compile(_BARE_TAIL).match(data, position, end) is not None:
+            bare.append(hit)
+        look_alikes += 1
+        if look_alikes == _LOOK_ALIKES:
+            later = None if bare else re.compile(_BARE_LINE % re.escape(boundary)).search(data, position, end)
+            bare += [] if later is None else [later.start() + 1]
+            return found + _delimiters_among_look_alikes(data, position, end, boundary, PART_LIMIT - len(found))
     return found
 
 
+_CR: Final = 13
+_LF: Final = 10
+_LINE_ENDS: Final = (_CR, _LF)
+# Few bodies hold what looks like a delimiter.
+_BARE_TAIL: Final = rb"(?:--)?[ \t]*+(?:[\r\n]|\Z)"
+_BARE_LINE: Final = rb"\r--%b(?:--)?+[ \t]*+(?:[\r\n]|\Z)"
 _DELIMITER_TAIL = re.compile(rb"(--)?[ \t]*+(\r?\n|\r?\Z)")
 
 

@@ -68,8 +68,14 @@ def content_of(data: "Octets", leaf: Leaf, defects: list[Defect], /) -> bytes:
 def _collect(
     data: "Octets", body: Body, depth: int, leaves: list[Leaf], opened: list[Leaf], defects: list[Defect]
 ) -> None:
+    if body.bare >= 0:
+        defects.append(Defect(DefectCode.BOUNDARY_MISMATCH, "a delimiter beside a bare carriage return", body.bare))
     for start, end in body.parts:
         leaf = leaf_at(data, start, end)
+        if leaf.info.ambiguities:
+            defects += [
+                Defect(DefectCode.AMBIGUOUS_HEADER, words, start + offset) for words, offset in leaf.info.ambiguities
+            ]
         inner: Body | None = None
         if leaf.info.family == "multipart":
             if depth == NESTING_LIMIT:

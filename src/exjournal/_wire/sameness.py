@@ -11,9 +11,18 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from exjournal._wire.content import ODD_LINE, put_text
-from exjournal._wire.headers import field_spans, fields, span_pattern
-from exjournal._wire.message import header_place
+from exjournal._wire.canonical import (
+    ENCODING,
+    IDENTITY,
+    TYPE,
+    has_mixed_delimiters,
+    header_of,
+    put,
+    put_text,
+    text_end,
+    words_of,
+)
+from exjournal._wire.headers import has_odd_line
 from exjournal._wire.multipart import (
     HEADER_KEPT,
     PART_HEADER_LIMIT,
@@ -27,8 +36,6 @@ from exjournal._wire.octets import find
 from exjournal._wire.parts import NESTING_LIMIT
 
 if TYPE_CHECKING:
-    from hashlib import _Hash
-
     from exjournal._wire.octets import Octets
 
 # Bcc is missing on purpose, as servers take it out, and the Message-ID, which is compared beside the content.
@@ -56,12 +63,6 @@ _OF_A_PART: Final = (
 )
 _COVERED: Final = (*_SHOWN, *_OF_A_PART)
 _COVERED_NAMES: Final = frozenset([name.lower().encode() for name in _COVERED])
-_TYPE: Final = b"content-type"
-_ENCODING: Final = b"content-transfer-encoding"
-# Fields in which the number of blanks between two words is shown to a reader.
-_UNSTRUCTURED: Final = frozenset((b"subject", b"comments", b"content-description"))
-# Transfer encodings behind which the content stands as it is; servers write one for another.
-_IDENTITY: Final = frozenset((b"", b"7bit", b"8bit", b"binary"))
 
 
 class Sameness(NamedTuple):
@@ -97,155 +98,91 @@ def same_content(data: "Octets", start: int, end: int, /) -> Sameness:
 
     All the octets are taken where the header block is beyond the limits.
     """
-    begin, body, is_bare = header_place(data, start, end)
-    block, complete, is_odd = b"", True, False
-    if not is_bare:
-        spans, body, complete = field_spans(data, begin, end, span_pattern((*_COVERED, "Message-ID")))
-        block = data[begin:body]
-        is_odd = _is_odd(block)
-        block = block if is_odd else b"".join([data[a:b] for a, b in spans])
-        is_bare = not spans and complete
-    if is_bare:
-        # What has the form of a field, a From line or a byte order mark is text where nothing stands behind it that makes a
-        # header.
-        begin = body = start
-        block, is_odd = b"", False
-    digest = hashlib.sha256(b"exjournal content\n")
-    if not complete and body < end:
+    found = header_of(data, start, end, (*_COVERED, "Message-ID"))
+    has_header = not found.is_bare and (bool(found.spans) or not found.complete)
+    digest = hashlib.sha256(b"exjournal content 2\n")
+    if has_header and not found.complete and found.body < end:
         digest.update(b"octets\n")
-        _put_octets(digest, data, start, end)
+        put_text(digest, data, start, end)
         return Sameness(digest.digest(), has_header=True)
-    # A From line that a mailbox file put before a message is none of its own; anything else there is shown by some reader.
-    if begin != start and re.fullmatch(_FROM_LINE, data[start:begin]) is None:
-        _put(digest, b"before", data[start:begin])
+    block, body, is_odd = b"", found.body, found.is_odd
+    if found.before or not has_header:
+        # Lines in the form of fields, a From line or a byte order mark are text where no header follows. Where other text
+        # comes first, all of it is text to some readers.
+        body, is_odd = start, False
+    elif is_odd:
+        block = data[found.start : body]
+    else:
+        block = b"".join([data[a:b] for a, b in found.spans])
     header = _header(block, is_odd=is_odd)
+    if has_mixed_delimiters(data, body, end):
+        put(digest, b"header", header.told_whole)
+        put(digest, b"mixed", data[body : text_end(data, body, end)])
+        return Sameness(digest.digest(), has_header)
     pieces: list[_Piece] = []
     if header.boundary:
         try:
             _take_apart(data, body, end, header.boundary, (), pieces)
         except (_Unclear, TooManyParts):
             pieces.clear()
-    _put(digest, b"header", header.told if pieces else header.told_whole)
+    put(digest, b"header", header.told if pieces else header.told_whole)
     for kind, told, place in pieces or [_Piece(b"leaf", b"", (body, end))]:
-        _put(digest, kind, told)
+        put(digest, kind, told)
         if place is not None:
-            _put(digest, b"text", text_digest(data, *place))
-    return Sameness(digest.digest(), has_header=not is_bare)
-
-
-# An address, and a time as in C (RFC 4155).
-_FROM_LINE: Final = rb"(?:>?From [!-~]+ +[A-Z][a-z]{2} [A-Z][a-z]{2} [ 0-9]\d \d\d:\d\d[ -~]*\r?\n){1,2}"
+            put(digest, b"text", text_digest(data, *place))
+    return Sameness(digest.digest(), has_header=has_header)
 
 
 def text_digest(data: "Octets", start: int, end: int, /) -> bytes:
-    """SHA-256 of a content with one kind of line end, and without the line ends behind it; as it stands where it holds NUL."""
+    """SHA-256 of a content with one kind of line end, and without the line ends at its end."""
     digest = hashlib.sha256()
-    if data.find(b"\0", start, end) >= 0:
-        digest.update(b"binary\0")  # no text begins so, and no server takes it for lines
-        _put_octets(digest, data, start, end)
-    else:
-        put_text(digest, data, start, end)
+    put_text(digest, data, start, end)
     return digest.digest()
 
 
 def repeated_fields(block: bytes, /) -> bytes:
     """What the header of a report repeats of its original, as it is compared: its Date and Sender are the report's own."""
-    told = [(name.lower(), value) for name, value in fields(block)]
-    kept = sorted([field for field in told if field[0] in _REPEATED], key=lambda field: field[0])
-    return b"".join([_field(name, _words(name, value)) for name, value in kept])
+    return b"".join([_field(name, words) for name, words in words_of(block, _REPEATED)])
 
 
 _REPEATED: Final = frozenset([name.lower().encode() for name in _SHOWN]) - {b"date", b"sender"}
 
 
-def _put_octets(digest: "_Hash", data: "Octets", start: int, end: int) -> None:
-    with memoryview(data) as view, view[start:end] as octets:
-        digest.update(octets)
-
-
-def _put(digest: "_Hash", kind: bytes, content: bytes) -> None:
-    # With its size before it, nothing can pass for the beginning of what follows.
-    digest.update(b"%b %d:" % (kind, len(content)))
-    digest.update(content)
-
-
-# A line with its folds: what stands behind a line of blanks is no fold of what stands before it.
+# A line with its folds: a line after one of spaces is not a fold of the line before.
 _LINE = re.compile(rb"[^\n]*+(?:\n[ \t]++[^ \t\r\n][^\n]*+)*+(?:\n|\Z)")
 
 
-def _is_odd(block: bytes) -> bool:
-    """Whether a block has lines that some readers take for the end of it, or for fields of their own."""
-    if block[:1] in (b" ", b"\t"):
-        return True
-    if _EVEN.fullmatch(block) is not None and block.count(b"\r") == block.count(b"\r\n"):
-        return False
-    return ODD_LINE.search(b"\n" + block) is not None
-
-
-# What nearly all blocks are, told in half the time.
-_EVEN = re.compile(rb"(?:(?:[!-9;-~]++:|[ \t]++[^ \t\r\n])[^\n]*+\n)*+(?:\r?\n)?")
-
-
 def _header(block: bytes, *, is_odd: bool) -> _Header:
-    if not is_odd:
-        told = [(name.lower(), value) for name, value in fields(block)]
-        # Servers move fields, and those of one name keep their order.
-        told = sorted([field for field in told if field[0] in _COVERED_NAMES], key=lambda field: field[0])
-    else:
-        told = _odd_fields(block)
-    words = [(name, _words(name, value)) for name, value in told]
-    types = [value for name, value in words if name == _TYPE]
-    encodings = [value for name, value in words if name == _ENCODING]
-    is_plain = not encodings or (len(encodings) == 1 and encodings[0] in _IDENTITY)
-    words = [field for field in words if field[0] != _ENCODING or not is_plain]
+    words = _odd_words(block) if is_odd else words_of(block, _COVERED_NAMES)
+    types = [value for name, value in words if name == TYPE]
+    encodings = [value for name, value in words if name == ENCODING]
+    is_plain = not encodings or (len(encodings) == 1 and encodings[0] in IDENTITY)
+    words = [field for field in words if field[0] != ENCODING or not is_plain]
     whole = b"".join([_field(name, value) for name, value in words])
     if len(types) == 1 and is_plain and not is_odd:
         boundary, others = _boundary(types[0])
         if boundary:
-            clear = b"".join([_field(name, others if name == _TYPE else value) for name, value in words])
+            clear = b"".join([_field(name, others if name == TYPE else value) for name, value in words])
             return _Header(clear, whole, boundary)
     return _Header(whole, whole, b"")
 
 
 def _part_header(block: bytes) -> _Header:
-    return _header(block, is_odd=_is_odd(block))
+    return _header(block, is_odd=has_odd_line(block))
 
 
 # The blocks of parts are few and short, so the answers are kept.
 _kept_header = lru_cache(maxsize=256)(_part_header)
 
 
-def _odd_fields(block: bytes) -> list[tuple[bytes, bytes]]:
-    """The fields of an odd block up to its first odd line, and all that is behind, which some readers show as text."""
-    odd = next(found.start() for found in _LINE.finditer(block) if _is_odd(found[0]))
-    told = [(name.lower(), value) for name, value in fields(block[:odd])]
-    return [field for field in told if field[0] in _COVERED_NAMES] + [(b"", block[odd:].replace(b"\r\n", b"\n"))]
+def _odd_words(block: bytes) -> list[tuple[bytes, bytes]]:
+    """The fields of an odd block up to its first odd line, and everything from there, which some readers show as text."""
+    odd = next(found.start() for found in _LINE.finditer(block) if has_odd_line(found[0]))
+    return [*words_of(block[:odd], _COVERED_NAMES), (b"", block[odd:].replace(b"\r\n", b"\n"))]
 
 
 def _field(name: bytes, words: bytes) -> bytes:
     return b"%b %d:%b\n" % (name, len(words), words)
-
-
-_FOLD = re.compile(rb"\r?\n(?=[ \t])")
-
-
-def _words(name: bytes, value: bytes) -> bytes:
-    """A value without its folds, each of which a server may have made of one blank; what has no name stays as it is."""
-    if not name:
-        return value
-    value = _FOLD.sub(b"", value).replace(b"\t", b" ").lstrip(b" ")
-    if name == _ENCODING:
-        return value.lower()  # with a blank behind it, an encoding is unknown to some readers
-    value = value.rstrip(b" ")
-    pieces = value.split(b'"')
-    # What stands in quotes is shown as it is.
-    if name in _UNSTRUCTURED or b"\\" in value or len(pieces) % 2 == 0:
-        return value
-    is_content = name.startswith(b"content-")
-    for number in range(0, len(pieces), 2):
-        piece = re.sub(rb" {2,}", b" ", pieces[number])
-        pieces[number] = re.sub(rb" ?; ?", b"; ", piece) if is_content else piece
-    return b'"'.join(pieces).rstrip(b" ;" if is_content else b" ")
 
 
 # A Content-Type in which no reader finds another boundary (RFC 2045 section 5.1; RFC 2046 section 5.1.1): characters on which
@@ -287,7 +224,7 @@ def _take_apart(
     for begin, behind in body.parts:
         leaf = leaf_at(data, begin, behind)
         block = data[begin : leaf.start]
-        if len(block) > PART_HEADER_LIMIT or block.count(b"\n") > PART_HEADER_LINE_LIMIT:
+        if len(block) - block.count(b"\r\n") > PART_HEADER_LIMIT or block.count(b"\n") > PART_HEADER_LINE_LIMIT:
             pieces.append(_Piece(b"long part", b"", _clear(data, begin, behind, around)))
             continue
         header = _kept_header(block) if len(block) <= HEADER_KEPT else _part_header(block)
