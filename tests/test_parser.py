@@ -1346,7 +1346,7 @@ class TestAmbiguousHeaders:
             (b"boundary=", b"boundary*=x; boundary=", "Content-Type: boundary"),
             (b"; charset", b"; x=y (a\r\n\tb); charset", None),
             (b"7bit", b"7bit\r\nContent-Transfer-Encoding: 8bit", "Content-Transfer-Encoding is repeated"),
-            (b"7bit", b"base64 ; x", "Content-Transfer-Encoding"),
+            (b"7bit", b"quoted-printable ; x", "Content-Transfer-Encoding"),
         ],
     )
     @pytest.mark.parametrize("line_end", [b"\n", b"\r\n"], ids=repr)
