@@ -18,7 +18,7 @@ _LINE: Final = 76
 
 
 def quoted_printable(text: bytes, /) -> bytes:
-    """Encode marked text whose lines end in CRLF; time and memory are linear.
+    """Encode marked text whose lines end in CRLF; linear, as a line has only a few marks.
 
     A line of more than 76 characters ends at a `BREAK` if there is one in reach, else at an `EDGE`, else before a space, and
     only then within a word.
@@ -52,6 +52,6 @@ def _wrapped(marked: bytes) -> bytes:
 
 
 def _places(marked: bytes, mark: bytes) -> list[int]:
-    """The positions of a mark, the last one first, in the line without marks; a line has only a few."""
+    """The positions of a mark, the last one first, in the line without marks."""
     lengths = [len(piece.replace(_EDGE, b"")) for piece in marked.split(mark)[:-1]]
     return list(accumulate(lengths))[::-1]
