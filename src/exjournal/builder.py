@@ -201,10 +201,11 @@ def build_report(
     if len(text_part) > REPORT_TEXT_LIMIT:
         raise BuildError("recipients", f"make a report text of more than {REPORT_TEXT_LIMIT} octets")
     boundary = _boundary(report_id, text_part, *messages)
-    if is_2003:
-        own = _own_fields_2003(written, report_id, correct_marker=correct_marker)
-    else:
-        own = _own_fields(report, domain, written, report_id, internal=internal)
+    own = (
+        _own_fields_2003(written, report_id, correct_marker=correct_marker)
+        if is_2003
+        else _own_fields(report, domain, written, report_id, internal=internal)
+    )
     pieces = [
         b'Content-Type: multipart/mixed;\r\n\tboundary="%b"\r\n' % boundary,
         _outer_fields(report, messages, [*encodings, b"8bit"] if is_8bit else encodings, domain, own),
