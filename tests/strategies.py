@@ -394,6 +394,7 @@ def arguments(
             "internal": not is_2003 and draw(st.booleans()),
             "decrypted": None if original is None or is_2003 else draw(st.none() | originals()),
             "correct_marker": is_2003 and draw(st.booleans()),
+            "eight_bit": draw(st.booleans()),
         },
     )
 

@@ -3,6 +3,7 @@
 import binascii
 import mmap
 import re
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -15,6 +16,7 @@ from exjournal import (
     BuildError,
     Envelope,
     JournalReport,
+    PartKind,
     Recipient,
     ReportFormat,
     Role,
@@ -25,7 +27,7 @@ from exjournal import (
     verify_seal,
 )
 from exjournal.report_text import REPORT_TEXT_LIMIT
-from strategies import DATE, ORIGINAL, Arguments, a_report, arguments, built, message_like
+from strategies import DATE, ORIGINAL, Arguments, a_report, arguments, built, carried, message_like
 
 GUID = rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 SYSTEM_SENDER = b"<MicrosoftExchange329e71ec88ae4615bbc36ab6ce41109e@example.com>"
@@ -162,11 +164,11 @@ class TestExactBytes:
             b"\r\n"
             b"--" + edge + b"\r\n"
             b'Content-Type: text/plain; charset="utf-8"\r\n'
-            b"Content-Transfer-Encoding: quoted-printable\r\n"
+            b"Content-Transfer-Encoding: 8bit\r\n"
             b"\r\n"
             b"Sender: delegate@example.com\r\n"
             b"On-Behalf-Of: chief@example.com\r\n"
-            b"Subject: caf=C3=A9\r\n"
+            b"Subject: caf\xc3\xa9\r\n"
             b"Message-Id: <2@example.com>\r\n"
             b"Label: Contracts\r\n"
             b"Mailbox: archive@example.com\r\n"
@@ -175,8 +177,7 @@ class TestExactBytes:
             b"To: bob@example.net\r\n"
             b"Cc: carol@example.org, Expanded: list@example.com\r\n"
             b"Bcc: dave@example.org, Forwarded: david@example.com\r\n"
-            b"Recipient: erin@example.org, Expanded: list@example.com, Forwarded: e@examp=\r\n"
-            b"le.com\r\n"
+            b"Recipient: erin@example.org, Expanded: list@example.com, Forwarded: e@example.com\r\n"
             b"\r\n"
             b"--" + edge + b"\r\n"
             b"Content-Type: message/rfc822\r\n"
@@ -400,6 +401,10 @@ class TestReportId:
         {"original": ORIGINAL, "decrypted": ORIGINAL},
         {"domain": "example.org"},
         {"internal": True},
+        {"secret": b"the first secret"},
+        {"secret": b"the other secret"},
+        {"report": a_report(subject="caf\u00e9")},
+        {"report": a_report(subject="caf\u00e9"), "eight_bit": True},
         {},
     )
 
@@ -407,6 +412,39 @@ class TestReportId:
         """Each argument but the date, and each field of the report, changes the id."""
         ids = [outer(built(**({"report_id": None} | change)), b"Message-ID") for change in self.CHANGES]
         assert len(set(ids)) == len(self.CHANGES)
+
+    @settings(max_examples=200)
+    @given(st.data())
+    def test_two_reports_never_share_one(self, data: st.DataObject) -> None:
+        """Two reports that share a derived id are the same, byte for byte, whichever arguments differ but the date."""
+        formats = (ReportFormat.ENVELOPE, ReportFormat.ENVELOPE_2003)
+        one = data.draw(arguments(formats=formats))
+        other = data.draw(arguments(formats=formats))
+        # Each argument is that of one or of the other; some belong to one format only.
+        same_format = one.options["format"] is other.options["format"]
+        names = [
+            name for name in one.options if same_format and name not in ("format", "decrypted", "report_id", "date")
+        ]
+        options = one.options | {name: other.options[name] for name in names if data.draw(st.booleans())}
+        report = replace(
+            one.report,
+            **{
+                field.name: getattr(other.report, field.name)
+                for field in fields(JournalReport)
+                if data.draw(st.integers(0, 4)) == 0
+            },
+        )
+        original = data.draw(st.sampled_from([one.original, other.original or b""]))
+        if original is None:
+            options["decrypted"] = None
+        secrets = st.sampled_from([None, SECRET, SECRET + b"x"])
+        first = build_report(
+            one.report, one.original, **(one.options | {"report_id": None, "date": DATE}), secret=data.draw(secrets)
+        )
+        second = build_report(
+            report, original, **(options | {"report_id": None, "date": DATE}), secret=data.draw(secrets)
+        )
+        assert (parse_report(first).report_id == parse_report(second).report_id) == (first == second)
 
 
 class TestBoundary:
@@ -475,27 +513,85 @@ class TestTransferEncodings:
             ("Hello", b"7bit", b"us-ascii"),
             ("x" * 989, b"7bit", b"us-ascii"),
             ("x" * 990, b"quoted-printable", b"us-ascii"),
-            ("=" * 990, b"base64", b"us-ascii"),
+            ("=" * 990, b"quoted-printable", b"us-ascii"),
             ("caf\u00e9", b"quoted-printable", b"utf-8"),
-            ("\u4e2d\u6587" * 50, b"base64", b"utf-8"),
+            ("\u4e2d\u6587" * 50, b"quoted-printable", b"utf-8"),
             ("a\tb", b"7bit", b"us-ascii"),
         ],
     )
     def test_text(self, subject: str, encoding: bytes, charset: bytes) -> None:
-        """The report text stays readable where it can, and takes the shorter encoding where not."""
+        """The report text is as it is where seven bits and lines of mail have room for it, else in quoted-printable."""
         header, _ = text_part(built(report=a_report(subject=subject)))
         assert header == (
             b'Content-Type: text/plain; charset="' + charset + b'"\r\nContent-Transfer-Encoding: ' + encoding + b"\r\n"
         )
 
-    @given(st.text(st.sampled_from("a=\u00e9\u4e2d"), max_size=200))
-    def test_shorter(self, subject: str) -> None:
-        """Of two encodings of the text the shorter one is written."""
-        header, content = text_part(built(report=a_report(subject=subject)))
-        if b"7bit" not in header:
-            text = binascii.a2b_base64(content) if b"base64" in header else binascii.a2b_qp(content)
-            coded = len(binascii.b2a_base64(text))
-            assert len(content) <= min(len(binascii.b2a_qp(text)), coded + 2 * (coded // 76 + 1))
+    @pytest.mark.parametrize("format", [ReportFormat.ENVELOPE, ReportFormat.ENVELOPE_2003])
+    @pytest.mark.parametrize(
+        "options", [{"eight_bit": True}, {"original": b"X: y\r\n\r\n\xe9"}, {"original": b"X: y\r\n\r\n\0"}]
+    )
+    def test_eight_bit_text(self, format: ReportFormat, options: dict[str, Any]) -> None:
+        """A report that needs 8BITMIME anyway, or may, has its text as it is, declared on every multipart around it."""
+        report = a_report(sender_display_name="\u4e2d\u6587", subject="\u4e2d\u6587")
+        data = built(**({"original": b"X: y\r\n\r\n"} | options), format=format, report=report)
+        for block in re.findall(rb"Content-Type: (?:text|multipart).*?\r\n\r\n", data, re.DOTALL):
+            assert re.search(rb"Content-Transfer-Encoding: (?:8bit|binary)\r\n", block)
+        assert "\u4e2d\u6587".encode() in data.partition(b"message/rfc822")[0]
+        assert parse_report(data).report == carried(report, format)
+
+    @pytest.mark.parametrize("format", [ReportFormat.ENVELOPE, ReportFormat.ENVELOPE_2003])
+    def test_eight_bit_changes_nothing_in_ascii(self, format: ReportFormat) -> None:
+        """A report that is ASCII is the same report, under the same id, wherever eight bits are allowed."""
+        assert built(format=format, report_id=None, eight_bit=True) == built(format=format, report_id=None)
+
+    @pytest.mark.parametrize(
+        ("subject", "encoding"), [("\u00e9" + "x" * 987, b"8bit"), ("\u00e9" + "x" * 988, b"quoted-printable")]
+    )
+    def test_eight_bit_lines(self, subject: str, encoding: bytes) -> None:
+        """A line of more than 998 bytes cannot be sent as it is, even with eight bits."""
+        report = a_report(subject=subject)
+        data = built(report=report, eight_bit=True)
+        header, _ = text_part(data)
+        assert header.endswith(b"Content-Transfer-Encoding: " + encoding + b"\r\n")
+        assert outer(data, b"Content-Transfer-Encoding") == (b" 8bit" if encoding == b"8bit" else None)
+        assert parse_report(data).report.subject == subject
+
+    def test_eight_bit_text_and_longer_twin(self) -> None:
+        """The HTML twin, in which a line is too long, is encoded, while the text stays as it is."""
+        recipient = Recipient("bob@example.net", display_name="\u00e9" + "&" * 300)
+        report = a_report(recipients=[recipient])
+        data = built(report=report, format=ReportFormat.ENVELOPE_2003, eight_bit=True)
+        encodings = re.findall(rb"Content-Transfer-Encoding: (\S+)\r\n", data)
+        assert encodings == [b"8bit", b"8bit", b"8bit", b"quoted-printable"]
+        assert parse_report(data, strict=True).report.recipients == report.recipients
+
+    @pytest.mark.parametrize("format", [ReportFormat.BCC, ReportFormat.MESSAGE_ONLY])
+    def test_copies_have_no_text(self, format: ReportFormat) -> None:
+        """A copy has no report text: to choose how it is written is refused."""
+        refused("eight_bit", format=format, eight_bit=True)
+
+    @given(arguments(formats=(ReportFormat.ENVELOPE, ReportFormat.ENVELOPE_2003)))
+    def test_never_base64(self, given_arguments: Arguments) -> None:
+        """No report text is base64, no encoded line has more than 76 characters, and no address that fits a line is broken."""
+        report, _, options = given_arguments
+        data = given_arguments.build()
+        parsed = parse_report(data)
+        for part in parsed.parts:
+            if part.kind is PartKind.TEXT or (part.kind is PartKind.OTHER and part.encoding is not None):
+                assert part.encoding in ("7bit", "8bit", "quoted-printable")
+        text = data.partition(b"message/rfc822")[0]
+        for header, content in re.findall(
+            rb"(Content-Type: text/[^\r]*\r\n[^\r]*\r\n)\r\n(.*?)\r\n--_", text, re.DOTALL
+        ):
+            limit = 76 if b"quoted-printable" in header else 998
+            assert max(map(len, content.split(b"\r\n"))) <= limit
+            if b"text/plain" in header:
+                addresses = {one.address for one in report.recipients}
+                if options["format"] is ReportFormat.ENVELOPE:
+                    addresses |= {one.expanded_from or "x" for one in report.recipients}
+                for address in addresses - {"x"}:
+                    if address.isascii() and address.isprintable() and "=" not in address and len(address) <= 74:
+                        assert address.encode() in content
 
     @given(arguments())
     def test_line_lengths(self, given_arguments: Arguments) -> None:
@@ -1108,17 +1204,17 @@ SECRET = b"the first secret"
 
 
 class TestSecret:
-    """A secret puts a seal before a report, and changes nothing else of it."""
+    """A secret puts a seal before a report, and changes nothing else of it but a derived id."""
 
     @settings(max_examples=100)
     @given(arguments(formats=(ReportFormat.ENVELOPE, ReportFormat.ENVELOPE_2003)))
     def test_nothing_else(self, given_arguments: Arguments) -> None:
-        """Behind the seal stands the report that is built without a secret, its id included."""
+        """After the seal comes the report that is built without a secret under the same id."""
         report, original, options = given_arguments
         sealed = build_report(report, original, **options, secret=SECRET)
         seal, _, rest = sealed.partition(b"\r\n")
         assert re.fullmatch(rb"X-ExJournal-Seal: v=2; s=[A-Za-z0-9_-]{43}", seal)
-        assert rest == given_arguments.build()
+        assert rest == build_report(report, original, **(options | {"report_id": parse_report(sealed).report_id}))
         assert build_report(report, original, **options, secret=SECRET) == sealed
         assert verify_seal(sealed, secrets=[SECRET]) is Seal.VALID
 
@@ -1162,8 +1258,15 @@ class TestSecret:
             built(format=format, secret=SECRET)
         assert caught.value.field == "format"
 
-    def test_boundary_and_id(self) -> None:
-        """The derived id and the boundary do not depend on the secret, so that a retry under a new one is the same report."""
-        ids = {parse_report(built(report_id=None, secret=secret)).report_id for secret in (SECRET, SECRET + b"x")}
-        assert ids == {parse_report(built(report_id=None)).report_id}
+    def test_derived_id(self) -> None:
+        """A sealed report has another id than an unsealed one, and one under each secret; a retry has the same."""
+        first, again, other, unsealed = (
+            parse_report(built(report_id=None, secret=secret)).report_id
+            for secret in (SECRET, SECRET, SECRET + b"x", None)
+        )
+        assert first == again
+        assert len({first, other, unsealed}) == 3
+
+    def test_boundary(self) -> None:
+        """Under a given id the boundary does not depend on the secret."""
         assert boundary_of(built(secret=SECRET).partition(b"\r\n")[2]) == boundary_of(built())

@@ -501,6 +501,8 @@ class TestBuildFormat:
             ("envelope", [], {}),
             ("envelope-2003", [], {}),
             ("envelope-2003", ["--correct-marker"], {"correct_marker": True}),
+            ("envelope", ["--eight-bit"], {"eight_bit": True}),
+            ("envelope-2003", ["--eight-bit"], {"eight_bit": True}),
             ("bcc", [], {}),
             ("bcc", ["--bcc-all"], {"bcc_all": True}),
             ("message-only", [], {}),
@@ -526,6 +528,13 @@ class TestBuildFormat:
         assert build(*given_words) == (0, data, "")
         assert build(*given_words, "--out", "there.eml") == (0, b"", "")
         assert Path("there.eml").read_bytes() == data
+
+    def test_eight_bit(self) -> None:
+        """A report text that is not ASCII is quoted-printable, or as it is where that is asked for."""
+        message = ORIGINAL.replace(b"Hello", b"=?utf-8?q?caf=C3=A9?=")
+        words = ["--to", "bob@example.net"]
+        assert b"\r\nSubject: caf=C3=A9\r\n" in build(*words, message=message).data
+        assert b"\r\nSubject: caf\xc3\xa9\r\n" in build(*words, "--eight-bit", message=message).data
 
     @pytest.mark.parametrize(
         ("words", "marker"), [([], "Content-Identifer"), (["--correct-marker"], "Content-Identifier")]
@@ -603,6 +612,8 @@ class TestBuildFormat:
             (["--bcc-all"], "bcc_all"),
             (["--format", "envelope-2003", "--bcc-all"], "bcc_all"),
             (["--format", "message-only", "--bcc-all"], "bcc_all"),
+            (["--format", "bcc", "--eight-bit"], "eight_bit"),
+            (["--format", "message-only", "--eight-bit"], "eight_bit"),
             (["--format", "envelope-2003", "--internal"], "internal"),
             (["--format", "bcc", "--internal"], "internal"),
             (["--format", "message-only", "--internal"], "internal"),

@@ -64,6 +64,7 @@ FULL: dict[str, Any] = {
         "hold_undeliverable": True,
         "size_limit": 1_000_000,
         "write_processed": True,
+        "eight_bit": True,
     },
 }
 # The least that a file must say.
@@ -121,6 +122,7 @@ TYPES = {
     "agent.hold_undeliverable": (BOOLEAN,),
     "agent.size_limit": (INTEGER,),
     "agent.write_processed": (BOOLEAN,),
+    "agent.eight_bit": (BOOLEAN,),
 }
 AGENT = inspect.signature(JournalAgent).parameters
 _STEP = re.compile(r'"([^"]*)"|\[(\d+)\]|([A-Za-z0-9_-]+)')
@@ -245,6 +247,7 @@ class TestKeys:
             hold_undeliverable=True,
             size_limit=1_000_000,
             write_processed=True,
+            eight_bit=True,
         )
         assert facts(load(FULL)) == facts(Config(rule_set, agent, (FIRST, SECOND)))
 
@@ -259,7 +262,7 @@ class TestKeys:
             ],
             *[
                 (f"agent.{name}", value, value)
-                for name in ("hold_undeliverable", "write_processed")
+                for name in ("hold_undeliverable", "write_processed", "eight_bit")
                 for value in (False, True)
             ],
             *[("rules[0].scope", str(scope), scope) for scope in Scope],

@@ -170,7 +170,7 @@ class TestConfiguration:
         assert config.agent is not None
         agent = JournalAgent(config.rules, domain="example.com")
         assert [getattr(config.rules, name) for name in _OPTIONS] == [getattr(plain, name) for name in _OPTIONS]
-        for name in ("hold_undeliverable", "write_processed"):
+        for name in ("hold_undeliverable", "write_processed", "eight_bit"):
             assert getattr(config.agent, name) == getattr(agent, name)
         for name in ("voice_mail", "subaddresses"):
             assert getattr(config.rules.organization, name) == getattr(plain.organization, name)

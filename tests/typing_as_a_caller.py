@@ -127,7 +127,7 @@ def writes() -> bytes:
         internal=False,
     )
     assert_type(data, bytes)
-    older = build_report(report, MESSAGE, format=ReportFormat.ENVELOPE_2003, correct_marker=True)
+    older = build_report(report, MESSAGE, format=ReportFormat.ENVELOPE_2003, correct_marker=True, eight_bit=True)
     assert detect_format(older) is ReportFormat.ENVELOPE_2003
     assert (
         verify_seal(build_report(report, MESSAGE, domain="example.com", secret=SECRET), secrets=[SECRET]) is Seal.VALID
@@ -549,6 +549,7 @@ def journals(rules: RuleSet) -> None:
         hold_undeliverable=False,
         size_limit=1 << 20,
         write_processed=False,
+        eight_bit=False,
     )
     assert_type(agent.rules, RuleSet)
     assert_type(agent.domain, str)
@@ -556,6 +557,7 @@ def journals(rules: RuleSet) -> None:
     assert_type(agent.hold_undeliverable, bool)
     assert_type(agent.size_limit, int | None)
     assert_type(agent.write_processed, bool)
+    assert_type(agent.eight_bit, bool)
     outcome = agent.process(MESSAGE, Envelope("ann@example.com", ["bob@example.net"]), received=DATE)
     assert_type(outcome, Outcome)
     assert_type(outcome.decision, Decision)

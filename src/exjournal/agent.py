@@ -110,10 +110,11 @@ class JournalAgent:
     organisation; where it has none, `hold_undeliverable=True` says that the caller keeps every report until it is delivered: it
     is sent from the null sender, and an ordinary server would drop it in the end. `size_limit`, in octets, marks deliveries
     that the receiver would refuse. `write_processed` adds Exchange's own processed stamp, for which an Exchange organisation
-    behind this one skips its own rules. Raises InvalidValue.
+    behind this one skips its own rules. `eight_bit` is for a next hop that offers 8BITMIME: report texts that are not ASCII are
+    written as they are, not in quoted-printable. Raises InvalidValue.
     """
 
-    __slots__ = ("domain", "hold_undeliverable", "rules", "secrets", "size_limit", "write_processed")
+    __slots__ = ("domain", "eight_bit", "hold_undeliverable", "rules", "secrets", "size_limit", "write_processed")
 
     def __init__(
         self,
@@ -125,6 +126,7 @@ class JournalAgent:
         hold_undeliverable: bool = False,
         size_limit: int | None = None,
         write_processed: bool = False,
+        eight_bit: bool = False,
     ) -> None:
         if not isinstance(rules, RuleSet):
             raise InvalidValue("rules", f"is a {type(rules).__name__}, not a rule set")
@@ -146,6 +148,7 @@ class JournalAgent:
         self.hold_undeliverable: Final = hold_undeliverable
         self.size_limit: Final = size_limit
         self.write_processed: Final = write_processed
+        self.eight_bit: Final = eight_bit
 
     def __repr__(self) -> str:
         return f"<JournalAgent of {self.domain}: {len(self.rules.rules)} rules, {len(self.secrets)} secrets>"
@@ -187,7 +190,15 @@ class JournalAgent:
         if planned.format in COPIES:
             return build_report(report, octets, format=planned.format)
         secret = self.secrets[0] if self.secrets else None
-        return build_report(report, octets, domain=self.domain, format=planned.format, date=received, secret=secret)
+        return build_report(
+            report,
+            octets,
+            domain=self.domain,
+            format=planned.format,
+            date=received,
+            eight_bit=self.eight_bit,
+            secret=secret,
+        )
 
     def _delivery(self, octets: bytes, planned: PlannedReport, content: bytes) -> Delivery:
         mail_from = self.rules.organization.alternate_mailbox or ""

@@ -4,10 +4,9 @@
 in untouched, whatever it holds. With the date given, the output depends on the arguments alone.
 """
 
-import binascii
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
 from types import NoneType
@@ -17,11 +16,12 @@ from exjournal._wire import names
 from exjournal._wire.headers import LINE_LIMIT, encode_words, field_pattern, fields, scan
 from exjournal._wire.message import Addressing, Facts, facts, perhaps_named, skip_from_line
 from exjournal._wire.octets import find, in_place
+from exjournal._wire.quoted_printable import quoted_printable
 from exjournal.addresses import mailbox_key, same_mailbox
 from exjournal.errors import BuildError, InvalidValue, require_type
 from exjournal.models import COPIES, Envelope, JournalReport, Recipient, ReportFormat, Role
 from exjournal.report_text import REPORT_TEXT_LIMIT, write_report_text
-from exjournal.seals import known_secrets, seal_field
+from exjournal.seals import keyed, known_secrets, seal_field
 
 if TYPE_CHECKING:
     from exjournal._wire.octets import Data, Octets
@@ -123,6 +123,7 @@ def build_report(
     internal: bool = False,
     correct_marker: bool = False,
     bcc_all: bool = False,
+    eight_bit: bool = False,
     secret: bytes | None = None,
 ) -> bytes:
     """The bytes of a journal report, with the original in it byte for byte.
@@ -131,10 +132,12 @@ def build_report(
     `domain` is that of the system sender, an organisation's default domain; it is never taken from the message, and
     ENVELOPE_2003 needs it only where nobody else can stand in From. `date` has a time zone; without it the report is made now.
     `report_id` keeps its angle brackets; without it the id follows from the report and a digest of the original, so that a
-    retry has the same one. ENVELOPE alone has `internal`, which writes the marker and the property of a report that stays in
-    an organisation's transport, and `decrypted`, the readable copy of a rights-protected original. ENVELOPE_2003 alone has
-    `correct_marker`: Exchange 2003 misspelt its marker, and so does this without it. With `secret`, at least 16 octets, both
-    bear a seal, by which `verify_seal` and `decide` know the report again.
+    retry has the same one. `eight_bit` is for a mail server that offers 8BITMIME: a report text that is not ASCII is written as
+    it is; without it, such a text is quoted-printable (RFC 2045 section 6.7) unless the original needs 8BITMIME anyway.
+    ENVELOPE alone has `internal`, which writes the marker and the property of a report that stays in an organisation's
+    transport, and `decrypted`, the readable copy of a rights-protected original. ENVELOPE_2003 alone has `correct_marker`:
+    Exchange 2003 misspelt its marker, and so does this without it. With `secret`, at least 16 octets, both bear a seal, by
+    which `verify_seal` and `decide` know the report again.
 
     BCC and MESSAGE_ONLY are the original itself, without its Bcc field or with one that names the recipients that its To and Cc
     do not name, or with `bcc_all` every recipient. Of the arguments above they take none into account, and MESSAGE_ONLY none
@@ -146,19 +149,20 @@ def build_report(
     """
     _require_types(report, format, domain, date, report_id)
     secret = _known_secret(secret, format)
-    if internal or correct_marker or bcc_all or decrypted is not None:
-        for name, is_given, only in (
-            ("internal", internal, ReportFormat.ENVELOPE),
-            ("decrypted", decrypted is not None, ReportFormat.ENVELOPE),
-            ("correct_marker", correct_marker, ReportFormat.ENVELOPE_2003),
-            ("bcc_all", bcc_all, ReportFormat.BCC),
+    if internal or correct_marker or bcc_all or eight_bit or decrypted is not None:
+        for name, is_given, formats in (
+            ("internal", internal, (ReportFormat.ENVELOPE,)),
+            ("decrypted", decrypted is not None, (ReportFormat.ENVELOPE,)),
+            ("correct_marker", correct_marker, (ReportFormat.ENVELOPE_2003,)),
+            ("bcc_all", bcc_all, (ReportFormat.BCC,)),
+            ("eight_bit", eight_bit, (ReportFormat.ENVELOPE, ReportFormat.ENVELOPE_2003)),
         ):
-            if is_given and format != only:
-                raise BuildError(name, f"belongs to {only} alone")
+            if is_given and format not in formats:
+                raise BuildError(name, f"belongs to {' and '.join(formats)} alone")
     if not report.recipients and format != ReportFormat.MESSAGE_ONLY:
         raise BuildError("recipients", "a report names at least one recipient")
-    is_2003 = False
-    if format != _ENVELOPE:
+    is_2003 = format != _ENVELOPE
+    if is_2003:
         if format in COPIES:
             if original is None:
                 raise BuildError("original", "is required: a copy is the original itself")
@@ -168,7 +172,6 @@ def build_report(
             return write_copy(in_place(original, "original"), hidden, everyone=bcc_all)
         if format != ReportFormat.ENVELOPE_2003:
             raise BuildError("format", "is no report format")
-        is_2003 = True
     if domain is None:
         if not is_2003:
             raise BuildError("domain", "is required: the domain of the system sender")
@@ -184,24 +187,28 @@ def build_report(
         for what, message in (("original", original), ("decrypted", decrypted))
         if message is not None
     ]
-    text = _text_2003(report) if is_2003 else write_report_text(report)
+    encodings = [_encoding(message) for message in messages]
+    # Where the original needs 8BITMIME, the text may need it too.
+    allows_8bit = eight_bit or encodings.count(b"7bit") < len(encodings)
+    text, text_parts = (_texts_2003 if is_2003 else _texts)(report, allows_8bit=allows_8bit)
+    is_8bit = allows_8bit and not (text.isascii() or all(map(bytes.isascii, text_parts)))
     if report_id is None:
         # The text of Exchange 2003 leaves out what the other parts of such a report may hold.
         said = f"{text}{write_report_text(report)}{correct_marker}" if is_2003 else text
-        report_id = _derived_id(said, report, messages, domain or "", "2003" if is_2003 else str(internal))
-    text_part = _alternative(text, report_id) if is_2003 else _text_part(text)
+        kind = ("2003" if is_2003 else str(internal)) + " 8bit" * is_8bit
+        report_id = _derived_id(said, report, messages, domain or "", kind, secret)
+    text_part = _alternative(text_parts, report_id, is_8bit=is_8bit) if is_2003 else text_parts[0]
     if len(text_part) > REPORT_TEXT_LIMIT:
         raise BuildError("recipients", f"make a report text of more than {REPORT_TEXT_LIMIT} octets")
     boundary = _boundary(report_id, text_part, *messages)
-    encodings = [_encoding(message) for message in messages]
-    if is_2003:
-        marker = names.MARKER_2003_RIGHT if correct_marker else names.MARKER_2003
-        own = f"Message-ID: {report_id}\r\nDate: {written}\r\n{marker}: {_MARKER_2003_VALUE}\r\n"
-    else:
-        own = _own_fields(report, domain, written, report_id, internal=internal)
+    own = (
+        _own_fields_2003(written, report_id, correct_marker=correct_marker)
+        if is_2003
+        else _own_fields(report, domain, written, report_id, internal=internal)
+    )
     pieces = [
         b'Content-Type: multipart/mixed;\r\n\tboundary="%b"\r\n' % boundary,
-        _outer_fields(report, messages, encodings, domain, own),
+        _outer_fields(report, messages, [*encodings, b"8bit"] if is_8bit else encodings, domain, own),
         b"\r\n--%b\r\n" % boundary,
         text_part,
     ]
@@ -255,14 +262,20 @@ def domain_problem(domain: str, /) -> str | None:
     return "is no domain name in ASCII letters (an internationalised one goes in as its A-label)"
 
 
-def _derived_id(text: str, report: JournalReport, messages: list[bytes], domain: str, kind: str) -> str:
-    """A report id that two different reports never share: from every argument but the date, each with its length before it."""
+def _derived_id(
+    text: str, report: JournalReport, messages: list[bytes], domain: str, kind: str, secret: bytes | None
+) -> str:
+    """A report id that two different reports never share: from every argument but the date, each with its length before it.
+
+    The id of a sealed report is keyed with the secret of the seal, of which it shows nothing.
+    """
     digest = hashlib.sha256()
     told = [text, repr(report.envelope_sender), domain, kind, str(len(messages))]
     for octets in (*(item.encode("utf-8") for item in told), *messages):
         digest.update(b"%d:" % len(octets))
         digest.update(octets)
-    return f"<{_guid(digest.hexdigest())}@{names.REPORT_ID_DOMAIN}>"
+    known = digest.digest() if secret is None else keyed(secret, b"report id", digest.digest())
+    return f"<{_guid(known.hex())}@{names.REPORT_ID_DOMAIN}>"
 
 
 def _guid(digits: str) -> str:
@@ -290,42 +303,61 @@ def _encoding(message: bytes) -> bytes:
     return b"7bit" if message.isascii() else b"8bit"
 
 
-def _text_part(text: str, subtype: str = "plain", other_charset: str = "utf-8") -> bytes:
-    """The header and the content of a text part: 7bit where possible, else the shorter encoding."""
+def _text_part(
+    text: str, marked: Callable[[], str], subtype: str = "plain", other_charset: str = "utf-8", *, allows_8bit: bool
+) -> bytes:
+    """The header and the content of a text part: as it is where that is allowed, else in quoted-printable (RFC 2045 section 6).
+
+    Never in base64: widely used archives read the lines of a report text without decoding them. `marked` gives the same text
+    with the places where a line may be broken.
+    """
     is_ascii = text.isascii()
     if is_ascii and (len(text) <= LINE_LIMIT or max(map(len, text.split("\r\n"))) <= LINE_LIMIT):
         header = f'Content-Type: text/{subtype}; charset="us-ascii"\r\nContent-Transfer-Encoding: 7bit\r\n\r\n'
         return (header + text).encode("ascii")
-    octets = text.encode(other_charset)
-    quoted = binascii.b2a_qp(octets)
-    coded = binascii.b2a_base64(octets, newline=False)
-    coded = b"\r\n".join([*(coded[start : start + 76] for start in range(0, len(coded), 76)), b""])
-    name, content = ("quoted-printable", quoted) if len(quoted) <= len(coded) else ("base64", coded)
     charset = "us-ascii" if is_ascii else other_charset
+    content = text.encode(charset)
+    name = "8bit"
+    if is_ascii or not allows_8bit or max(map(len, content.split(b"\r\n"))) > LINE_LIMIT:
+        name, content = "quoted-printable", quoted_printable(marked().encode(charset))
     header = f'Content-Type: text/{subtype}; charset="{charset}"\r\nContent-Transfer-Encoding: {name}\r\n\r\n'
     return header.encode("ascii") + content
 
 
-def _text_2003(report: JournalReport) -> str:
-    from exjournal.report_text_2003 import write_report_text_2003
+def _texts(report: JournalReport, *, allows_8bit: bool) -> tuple[str, list[bytes]]:
+    """The report text, and the part that holds it."""
+    text = write_report_text(report)
+    return text, [_text_part(text, lambda: write_report_text(report, is_marked=True), allows_8bit=allows_8bit)]
 
-    return write_report_text_2003(report)
 
+def _texts_2003(report: JournalReport, *, allows_8bit: bool) -> tuple[str, list[bytes]]:
+    """The report text of Exchange 2003, its part and that of its HTML twin, in ISO 8859-1 if that has every character."""
+    from exjournal.report_text_2003 import html_twin, write_report_text_2003
 
-def _alternative(text: str, report_id: str) -> bytes:
-    """The report text of Exchange 2003 and its HTML twin, in the charset of its time where that has all of it."""
-    from exjournal.report_text_2003 import html_twin
-
+    text = write_report_text_2003(report)
     try:
         text.encode("iso-8859-1")
     except UnicodeEncodeError:
         charset = "utf-8"
     else:
         charset = "iso-8859-1"
-    parts = (_text_part(text, "plain", charset), _text_part(html_twin(text), "html", charset))
+
+    def marked() -> str:
+        return write_report_text_2003(report, is_marked=True)
+
+    return text, [
+        _text_part(text, marked, "plain", charset, allows_8bit=allows_8bit),
+        _text_part(html_twin(text), lambda: html_twin(marked()), "html", charset, allows_8bit=allows_8bit),
+    ]
+
+
+def _alternative(parts: list[bytes], report_id: str, *, is_8bit: bool) -> bytes:
+    """The multipart of the report text of Exchange 2003 and its HTML twin."""
     boundary = _boundary(f"alternative {report_id}", *parts)
     delimiter = b"\r\n--%b" % boundary
     header = b'Content-Type: multipart/alternative;\r\n\tboundary="%b"\r\n' % boundary
+    if is_8bit:
+        header += b"Content-Transfer-Encoding: 8bit\r\n"
     return b"%b%b\r\n%b%b\r\n%b%b--\r\n" % (header, delimiter, parts[0], delimiter, parts[1], delimiter)
 
 
@@ -362,6 +394,11 @@ def _own_fields(report: JournalReport, domain: str | None, date: str, report_id:
         + _GENERATED
         + (_MUST_DELIVER if internal else "")
     )
+
+
+def _own_fields_2003(date: str, report_id: str, *, correct_marker: bool) -> str:
+    marker = names.MARKER_2003_RIGHT if correct_marker else names.MARKER_2003
+    return f"Message-ID: {report_id}\r\nDate: {date}\r\n{marker}: {_MARKER_2003_VALUE}\r\n"
 
 
 def _copied_fields(original: bytes) -> tuple[dict[str, bytes], bytes]:

@@ -47,6 +47,7 @@ _AGENT: Final = {
     "hold_undeliverable": (bool,),
     "size_limit": (int,),
     "write_processed": (bool,),
+    "eight_bit": (bool,),
 }
 _TYPES: Final = {dict: "a table", list: "an array", str: "a string", bool: "true or false", int: "an integer"}
 _LINE_ENDS: Final = b"\r\n"

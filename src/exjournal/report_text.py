@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from exjournal._wire import names
 from exjournal._wire.lines import BLANKS, Pieces, holds_control, line_problem, lines_in
+from exjournal._wire.quoted_printable import BREAK, EDGE
 from exjournal.addresses import ADDRESS_LIMIT, address_problem
 from exjournal.errors import DefectCode
 from exjournal.limits import DEFECT_LIMIT, RECIPIENT_LIMIT, RECIPIENT_SIZE, UNPARSED_LIMIT
@@ -407,11 +408,12 @@ def _bare_address(value: str) -> tuple[str, str, bool]:
     return "", value, False
 
 
-def write_report_text(report: JournalReport, /) -> str:
-    """The report text of a report, each line ended by CRLF."""
-    lines = [f"{names.SENDER}: {report.sender or '<>'}"]
+def write_report_text(report: JournalReport, /, *, is_marked: bool = False) -> str:
+    """The report text of a report, each line ended by CRLF; if marked, with the places where quoted-printable may break it."""
+    colon, expanded, forwarded = _MARKED if is_marked else _UNMARKED
+    lines = [f"{names.SENDER}{colon}{report.sender or '<>'}"]
     if report.on_behalf_of is not None:
-        lines.append(f"{names.ON_BEHALF_OF}: {report.on_behalf_of}")
+        lines.append(f"{names.ON_BEHALF_OF}{colon}{report.on_behalf_of}")
     lines.append(f"{names.SUBJECT}: {report.subject}")
     lines.append(f"{names.MESSAGE_ID}: {report.message_id}")
     lines += [
@@ -425,11 +427,20 @@ def write_report_text(report: JournalReport, /) -> str:
         if value is not None
     ]
     for recipient in report.recipients:
-        line = recipient.role + ": " + recipient.address
+        line = recipient.role + colon + recipient.address
         if recipient.expanded_from is not None:
-            line += _EXPANDED + recipient.expanded_from
+            line += expanded + recipient.expanded_from
         if recipient.forwarded_from is not None:
-            line += _FORWARDED + recipient.forwarded_from
+            line += forwarded + recipient.forwarded_from
         lines.append(line)
     lines.append("")
     return "\r\n".join(lines)
+
+
+# What comes before an address: the colon of its label, or a redirect.
+_UNMARKED: Final = (": ", _EXPANDED, _FORWARDED)
+_MARKED: Final = (
+    f": {EDGE}",
+    f"{EDGE}, {BREAK}{names.EXPANDED}: {EDGE}",
+    f"{EDGE}, {BREAK}{names.FORWARDED}: {EDGE}",
+)

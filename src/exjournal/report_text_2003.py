@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from exjournal._wire import names
 from exjournal._wire.lines import BLANKS, line_problem, lines_in
+from exjournal._wire.quoted_printable import BREAK, EDGE
 from exjournal.addresses import address_problem
 from exjournal.errors import DefectCode
 from exjournal.models import JournalReport, Recipient, Role, UncheckedRecipient
@@ -244,19 +245,26 @@ def _mailboxes(content: str, limit: int) -> list[Recipient] | None:
     return found
 
 
-def write_report_text_2003(report: JournalReport, /) -> str:
-    """The report text of a report, each line ended by CRLF. It carries sender, message id and the addresses of recipients."""
-    recipients = ",\r\n\t".join([_mailbox(one.display_name, one.address) for one in report.recipients])
+def write_report_text_2003(report: JournalReport, /, *, is_marked: bool = False) -> str:
+    """The report text of a report, each line ended by CRLF. It carries sender, message id and the addresses of recipients.
+
+    If marked, it has the places where quoted-printable may break it; the HTML twin of a marked text has them too.
+    """
+    marks = (BREAK, EDGE) if is_marked else ("", "")
+    recipients = ",\r\n\t".join([_mailbox(one.display_name, one.address, *marks) for one in report.recipients])
     return (
-        f"{names.SENDER}: {_mailbox(report.sender_display_name, report.sender)}\r\n"
+        f"{names.SENDER}: {_mailbox(report.sender_display_name, report.sender, *marks)}\r\n"
         f"{names.MESSAGE_ID_2003}: {report.message_id}\r\n"
         f"{names.RECIPIENTS}:\r\n\t{recipients}\r\n"
     )
 
 
-def _mailbox(name: str, address: str) -> str:
-    typed = address if not address or _OTHER_TYPE.match(address) is not None else _SMTP + address
-    return f'"{_TO_ESCAPE.sub(_BACKSLASH, name)}" <{typed}>' if name else f"<{typed}>"
+def _mailbox(name: str, address: str, place: str, edge: str) -> str:
+    mailbox = "<>"
+    if address:
+        kind = "" if _OTHER_TYPE.match(address) is not None else _SMTP
+        mailbox = f"{place}<{kind}{edge}{address}{edge}>"
+    return f'"{_TO_ESCAPE.sub(_BACKSLASH, name)}" {mailbox}' if name else mailbox
 
 
 _BACKSLASH: Final = r"\\\1"

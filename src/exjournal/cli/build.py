@@ -79,6 +79,11 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         "--correct-marker", action="store_true", help="spell the marker of envelope-2003 right; Exchange 2003 did not"
     )
     option("--bcc-all", action="store_true", help="name every recipient in the Bcc field of the bcc format")
+    option(
+        "--eight-bit",
+        action="store_true",
+        help="write a report text that is not ASCII as it is, for a mail server that offers 8BITMIME; else quoted-printable",
+    )
     add_secret_files(parser, "by the first of which the report is sealed")
     option("--report-id", metavar="ID", help="the report's own Message-ID, in angle brackets; derived without it")
     option("--date", metavar="ISO", help="when the report was made, with a time zone; now without it")
@@ -134,6 +139,7 @@ def _build(options: argparse.Namespace) -> int:
             internal=options.internal,
             correct_marker=options.correct_marker,
             bcc_all=options.bcc_all,
+            eight_bit=options.eight_bit,
             secret=secrets[0] if secrets else None,
         )
     except BuildError as error:
