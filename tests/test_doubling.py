@@ -61,7 +61,7 @@ from exjournal import (
 )
 
 # Seconds that no cell is too slow in: clocks and caches make any ratio of such times.
-FLOOR = 0.03
+FLOOR = 0.01
 # A doubling that takes more than this many times as long is not linear; a linear one takes 2.
 RATIO = 3
 # Seconds that 100 KB may take.
@@ -70,8 +70,8 @@ BUDGET = 1.0
 TRIES = 3
 # Cells of one reader in one place that are told: the rest would take long, and is found when these are mended.
 ENOUGH = 3
-# Bytes of the smallest of the three sizes, each twice the one before; a name in a zip file has at most 64 KiB.
-SIZE = 15 << 10
+# Bytes of the smallest of the three sizes, each twice the one before.
+SIZE = 8 << 10
 # Lines of the smallest size of a header block: the largest block has 20 000.
 HEADER_LINES = 4500
 
