@@ -962,6 +962,7 @@ class TestRatio:
             "streams": b"".join(map(gzip.compress, [mbox(one) for one in self.TEXTS])),
         }
 
+    @pytest.mark.slow
     def test_sum(self, tmp_path: Path) -> None:
         """What was read before the limit is kept, one item takes the place of the rest, and the next file is read."""
         put(tmp_path / "z.eml", message(7))

@@ -1059,6 +1059,7 @@ class TestKilled:
         monkeypatch.setattr("exjournal.batches._BATCH", 3)
         monkeypatch.setattr("exjournal.gathering._STEP", 4)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("merged", [False, True])
     def test_at_every_step(self, few: Path, tmp_path: Path, merged: bool) -> None:
         """Whenever a run is killed, the old output stands until the new one does, and the next run ends as if nothing was."""

@@ -303,6 +303,7 @@ class TestSparse:
         assert contents(path, floor=2_000_000, max_ratio=1) == [whole] * 3 + [DefectCode.ARCHIVE_RATIO]
         assert contents(path) == [whole] * 9 + [MESSAGE]
 
+    @pytest.mark.slow
     def test_many_ranges(self, tmp_path: Path, version: str) -> None:
         """A map of more ranges than the limit is refused, in little memory, and the next member is read."""
         count = limits.SPARSE_LIMIT + 30
