@@ -274,7 +274,7 @@ class TestKeys:
             ("organization.databases", {"DB 1": "erin@example.com"}, {"DB 1": ("erin@example.com",)}),
             ("agent.size_limit", 1, 1),
             ("agent.domain", "example.net", "example.net"),
-            ("rules[0].name", "\x1b[2J\u202e, \u4e2d", "\x1b[2J\u202e, \u4e2d"),
+            ("rules[0].name", "[2J\u202e, \u4e2d", "[2J\u202e, \u4e2d"),
         ],
     )
     def test_one_key(self, path: str, value: object, given: object) -> None:
