@@ -925,9 +925,9 @@ class TestRefused:
         """A report of any format that names recipients names one at least."""
         refused("recipients", report=a_report(recipients=[]), format=format)
 
-    @pytest.mark.parametrize("word", ["", "Envelope", "eml", None])
+    @pytest.mark.parametrize("word", ["", "Envelope", "eml"])
     def test_no_format(self, word: Any) -> None:
-        """What is no format at all is refused by the name of the option too."""
+        """A word that is not a format is refused by the name of the option too."""
         refused("format", format=word)
 
     def test_format_as_a_string(self) -> None:
@@ -1251,12 +1251,18 @@ class TestSecret:
             built(format=format, secret=secret)
         assert caught.value.field == "secret"
 
-    @pytest.mark.parametrize("format", ["nonsense", None, 1], ids=repr)
-    def test_no_format(self, format: Any) -> None:
-        """A format that is none is told of as such, also with a secret."""
+    def test_no_format(self) -> None:
+        """A word that is not a format is refused as one, also with a secret."""
         with pytest.raises(BuildError) as caught:
-            built(format=format, secret=SECRET)
+            built(format="nonsense", secret=SECRET)
         assert caught.value.field == "format"
+
+    @pytest.mark.parametrize("format", [None, 1], ids=repr)
+    @pytest.mark.parametrize("secret", [None, SECRET])
+    def test_wrong_type_of_a_format(self, format: Any, secret: bytes | None) -> None:
+        """A format of another type is a TypeError, with a secret and without."""
+        with pytest.raises(TypeError, match="ReportFormat"):
+            built(format=format, secret=secret)
 
     def test_derived_id(self) -> None:
         """A sealed report has another id than an unsealed one, and one under each secret; a retry has the same."""

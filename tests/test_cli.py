@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 
 from exjournal import (
     RESTORE_HEADERS,
+    InvalidValue,
     JournalReport,
     Recipient,
     ReportFormat,
@@ -1137,7 +1138,7 @@ class TestParseForPrograms:
 
     def test_lines(self) -> None:
         """Whatever a report says, its object is one line of ASCII."""
-        subject = 'a\u2028b\x85c\x0bd\u00e9\U0001f4e7\x1b[2J"\\'
+        subject = 'a\u202eb\u200bc\td\u00e9\U0001f4e7"\\'
         put("1.eml", built(report=a_report(subject=subject)))
         put("2.eml", WITH_OTHER_TEXT)
         outcome = run("parse", "--json", "1.eml", "2.eml", "1.eml")
@@ -1435,10 +1436,10 @@ class TestFormats:
     @pytest.mark.parametrize("character", UNSEEN, ids=ascii)
     def test_terminal(self, character: str) -> None:
         """Nothing that a stranger put into a display name or a copy acts on the terminal."""
-        text = f"a{character}b"
-        named = Recipient("bob@example.net", display_name=text)
-        put("old.eml", in_format("envelope-2003", sender_display_name=text, recipients=[named]))
-        octets = text.encode()
+        octets = f"a{character}b".encode()
+        named = Recipient("bob@example.net", display_name="a-b")
+        old = in_format("envelope-2003", sender_display_name="a-b", recipients=[named])
+        put("old.eml", old.replace(b'"a-b"', b'"' + octets + b'"'))
         put("copy.eml", b"From: " + octets + b"@example.com\r\nTo: " + octets + b" <x>\r\nBcc: " + octets + b"\r\n\r\n")
         for words in (["old.eml"], ["--format", "bcc", "copy.eml"]):
             for verb in ("parse", "check"):
@@ -2570,10 +2571,19 @@ class TestReading:
         assert outcome.err.startswith(f"{ascii(name)[1:-1]}: ")
 
 
+def can_hold(character: str) -> bool:
+    """Whether every value of a report can hold a character."""
+    try:
+        Recipient(f"a{character}b")
+    except InvalidValue:
+        return False
+    return True
+
+
 class TestTerminal:
     """The view for people shows what a stranger wrote, and nothing of it acts on the terminal."""
 
-    @pytest.mark.parametrize("character", UNSEEN, ids=ascii)
+    @pytest.mark.parametrize("character", list(filter(can_hold, UNSEEN)), ids=ascii)
     def test_report(self, character: str) -> None:
         """Nothing that moves the cursor or hides text reaches the terminal, from whichever field of a report."""
         text = f"a{character}b"
