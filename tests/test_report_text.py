@@ -255,7 +255,6 @@ class TestRecipientLines:
             "To: <>",
             "To: ,",
             "To: a@example.com,",
-            "To: a@example.com, b@example.com",
             "To: a@example.com, Expanded:",
             "To: , Expanded: list@example.com",
             "To: a@example.com, Expanded: x, Expanded: y",

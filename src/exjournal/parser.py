@@ -20,6 +20,7 @@ from exjournal._wire.headers import (
     is_even,
     one_line,
     scan,
+    text_of,
     unfold,
     value_offset,
 )
@@ -40,7 +41,7 @@ from exjournal._wire.multipart import (
     text_decoded,
 )
 from exjournal._wire.octets import find, in_place
-from exjournal._wire.parts import content_of, leaves_of
+from exjournal._wire.parts import Opened, content_of, leaves_of, opened
 from exjournal.addresses import address_problem
 from exjournal.errors import Defect, DefectCode, InvalidValue, ParseError
 from exjournal.limits import DEFECT_LIMIT, RECIPIENT_SIZE
@@ -152,8 +153,14 @@ def _read(octets: "Octets", wanted: ReportFormat | None) -> ParsedReport:
         if info.ambiguities:
             offset = value_offset(octets, start, body, b"content-type")
             defects += [Defect(DefectCode.AMBIGUOUS_HEADER, words, offset) for words, _ in info.ambiguities]
-        leaves = leaves_of(octets, start, body, end, info, defects)
-        read = _read_leaves(octets, leaves, body, format, marker, envelope_sender, defects)
+        noted: Defects = []
+        leaves = leaves_of(octets, start, body, end, info, noted)
+        inside = opened(octets, start, body, end, info, leaves, noted)
+        defects += noted
+        if inside is None:
+            read = _read_leaves(octets, leaves, body, format, marker, envelope_sender, defects)
+        else:
+            read = _read_opened(octets, inside, body, format, marker, envelope_sender, defects)
         report, parts, original, decrypted, evidence, unparsed = read
     else:
         report, text, original = usual
@@ -245,6 +252,37 @@ def _read_leaves(
     return report, tuple(parts), original, decrypted, evidence, tuple(text.read.unparsed)
 
 
+def _read_opened(
+    octets: "Octets",
+    inside: Opened,
+    body: int,
+    format: ReportFormat,
+    marker: str,
+    envelope_sender: str | None,
+    defects: Defects,
+) -> _Body:
+    """The same for a report of which a multipart was encoded; offsets are those of the caller's bytes."""
+    begun = len(defects)
+    try:
+        read = _read_leaves(inside.data, inside.leaves, body, format, marker, envelope_sender, defects)
+    except ParseError as error:
+        raise ParseError(error.code, error.detail, inside.place(error.offset)) from None
+    defects[begun:] = [defect._replace(offset=inside.place(defect.offset)) for defect in defects[begun:]]
+    view = memoryview(octets)
+    parts: list[Part] = []
+    for part, leaf in zip(read[1], inside.leaves, strict=True):
+        content, offset, size = part.content, inside.place(part.offset), part.size
+        if inside.is_inside(leaf):
+            # A buffer of its own, as any content after decoding.
+            content, size = memoryview(bytes(content)), inside.encoded_end - inside.start
+            offset = inside.start
+        elif content.obj is inside.data:
+            content = view[offset : offset + size]
+        parts.append(Part(part.kind, part.media_type, part.encoding, content, offset, size))
+    by_kind = {part.kind: part for part in parts}
+    return read[0], tuple(parts), by_kind.get(_ORIGINAL), by_kind.get(_DECRYPTED), *read[4:]
+
+
 # Defects of the body: the outer header block can have two more.
 _BODY_DEFECTS: Final = DEFECT_LIMIT - 2
 
@@ -306,6 +344,7 @@ def _no_text(leaves: list[Leaf], marker: str, body: int) -> NoReturn:
 def _read_text(octets: "Octets", leaf: Leaf, format: ReportFormat, oddities: Defects) -> _Text:
     info, start, end = leaf
     raw = octets[start:end] if info.encoding in PLAIN_ENCODINGS else _content(octets, leaf, oddities)
+    is_plain = info.encoding in PLAIN_ENCODINGS or _is_plain(oddities)
     if raw[:3] == BYTE_ORDER_MARK:
         oddities.append(Defect(DefectCode.LEADING_BOM, "in the report text", start))
         text, problem = text_decoded(raw[3:], "utf-8")  # whatever the label says
@@ -333,7 +372,7 @@ def _read_text(octets: "Octets", leaf: Leaf, format: ReportFormat, oddities: Def
     if read.oddities:
         # Lines can be found again in the caller's bytes where the octets are those and a line end is a line end.
         starts: dict[int, int] = {}
-        if not is_html and info.encoding in PLAIN_ENCODINGS and raw.count(b"\n") == text.count("\n"):
+        if not is_html and is_plain and raw.count(b"\n") == text.count("\n"):
             starts = _line_starts(raw, {first for _, first, _ in read.oddities})
         for code, first, last in read.oddities:
             detail = f"line {first + 1}" if first == last else f"lines {first + 1} to {last + 1}"
@@ -362,6 +401,11 @@ def _content(octets: "Octets", leaf: Leaf, defects: Defects) -> bytes:
     return content_of(octets, leaf, defects)
 
 
+def _is_plain(defects: Defects) -> bool:
+    """Whether content was taken as it is, by the defects of reading it."""
+    return any(defect.code is DefectCode.TRANSFER_ENCODING_MISMATCH for defect in defects)
+
+
 def _parts(
     octets: "Octets", leaves: list[Leaf], text: _Text, format: ReportFormat, defects: Defects
 ) -> tuple[list[Any], list[Any]]:
@@ -379,10 +423,12 @@ def _parts(
                 part.content = memoryview(text.octets)
         elif info.family == "message" and len(messages) < _MESSAGES:
             if info.encoding not in PLAIN_ENCODINGS:
-                if info.encoding in DECODED_ENCODINGS:
+                noted: Defects = []
+                part.content = memoryview(_content(octets, leaf, noted))
+                if info.encoding in DECODED_ENCODINGS and not _is_plain(noted):
                     # Against RFC 2046 section 5.2.1, but met.
                     defects.append(Defect(DefectCode.ORIGINAL_ENCODED, info.encoding, start))
-                part.content = memoryview(_content(octets, leaf, defects))
+                defects += noted
             messages.append(part)
         elif info.family == "tnef":
             defects.append(Defect(DefectCode.ORIGINAL_TNEF, "", start))
@@ -516,6 +562,8 @@ def _agree(field: bytes, value: bytes, reported: str) -> bool:
     words = reported.split()
     if words == one_line(value).split() or words == decode(unfold(value)).split():
         return True
+    if not value.isascii() and words == decode_words(text_of(unfold(value), "latin_1")).split():
+        return True  # windows-1252, which neither of them labels so
     # Gateways put comments behind a Message-ID.
     own = re.match(_MESSAGE_ID, decode(value)) if field == b"message-id" else None
     told = re.match(_MESSAGE_ID, reported)
