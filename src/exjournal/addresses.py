@@ -87,7 +87,9 @@ def _pieces(value: str) -> "Iterator[str]":
 
 def _is_mailbox(piece: str) -> bool:
     """Whether a piece of a list is a mailbox with a domain, and nothing in which a separator could be meant otherwise."""
-    return re.fullmatch(_MAILBOX, piece) is not None and re.match(_NO_LIST, piece) is None and not address_problem(piece)
+    return (
+        re.fullmatch(_MAILBOX, piece) is not None and re.match(_NO_LIST, piece) is None and not address_problem(piece)
+    )
 
 
 # A separator outside quotes; a quoted string that is not closed runs to the end.

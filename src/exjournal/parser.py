@@ -48,6 +48,7 @@ from exjournal.limits import DEFECT_LIMIT, RECIPIENT_SIZE
 from exjournal.markers import MARKERS, OUTER, envelope_marker, marked, marker_2003
 from exjournal.models import (
     COPIES,
+    GRAMMAR,
     JournalReport,
     ParsedReport,
     Part,
@@ -149,7 +150,7 @@ def _read(octets: "Octets", wanted: ReportFormat | None) -> ParsedReport:
     usual = read_usual(octets, body, end, content_type, envelope_sender) if marker else None
     if usual is None:
         info = declared(content_type)
-        format, marker = _require_report(octets, start, body, outer, info, wanted)
+        format, marker = _require_report(octets, start, body, end, outer, info, wanted)
         if info.ambiguities:
             offset = value_offset(octets, start, body, b"content-type")
             defects += [Defect(DefectCode.AMBIGUOUS_HEADER, words, offset) for words, _ in info.ambiguities]
@@ -157,10 +158,7 @@ def _read(octets: "Octets", wanted: ReportFormat | None) -> ParsedReport:
         leaves = leaves_of(octets, start, body, end, info, noted)
         inside = opened(octets, start, body, end, info, leaves, noted)
         defects += noted
-        if inside is None:
-            read = _read_leaves(octets, leaves, body, format, marker, envelope_sender, defects)
-        else:
-            read = _read_opened(octets, inside, body, format, marker, envelope_sender, defects)
+        read = _read_leaves(octets, leaves, inside, body, format, marker, envelope_sender, defects)
         report, parts, original, decrypted, evidence, unparsed = read
     else:
         report, text, original = usual
@@ -170,7 +168,7 @@ def _read(octets: "Octets", wanted: ReportFormat | None) -> ParsedReport:
     result = _new(UncheckedParsedReport)
     result.report = report
     result.format = format
-    result.marker = marker or "grammar"
+    result.marker = marker or GRAMMAR
     result.report_id = report_id
     result.outer_block = block
     result.parts = parts
@@ -203,7 +201,7 @@ def _ambiguous(block: bytes, start: int) -> Defects:
 
 
 def _require_report(
-    octets: "Octets", start: int, body: int, outer: "Fields", info: PartInfo, wanted: ReportFormat | None
+    octets: "Octets", start: int, body: int, end: int, outer: "Fields", info: PartInfo, wanted: ReportFormat | None
 ) -> tuple[ReportFormat, str]:
     """The format of the report and its marker, "" where only the caller says so; ParseError for what is no report."""
     if info.media_type == "multipart/report":
@@ -216,10 +214,46 @@ def _require_report(
             raise ParseError(
                 DefectCode.EMBEDDED_REPORT, "a bounce", value_offset(octets, start, body, _EMBEDDED_REPORT)
             )
+        if info.family == "multipart" and _reads_like_report(octets, body, end, info.boundary):
+            raise ParseError(DefectCode.NOT_A_REPORT, READS_LIKE)
         raise ParseError(DefectCode.NOT_A_REPORT, "no marker: keep the message as it is")
     if named is not chosen:
         marker = envelope_marker(outer) if chosen is _ENVELOPE else marker_2003(outer)
     return chosen, marker
+
+
+# What an error says of a message that lost its marker, if it was a report.
+READS_LIKE: Final = "no marker, but it reads like a report: format=ReportFormat.ENVELOPE reads it as one"
+
+
+def _reads_like_report(octets: "Octets", body: int, end: int, boundary: bytes) -> bool:
+    """Whether a message without a marker is a report in full: a report text and an original."""
+    # A glance at the first text: ordinary mail must not pay for this.
+    position = octets.find(b"--" + boundary, body, min(end, body + _GLANCE))
+    for _ in range(_OPENED if position >= 0 else 0):
+        header_end = _HEADER_END.search(octets, position, min(end, position + _GLANCE))
+        if header_end is None:
+            return False
+        position = header_end.end()
+        if octets[position : position + 2] != b"--":
+            break
+    if _TEXT_BEGINS.match(octets, position, end) is None:
+        return False
+    try:
+        return _read(octets, _ENVELOPE).original is not None
+    except ParseError:
+        return False
+
+
+# Bytes of a body, or of a part, in which the end of a header block is looked for.
+_GLANCE: Final = 4096
+# Multiparts that gateways put around a report.
+_OPENED: Final = 5
+_HEADER_END = re.compile(rb"\n\r?\n")
+# The first label of a report text, or `Sender` in base64.
+_TEXT_BEGINS = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s{0,20}(?:(?i:sender|on-behalf-of|subject|message-id|to|cc|bcc|recipient)[ \t]*:|U2VuZGVyO)"
+)
 
 
 # What the parts of a report say and hold: report, parts, original, decrypted, evidence, unparsed.
@@ -229,12 +263,15 @@ _Body = tuple[JournalReport, tuple[Part, ...], Part | None, Part | None, str, tu
 def _read_leaves(
     octets: "Octets",
     leaves: list[Leaf],
+    inside: Opened | None,
     body: int,
     format: ReportFormat,
     marker: str,
     envelope_sender: str | None,
     defects: Defects,
 ) -> _Body:
+    if inside is not None:
+        return _read_opened(octets, inside, body, format, marker, envelope_sender, defects)
     text = _find_text(octets, leaves, format, marker, defects) or _no_text(leaves, marker, body)
     lines_end = len(defects)
     parts, messages = _parts(octets, leaves, text, format, defects)
@@ -264,7 +301,7 @@ def _read_opened(
     """The same for a report of which a multipart was encoded; offsets are those of the caller's bytes."""
     begun = len(defects)
     try:
-        read = _read_leaves(inside.data, inside.leaves, body, format, marker, envelope_sender, defects)
+        read = _read_leaves(inside.data, inside.leaves, None, body, format, marker, envelope_sender, defects)
     except ParseError as error:
         raise ParseError(error.code, error.detail, inside.place(error.offset)) from None
     defects[begun:] = [defect._replace(offset=inside.place(defect.offset)) for defect in defects[begun:]]
@@ -311,6 +348,7 @@ def _find_text(
 
     HTML is read only where no text part will do.
     """
+    has_message = any(leaf.info.family in _MESSAGE_FAMILIES for leaf in leaves)
     for family in ("text", "html"):
         fallback: tuple[_Text, Defects] | None = None
         for leaf in leaves:
@@ -320,6 +358,8 @@ def _find_text(
             text = _read_text(octets, leaf, format, oddities)
             values = text.read.values
             if text.read.recipients and "sender" in values:
+                if not marker and not has_message and _is_mostly_foreign(text.read):
+                    continue
                 defects += oddities
                 return text
             if fallback is None and marker and (text.read.recipients or "sender" in values or "message_id" in values):
@@ -328,6 +368,15 @@ def _find_text(
             defects += fallback[1]
             return fallback[0]
     return None
+
+
+_MESSAGE_FAMILIES: Final = ("message", "tnef")
+
+
+def _is_mostly_foreign(read: ReportText) -> bool:
+    """Whether a text has more lines that are not fields than fields."""
+    foreign = sum(1 + line.count("\n") for line in read.unparsed)
+    return foreign > len(read.recipients) + len(read.values)
 
 
 def _no_text(leaves: list[Leaf], marker: str, body: int) -> NoReturn:

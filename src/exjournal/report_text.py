@@ -419,7 +419,9 @@ def _read_list(line: str, role: Role, value: str, number: int, result: ReportTex
         return False
     # The other values are one address each, or absent.
     alone = [None if one is None else one.strip(BLANKS) for one in values]
-    if any(address_problem(one) for one, several in zip(alone, lists, strict=True) if several is None and one is not None):
+    if any(
+        address_problem(one) for one, several in zip(alone, lists, strict=True) if several is None and one is not None
+    ):
         return False
     columns = [repeat(one) if several is None else several for one, several in zip(alone, lists, strict=True)]
     for address, expanded, forwarded in zip(*columns, strict=False):

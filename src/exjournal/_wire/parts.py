@@ -111,7 +111,9 @@ def opened(
     No multipart may be encoded (RFC 2045 section 6.4), but gateways do it. Parameters as for `leaves_of`, which gave `leaves`
     and may have added to `defects`; these are then replaced.
     """
-    leaf = next((one for one in leaves if one.info.family == "multipart" and one.info.encoding in DECODED_ENCODINGS), None)
+    leaf = next(
+        (one for one in leaves if one.info.family == "multipart" and one.info.encoding in DECODED_ENCODINGS), None
+    )
     if leaf is None:
         return None
     noted: list[Defect] = []
