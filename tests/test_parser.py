@@ -285,6 +285,17 @@ WITNESSES: dict[DefectCode, tuple[bytes, bytes | int | None]] = {
         a_message(base64.b64encode(TEXT)[:-1], PART, header=PLAIN + b"\r\nContent-Transfer-Encoding: base64"),
         base64.b64encode(TEXT)[:9],
     ),
+    DefectCode.TRANSFER_ENCODING_MISMATCH: (
+        a_message(TEXT, PART, header=PLAIN + b"\r\nContent-Transfer-Encoding: base64"),
+        b"Sender:",
+    ),
+    DefectCode.MULTIPART_ENCODED: (
+        b"MIME-Version: 1.0\r\nContent-Transfer-Encoding: base64\r\n"
+        + SOUND.partition(b"\r\n\r\n")[0]
+        + b"\r\n\r\n"
+        + base64.encodebytes(SOUND.partition(b"\r\n\r\n")[2]),
+        base64.encodebytes(SOUND.partition(b"\r\n\r\n")[2])[:20],
+    ),
     DefectCode.REPORT_TEXT_HTML: (
         a_message(TEXT.replace(b"<", b"&lt;").replace(b"\r\n", b"<br>"), PART, header=b"Content-Type: text/html"),
         b"Sender:",
@@ -300,6 +311,11 @@ WITNESSES: dict[DefectCode, tuple[bytes, bytes | int | None]] = {
     DefectCode.UNKNOWN_LINE: (a_message(TEXT + b"\r\nbye bye\r\n", PART), b"bye bye"),
     DefectCode.INVALID_VALUE: (a_message(TEXT + b"Cc: a, b\r\n", PART), b"Cc: a, b"),
     DefectCode.ADDRESS_IN_BRACKETS: (a_message(TEXT + b"Cc: <a@example.com>\r\n", PART), b"Cc: <a"),
+    DefectCode.SEVERAL_ADDRESSES: (a_message(TEXT + b"Cc: a@example.com; b@example.com\r\n", PART), b"Cc: a@"),
+    DefectCode.SHARED_REDIRECT: (
+        a_message(TEXT + b"Cc: a@example.com; b@example.com, Expanded: c\r\n", PART),
+        b"Cc: a@",
+    ),
     DefectCode.FOLDED_LINE: (
         a_message(TEXT + b"Cc: a@example.com,\r\n Expanded: b@example.com\r\n", PART),
         b" Expanded:",

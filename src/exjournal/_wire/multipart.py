@@ -120,7 +120,7 @@ kept_info = lru_cache(maxsize=256)(_info)
 def declared(content_type: bytes, encoding: bytes = b"", /) -> PartInfo:
     """Read the values of Content-Type and Content-Transfer-Encoding; what is absent is empty, and an absent type text/plain."""
     usual = USUAL_MULTIPART.fullmatch(content_type)
-    if usual is not None:
+    if usual is not None and not encoding:
         return PartInfo("multipart/mixed", "multipart", "", "", usual[1])
     written = decode(unfold(content_type[:_VALUE_LIMIT]))
     text = _without_comments(written) if "(" in written else written
