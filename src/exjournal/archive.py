@@ -101,8 +101,8 @@ def read_archive(
     written; without it their octets stay as they are, and a defect tells of lines that may have been changed. `format` is that
     of copies, as in `parse_report`. With `undeliverable` bounces are read for the report inside. With `unmarked`
     an item that has no marker and reads like an envelope report is read as one (`Evidence.UNMARKED`: anyone who can mail the
-    archive can send such a thing), and everything else as usual; it cannot be combined with `format`. `names` gives the path that
-    sources show for a file, where its own means nothing: a copy of standard input, a download; `read_source` needs the file's
+    archive can send such a thing), and everything else as usual; it cannot be combined with `format`. `names` gives the
+    path that sources show for a file, where its own means nothing: a copy of standard input, a download; `read_source` needs the file's
     own path.
 
     `max_ratio` limits what one file with all that is nested in it may unpack to, as a multiple of its size; 1 GiB is always
