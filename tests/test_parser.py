@@ -415,9 +415,7 @@ class TestEncodedMultiparts:
     def encoded(inner: bytes, before: bytes = b"", after: bytes = b"") -> bytes:
         """A report of which a multipart is in base64."""
         part = b"Content-Type: multipart/mixed; boundary=in\r\nContent-Transfer-Encoding: base64\r\n\r\n"
-        return a_message(before + part + base64.encodebytes(inner) + after, header=b"").replace(
-            b"--edge\r\n\r\n", b"--edge\r\n", 1
-        )
+        return a_message(b"", before + part + base64.encodebytes(inner) + after, header=b"X: 1")
 
     def test_places(self) -> None:
         """Parts inside lie where the multipart does, and all others where they are; each has its content."""

@@ -282,7 +282,7 @@ class TestRecipientLines:
             (";a@example.com;;b@example.com;", ["a@example.com", "b@example.com"]),
             ("a@example.com;", ["a@example.com"]),
             ('"a;b"@example.com; c@[192.0.2.1]', ['"a;b"@example.com', "c@[192.0.2.1]"]),
-            ("a=b/c@example.com; d@example.com", ["a=b/c@example.com", "d@example.com"]),
+            ("aa=b/c@example.com; d@example.com", ["aa=b/c@example.com", "d@example.com"]),
             ("; ".join(f"{number}@example.com" for number in range(500)), None),
         ],
     )

@@ -136,11 +136,13 @@ class MergedReport(_Statements):
         return [one for one in self.statements if _ORDER[one.recipients_from] == best]
 
     def combined(self) -> JournalReport:
-        """One report that says what all of them say; recipients that no report with a marker names are left out.
+        """One report that says what all of them say; recipients that only lesser evidence names are left out.
 
-        Raises InvalidValue, with the field, where reports disagree on what a report can say but once, and where no report with
-        a marker names a recipient: the combined report has a marker, and must not make evidence of claims.
+        That is a header's beside reports, and that of reports without a marker beside reports with one: the combined report has
+        a marker, and must not make evidence of claims. Raises InvalidValue, with the field, where reports disagree on what a
+        report can say but once, and where no report names a recipient.
         """
+        best = self._best[0].recipients_from
         recipients = [
             Recipient(
                 one.address,
@@ -150,9 +152,9 @@ class MergedReport(_Statements):
                 display_name=one.display_names[0] if one.display_names else "",
             )
             for one in self.recipients
-            if one.evidence is Evidence.ENVELOPE
+            if one.evidence is best
         ]
-        if not recipients:
+        if best is Evidence.HEADER or not recipients:
             raise InvalidValue("recipients", _no_evidence(self.recipients))
         said = [one.report for one in self._best]
         return JournalReport(

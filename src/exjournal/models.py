@@ -280,8 +280,8 @@ class Part:
     """One part of a report.
 
     `content` is the part's content behind its transfer encoding; `offset` and `size` say where it lies, as it was written, in
-    the caller's bytes. Where `encoding` is "", "7bit", "8bit" or "binary" the content is a view of exactly those bytes, and after
-    `transfer-encoding-mismatch` a copy of them. A part of an encoded multipart (`multipart-encoded`) lies where that does.
+    the caller's bytes. Where `encoding` is "", "7bit", "8bit" or "binary" the content is a view of exactly those bytes; after
+    `transfer-encoding-mismatch` it is a copy of them. A part of an encoded multipart (`multipart-encoded`) lies where that does.
     """
 
     kind: PartKind

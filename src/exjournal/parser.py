@@ -151,14 +151,7 @@ def _read(octets: "Octets", wanted: ReportFormat | None) -> ParsedReport:
     if usual is None:
         info = declared(content_type)
         format, marker = _require_report(octets, start, body, end, outer, info, wanted)
-        if info.ambiguities:
-            offset = value_offset(octets, start, body, b"content-type")
-            defects += [Defect(DefectCode.AMBIGUOUS_HEADER, words, offset) for words, _ in info.ambiguities]
-        noted: Defects = []
-        leaves = leaves_of(octets, start, body, end, info, noted)
-        inside = opened(octets, start, body, end, info, leaves, noted)
-        defects += noted
-        read = _read_leaves(octets, leaves, inside, body, format, marker, envelope_sender, defects)
+        read = _read_parts(octets, start, body, end, info, format, marker, envelope_sender, defects)
         report, parts, original, decrypted, evidence, unparsed = read
     else:
         report, text, original = usual
@@ -260,18 +253,38 @@ _TEXT_BEGINS = re.compile(
 _Body = tuple[JournalReport, tuple[Part, ...], Part | None, Part | None, str, tuple[str, ...]]
 
 
+def _read_parts(
+    octets: "Octets",
+    start: int,
+    body: int,
+    end: int,
+    info: PartInfo,
+    format: ReportFormat,
+    marker: str,
+    envelope_sender: str | None,
+    defects: Defects,
+) -> _Body:
+    if info.ambiguities:
+        offset = value_offset(octets, start, body, b"content-type")
+        defects += [Defect(DefectCode.AMBIGUOUS_HEADER, words, offset) for words, _ in info.ambiguities]
+    noted: Defects = []
+    leaves = leaves_of(octets, start, body, end, info, noted)
+    inside = opened(octets, start, body, end, info, leaves, noted)
+    defects += noted
+    if inside is not None:
+        return _read_opened(octets, inside, body, format, marker, envelope_sender, defects)
+    return _read_leaves(octets, leaves, body, format, marker, envelope_sender, defects)
+
+
 def _read_leaves(
     octets: "Octets",
     leaves: list[Leaf],
-    inside: Opened | None,
     body: int,
     format: ReportFormat,
     marker: str,
     envelope_sender: str | None,
     defects: Defects,
 ) -> _Body:
-    if inside is not None:
-        return _read_opened(octets, inside, body, format, marker, envelope_sender, defects)
     text = _find_text(octets, leaves, format, marker, defects) or _no_text(leaves, marker, body)
     lines_end = len(defects)
     parts, messages = _parts(octets, leaves, text, format, defects)
@@ -301,7 +314,7 @@ def _read_opened(
     """The same for a report of which a multipart was encoded; offsets are those of the caller's bytes."""
     begun = len(defects)
     try:
-        read = _read_leaves(inside.data, inside.leaves, None, body, format, marker, envelope_sender, defects)
+        read = _read_leaves(inside.data, inside.leaves, body, format, marker, envelope_sender, defects)
     except ParseError as error:
         raise ParseError(error.code, error.detail, inside.place(error.offset)) from None
     defects[begun:] = [defect._replace(offset=inside.place(defect.offset)) for defect in defects[begun:]]
