@@ -102,8 +102,8 @@ def read_archive(
     of copies, as in `parse_report`. With `undeliverable` bounces are read for the report inside. With `unmarked`
     an item that has no marker and reads like an envelope report is read as one (`Evidence.UNMARKED`: anyone who can mail the
     archive can send such a thing), and everything else as usual; it cannot be combined with `format`. `names` gives the
-    path that sources show for a file, where its own means nothing: a copy of standard input, a download; `read_source` needs the
-    file's own path.
+    path that sources show for a file, where its own means nothing (a copy of standard input, a download); `read_source` needs
+    the file's own path.
 
     `max_ratio` limits what one file with all that is nested in it may unpack to, as a multiple of its size; 1 GiB is always
     allowed. Beyond it, one `Unreadable` with the code `archive-ratio` takes the place of the rest of the file, and reading goes

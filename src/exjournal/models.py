@@ -281,7 +281,7 @@ class Part:
 
     `content` is the part's content behind its transfer encoding; `offset` and `size` say where it lies, as it was written, in
     the caller's bytes. Where `encoding` is "", "7bit", "8bit" or "binary" the content is a view of exactly those bytes; after
-    `transfer-encoding-mismatch` it is a copy of them. A part of an encoded multipart (`multipart-encoded`) lies where that does.
+    `transfer-encoding-mismatch` it is a copy. A part of an encoded multipart (`multipart-encoded`) lies where that does.
     """
 
     kind: PartKind
