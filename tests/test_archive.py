@@ -700,7 +700,8 @@ class TestUnmarked:
         for options in ({}, {"undeliverable": True}):
             item = one(tmp_path / "a.eml", LOST, **options)
             assert isinstance(item, ArchivedMessage)
-            assert (item.code, item.reads_like) == (DefectCode.NOT_A_REPORT, ReportFormat.ENVELOPE)
+            assert item.code is (DefectCode.NO_REPORT_INSIDE if options else DefectCode.NOT_A_REPORT)
+            assert item.reads_like is ReportFormat.ENVELOPE
             mail = one(tmp_path / "b.eml", MAIL, **options)
             assert isinstance(mail, ArchivedMessage)
             assert mail.reads_like is None

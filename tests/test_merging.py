@@ -479,7 +479,7 @@ class TestRecipients:
         assert eve.seen_in == (statement_of(claim),)
 
     def test_a_report_without_a_marker(self) -> None:
-        """Beside a report with a marker it adds recipients only visibly, in any order, and a combined report has none of them."""
+        """Beside a report with a marker it adds recipients only visibly, in any order; a combined report has none of them."""
         report = a_report(
             recipients=[Recipient("bob@example.net", Role.BCC, expanded_from="l@example.com"), "eve@example.org"]
         )
@@ -496,8 +496,8 @@ class TestRecipients:
 
     def test_no_evidence_of_a_report_without_a_marker(self) -> None:
         """Recipients of a report without a marker do not become those of one whose own recipients are lost."""
-        marked = parse_report(built().replace(b"\r\nTo: ", b"\r\nX-To: "))
-        found = merged(*[one for one in (marked, unmarked(built())) if one is not None])
+        marked = parse_report(built().replace(b"\r\nRecipient: ", b"\r\nX-Recipient: "))
+        found = merged(marked, unmarked(built()))
         assert {one.evidence for one in found.recipients} == {Evidence.UNMARKED}
         with pytest.raises(InvalidValue, match="without a marker"):
             found.combined()
