@@ -345,7 +345,7 @@ class TestRecipientLines:
     def test_list_beyond_the_limit(self) -> None:
         """One line cannot name more recipients than a text may have."""
         with pytest.raises(TooManyRecipients):
-            read_report_text(f"{HEAD}To: " + "a@b;" * (RECIPIENT_LIMIT + 1))
+            read_report_text(f"{HEAD}To: " + "a@b;" * (RECIPIENT_LIMIT + 2))
 
     @pytest.mark.parametrize("character", ["\t", "\x01", "\x0b", "\x1c", "\x1f", "\x7f", "\x85", "\u2028", "\u2029"])
     def test_control_characters(self, character: str) -> None:
