@@ -687,3 +687,47 @@ class TestMailboxFiles:
         assert bool(item.defects) == (is_close and after != b"")
         item = one(tmp_path / "a", head + b"x\r\n--b--\r\n" + MAIL.replace(b"Subject", b"Message-ID"))
         assert [defect.code for defect in item.defects] == [DefectCode.ANOTHER_MESSAGE]
+
+
+LOST = REPORT.replace(b"X-MS-Journal-Report:", b"X-Lost:")
+
+
+class TestUnmarked:
+    """Reports that lost their marker: marked as such, and read on request."""
+
+    def test_marked(self, tmp_path: Path) -> None:
+        """Without a word of the caller they are messages that read like reports, in bounces mode as well."""
+        for options in ({}, {"undeliverable": True}):
+            item = one(tmp_path / "a.eml", LOST, **options)
+            assert isinstance(item, ArchivedMessage)
+            assert item.code is (DefectCode.NO_REPORT_INSIDE if options else DefectCode.NOT_A_REPORT)
+            assert item.reads_like is ReportFormat.ENVELOPE
+            mail = one(tmp_path / "b.eml", MAIL, **options)
+            assert isinstance(mail, ArchivedMessage)
+            assert mail.reads_like is None
+
+    def test_read(self, tmp_path: Path) -> None:
+        """They are read as reports without a marker, and everything else as usual."""
+        item = one(tmp_path / "a.eml", LOST, unmarked=True)
+        assert isinstance(item, ArchivedReport)
+        assert (item.parsed.marker, str(item.parsed.recipients_from)) == ("grammar", "unmarked")
+        for content in (REPORT, MAIL, DAMAGED, bounce(REPORT), LOST.replace(b"message/rfc822", b"text/plain")):
+            assert told(one(tmp_path / "b.eml", content, unmarked=True)) == told(one(tmp_path / "b.eml", content))
+        both: Any = {"unmarked": True, "undeliverable": True}
+        assert told(one(tmp_path / "c.eml", bounce(REPORT), **both)) == ("report", "envelope")
+
+    def test_with_a_format(self, tmp_path: Path) -> None:
+        """Everything is read in the format that the caller names, so one excludes the other."""
+        with pytest.raises(InvalidValue) as caught:
+            read_archive(tmp_path, unmarked=True, format=ReportFormat.ENVELOPE)
+        assert caught.value.field == "unmarked"
+
+    @pytest.mark.parametrize("format", [ReportFormat.ENVELOPE, ReportFormat.ENVELOPE_2003])
+    def test_mixed_archive_in_one_format(self, tmp_path: Path, format: ReportFormat) -> None:
+        """Ordinary mail stays ordinary mail under a format, and a damaged report stays damaged."""
+        assert told(one(tmp_path / "a.eml", MAIL, format=format)) == ("message", "not-a-report")
+        assert told(one(tmp_path / "b.eml", DAMAGED, format=ReportFormat.ENVELOPE)) == (
+            "unreadable",
+            "report-text-missing",
+        )
+        assert told(one(tmp_path / "c.eml", LOST, format=ReportFormat.ENVELOPE)) == ("report", "envelope")

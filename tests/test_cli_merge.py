@@ -407,6 +407,8 @@ class TestJson:
         assert run("merge", "--json", "lost.eml").status == 1
         (found,) = objects("--format", "envelope", "lost.eml")
         assert found["reports"][0]["marker"] == "grammar"
+        assert "only in reports without a marker" in run("merge", "--format", "envelope", "lost.eml").out
+        assert "anyone can send" in run("parse", "--format", "envelope", "lost.eml").out
 
     def test_conflict_by_one_of_several_ids(self) -> None:
         """Messages are in conflict that share one of their Message-IDs, and no others."""

@@ -252,6 +252,25 @@ class TestOptions:
         """Copies are read as the format that is named."""
         assert table(run("scan", "in/b.eml", "--format", "message-only"))["  message-only"] == "1"
 
+    def test_reports_without_a_marker(self, folder: Path) -> None:
+        """The table counts them and names the options, and with --unmarked they are reports that are counted apart."""
+        put(folder / "lost" / "a.eml", REPORT.replace(b"X-MS-Journal-Report:", b"X-Lost:"))
+        put(folder / "lost" / "b.eml", BARE)
+        outcome = run("scan", "lost", "--jobs", "1")
+        assert outcome.status == 0
+        assert "  of these, 1 read like reports: --format envelope, or --unmarked\n" in outcome.out
+        outcome = run("scan", "lost", "--jobs", "1", "--unmarked")
+        assert (table(outcome)["reports"], table(outcome)["without a marker"]) == ("1", "1")
+        assert "read like" not in outcome.out
+        assert run("scan", "lost", "--unmarked", "--format", "envelope").status == 2
+        for verb in ("check", "parse"):
+            outcome = run(verb, "lost/a.eml")
+            assert outcome.status == 1
+            assert "--format envelope" in outcome.out + outcome.err
+            assert "--format envelope" not in run(verb, "lost/b.eml").err
+            assert "--format" not in run(verb, "lost/b.eml").out
+        assert "of these, 1 read like reports: --format envelope" in run("parse", "lost").err
+
     def test_merge_as_the_other_verb_has_it(self, world: World, folder: Path) -> None:
         """Messages are those of `exjournal merge --json` for the same files."""
         files = sorted((world.path / "1-tree").rglob("*.eml"))

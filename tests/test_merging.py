@@ -55,6 +55,13 @@ def said(
     return parse_report(built(original, report=report, format=format, report_id=id, decrypted=decrypted))
 
 
+def unmarked(data: bytes, format: ReportFormat = ReportFormat.ENVELOPE) -> ParsedReport:
+    """A report as it is read on the word of its caller, without its marker."""
+    for marker in (b"X-MS-Journal-Report:", b"Content-Identifer: ExJournalReport"):
+        data = data.replace(marker, b"X-Lost:", 1)
+    return parse_report(data, format=format)
+
+
 def copied(header: bytes = b"", message: bytes = ORIGINAL, format: ReportFormat = ReportFormat.BCC) -> ParsedReport:
     """A copy of a message with these fields more in its header, as it is read."""
     return parse_report(header + message, format=format)
@@ -148,7 +155,7 @@ def telling(draw: st.DrawFn) -> ParsedReport:
     data = built(original, report=report, format=format, report_id=report_id)
     if original is not None and draw(st.integers(0, 5)) == 0:
         data = data[: data.rindex(b"\r\n--")]
-    return parse_report(data)
+    return unmarked(data, format) if draw(st.integers(0, 3)) == 0 else parse_report(data)
 
 
 _ANY = st.lists(telling() | readable(), max_size=4)
@@ -278,10 +285,11 @@ class TestNothingLost:
                     same = [other for other in found if address_key(other.address) == address_key(one.address)]
                     assert [other for other in same if statement in other.seen_in]
                     assert all(
-                        one.display_name in ("", *other.display_names) or statement not in other.seen_in
+                        one.display_name in ("", *other.display_names, *other.claimed_names)
+                        or statement not in other.seen_in
                         for other in same
                     )
-                    if statement.format is ReportFormat.ENVELOPE:
+                    if (statement.format, statement.recipients_from) == (ReportFormat.ENVELOPE, Evidence.ENVELOPE):
                         assert [
                             other
                             for other in same
@@ -327,7 +335,8 @@ class TestNothingLost:
         for each in merge(told):
             for one in each.recipients:
                 for statement in one.seen_in:
-                    if statement.format is ReportFormat.ENVELOPE:
+                    is_best = statement.recipients_from is one.evidence
+                    if is_best and statement.format is ReportFormat.ENVELOPE:
                         assert [
                             other
                             for other in statement.report.recipients
@@ -352,25 +361,23 @@ class TestNothingLost:
 
     @given(_TOLD)
     def test_claims_beside_evidence(self, told: list[ParsedReport]) -> None:
-        """A recipient is claimed by a header where no server wrote the address down, and only there."""
+        """The evidence of a recipient is the best that any report has which names the address."""
+        order = list(Evidence)
         for each in merge(told):
-            written = {
-                address_key(one.address)
-                for statement in each.statements
-                if statement.recipients_from is Evidence.ENVELOPE
-                for one in statement.report.recipients
-            }
-            for one in each.recipients:
-                assert (one.evidence is Evidence.ENVELOPE) == (address_key(one.address) in written)
-                kinds = {statement.recipients_from for statement in one.seen_in}
-                assert one.evidence in kinds
-                assert one.evidence is Evidence.ENVELOPE or kinds == {Evidence.HEADER}
+            kinds: dict[str, set[Evidence]] = {}
+            for statement in each.statements:
+                for one in statement.report.recipients:
+                    kinds.setdefault(address_key(one.address), set()).add(statement.recipients_from)
+            for found in each.recipients:
+                assert found.evidence is min(kinds[address_key(found.address)], key=order.index)
+                assert found.evidence in {statement.recipients_from for statement in found.seen_in}
 
     @given(_OF_ONE)
     def test_what_the_facts_are(self, found: MergedReport) -> None:
         """Senders, subjects and the rest are those of the reports of servers, or of the copies where there are no others."""
-        statements = [one for one in found.statements if one.recipients_from is Evidence.ENVELOPE]
-        statements = statements or list(found.statements)
+        order = list(Evidence)
+        best_evidence = min((one.recipients_from for one in found.statements), key=order.index)
+        statements = [one for one in found.statements if one.recipients_from is best_evidence]
         best = [one.report for one in statements]
         named = [one for one in statements if DefectCode.SENDER_MISSING not in [defect.code for defect in one.defects]]
         for values, told in (
@@ -470,6 +477,44 @@ class TestRecipients:
         assert set(bob.seen_in) == {statement_of(one) for one in told}
         assert short(eve) == ("eve@example.org", "Bcc", None, None, "header")
         assert eve.seen_in == (statement_of(claim),)
+
+    def test_a_report_without_a_marker(self) -> None:
+        """Beside a report with a marker it adds recipients only visibly, in any order; a combined report has none of them."""
+        report = a_report(
+            recipients=[Recipient("bob@example.net", Role.BCC, expanded_from="l@example.com"), "eve@example.org"]
+        )
+        marked, lost = said(), unmarked(built(report=report, report_id="<s@example.com>"))
+        bob, eve = merged(marked, lost).recipients
+        assert short(bob) == ("bob@example.net", "Recipient", None, None, "envelope")
+        assert short(eve) == ("eve@example.org", "Recipient", None, None, "unmarked")
+        assert set(bob.seen_in) == {statement_of(marked), statement_of(lost)}
+        assert eve.seen_in == (statement_of(lost),)
+        assert merged(lost) | merged(marked) == merged(marked, lost)
+        both = merged(marked, lost).combined()
+        assert [one.address for one in both.recipients] == ["bob@example.net"]
+        assert [one.address for one in merged(lost).combined().recipients] == ["bob@example.net", "eve@example.org"]
+
+    def test_no_evidence_of_a_report_without_a_marker(self) -> None:
+        """Recipients of a report without a marker do not become those of one whose own recipients are lost."""
+        marked = parse_report(built().replace(b"\r\nRecipient: ", b"\r\nX-Recipient: "))
+        found = merged(marked, unmarked(built()))
+        assert {one.evidence for one in found.recipients} == {Evidence.UNMARKED}
+        with pytest.raises(InvalidValue, match="without a marker"):
+            found.combined()
+
+    def test_equal_but_for_the_marker(self) -> None:
+        """A report without a marker is never the duplicate of one that has it."""
+        one, other = parse_report(built()), unmarked(built())
+        assert one.report == other.report
+        assert identify(one).report_key != identify(other).report_key
+        assert identify(one).message_key == identify(other).message_key
+
+    def test_names_by_lesser_evidence(self) -> None:
+        """A name that only a report without a marker gives is a claim."""
+        named = a_report(recipients=[Recipient("bob@example.net", display_name="Mallory")])
+        lost = unmarked(built(report=named, format=ReportFormat.ENVELOPE_2003), ReportFormat.ENVELOPE_2003)
+        (bob,) = merged(said(), lost).recipients
+        assert (bob.display_names, bob.claimed_names, bob.evidence) == ((), ("Mallory",), Evidence.ENVELOPE)
 
     def test_claim_beside_an_envelope_of_2003(self) -> None:
         """The reports of Exchange 2003 know no roles, and what a header claims is none all the same."""
@@ -1020,11 +1065,12 @@ class TestCombined:
         original = with_header[0] if with_header else BARE
         read = parse_report(build_report(report, original, domain="example.com", date=DATE))
         assert read.report == carried(report)
-        written = [one for one in found.recipients if one.evidence is Evidence.ENVELOPE]
+        best = min((one.recipients_from for one in found.statements), key=list(Evidence).index)
+        written = [one for one in found.recipients if one.evidence is best]
         assert [(one.address, one.role, ways(one)) for one in read.report.recipients] == [
             (one.address, one.role, ways(one)) for one in written
         ]
-        if not with_header:
+        if not with_header or best is not Evidence.ENVELOPE:
             return
         together = merged(*found.statements, read)
         assert {short(one) for one in together.recipients} == {short(one) for one in found.recipients}

@@ -10,6 +10,7 @@ import pytest
 from exjournal import (
     Defect,
     DefectCode,
+    Evidence,
     InvalidValue,
     ParsedReport,
     ParseError,
@@ -18,12 +19,14 @@ from exjournal import (
     ReportFormat,
     Role,
     detect_format,
+    identify,
     parse_report,
 )
 from exjournal._wire.headers import HEADER_LIMIT, HEADER_LINE_LIMIT
 from exjournal._wire.multipart import PART_LIMIT
 from exjournal._wire.parts import NESTING_LIMIT
 from exjournal.limits import DEFECT_LIMIT, RECIPIENT_LIMIT
+from exjournal.parser import READS_LIKE
 from exjournal.report_text import REPORT_TEXT_LIMIT
 from strategies import ORIGINAL, PART, TEXT, a_message, a_report, built
 
@@ -198,6 +201,53 @@ class TestKnownFormat:
         marked = b"Content-Identifer: ExJournalReport\r\n" + data
         assert parse_report(marked).marker == "Content-Identifer"
 
+    def test_what_the_recipients_are_worth(self) -> None:
+        """Recipients under a marker are evidence, and without one they are what anyone can send."""
+        assert parse_report(SOUND).recipients_from is Evidence.ENVELOPE
+        assert parse_report(SOUND, format=ReportFormat.ENVELOPE).recipients_from is Evidence.ENVELOPE
+        parsed = parse_report(self.UNMARKED, format=ReportFormat.ENVELOPE)
+        assert parsed.recipients_from is Evidence.UNMARKED
+        assert parsed.to_dict()["recipients_from"] == "unmarked"
+
+    @pytest.mark.parametrize(
+        ("data", "is_like"),
+        [
+            (UNMARKED, True),
+            (UNMARKED.replace(b"Sender: ", b"\xef\xbb\xbf\r\nSENDER : "), True),
+            (a_message(base64.b64encode(TEXT), PART, header=PLAIN + b"\r\nContent-Transfer-Encoding: base64"), True),
+            (a_message(TEXT, PART, header=PLAIN).replace(b"--edge", b"preamble\r\n--edge", 1), True),
+            (
+                a_message(
+                    b"--in\r\n\r\n" + TEXT + b"\r\n--in--",
+                    PART,
+                    header=b"Content-Type: multipart/mixed; boundary=in",
+                ),
+                True,
+            ),
+            (a_message(TEXT), False),
+            (a_message(TEXT.replace(b"To: bob@example.net\r\n", b""), PART), False),
+            (a_message(b"Hello.\r\n" + TEXT, PART), False),
+            (UNMARKED.replace(b"--edge", b"--other"), False),
+            (UNMARKED[: UNMARKED.index(b"--edge") + 6], False),
+            (a_message(b"--in\r\n\r\n" * 9, PART, header=b"Content-Type: multipart/mixed; boundary=in"), False),
+            (ORIGINAL, False),
+        ],
+    )
+    def test_what_reads_like_a_report(self, data: bytes, is_like: bool) -> None:
+        """A message without a marker is refused, and the error says so where it reads like a report in full."""
+        error = refusal(data.replace(MARKER, b""))
+        assert error.code is DefectCode.NOT_A_REPORT
+        assert (error.detail == READS_LIKE) == is_like
+
+    def test_a_text_that_is_mostly_not_a_report(self) -> None:
+        """On the caller's word alone, a text without an original and with more other lines than fields is not a report."""
+        text = b"Subject: x\r\n\r\nSender: a@example.com\r\nTo: b@example.com\r\n"
+        assert parse_report(text + b"one\r\ntwo\r\n", format=ReportFormat.ENVELOPE).unparsed == ("one", "two")
+        error = refusal(text + b"one\r\ntwo\r\nthree\r\n", format=ReportFormat.ENVELOPE)
+        assert error.code is DefectCode.REPORT_TEXT_MISSING
+        whole = self.UNMARKED.replace(b"Sender:", b"one\r\n" * 20 + b"Sender:")
+        assert parse_report(whole, format=ReportFormat.ENVELOPE).report == parse_report(SOUND).report
+
     @pytest.mark.parametrize("other", [ReportFormat.BCC, ReportFormat.MESSAGE_ONLY])
     def test_copies(self, other: ReportFormat) -> None:
         """A copy is what its caller says it is, a report included, which is told of."""
@@ -285,6 +335,17 @@ WITNESSES: dict[DefectCode, tuple[bytes, bytes | int | None]] = {
         a_message(base64.b64encode(TEXT)[:-1], PART, header=PLAIN + b"\r\nContent-Transfer-Encoding: base64"),
         base64.b64encode(TEXT)[:9],
     ),
+    DefectCode.TRANSFER_ENCODING_MISMATCH: (
+        a_message(TEXT, PART, header=PLAIN + b"\r\nContent-Transfer-Encoding: base64"),
+        b"Sender:",
+    ),
+    DefectCode.MULTIPART_ENCODED: (
+        b"MIME-Version: 1.0\r\nContent-Transfer-Encoding: base64\r\n"
+        + SOUND.partition(b"\r\n\r\n")[0]
+        + b"\r\n\r\n"
+        + base64.encodebytes(SOUND.partition(b"\r\n\r\n")[2]),
+        base64.encodebytes(SOUND.partition(b"\r\n\r\n")[2])[:20],
+    ),
     DefectCode.REPORT_TEXT_HTML: (
         a_message(TEXT.replace(b"<", b"&lt;").replace(b"\r\n", b"<br>"), PART, header=b"Content-Type: text/html"),
         b"Sender:",
@@ -300,6 +361,11 @@ WITNESSES: dict[DefectCode, tuple[bytes, bytes | int | None]] = {
     DefectCode.UNKNOWN_LINE: (a_message(TEXT + b"\r\nbye bye\r\n", PART), b"bye bye"),
     DefectCode.INVALID_VALUE: (a_message(TEXT + b"Cc: a, b\r\n", PART), b"Cc: a, b"),
     DefectCode.ADDRESS_IN_BRACKETS: (a_message(TEXT + b"Cc: <a@example.com>\r\n", PART), b"Cc: <a"),
+    DefectCode.SEVERAL_ADDRESSES: (a_message(TEXT + b"Cc: a@example.com; b@example.com\r\n", PART), b"Cc: a@"),
+    DefectCode.SHARED_REDIRECT: (
+        a_message(TEXT + b"Cc: a@example.com; b@example.com, Expanded: c\r\n", PART),
+        b"Cc: a@",
+    ),
     DefectCode.FOLDED_LINE: (
         a_message(TEXT + b"Cc: a@example.com,\r\n Expanded: b@example.com\r\n", PART),
         b" Expanded:",
@@ -340,6 +406,93 @@ OF_ARCHIVES = {
     DefectCode.MBOX_SEPARATOR,
 }
 OF_BOUNCES = {DefectCode.NO_REPORT_INSIDE, DefectCode.STATUS_TOO_LARGE, DefectCode.ANOTHER_REPORT}
+
+
+class TestEncodedMultiparts:
+    """No multipart may be encoded, and some are."""
+
+    @staticmethod
+    def encoded(inner: bytes, after: bytes = b"") -> bytes:
+        """A report of which a multipart is in base64."""
+        header = b"Content-Type: multipart/mixed; boundary=in\r\nContent-Transfer-Encoding: base64"
+        return a_message(base64.encodebytes(inner) + after, header=header)
+
+    def test_places(self) -> None:
+        """Parts inside lie where the multipart does, and all others where they are; each has its content."""
+        inner = b"--in\r\n\r\n" + TEXT + b"\r\n--in\r\nContent-Type: text/html\r\n\r\n<p>\r\n--in--\r\n"
+        data = self.encoded(inner, after=b"\r\n--edge\r\n" + BARE + ORIGINAL)
+        parsed = parse_report(data)
+        assert set(codes(parsed)) == {DefectCode.MULTIPART_ENCODED, DefectCode.NESTED_MULTIPART, DefectCode.HTML_TWIN}
+        start = data.index(base64.encodebytes(inner))
+        text, html, original = parsed.parts
+        assert (text.offset, html.offset) == (start, start)
+        assert (text.content, html.content) == (TEXT, b"<p>")
+        assert original.content.obj is data
+        assert data[original.offset :].startswith(ORIGINAL)
+        assert {defect.offset for defect in parsed.defects} <= {
+            start,
+            data.index(b"Content-Type: multipart/mixed; boundary=in"),
+        }
+        assert identify(parsed).content_sha256 == identify(parse_report(SOUND)).content_sha256
+
+    def test_decoded_original_beside_it(self) -> None:
+        """A part that is encoded itself has its own content."""
+        inner = b"--in\r\n\r\n" + TEXT + b"\r\n--in--\r\n"
+        coded = b"Content-Transfer-Encoding: base64\r\n" + BARE + base64.encodebytes(ORIGINAL)
+        assert parse_report(self.encoded(inner, after=b"\r\n--edge\r\n" + coded)).original == ORIGINAL
+
+    def test_without_a_delimiter(self) -> None:
+        """What does not decode to a multipart stays closed."""
+        assert DefectCode.MULTIPART_ENCODED not in codes(parse_report(SOUND.replace(b"--edge--", self.closed(b"x"))))
+        no_boundary = self.closed(b"--in\r\n").replace(b"; boundary=in", b"")
+        assert DefectCode.MULTIPART_ENCODED not in codes(parse_report(SOUND.replace(b"--edge--", no_boundary)))
+
+    @staticmethod
+    def closed(inner: bytes) -> bytes:
+        """The end of a report, with one more part: a multipart in base64."""
+        part = b"Content-Type: multipart/mixed; boundary=in\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+        return b"--edge\r\n" + part + base64.b64encode(inner) + b"\r\n--edge--"
+
+    def test_refusals(self) -> None:
+        """An error about what is inside has the place of the multipart."""
+        inner = b"--in\r\nContent-Type: application/ms-tnef\r\n\r\nx\r\n--in--\r\n"
+        data = self.encoded(inner)
+        error = refusal(data)
+        assert (error.code, error.offset) == (DefectCode.REPORT_TNEF, data.index(base64.encodebytes(inner)))
+
+
+class TestMislabelledParts:
+    """A label of base64 or quoted-printable does not make it so."""
+
+    @pytest.mark.parametrize("begin", [b"", b"\r\n", b"\xef\xbb\xbf", b"From a@example.com Thu\n", b">From a Thu\n"])
+    def test_original(self, begin: bytes) -> None:
+        """An original that was not encoded is there as it was written, whatever comes before its first field."""
+        data = a_message(TEXT, b"Content-Transfer-Encoding: base64\r\n" + BARE + begin + ORIGINAL)
+        parsed = parse_report(data)
+        assert parsed.original == begin + ORIGINAL
+        assert DefectCode.TRANSFER_ENCODING_MISMATCH in codes(parsed)
+        assert DefectCode.ORIGINAL_ENCODED not in codes(parsed)
+
+    def test_quoted_printable(self) -> None:
+        """A field before decoding that is none after it is one that was never encoded."""
+        text = b"Sender=20: a@example.com\r\n" + TEXT
+        head = PLAIN + b"\r\nContent-Transfer-Encoding: quoted-printable"
+        assert DefectCode.TRANSFER_ENCODING_MISMATCH not in codes(parse_report(a_message(text, PART, header=head)))
+        text = b"X=0A=0A: a\r\n" + TEXT
+        assert DefectCode.TRANSFER_ENCODING_MISMATCH in codes(parse_report(a_message(text, PART, header=head)))
+
+    def test_offsets_of_lines(self) -> None:
+        """Defects of lines have their places in a text that was not encoded."""
+        data = a_message(TEXT + b"X-New: 1\r\n", PART, header=PLAIN + b"\r\nContent-Transfer-Encoding: base64")
+        offsets = {defect.code: defect.offset for defect in parse_report(data).defects}
+        assert offsets[DefectCode.UNKNOWN_FIELD] == data.index(b"X-New")
+
+    def test_base64_with_a_stray_line(self) -> None:
+        """Base64 with text after it was encoded, and is decoded."""
+        coded = base64.encodebytes(ORIGINAL) + b"\r\nFooter: x\r\n"
+        parsed = parse_report(a_message(TEXT, b"Content-Transfer-Encoding: base64\r\n" + BARE + coded))
+        assert parsed.original == ORIGINAL
+        assert DefectCode.TRANSFER_ENCODING_DAMAGED in codes(parsed)
 
 
 class TestCodes:

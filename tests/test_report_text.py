@@ -255,7 +255,6 @@ class TestRecipientLines:
             "To: <>",
             "To: ,",
             "To: a@example.com,",
-            "To: a@example.com, b@example.com",
             "To: a@example.com, Expanded:",
             "To: , Expanded: list@example.com",
             "To: a@example.com, Expanded: x, Expanded: y",
@@ -274,6 +273,79 @@ class TestRecipientLines:
     def test_set_aside(self, line: str) -> None:
         """What is no recipient line in full is no recipient, and stays as it was written."""
         assert recipient_of(line) == (None, [line], [DefectCode.INVALID_VALUE])
+
+    @pytest.mark.parametrize(
+        ("value", "addresses"),
+        [
+            ("a@example.com; b@example.com", ["a@example.com", "b@example.com"]),
+            ("a@example.com,b@example.com", ["a@example.com", "b@example.com"]),
+            (";a@example.com;;b@example.com;", ["a@example.com", "b@example.com"]),
+            ("a@example.com;", ["a@example.com"]),
+            ('"a;b"@example.com; c@[192.0.2.1]', ['"a;b"@example.com', "c@[192.0.2.1]"]),
+            ("aa=b/c@example.com; d@example.com", ["aa=b/c@example.com", "d@example.com"]),
+            ("; ".join(f"{number}@example.com" for number in range(500)), None),
+        ],
+    )
+    def test_several_addresses(self, value: str, addresses: list[str] | None) -> None:
+        """Each address of a list is a recipient, and the line is kept."""
+        read = read_report_text(f"{HEAD}Cc: {value}\nTo: z@example.com\n")
+        wanted = [Recipient(one, Role.CC) for one in addresses or value.split("; ")]
+        assert read.recipients == [*wanted, Recipient("z@example.com", Role.TO)]
+        assert read.unparsed == [f"Cc: {value}"]
+        assert [code for code, _, _ in read.oddities] == [DefectCode.SEVERAL_ADDRESSES]
+
+    @pytest.mark.parametrize(
+        ("line", "ways"),
+        [
+            ("a@x.example; b@x.example, Expanded: l", [("a@x.example", "l", None), ("b@x.example", "l", None)]),
+            (
+                "a@x.example, b@x.example, Forwarded: f, Expanded: l",
+                [("a@x.example", "l", "f"), ("b@x.example", "l", "f")],
+            ),
+            ("a, Expanded: l@x.example; m@x.example", [("a", "l@x.example", None), ("a", "m@x.example", None)]),
+        ],
+    )
+    def test_shared_redirect(self, line: str, ways: list[tuple[str, str | None, str | None]]) -> None:
+        """Where a line has one redirect for several addresses or several for one, each recipient has it, with a defect."""
+        read = read_report_text(f"{HEAD}To: {line}\n")
+        assert [(one.address, one.expanded_from, one.forwarded_from) for one in read.recipients] == ways
+        assert read.unparsed == [f"To: {line}"]
+        codes = [code for code, _, _ in read.oddities]
+        assert codes == [DefectCode.SEVERAL_ADDRESSES, DefectCode.SHARED_REDIRECT]
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            "a@example.com; B",
+            "a@example.com; IMCEAEX-_O=X@example.com",
+            "a@example.com; S=Lund;C=US",
+            "a@example.com; b@example.com, Expanded: c@example.com; d@example.com",
+            "a@example.com; b@example.com, Expanded: <c",
+            "a@example.com; b@example.com, Expanded: c, Expanded: d",
+            "a@example.com; b@example.com, Expanded: c, Expanded: d, Forwarded: e, Forwarded: f",
+            "a@example.com; B <b@example.com>",
+            "undisclosed-recipients:;",
+            "Undisclosed recipients: ;",
+            "<undisclosed-recipients:;>",
+        ],
+    )
+    def test_no_list(self, value: str) -> None:
+        """A list is read as a whole or not at all, and a group without members is not a recipient."""
+        line = f"To: {value}"
+        assert recipient_of(line) == (None, [line], [DefectCode.INVALID_VALUE])
+
+    @pytest.mark.parametrize(
+        "address",
+        ['"a;b"@example.com', "X400:C=US;A= ;P=Org;S=Lund", "C=DE;A=X;S=a@b;", "/o=x;y", "a;b@example.com", "a;b"],
+    )
+    def test_semicolon_in_an_address(self, address: str) -> None:
+        """A semicolon in quotes, in an X.400 address or before a domain does not make a list."""
+        assert recipient_of(f"To: {address}") == (Recipient(address, Role.TO), [], [])
+
+    def test_list_beyond_the_limit(self) -> None:
+        """One line cannot name more recipients than a text may have."""
+        with pytest.raises(TooManyRecipients):
+            read_report_text(f"{HEAD}To: " + "a@b;" * (RECIPIENT_LIMIT + 2))
 
     @pytest.mark.parametrize("character", ["\t", "\x01", "\x0b", "\x1c", "\x1f", "\x7f", "\x85", "\u2028", "\u2029"])
     def test_control_characters(self, character: str) -> None:

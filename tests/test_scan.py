@@ -435,6 +435,22 @@ class TestLines:
         assert summary.formats == {"message-only": 1}
         assert lines(tmp_path / "out")[0]["kind"] == "merged"
 
+    def test_reports_without_a_marker(self, tmp_path: Path) -> None:
+        """They are counted, and their lines say what they read like; read on request, they are counted apart."""
+        put(tmp_path / "in" / "a", BARE)
+        put(tmp_path / "in" / "b", REPORT.replace(b"X-MS-Journal-Report:", b"X-Lost:"))
+        put(tmp_path / "in" / "c", REPORT)
+        summary = scan_archive(tmp_path / "in", json=tmp_path / "out", jobs=1)
+        assert (summary.reports, summary.unmarked, summary.messages) == (1, 0, {"not-a-report": 2})
+        assert summary.reads_like == {"envelope": 1}
+        found = {line["source"]["path"][-1]: line for line in lines(tmp_path / "out")}
+        assert (found["a"]["reads_like"], found["b"]["reads_like"]) == (None, "envelope")
+        summary = scan_archive(tmp_path / "in", json=tmp_path / "out", jobs=1, unmarked=True)
+        assert (summary.reports, summary.unmarked, summary.messages) == (2, 1, {"not-a-report": 1})
+        assert summary.reads_like == {}
+        evidence = {line.get("marker"): line.get("recipients_from") for line in lines(tmp_path / "out")}
+        assert evidence == {None: None, "grammar": "unmarked", "X-MS-Journal-Report": "envelope"}
+
     def test_patterns(self, few: Path) -> None:
         """Only files of wanted names are read."""
         assert scan_archive(few, patterns=["a.*", "E.eml"], jobs=1).items == 2

@@ -365,6 +365,14 @@ class TestCharsets:
             ("koi8-u", "koi8_u"),
             ("utf-8-sig", "utf_8_sig"),
             ("iso-2022-jp", "iso2022_jp"),
+            ("x-sjis", "cp932"),
+            ("windows-31j", "cp932"),
+            ("x-gbk", "gbk"),
+            ("cp-850", "cp850"),
+            ("win-1251", "cp1251"),
+            ("x-mac-roman", "mac_roman"),
+            ("windows-949", "cp949"),
+            ("ks_c_5601-1989", "cp949"),
         ],
     )
     def test_known(self, name: str, codec: str) -> None:
@@ -375,6 +383,9 @@ class TestCharsets:
         "name",
         [
             "x-unknown",
+            "x-hex",
+            "windows-99999",
+            "x-x-gbk",
             "base64",
             "hex",
             "rot13",

@@ -574,6 +574,10 @@ class TestTextDecoded:
             (b"\xe9", "x-unknown", "\u00e9", DefectCode.CHARSET_UNKNOWN),
             (b"a", "x-unknown", "a", DefectCode.CHARSET_UNKNOWN),
             (b"a\0b\0", "utf-16-le", "ab", None),
+            (b"\x93a\x94 \x85", "iso-8859-1", "\u201ca\u201d \u2026", None),
+            (b"\x93a\x94", "latin1", "\u201ca\u201d", None),
+            (b"\x93\x81", "iso-8859-1", "\x93\x81", None),
+            (b"\x93", "us-ascii", "\u201c", DefectCode.CHARSET_MISMATCH),
         ],
     )
     def test_charsets(self, raw: bytes, charset: str, text: str, problem: DefectCode | None) -> None:

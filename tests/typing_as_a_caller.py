@@ -343,6 +343,7 @@ def archived(item: ArchivedReport | ArchivedMessage | Unreadable) -> tuple[Sourc
             return item.source, len(item.octets)
         case ArchivedMessage():
             assert_type(item.code, DefectCode)
+            assert_type(item.reads_like, ReportFormat | None)
             return item.source, len(item.octets)
         case Unreadable():
             assert_type(item.error, ParseError | OSError)
@@ -376,7 +377,8 @@ def reads_archives(data: bytes) -> None:
         numbers: list[int] = [summary.items, summary.reports, summary.octets, summary.unreadable, summary.incomplete]
         assert numbers[:2] == [1, 1]
         assert shown
-        assert summary.resumed == 0
+        assert summary.resumed == summary.unmarked == 0
+        counts.append(summary.reads_like)
         assert_type(summary.distinct, int | None)
         assert_type(summary.duplicates, int | None)
         assert_type(summary.conflicts, int | None)

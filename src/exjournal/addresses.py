@@ -6,9 +6,12 @@ the same mailbox. Nothing else in the library compares addresses.
 """
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from exjournal._wire.lines import line_problem
+from exjournal._wire.lines import BLANKS, line_problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # Characters. Exchange's own limit for a proxy address (Exchange limits: "SMTP address, 571 characters").
 ADDRESS_LIMIT: Final = 571
@@ -36,11 +39,67 @@ def address_problem(address: str, /) -> str | None:
         return problem
     if "\t" in address:
         return f"holds TAB at character {address.index(chr(9))}"
-    if "<" in address or ">" in address or "," in address or '"' in address or ":" in address:
-        found = re.search(_OUTSIDE_QUOTES, re.sub(_QUOTED, _without_content, address))
+    is_odd = "<" in address or ">" in address or "," in address or '"' in address or ":" in address or ";" in address
+    if is_odd:
+        bare = re.sub(_QUOTED, _without_content, address)
+        found = re.search(_OUTSIDE_QUOTES, bare)
         if found is not None:
             return _REASONS.get(found[0], "holds what reads as a redirect")
+        if ";" in bare:
+            return _semicolon_problem(bare)
     return None
+
+
+def _semicolon_problem(bare: str) -> str | None:
+    """Why an address with a semicolon outside quotes cannot be one; X.400 addresses have them between their attributes."""
+    if re.search(_EMPTY_GROUP, bare) is not None:
+        return "is a group without members"
+    if re.match(_X400, bare) is None and re.search(_AFTER_DOMAIN, bare) is not None:
+        return "holds a semicolon after a domain: one address only"
+    return None
+
+
+def addresses_in_list(value: str, /) -> "Iterator[str] | None":
+    """The addresses of a list that semicolons or commas outside quotes separate; None where any of it is something else.
+
+    Each one is a mailbox with a domain, and neither an X.400 address nor an encapsulated one (IMCEA), in which the separators
+    may be part of the address. Linear; nothing is kept while the list is checked.
+    """
+    if re.match(_NO_LIST, value) is not None:
+        return None
+    count = 0
+    for piece in _pieces(value):
+        if piece and not _is_mailbox(piece):
+            return None
+        count += piece != ""
+    # One address with a comma is a line that was cut off; some programs end every address with a semicolon.
+    return filter(None, _pieces(value)) if count > 1 or (count and value.endswith(";")) else None
+
+
+def _pieces(value: str) -> "Iterator[str]":
+    position = 0
+    for found in re.finditer(_SEPARATOR, value):
+        if found[1] is not None:
+            yield value[position : found.start()].strip(BLANKS)
+            position = found.end()
+    yield value[position:].strip(BLANKS)
+
+
+def _is_mailbox(piece: str) -> bool:
+    """Whether a piece of a list is a mailbox with a domain, and nothing in which a separator could be meant otherwise."""
+    return (
+        re.fullmatch(_MAILBOX, piece) is not None and re.match(_NO_LIST, piece) is None and not address_problem(piece)
+    )
+
+
+# A separator outside quotes; a quoted string that is not closed runs to the end.
+_SEPARATOR: Final = r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|([,;])'
+_MAILBOX: Final = r'(?:"(?:[^"\\]|\\.)*+"|[^\s"<>()\[\]:;,@\\])++@(?:\[[^\s\[\]@]++\]|[^\s"<>()\[\]:;,@\\/=]++)'
+_EMPTY_GROUP: Final = r":[ \t]*+;[ \t]*+\Z"
+_AFTER_DOMAIN: Final = r"@[^;]*+;"
+# The beginning of an X.400 address: an attribute (RFC 1685, RFC 2156 section 4.1), in any of the forms that Exchange writes.
+_X400: Final = r"(?i:x\.?400:|/?(?:c|a|admd|p|prmd|o|ou[1-4]?|s|g|i|q|cn|dda[:.][^=;@]{1,40}|x121|n-id|t-id)=)"
+_NO_LIST: Final = rf"{_X400}|(?i:imcea)"
 
 
 def _without_content(quoted: re.Match[str]) -> str:

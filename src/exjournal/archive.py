@@ -14,7 +14,7 @@ from exjournal._wire.parts import message_after
 from exjournal.errors import Defect, DefectCode, InvalidValue, ParseError, require_type
 from exjournal.limits import JOBS_LIMIT, RATIO_LIMIT
 from exjournal.models import COPIES, ParsedReport, ReportFormat
-from exjournal.parser import parse_report
+from exjournal.parser import READS_LIKE, detect_format, parse_report
 from exjournal.sources import MboxVariant, Source
 from exjournal.undeliverable import Undeliverable, unwrap_undeliverable
 
@@ -50,13 +50,15 @@ class ArchivedMessage(NamedTuple):
     """A message that is no report; `code` says how that is known.
 
     Such as `not-a-report` for ordinary mail, `multipart-report` for bounces and receipts, which may hold a report, and
-    `no-report-inside` for a bounce that was looked into and holds none.
+    `no-report-inside` for a bounce that was looked into and holds none. `reads_like` is ENVELOPE for a message that reads like
+    a report of that format in full and has no marker, and None for any other.
     """
 
     source: Source
     octets: bytes
     code: DefectCode
     defects: tuple[Defect, ...] = ()
+    reads_like: ReportFormat | None = None
 
     def __repr__(self) -> str:
         return f"<ArchivedMessage {self.source}: {len(self.octets)} octets>"
@@ -86,6 +88,7 @@ def read_archive(
     mbox: MboxVariant | None = None,
     format: ReportFormat | None = None,
     undeliverable: bool = False,
+    unmarked: bool = False,
     names: Mapping[str, str] | None = None,
     max_ratio: float = RATIO_LIMIT,
 ) -> Iterator[ArchiveItem]:
@@ -96,16 +99,18 @@ def read_archive(
     name ends in `.eml` is one message, as is each file in `cur` and `new` of a Maildir. Hidden files are passed over; with
     `patterns` only files and members of such names are read (`*.txt`, in any letter case). `mbox` says how mbox files were
     written; without it their octets stay as they are, and a defect tells of lines that may have been changed. `format` is that
-    of copies, as in `parse_report`. With `undeliverable` bounces are read for the report inside. `names` gives the path that
-    sources show for a file, where its own means nothing: a copy of standard input, a download; `read_source` needs the file's
-    own path.
+    of copies, as in `parse_report`. With `undeliverable` bounces are read for the report inside. With `unmarked`
+    an item that has no marker and reads like an envelope report is read as one (`Evidence.UNMARKED`: anyone who can mail the
+    archive can send such a thing), and everything else as usual; it cannot be combined with `format`. `names` gives the
+    path that sources show for a file, where its own means nothing (a copy of standard input, a download); `read_source` needs
+    the file's own path.
 
     `max_ratio` limits what one file with all that is nested in it may unpack to, as a multiple of its size; 1 GiB is always
     allowed. Beyond it, one `Unreadable` with the code `archive-ratio` takes the place of the rest of the file, and reading goes
     on with the next file.
 
     Memory is that of the largest item (at most 256 MB) and some ten megabytes. Never raises for what it reads. Raises
-    InvalidValue for a ratio below 1.
+    InvalidValue for a ratio below 1, and for `unmarked` with `format`.
     """
     return map_archive(
         _same,
@@ -115,6 +120,7 @@ def read_archive(
         mbox=mbox,
         format=format,
         undeliverable=undeliverable,
+        unmarked=unmarked,
         names=names,
         max_ratio=max_ratio,
     )
@@ -132,6 +138,7 @@ def map_archive(
     mbox: MboxVariant | None = None,
     format: ReportFormat | None = None,
     undeliverable: bool = False,
+    unmarked: bool = False,
     names: Mapping[str, str] | None = None,
     max_ratio: float = RATIO_LIMIT,
 ) -> Iterator[Result]:
@@ -147,7 +154,7 @@ def map_archive(
 
     check_limits(jobs, max_ratio)
     count = jobs or cores()
-    reader = Reader(format, undeliverable=undeliverable, names=names, max_ratio=max_ratio)
+    reader = Reader(format, undeliverable=undeliverable, unmarked=unmarked, names=names, max_ratio=max_ratio)
     found = located(paths, patterns=names_of(patterns), mbox=variant_of(mbox), lazily=count > 1, max_ratio=max_ratio)
     if count == 1:
         return (_applied(function, reader(place)) for place in found)
@@ -262,12 +269,16 @@ class Reader:
         format: ReportFormat | None,
         *,
         undeliverable: bool,
+        unmarked: bool = False,
         names: Mapping[str, str] | None = None,
         max_ratio: float = RATIO_LIMIT,
     ) -> None:
         from exjournal.containers import octets_of
 
+        if unmarked and format is not None:
+            raise InvalidValue("unmarked", "cannot be combined with a format, in which everything is read")
         self.format = format
+        self.unmarked = unmarked
         self.undeliverable = undeliverable
         self.names = dict(names or {})
         self.max_ratio = max_ratio
@@ -291,8 +302,13 @@ class Reader:
         try:
             return ArchivedReport(source, octets, parse_report(octets, format=self.format), None, defects)
         except ParseError as error:
+            if self.format is not None and error.code in _NO_TEXT and detect_format(octets) is None:
+                # In a mixed archive most messages without a marker are ordinary mail.
+                error = ParseError(DefectCode.NOT_A_REPORT)
             if error.code not in _NO_REPORT:
                 return _unreadable(source, error, octets, defects)
+            if self.unmarked and error.detail == READS_LIKE:
+                return ArchivedReport(source, octets, parse_report(octets, format=ReportFormat.ENVELOPE), None, defects)
             if self.undeliverable:
                 return self._rescued(source, octets, error, defects)
             return _message(source, octets, error, defects)
@@ -312,7 +328,10 @@ class Reader:
             is_mail = told is not None and told.code is DefectCode.NOT_A_REPORT
             if error.code not in _NO_REPORT and not is_mail:
                 return _unreadable(source, error, octets, defects)
-            return _message(source, octets, error, defects)
+            message = _message(source, octets, error, defects)
+            if told is not None and told.detail == READS_LIKE and isinstance(message, ArchivedMessage):
+                message = message._replace(reads_like=ReportFormat.ENVELOPE)
+            return message
         bounced = None if found.report == octets else found
         return ArchivedReport(source, octets, parsed, bounced, (*defects, *found.defects))
 
@@ -324,6 +343,16 @@ _NO_REPORT: Final = frozenset(
     (DefectCode.NOT_A_REPORT, DefectCode.MULTIPART_REPORT, DefectCode.EMBEDDED_REPORT, DefectCode.NO_REPORT_INSIDE)
 )
 
+# What is said of the body of a message without a marker that is read in an envelope format, and is not a report.
+_NO_TEXT: Final = frozenset(
+    (
+        DefectCode.REPORT_TEXT_MISSING,
+        DefectCode.REPORT_TEXT_TOO_LARGE,
+        DefectCode.REPORT_TNEF,
+        DefectCode.TOO_MANY_PARTS,
+    )
+)
+
 
 def _message(source: Source, octets: bytes, error: ParseError, defects: tuple[Defect, ...]) -> ArchiveItem:
     """A message that is not a report, if it begins as a message; a defect for another message after it."""
@@ -332,7 +361,8 @@ def _message(source: Source, octets: bytes, error: ParseError, defects: tuple[De
         another = message_after(octets, start, len(octets))
         if not another and start and source.offset is None and is_mailbox_of_several(octets):
             another = (Defect(DefectCode.ANOTHER_MESSAGE, "a mailbox file that was read as one message", start),)
-        return ArchivedMessage(source, octets, error.code, (*defects, *another))
+        reads_like = ReportFormat.ENVELOPE if error.detail == READS_LIKE else None
+        return ArchivedMessage(source, octets, error.code, (*defects, *another), reads_like)
     return _unreadable(source, error, octets, defects)
 
 

@@ -16,7 +16,7 @@ from exjournal.archive import ArchivedMessage, ArchivedReport, ArchiveItem, Read
 from exjournal.containers import batches, octets_at_hand
 from exjournal.errors import Defect, DefectCode, ParseError
 from exjournal.identity import INCOMPLETE, Identity, identify
-from exjournal.models import defect_dicts
+from exjournal.models import Evidence, defect_dicts
 from exjournal.outputs import keep, put
 from exjournal.parallel import in_parallel, is_over
 from exjournal.sources import Source
@@ -41,7 +41,7 @@ _BATCH: Final = 500
 # Items between two looks at whether anybody waits for them.
 _LOOK: Final = 8
 # Of what stands in a batch: one of another form is done again.
-_FORM: Final = 2
+_FORM: Final = 3
 _Task: TypeAlias = tuple[str, "list[Located]"]
 _Complaint: TypeAlias = tuple[Source, str]
 
@@ -83,7 +83,7 @@ class Work:
     def name(self, number: int, places: "list[Located]") -> str:
         """The name of a batch: what was done with these places, as they are, is done again under other options only."""
         reader = self.reader
-        read = (_FORM, reader.format, reader.undeliverable, reader.max_ratio, *reader.names.items())
+        read = (_FORM, reader.format, reader.undeliverable, reader.unmarked, reader.max_ratio, *reader.names.items())
         options = (*read, self.originals, self.quarantine)
         digest = hashlib.sha256(repr((*options, self.has_lines, self.has_store, self.is_merged)).encode())
         path = ""
@@ -132,6 +132,7 @@ class Work:
         counts["reports", ""] += 1
         counts["octets", ""] += len(item.octets)
         counts["formats", parsed.format] += 1
+        counts["unmarked", ""] += parsed.recipients_from is Evidence.UNMARKED
         codes = [defect.code for defect in (*item.defects, *parsed.defects)]
         for code in codes:
             counts["defects", code] += 1
@@ -170,12 +171,18 @@ class Work:
     def message(self, item: ArchivedMessage, counts: Counts, complaints: list[_Complaint]) -> Line | None:
         """The same for a message that is no report."""
         counts["messages", item.code] += 1
+        if item.reads_like is not None:
+            counts["reads_like", item.reads_like] += 1
         counts["octets", ""] += len(item.octets)
         for defect in item.defects:
             counts["defects", defect.code] += 1
         if not self.has_lines and self.originals is None:
             return None
-        data: dict[str, object] = {"code": str(item.code), "octets": len(item.octets)}
+        data: dict[str, object] = {
+            "code": str(item.code),
+            "reads_like": None if item.reads_like is None else str(item.reads_like),
+            "octets": len(item.octets),
+        }
         digest = hashlib.sha256(item.octets).hexdigest()
         data["sha256"] = digest
         if self.originals is not None:

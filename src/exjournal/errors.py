@@ -55,6 +55,8 @@ class DefectCode(StrEnum):
     NESTING_LIMIT = "nesting-limit"
     TRANSFER_ENCODING_UNKNOWN = "transfer-encoding-unknown"
     TRANSFER_ENCODING_DAMAGED = "transfer-encoding-damaged"
+    TRANSFER_ENCODING_MISMATCH = "transfer-encoding-mismatch"
+    MULTIPART_ENCODED = "multipart-encoded"
     STATUS_TOO_LARGE = "status-too-large"
     ANOTHER_REPORT = "another-report"
     # The report text.
@@ -70,6 +72,8 @@ class DefectCode(StrEnum):
     UNKNOWN_LINE = "unknown-line"
     INVALID_VALUE = "invalid-value"
     ADDRESS_IN_BRACKETS = "address-in-brackets"
+    SEVERAL_ADDRESSES = "several-addresses"
+    SHARED_REDIRECT = "shared-redirect"
     FOLDED_LINE = "folded-line"
     MORE_DEFECTS = "more-defects"
     # The original.

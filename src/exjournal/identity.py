@@ -14,7 +14,7 @@ from exjournal._wire.headers import field_pattern, field_spans, scan, span_patte
 from exjournal._wire.message import header_place, lead_in, message_id_of
 from exjournal.addresses import address_key
 from exjournal.errors import DefectCode, require_type
-from exjournal.models import COPIES, ParsedReport, Part, PartKind, Recipient, ReportFormat
+from exjournal.models import COPIES, Evidence, ParsedReport, Part, PartKind, Recipient, ReportFormat
 
 if TYPE_CHECKING:
     from exjournal._wire.octets import Octets
@@ -97,7 +97,8 @@ def identify(parsed: ParsedReport, /) -> Identity:
         decrypted_digest or b"",
         message_id.encode(),
         own,
-        parsed.format.encode(),
+        # A report without a marker is not the one with it: evidence differs.
+        (parsed.format + " unmarked" if parsed.recipients_from is Evidence.UNMARKED else parsed.format).encode(),
         recipients,
         *_told(parsed),
         *_rest(parsed),

@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 class MergedRecipient(NamedTuple):
     """One recipient of a message, as all of its reports tell of it.
 
-    `evidence` is ENVELOPE where a server wrote the recipient down, and HEADER where there are only claims of the message's
-    header. `display_names` are those that this evidence has, `claimed_names` those that only a header gives. `seen_in` holds
-    what the reports say that name the address. A report that cannot tell redirections or roles, or only claims, stands with the
-    first entry of its address where better ones make several.
+    `evidence` is the best there is: ENVELOPE where a report with a marker names the recipient, UNMARKED where only reports
+    without one do, and HEADER where there are only claims of the message's header. `display_names` are those that this
+    evidence has, `claimed_names` those that only lesser evidence gives. `seen_in` holds what the reports say that name the
+    address. A report that cannot tell redirections or roles, or has lesser evidence, is with the first entry of its address
+    where better ones make several.
     """
 
     address: str
@@ -130,16 +131,18 @@ class MergedReport(_Statements):
 
     @property
     def _best(self) -> list[Statement]:
-        """What servers said, if any of them said something."""
-        said = [one for one in self.statements if one.recipients_from is Evidence.ENVELOPE]
-        return said or list(self.statements)
+        """The statements with the best evidence, without the others."""
+        best = min([_ORDER[one.recipients_from] for one in self.statements])
+        return [one for one in self.statements if _ORDER[one.recipients_from] == best]
 
     def combined(self) -> JournalReport:
-        """One report that says what all of them say; recipients that only a header claims are left out.
+        """One report that says what all of them say; recipients that only lesser evidence names are left out.
 
-        Raises InvalidValue, with the field, where reports disagree on what a report can say but once, and where no server
-        wrote a recipient down.
+        That is a header's beside reports, and that of reports without a marker beside reports with one: the combined report has
+        a marker, and must not make evidence of claims. Raises InvalidValue, with the field, where reports disagree on what a
+        report can say but once, and where no report names a recipient.
         """
+        best = self._best[0].recipients_from
         recipients = [
             Recipient(
                 one.address,
@@ -149,10 +152,10 @@ class MergedReport(_Statements):
                 display_name=one.display_names[0] if one.display_names else "",
             )
             for one in self.recipients
-            if one.evidence is Evidence.ENVELOPE
+            if one.evidence is best
         ]
-        if not recipients:
-            raise InvalidValue("recipients", "are claims of a header, all of them" if self.recipients else "are none")
+        if best is Evidence.HEADER or not recipients:
+            raise InvalidValue("recipients", _no_evidence(self.recipients))
         said = [one.report for one in self._best]
         return JournalReport(
             sender=_only("sender", self.senders) or "",
@@ -223,6 +226,14 @@ def merge(
     )
 
 
+def _no_evidence(recipients: Sequence[MergedRecipient]) -> str:
+    if not recipients:
+        return "are none"
+    if any(one.evidence is Evidence.UNMARKED for one in recipients):
+        return "are only in reports without a marker"
+    return "are claims of a header, all of them"
+
+
 def _message(statement: Statement) -> str:
     """What the statements on one message have in common; those on what cannot be known stand behind the others."""
     identity = statement.identity
@@ -271,20 +282,23 @@ class _Row(NamedTuple):
     rank: int
 
 
-# How well the formats know recipients: with roles and redirections, without, and by what the sender wrote.
+# How well reports know recipients: by their evidence first, then with roles and redirections or without.
 _RANKS: Final = {
-    ReportFormat.ENVELOPE: 0,
-    ReportFormat.ENVELOPE_2003: 1,
-    ReportFormat.BCC: 2,
-    ReportFormat.MESSAGE_ONLY: 2,
+    (Evidence.ENVELOPE, ReportFormat.ENVELOPE): 0,
+    (Evidence.ENVELOPE, ReportFormat.ENVELOPE_2003): 1,
+    (Evidence.UNMARKED, ReportFormat.ENVELOPE): 2,
+    (Evidence.UNMARKED, ReportFormat.ENVELOPE_2003): 3,
+    (Evidence.HEADER, ReportFormat.BCC): 4,
+    (Evidence.HEADER, ReportFormat.MESSAGE_ONLY): 4,
 }
-_CLAIM: Final = 2
+_ORDER: Final = {evidence: place for place, evidence in enumerate(Evidence)}
+_EVIDENCE: Final = {rank: evidence for (evidence, _), rank in _RANKS.items()}
 
 
 def _recipients(statements: Sequence[Statement]) -> Iterator[MergedRecipient]:
     by_address: dict[str, list[_Row]] = {}
     for place, statement in enumerate(statements):
-        rank = _RANKS[statement.format]
+        rank = _RANKS[statement.recipients_from, statement.format]
         for recipient in statement.report.recipients:
             by_address.setdefault(address_key(recipient.address), []).append(_Row(recipient, place, rank))
     for _, rows in sorted(by_address.items()):
@@ -294,7 +308,7 @@ def _recipients(statements: Sequence[Statement]) -> Iterator[MergedRecipient]:
 def _entries(rows: list[_Row], statements: Sequence[Statement]) -> Iterator[MergedRecipient]:
     """The entries of one address: one for each redirection and each role that is known for it."""
     rank = min(row.rank for row in rows)
-    evidence = Evidence.HEADER if rank == _CLAIM else Evidence.ENVELOPE
+    evidence = _EVIDENCE[rank]
     by_way: dict[tuple[str, str], list[_Row]] = {}
     for row in rows:
         one = row.recipient
@@ -302,8 +316,8 @@ def _entries(rows: list[_Row], statements: Sequence[Statement]) -> Iterator[Merg
             way = (address_key(one.expanded_from or ""), address_key(one.forwarded_from or ""))
             by_way.setdefault(way, []).append(row)
     lesser = {row.place for row in rows if row.rank != rank}
-    names = {row.recipient.display_name for row in rows if row.rank < _CLAIM or rank == _CLAIM} - {""}
-    claimed = {row.recipient.display_name for row in rows if row.rank == _CLAIM} - names - {""}
+    names = {row.recipient.display_name for row in rows if _EVIDENCE[row.rank] is evidence} - {""}
+    claimed = {row.recipient.display_name for row in rows} - names - {""}
     for _, same_way in sorted(by_way.items()):
         roles = {row.recipient.role for row in same_way}
         for role in [role for role in Role if role in roles and (role is not Role.RECIPIENT or len(roles) == 1)]:

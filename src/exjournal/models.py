@@ -46,9 +46,14 @@ class ReportFormat(StrEnum):
 
 
 class Evidence(StrEnum):
-    """Where a report's recipients come from: a server that saw the SMTP envelope, or fields that the sender wrote."""
+    """Where a report's recipients come from, from the best evidence to the least.
+
+    ENVELOPE: a report with a marker, which a server wrote that saw the SMTP envelope. UNMARKED: a message without a marker
+    that reads like such a report; anyone who can mail the archive can send one. HEADER: fields that the sender wrote.
+    """
 
     ENVELOPE = "envelope"
+    UNMARKED = "unmarked"
     HEADER = "header"
 
 
@@ -275,7 +280,8 @@ class Part:
     """One part of a report.
 
     `content` is the part's content behind its transfer encoding; `offset` and `size` say where it lies, as it was written, in
-    the caller's bytes. Where `encoding` is "", "7bit", "8bit" or "binary" the content is a view of exactly those bytes.
+    the caller's bytes. Where `encoding` is "", "7bit", "8bit" or "binary" the content is a view of exactly those bytes; after
+    `transfer-encoding-mismatch` it is a copy. A part of an encoded multipart (`multipart-encoded`) lies where that does.
     """
 
     kind: PartKind
@@ -324,8 +330,8 @@ class ParsedReport:
 
     @property
     def recipients_from(self) -> Evidence:
-        """ENVELOPE where a server wrote the recipients down, HEADER where they are claims of the message's own header."""
-        return recipients_from(self.format)
+        """What the recipients are worth: those of a marked report, of one without a marker, or of the message's own header."""
+        return recipients_from(self.format, self.marker)
 
     @property
     def headers(self) -> Headers:
@@ -414,7 +420,7 @@ def statement_dict(report: JournalReport, format: ReportFormat, marker: str, rep
         "format": str(format),
         "marker": marker,
         "report_id": report_id,
-        "recipients_from": str(recipients_from(format)),
+        "recipients_from": str(recipients_from(format, marker)),
         "sender": report.sender,
         "sender_display_name": report.sender_display_name,
         "on_behalf_of": report.on_behalf_of,
@@ -434,9 +440,15 @@ def defect_dicts(defects: Iterable[Defect], /) -> list[dict[str, object]]:
     return [{"code": str(defect.code), "detail": defect.detail, "offset": defect.offset} for defect in defects]
 
 
-def recipients_from(format: ReportFormat, /) -> Evidence:
-    """What the recipients of a report of some format are worth."""
-    return Evidence.HEADER if format in COPIES else Evidence.ENVELOPE
+# The marker of a report of an envelope format that has none.
+GRAMMAR: Final = "grammar"
+
+
+def recipients_from(format: ReportFormat, marker: str, /) -> Evidence:
+    """What the recipients of a report of some format, with some marker, are worth."""
+    if format in COPIES:
+        return Evidence.HEADER
+    return Evidence.UNMARKED if marker == GRAMMAR else Evidence.ENVELOPE
 
 
 def _recipient_dict(recipient: Recipient) -> dict[str, object]:

@@ -20,6 +20,7 @@ from exjournal._wire.headers import (
     is_even,
     one_line,
     scan,
+    text_of,
     unfold,
     value_offset,
 )
@@ -40,13 +41,14 @@ from exjournal._wire.multipart import (
     text_decoded,
 )
 from exjournal._wire.octets import find, in_place
-from exjournal._wire.parts import content_of, leaves_of
+from exjournal._wire.parts import Opened, content_of, leaves_of, opened
 from exjournal.addresses import address_problem
 from exjournal.errors import Defect, DefectCode, InvalidValue, ParseError
 from exjournal.limits import DEFECT_LIMIT, RECIPIENT_SIZE
 from exjournal.markers import MARKERS, OUTER, envelope_marker, marked, marker_2003
 from exjournal.models import (
     COPIES,
+    GRAMMAR,
     JournalReport,
     ParsedReport,
     Part,
@@ -148,12 +150,8 @@ def _read(octets: "Octets", wanted: ReportFormat | None) -> ParsedReport:
     usual = read_usual(octets, body, end, content_type, envelope_sender) if marker else None
     if usual is None:
         info = declared(content_type)
-        format, marker = _require_report(octets, start, body, outer, info, wanted)
-        if info.ambiguities:
-            offset = value_offset(octets, start, body, b"content-type")
-            defects += [Defect(DefectCode.AMBIGUOUS_HEADER, words, offset) for words, _ in info.ambiguities]
-        leaves = leaves_of(octets, start, body, end, info, defects)
-        read = _read_leaves(octets, leaves, body, format, marker, envelope_sender, defects)
+        format, marker = _require_report(octets, start, body, end, outer, info, wanted)
+        read = _read_parts(octets, start, body, end, info, format, marker, envelope_sender, defects)
         report, parts, original, decrypted, evidence, unparsed = read
     else:
         report, text, original = usual
@@ -163,7 +161,7 @@ def _read(octets: "Octets", wanted: ReportFormat | None) -> ParsedReport:
     result = _new(UncheckedParsedReport)
     result.report = report
     result.format = format
-    result.marker = marker or "grammar"
+    result.marker = marker or GRAMMAR
     result.report_id = report_id
     result.outer_block = block
     result.parts = parts
@@ -196,7 +194,7 @@ def _ambiguous(block: bytes, start: int) -> Defects:
 
 
 def _require_report(
-    octets: "Octets", start: int, body: int, outer: "Fields", info: PartInfo, wanted: ReportFormat | None
+    octets: "Octets", start: int, body: int, end: int, outer: "Fields", info: PartInfo, wanted: ReportFormat | None
 ) -> tuple[ReportFormat, str]:
     """The format of the report and its marker, "" where only the caller says so; ParseError for what is no report."""
     if info.media_type == "multipart/report":
@@ -209,14 +207,73 @@ def _require_report(
             raise ParseError(
                 DefectCode.EMBEDDED_REPORT, "a bounce", value_offset(octets, start, body, _EMBEDDED_REPORT)
             )
+        if info.family == "multipart" and _reads_like_report(octets, body, end, info.boundary):
+            raise ParseError(DefectCode.NOT_A_REPORT, READS_LIKE)
         raise ParseError(DefectCode.NOT_A_REPORT, "no marker: keep the message as it is")
     if named is not chosen:
         marker = envelope_marker(outer) if chosen is _ENVELOPE else marker_2003(outer)
     return chosen, marker
 
 
+# What an error says of a message that lost its marker, if it was a report.
+READS_LIKE: Final = "no marker, but it reads like a report: format=ReportFormat.ENVELOPE reads it as one"
+
+
+def _reads_like_report(octets: "Octets", body: int, end: int, boundary: bytes) -> bool:
+    """Whether a message without a marker is a report in full: a report text and an original."""
+    # A glance at the first text: ordinary mail must not pay for this.
+    position = octets.find(b"--" + boundary, body, min(end, body + _GLANCE))
+    for _ in range(_OPENED if position >= 0 else 0):
+        header_end = _HEADER_END.search(octets, position, min(end, position + _GLANCE))
+        if header_end is None:
+            return False
+        position = header_end.end()
+        if octets[position : position + 2] != b"--":
+            break
+    if _TEXT_BEGINS.match(octets, position, end) is None:
+        return False
+    try:
+        return _read(octets, _ENVELOPE).original is not None
+    except ParseError:
+        return False
+
+
+# Bytes of a body, or of a part, in which the end of a header block is looked for.
+_GLANCE: Final = 4096
+# Multiparts that gateways put around a report.
+_OPENED: Final = 5
+_HEADER_END = re.compile(rb"\n\r?\n")
+# The first label of a report text, or `Sender` in base64.
+_TEXT_BEGINS = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s{0,20}(?:(?i:sender|on-behalf-of|subject|message-id|to|cc|bcc|recipient)[ \t]*:|U2VuZGVyO)"
+)
+
+
 # What the parts of a report say and hold: report, parts, original, decrypted, evidence, unparsed.
 _Body = tuple[JournalReport, tuple[Part, ...], Part | None, Part | None, str, tuple[str, ...]]
+
+
+def _read_parts(
+    octets: "Octets",
+    start: int,
+    body: int,
+    end: int,
+    info: PartInfo,
+    format: ReportFormat,
+    marker: str,
+    envelope_sender: str | None,
+    defects: Defects,
+) -> _Body:
+    if info.ambiguities:
+        offset = value_offset(octets, start, body, b"content-type")
+        defects += [Defect(DefectCode.AMBIGUOUS_HEADER, words, offset) for words, _ in info.ambiguities]
+    noted: Defects = []
+    leaves = leaves_of(octets, start, body, end, info, noted)
+    inside = opened(octets, start, body, end, info, leaves, noted)
+    defects += noted
+    if inside is not None:
+        return _read_opened(octets, inside, body, format, marker, envelope_sender, defects)
+    return _read_leaves(octets, leaves, body, format, marker, envelope_sender, defects)
 
 
 def _read_leaves(
@@ -243,6 +300,37 @@ def _read_leaves(
     if text.read.left_out or len(defects) > _BODY_DEFECTS:
         _leave_out(defects, lines_end, text)
     return report, tuple(parts), original, decrypted, evidence, tuple(text.read.unparsed)
+
+
+def _read_opened(
+    octets: "Octets",
+    inside: Opened,
+    body: int,
+    format: ReportFormat,
+    marker: str,
+    envelope_sender: str | None,
+    defects: Defects,
+) -> _Body:
+    """The same for a report of which a multipart was encoded; offsets are those of the caller's bytes."""
+    begun = len(defects)
+    try:
+        read = _read_leaves(inside.data, inside.leaves, body, format, marker, envelope_sender, defects)
+    except ParseError as error:
+        raise ParseError(error.code, error.detail, inside.place(error.offset)) from None
+    defects[begun:] = [defect._replace(offset=inside.place(defect.offset)) for defect in defects[begun:]]
+    view = memoryview(octets)
+    parts: list[Part] = []
+    for part, leaf in zip(read[1], inside.leaves, strict=True):
+        content, offset, size = part.content, inside.place(part.offset), part.size
+        if inside.is_inside(leaf):
+            # A buffer of its own, as any content after decoding.
+            content, size = memoryview(bytes(content)), inside.encoded_end - inside.start
+            offset = inside.start
+        elif content.obj is inside.data:
+            content = view[offset : offset + size]
+        parts.append(Part(part.kind, part.media_type, part.encoding, content, offset, size))
+    by_kind = {part.kind: part for part in parts}
+    return read[0], tuple(parts), by_kind.get(_ORIGINAL), by_kind.get(_DECRYPTED), *read[4:]
 
 
 # Defects of the body: the outer header block can have two more.
@@ -273,6 +361,7 @@ def _find_text(
 
     HTML is read only where no text part will do.
     """
+    has_message = any(leaf.info.family in _MESSAGE_FAMILIES for leaf in leaves)
     for family in ("text", "html"):
         fallback: tuple[_Text, Defects] | None = None
         for leaf in leaves:
@@ -282,6 +371,8 @@ def _find_text(
             text = _read_text(octets, leaf, format, oddities)
             values = text.read.values
             if text.read.recipients and "sender" in values:
+                if not marker and not has_message and _is_mostly_foreign(text.read):
+                    continue
                 defects += oddities
                 return text
             if fallback is None and marker and (text.read.recipients or "sender" in values or "message_id" in values):
@@ -290,6 +381,15 @@ def _find_text(
             defects += fallback[1]
             return fallback[0]
     return None
+
+
+_MESSAGE_FAMILIES: Final = ("message", "tnef")
+
+
+def _is_mostly_foreign(read: ReportText) -> bool:
+    """Whether a text has more lines that are not fields than fields."""
+    foreign = sum(1 + line.count("\n") for line in read.unparsed)
+    return foreign > len(read.recipients) + len(read.values)
 
 
 def _no_text(leaves: list[Leaf], marker: str, body: int) -> NoReturn:
@@ -306,6 +406,7 @@ def _no_text(leaves: list[Leaf], marker: str, body: int) -> NoReturn:
 def _read_text(octets: "Octets", leaf: Leaf, format: ReportFormat, oddities: Defects) -> _Text:
     info, start, end = leaf
     raw = octets[start:end] if info.encoding in PLAIN_ENCODINGS else _content(octets, leaf, oddities)
+    is_plain = info.encoding in PLAIN_ENCODINGS or _is_plain(oddities)
     if raw[:3] == BYTE_ORDER_MARK:
         oddities.append(Defect(DefectCode.LEADING_BOM, "in the report text", start))
         text, problem = text_decoded(raw[3:], "utf-8")  # whatever the label says
@@ -333,7 +434,7 @@ def _read_text(octets: "Octets", leaf: Leaf, format: ReportFormat, oddities: Def
     if read.oddities:
         # Lines can be found again in the caller's bytes where the octets are those and a line end is a line end.
         starts: dict[int, int] = {}
-        if not is_html and info.encoding in PLAIN_ENCODINGS and raw.count(b"\n") == text.count("\n"):
+        if not is_html and is_plain and raw.count(b"\n") == text.count("\n"):
             starts = _line_starts(raw, {first for _, first, _ in read.oddities})
         for code, first, last in read.oddities:
             detail = f"line {first + 1}" if first == last else f"lines {first + 1} to {last + 1}"
@@ -362,6 +463,11 @@ def _content(octets: "Octets", leaf: Leaf, defects: Defects) -> bytes:
     return content_of(octets, leaf, defects)
 
 
+def _is_plain(defects: Defects) -> bool:
+    """Whether content was taken as it is, by the defects of reading it."""
+    return any(defect.code is DefectCode.TRANSFER_ENCODING_MISMATCH for defect in defects)
+
+
 def _parts(
     octets: "Octets", leaves: list[Leaf], text: _Text, format: ReportFormat, defects: Defects
 ) -> tuple[list[Any], list[Any]]:
@@ -379,10 +485,12 @@ def _parts(
                 part.content = memoryview(text.octets)
         elif info.family == "message" and len(messages) < _MESSAGES:
             if info.encoding not in PLAIN_ENCODINGS:
-                if info.encoding in DECODED_ENCODINGS:
+                noted: Defects = []
+                part.content = memoryview(_content(octets, leaf, noted))
+                if info.encoding in DECODED_ENCODINGS and not _is_plain(noted):
                     # Against RFC 2046 section 5.2.1, but met.
                     defects.append(Defect(DefectCode.ORIGINAL_ENCODED, info.encoding, start))
-                part.content = memoryview(_content(octets, leaf, defects))
+                defects += noted
             messages.append(part)
         elif info.family == "tnef":
             defects.append(Defect(DefectCode.ORIGINAL_TNEF, "", start))
@@ -516,6 +624,8 @@ def _agree(field: bytes, value: bytes, reported: str) -> bool:
     words = reported.split()
     if words == one_line(value).split() or words == decode(unfold(value)).split():
         return True
+    if not value.isascii() and words == decode_words(text_of(unfold(value), "latin_1")).split():
+        return True  # windows-1252, which neither of them labels so
     # Gateways put comments behind a Message-ID.
     own = re.match(_MESSAGE_ID, decode(value)) if field == b"message-id" else None
     told = re.match(_MESSAGE_ID, reported)

@@ -10,13 +10,13 @@ The reader takes any order and letter case, LF as well, and accounts for every n
 """
 
 import re
-from itertools import repeat
+from itertools import islice, repeat
 from typing import TYPE_CHECKING, Final
 
 from exjournal._wire import names
 from exjournal._wire.lines import BLANKS, Pieces, holds_control, line_problem, lines_in
 from exjournal._wire.quoted_printable import BREAK, EDGE
-from exjournal.addresses import ADDRESS_LIMIT, address_problem
+from exjournal.addresses import ADDRESS_LIMIT, address_problem, addresses_in_list
 from exjournal.errors import DefectCode
 from exjournal.limits import DEFECT_LIMIT, RECIPIENT_LIMIT, RECIPIENT_SIZE, UNPARSED_LIMIT
 from exjournal.models import LABEL_LIMIT, JournalReport, Recipient, Role, UncheckedRecipient
@@ -48,15 +48,18 @@ _EXPANDED: Final = f", {names.EXPANDED}: "
 _FORWARDED: Final = f", {names.FORWARDED}: "
 # The interpreter keeps what it compiled: nearly every report is read without these, and all programs load this module.
 _REDIRECT_LABEL: Final = "(?i:(?:expanded|forwarded):)"
+_KINDS: Final = ("expanded", "forwarded")
 # The white paper's grammar leaves the comma out, its examples have it.
 _REDIRECT: Final = r'"(?:[^"\\]|\\.)*+(?:"|\Z)|(?<![, \t])[, \t]++(?i:(expanded|forwarded))[ \t]*+:'
 _IN_BRACKETS: Final = r"([^<>]*)<([^<>]*)>"
+# Another address before a display form: no name, but a list of which one would be lost.
+_ADDRESS_BEFORE: Final = r'[^\s"]@[^\s";,]++[;,]'
 _TYPE_PREFIX: Final = "(?i:smtp:)"
 _LABEL: Final = r"[A-Za-z][A-Za-z0-9-]{0,60}"
 # Characters. What comes before the colon of a longer line is not a label, and is not worth a copy in lower case.
 _LABEL_SIZE: Final = 61
 # Beside what cannot be printed, what an address may bear that is not plain.
-_ODD: Final = frozenset(' ,<>":')
+_ODD: Final = frozenset(' ,;<>":')
 # Characters of a recipient line that can still be valid: an address, two redirects, their labels, a display name.
 _RECIPIENT_LINE_LIMIT: Final = 5 * ADDRESS_LIMIT
 
@@ -131,7 +134,7 @@ def read_report_text(text: str, /) -> ReportText:
 
 # A report text as Exchange writes it: three fields, then recipient lines, every address without quotes or blanks.
 _USUAL_HEAD: Final = (
-    r'Sender: ([^ \t,<>"\r\n]{1,%d})(\r?\n)Subject: ([^\r\n]*)\2Message-Id: ([^\r\n]*)\2' % ADDRESS_LIMIT
+    r'Sender: ([^ \t,;<>"\r\n]{1,%d})(\r?\n)Subject: ([^\r\n]*)\2Message-Id: ([^\r\n]*)\2' % ADDRESS_LIMIT
 )
 
 
@@ -185,7 +188,7 @@ def read_usual_recipients(lines: str, line_end: str, /) -> list[Recipient] | Non
             together = "".join(addresses)
     except KeyError:
         return None
-    if " " in together or "<" in together or ">" in together or '"' in together or "," in together:
+    if " " in together or "<" in together or ">" in together or '"' in together or "," in together or ";" in together:
         return None
     if "\n" in together or "\r" in together or "\t" in together or not all(addresses):
         return None
@@ -237,8 +240,8 @@ def _read_any(text: str) -> ReportText:
         elif is_foreign:
             result.set_aside(line, DefectCode.UNKNOWN_LINE, number)
         elif colon and (role := _ROLES_ANY_CASE.get(name)) is not None:
-            _read_recipient(line, role, value.strip(BLANKS), number, result)
-            if number >= limit and len(result.recipients) > limit:  # no line names more than one
+            _read_recipient(line, role, value.strip(BLANKS), number, result, limit)
+            if len(result.recipients) > limit:
                 raise TooManyRecipients(limit)
         elif colon and (attribute := _FIELDS.get(name)) is not None:
             _read_field(line, attribute, value.strip(BLANKS), number, result)
@@ -358,10 +361,11 @@ def _read_field(line: str, attribute: str, value: str, number: int, result: Repo
     result.values[attribute] = value
 
 
-def _read_recipient(line: str, role: Role, value: str, number: int, result: ReportText) -> None:
+def _read_recipient(line: str, role: Role, value: str, number: int, result: ReportText, limit: int) -> None:
     """A recipient line with quotes, redirects, display forms or anything else out of the ordinary."""
     if len(value) > _RECIPIENT_LINE_LIMIT:
-        result.set_aside(line, DefectCode.INVALID_VALUE, number)
+        if not _read_list(line, role, value, number, result, limit):
+            result.set_aside(line, DefectCode.INVALID_VALUE, number)
         return
     # An address that is surely valid as it stands: whatever could be quoted, redirected or forbidden is looked at closely.
     if value.isprintable() and 0 < len(value) <= ADDRESS_LIMIT and _ODD.isdisjoint(value):
@@ -369,20 +373,17 @@ def _read_recipient(line: str, role: Role, value: str, number: int, result: Repo
         recipient.__class__ = Recipient
         result.recipients.append(recipient)
         return
-    redirects: dict[str, str] = {}
-    pieces = [(found.start(), found.end(), found[1].lower()) for found in re.finditer(_REDIRECT, value) if found[1]]
-    end = len(value)
-    for start, after, kind in reversed(pieces):
-        redirects[kind] = value[after:end]
-        end = start
-    display_name, address, odd = _bare_address(value[:end].strip(BLANKS))
+    if (";" in value or "," in value) and _read_list(line, role, value, number, result, limit):
+        return
+    head, redirects, is_clear = _redirects_of(value)
+    display_name, address, odd = _bare_address(head)
     bracketed = [odd]
     lost = ""
     for kind, redirect in redirects.items():
         name, redirects[kind], odd = _bare_address(redirect.strip(BLANKS))
         bracketed.append(odd)
         lost += name
-    if len(redirects) < len(pieces) or any(address_problem(one) for one in (address, *redirects.values())):
+    if not is_clear or any(address_problem(one) for one in (address, *redirects.values())):
         result.set_aside(line, DefectCode.INVALID_VALUE, number)
         return
     if any(bracketed):
@@ -395,11 +396,52 @@ def _read_recipient(line: str, role: Role, value: str, number: int, result: Repo
     )
 
 
+def _redirects_of(value: str) -> tuple[str, dict[str, str], bool]:
+    """What comes before the redirects of a recipient line, the redirects, and whether there is at most one of each kind."""
+    redirects: dict[str, str] = {}
+    found = islice((one for one in re.finditer(_REDIRECT, value) if one[1]), len(_KINDS) + 1)
+    pieces = [(one.start(), one.end(), one[1].lower()) for one in found]
+    end = len(value)
+    for start, after, kind in reversed(pieces):
+        redirects[kind] = value[after:end]
+        end = start
+    return value[:end].strip(BLANKS), redirects, len(redirects) == len(pieces)
+
+
+def _read_list(line: str, role: Role, value: str, number: int, result: ReportText, limit: int) -> bool:
+    """Read a recipient line with several addresses, all or nothing; False where it is not a list of addresses.
+
+    With a redirect it is not clear which of them it is about: each gets it. The line is kept.
+    """
+    head, redirects, is_clear = _redirects_of(value)
+    values = (head, redirects.get("expanded"), redirects.get("forwarded"))
+    lists = [None if one is None else addresses_in_list(one.strip(BLANKS)) for one in values]
+    if not is_clear or len([one for one in lists if one is not None]) != 1:
+        return False
+    # The other values are one address each, or absent.
+    alone = [None if one is None else one.strip(BLANKS) for one in values]
+    if any(
+        address_problem(one) for one, several in zip(alone, lists, strict=True) if several is None and one is not None
+    ):
+        return False
+    columns = [repeat(one) if several is None else several for one, several in zip(alone, lists, strict=True)]
+    for address, expanded, forwarded in zip(*columns, strict=False):
+        if len(result.recipients) > limit:
+            break  # the caller refuses the text
+        recipient = UncheckedRecipient(address, role, expanded, forwarded, "")
+        recipient.__class__ = Recipient
+        result.recipients.append(recipient)
+    result.set_aside(line, DefectCode.SEVERAL_ADDRESSES, number)
+    if redirects:
+        result.note(DefectCode.SHARED_REDIRECT, number)
+    return True
+
+
 def _bare_address(value: str) -> tuple[str, str, bool]:
     """The display name and the bare address of a display form, and whether it was one."""
     if value.endswith(">") and address_problem(value) is not None:
         found = re.fullmatch(_IN_BRACKETS, value)
-        if found is not None and line_problem(value) is None:
+        if found is not None and line_problem(value) is None and re.search(_ADDRESS_BEFORE, found[1]) is None:
             return (
                 found[1].strip(BLANKS).strip('"').strip(BLANKS),
                 re.sub(_TYPE_PREFIX, "", found[2].strip(BLANKS), count=1),

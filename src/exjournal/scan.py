@@ -26,7 +26,8 @@ class ScanSummary(NamedTuple):
     read is counted among the refusals by the name of the system's error. `originals` and `quarantined` count files that were
     "written" or "there" already, and what was "not-written". With `merge` reports are of `distinct` messages; `duplicates` tell
     nothing that another report does not, and `conflicts` are messages whose Message-ID another one has. `sightings` are the
-    answers of the store. `resumed` counts items of the run before.
+    answers of the store. `resumed` counts items of the run before. `unmarked` counts the reports without a marker, and
+    `reads_like`, by format, the messages without one that read like a report and were not read as one.
     """
 
     items: int
@@ -45,6 +46,8 @@ class ScanSummary(NamedTuple):
     conflicts: int | None
     sightings: Mapping[str, int]
     resumed: int
+    unmarked: int
+    reads_like: Mapping[str, int]
 
 
 def scan_archive(
@@ -55,6 +58,7 @@ def scan_archive(
     store: "StrPath | None" = None,
     quarantine: "StrPath | None" = None,
     undeliverable: bool = False,
+    unmarked: bool = False,
     patterns: Sequence[str] = (),
     mbox: MboxVariant | None = None,
     format: ReportFormat | None = None,
@@ -97,7 +101,7 @@ def scan_archive(
         if store is not None:
             SqliteStore(store).close()  # what is no store is told before the work, not behind it
         work = Work(
-            Reader(format, undeliverable=undeliverable, names=names, max_ratio=max_ratio),
+            Reader(format, undeliverable=undeliverable, unmarked=unmarked, names=names, max_ratio=max_ratio),
             originals=originals,
             quarantine=quarantine,
             state=state,
@@ -152,4 +156,6 @@ def _summary(counts: "Counts") -> ScanSummary:
         conflicts=counts["conflicts", ""] if is_merged else None,
         sightings=by_kind("sightings"),
         resumed=counts["resumed", ""],
+        unmarked=counts["unmarked", ""],
+        reads_like=by_kind("reads_like"),
     )

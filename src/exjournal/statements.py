@@ -51,8 +51,8 @@ class Statement(NamedTuple):
 
     @property
     def recipients_from(self) -> Evidence:
-        """ENVELOPE where a server wrote the recipients down, HEADER where they are claims of the message's own header."""
-        return recipients_from(self.format)
+        """What the recipients are worth: those of a marked report, of one without a marker, or of the message's own header."""
+        return recipients_from(self.format, self.marker)
 
     def to_dict(self) -> dict[str, object]:
         """The statement as data, under the names of `ParsedReport.to_dict(identity=True)`."""

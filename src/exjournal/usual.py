@@ -48,7 +48,7 @@ def _shape(line_end: str) -> _Shape:
     # The first delimiter stands on the first line, or behind the one empty line that some writers leave.
     text_begins = (
         rf"(?:{end})?--([^\r\n]+){part_header}"
-        rf'Sender: ([^\0- ,<>":\x7f]{{1,{ADDRESS_LIMIT}}}){end}Subject: ({_VALUE}){end}Message-Id: ({_VALUE}){end}'
+        rf'Sender: ([^\0- ,;<>":\x7f]{{1,{ADDRESS_LIMIT}}}){end}Subject: ({_VALUE}){end}Message-Id: ({_VALUE}){end}'
     )
     return (
         re.compile(text_begins.encode("ascii")),

@@ -321,7 +321,7 @@ def _decoded_words(words: re.Match[str]) -> str:
             runs.append((charset, []))
         runs[-1][1].append(octets)
     try:
-        text = "".join([b"".join(pieces).decode(charset) for charset, pieces in runs])
+        text = "".join([text_of(b"".join(pieces), charset) for charset, pieces in runs])
     except UnicodeError:
         return words[0]
     return words[0] if holds_forbidden(text) else text
@@ -359,6 +359,9 @@ _NOT_FOR_MAIL: Final = frozenset(
 _MAIL_CHARSETS: Final = {
     "euc_kr": "cp949",
     "gb2312": "gb18030",
+    "ks_c_5601_1989": "cp949",
+    "windows_31j": "cp932",
+    "x_sjis": "cp932",
     "iso_8859_8_e": "iso8859_8",
     "iso_8859_8_i": "iso8859_8",
     "windows_874": "cp874",
@@ -372,9 +375,39 @@ def known_charset(name: str, /) -> str | None:
     Only tables are asked: a look-up of a name that Python does not know searches the disk each time.
     """
     key = "".join([character if character.isalnum() else "_" for character in name.lower()])
-    codec = aliases.get(key) or (key if key in _CODECS else None)
-    codec = _MAIL_CHARSETS.get(codec or key, codec)
+    if (codec := _codec(key)) is None:
+        # Names from before registration begin with x-; code pages have several prefixes.
+        key = key.removeprefix("x_")
+        page = re.fullmatch(_CODE_PAGE, key)
+        codec = _codec(key if page is None else f"cp{page[1]}")
     return None if codec in _NOT_FOR_MAIL else codec
+
+
+def _codec(key: str) -> str | None:
+    codec = aliases.get(key) or (key if key in _CODECS else None)
+    return _MAIL_CHARSETS.get(codec or key, codec)
+
+
+_CODE_PAGE: Final = "(?:cp|win|windows|ibm|ms)_?([0-9]{3,5})"
+
+
+def text_of(octets: bytes, codec: str, /) -> str:
+    """Bytes in a codec of Python; ISO 8859-1 with C1 control characters is windows-1252, as browsers read it (WHATWG Encoding).
+
+    Mail does not use these control characters, and programs label windows-1252 as ISO 8859-1. Where a byte means nothing in
+    windows-1252, the text is what its label says. Raises UnicodeError.
+    """
+    text = octets.decode(codec)
+    if codec in _LATIN_1 and not text.isascii() and re.search(_C1, text) is not None:
+        try:
+            return octets.decode("cp1252")
+        except UnicodeError:
+            pass
+    return text
+
+
+_LATIN_1: Final = frozenset(("latin_1", "iso8859_1"))
+_C1: Final = "[\x80-\x9f]"
 
 
 _CODECS: Final = frozenset(aliases.values())

@@ -15,6 +15,7 @@ from exjournal._wire.headers import (
     first_line_is_field,
     known_charset,
     scan,
+    text_of,
     unfold,
     value_offset,
 )
@@ -119,7 +120,7 @@ kept_info = lru_cache(maxsize=256)(_info)
 def declared(content_type: bytes, encoding: bytes = b"", /) -> PartInfo:
     """Read the values of Content-Type and Content-Transfer-Encoding; what is absent is empty, and an absent type text/plain."""
     usual = USUAL_MULTIPART.fullmatch(content_type)
-    if usual is not None:
+    if usual is not None and not encoding:
         return PartInfo("multipart/mixed", "multipart", "", "", usual[1])
     written = decode(unfold(content_type[:_VALUE_LIMIT]))
     text = _without_comments(written) if "(" in written else written
@@ -446,7 +447,7 @@ _NOT_BASE64: Final = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabc
 
 
 def text_decoded(raw: bytes, charset: str, /) -> tuple[str, DefectCode | None]:
-    """Octets as text: in the declared charset, else UTF-8, else latin-1, so that nothing is replaced and nothing raises."""
+    """Bytes as text: in the declared charset, else UTF-8, else latin-1 or windows-1252, so that nothing is lost or raised."""
     if charset in ASCII_SUPERSETS and raw.isascii():
         return raw.decode("ascii"), None
     codec = "us-ascii" if not charset else known_charset(charset)
@@ -457,13 +458,13 @@ def text_decoded(raw: bytes, charset: str, /) -> tuple[str, DefectCode | None]:
     for candidate in (codec, "utf-8"):
         try:
             if candidate is not None:
-                text = raw.decode(candidate)
+                text = text_of(raw, candidate)
                 if candidate == "utf_7":
                     text.encode("utf-8")  # the one codec that can give lone surrogates
                 return text, problem if candidate != codec else None
         except UnicodeError:
             pass
-    return raw.decode("latin-1"), problem
+    return text_of(raw, "latin_1"), problem
 
 
 # Transfer encodings behind which the content stands as it is; "" where none is declared (RFC 2045 section 6).

@@ -1,7 +1,7 @@
 """The parts of a report that hold no parts themselves, in order, through whatever gateways wrapped round them."""
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exjournal._wire.multipart import (
     DECODED_ENCODINGS,
@@ -55,14 +55,80 @@ def leaves_of(
 
 
 def content_of(data: "Octets", leaf: Leaf, defects: list[Defect], /) -> bytes:
-    """The bytes of a leaf after decoding base64 or quoted-printable, or as they are; damage is a defect."""
+    """The bytes of a leaf after decoding base64 or quoted-printable, or as they are; damage is a defect.
+
+    Some servers declare an encoding and do not encode (Exchange 2007, KB 973486). Content that begins with a header field, and
+    would not after decoding, is taken as it is, with a defect.
+    """
     encoding = leaf.info.encoding
     if encoding not in DECODED_ENCODINGS:
         return data[leaf.start : leaf.end]
     content, damage = transfer_decoded(data, leaf.start, leaf.end, encoding)
+    begins = re.compile(_BEGINS_WITH_FIELD)
+    if begins.match(data, leaf.start, leaf.end) is not None and begins.match(content) is None:
+        defects.append(Defect(DefectCode.TRANSFER_ENCODING_MISMATCH, f"not {encoding}", leaf.start))
+        return data[leaf.start : leaf.end]
     if damage is not None:
         defects.append(Defect(DefectCode.TRANSFER_ENCODING_DAMAGED, encoding, damage))
     return content
+
+
+# After a byte order mark, blank lines, and lines that mailbox files leave before a message. Base64 has no colon.
+_BEGINS_WITH_FIELD: Final = (
+    rb"(?:\xef\xbb\xbf)?+[ \t\r\n]*+(?:>?From (?![ \t]*:)[^\n]{0,998}+\n){0,2}+[!-9;-~]{1,998}+[ \t]*+:"
+)
+
+
+class Opened(NamedTuple):
+    """A message of which one multipart was decoded in its place, and its leaves.
+
+    Offsets before the multipart are those of the caller, and `place` gives those of the others.
+    """
+
+    data: bytes
+    leaves: list[Leaf]
+    start: int
+    # Where the multipart ends: decoded in `data`, and encoded in the caller's bytes.
+    end: int
+    encoded_end: int
+
+    def is_inside(self, leaf: Leaf) -> bool:
+        """Whether a leaf is a part of the multipart."""
+        return self.start <= leaf.start < self.end
+
+    def place(self, offset: int) -> int:
+        """The offset in the caller's bytes; the beginning of the multipart for everything inside it."""
+        if offset <= self.start:
+            return offset
+        return self.start if offset < self.end else offset - self.end + self.encoded_end
+
+
+def opened(
+    data: "Octets", header: int, start: int, end: int, info: PartInfo, leaves: list[Leaf], defects: list[Defect], /
+) -> Opened | None:
+    """The parts of a message after decoding its first multipart in base64 or quoted-printable; None where it has none.
+
+    No multipart may be encoded (RFC 2045 section 6.4), but gateways do it. Parameters as for `leaves_of`, which gave `leaves`
+    and may have added to `defects`; these are then replaced.
+    """
+    leaf = next(
+        (one for one in leaves if one.info.family == "multipart" and one.info.encoding in DECODED_ENCODINGS), None
+    )
+    if leaf is None:
+        return None
+    noted: list[Defect] = []
+    content = content_of(data, leaf, noted)
+    if not leaf.info.boundary or body_spans(b"\n" + content, 1, len(content) + 1, leaf.info.boundary) is None:
+        return None
+    whole = b"".join([data[: leaf.start], content, data[leaf.end :]])
+    inside = leaf.start + len(content)
+    noted.append(Defect(DefectCode.MULTIPART_ENCODED, leaf.info.encoding, leaf.start))
+    result = Opened(whole, [], leaf.start, inside, leaf.end)
+    begun = len(noted)
+    result.leaves[:] = leaves_of(whole, header, start, len(whole) - len(data) + end, info, noted)
+    noted[begun:] = [defect._replace(offset=result.place(defect.offset)) for defect in noted[begun:]]
+    defects[:] = noted
+    return result
 
 
 def _collect(

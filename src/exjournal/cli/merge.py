@@ -207,6 +207,8 @@ def _recipient(one: MergedRecipient) -> str:
     notes = [*[json.dumps(name, ensure_ascii=False) for name in one.display_names], *through]
     if one.evidence is Evidence.HEADER:
         notes.append("claimed by a header")
+    elif one.evidence is Evidence.UNMARKED:
+        notes.append("only in reports without a marker")
     if len(one.seen_in) > 1:
         notes.append(f"{len(one.seen_in)} reports")
     return shown(f"    {one.role:<10}{one.address}" + (f"  ({', '.join(notes)})" if notes else ""))
@@ -283,8 +285,9 @@ def _chosen(one: MergedReport) -> Statement:
         one.reports,
         key=lambda said: (
             not said.identity.complete,
+            # A copy can have a Bcc field of its own, and anyone can send a report without a marker.
+            said.recipients_from is not Evidence.ENVELOPE,
             said.identity.decrypted_sha256 is None,
-            said.recipients_from is not Evidence.ENVELOPE,  # a copy can have a Bcc field of its own
             -counts[said.identity.original_sha256],
             said.identity.original_sha256 or "",
         ),

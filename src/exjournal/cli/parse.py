@@ -4,6 +4,7 @@ import argparse
 import hashlib
 import json
 from collections.abc import Sequence
+from typing import Final
 
 from exjournal import ArchivedReport, Evidence, Recipient
 from exjournal.cli.output import FINE, put_line, shown, usage
@@ -69,8 +70,7 @@ def _view(item: ArchivedReport) -> str:
     ]
     lines = [shown(str(item.source))]
     lines += [f"  {label:<13}{shown(value)}" for label, value in rows if value]
-    claimed = ", as the message's own header claims" if found.recipients_from is Evidence.HEADER else ""
-    lines.append(f"  {'recipients':<13}{len(report.recipients)}{claimed}")
+    lines.append(f"  {'recipients':<13}{len(report.recipients)}{_WORTH[found.recipients_from]}")
     lines += _tree(report.recipients)
     lines.append("  parts")
     for part in found.parts:
@@ -86,6 +86,13 @@ def _view(item: ArchivedReport) -> str:
         lines.append(f"  {'not read':<13}{len(unread)} lines of the report text")
         lines += [f"    {shown(line)}" for line in unread]
     return "\n".join(lines)
+
+
+_WORTH: Final = {
+    Evidence.ENVELOPE: "",
+    Evidence.UNMARKED: ", of a report without a marker, which anyone can send",
+    Evidence.HEADER: ", as the message's own header claims",
+}
 
 
 def _tree(recipients: Sequence[Recipient]) -> list[str]:

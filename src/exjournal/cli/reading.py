@@ -69,6 +69,8 @@ class Archive:
         self.names: dict[str, str] = {}
         self._paths: dict[int, str] = {}
         self._others: Counter[str] = Counter()
+        # Of these, messages that read like a report of a format.
+        self._like: Counter[str] = Counter()
         # The exit status that all items make, whatever a verb does with them.
         self.status = FINE
         self._stack = ExitStack()
@@ -125,12 +127,17 @@ class Archive:
             read(item.octets, format=self.format)
         except ParseError as error:
             reason = error
+        if item.reads_like is not None:
+            detail = f"no marker, but it reads like a report: --format {item.reads_like} reads it as one"
+            reason = ParseError(reason.code, detail, reason.offset)
         return reason
 
     def pass_over(self, entry: Entry, item: ArchivedMessage | Unreadable) -> int:
         """Name the entry's item, which is not a report, with the reason, or count it; the exit status that it makes."""
         if isinstance(item, ArchivedMessage) and not entry.is_named:
             self._others[item.code] += 1
+            if item.reads_like is not None:
+                self._like[item.reads_like] += 1
         else:
             told(str(item.source), self.reason(item))
         return entry.status
@@ -141,6 +148,8 @@ class Archive:
         if is_done and self._others:
             codes = ", ".join([f"{code} {count}" for code, count in sorted(self._others.items())])
             say(f"other messages: {self._others.total()} ({codes})")
+            for format_, count in self._like.items():
+                say(f"of these, {count} read like reports: --format {format_}")
 
 
 def _is_below(path: str, folder: str) -> bool:
@@ -174,7 +183,8 @@ def options() -> argparse.ArgumentParser:
     group.add_argument(
         "--format",
         choices=list(map(str, ReportFormat)),
-        help="read as this format: for reports that lost their marker header, and for copies, which have none",
+        help="read every item as this format: for an archive of copies, which have no marker header, and for reports that "
+        "lost theirs; ordinary mail among them stays ordinary mail, but every message reads like a copy",
     )
     group.add_argument(
         "--max-ratio",

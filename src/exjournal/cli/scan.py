@@ -39,6 +39,12 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         metavar="N",
         help="processes that share the work, at most 256; without it one for each core",
     )
+    option(
+        "--unmarked",
+        action="store_true",
+        help="read items without a marker header that read like an envelope report, and everything else as usual; "
+        "anyone who can mail the archive can send such an item, so they are counted apart",
+    )
     option("--resume", action="store_true", help="go on with a run that was stopped")
     option("--quiet", action="store_true", help="no progress and no summary")
 
@@ -55,6 +61,8 @@ def _scan(options: argparse.Namespace, archive: Archive) -> int:
         paths = [archive.path(number) for number in range(len(archive.files))]
     except OSError as error:
         return unreadable(STDIN, error)
+    if options.unmarked and archive.format is not None:
+        return usage("--unmarked: cannot be combined with --format, in which every item is read")
     progress = _Progress(options, paths)
     complaints = _Complaints(progress)
     try:
@@ -66,6 +74,7 @@ def _scan(options: argparse.Namespace, archive: Archive) -> int:
             store=options.store,
             quarantine=options.quarantine,
             undeliverable=archive.undeliverable,
+            unmarked=options.unmarked,
             patterns=archive.patterns,
             mbox=archive.mbox,
             format=archive.format,
@@ -169,10 +178,14 @@ def _table(summary: ScanSummary, seconds: float) -> Iterator[str]:
     yield _row("items", summary.items)
     yield _row("reports", summary.reports)
     yield from _rows(summary.formats)
+    if summary.unmarked:
+        yield _row("without a marker", summary.unmarked)
     if summary.incomplete:
         yield _row("incomplete", summary.incomplete)
     yield _row("other messages", sum(summary.messages.values()))
     yield from _rows(summary.messages)
+    for format_, count in summary.reads_like.items():
+        yield f"  of these, {count:,} read like reports: --format {format_}, or --unmarked"
     yield _row("refused", sum(summary.refusals.values()))
     yield from _rows(summary.refusals)
     yield _row("defects", sum(summary.defects.values()))
