@@ -27,6 +27,7 @@ ALLOWED: dict[str, set[str]] = {
     "_wire.mbox": {"_wire.octets", "limits"},
     "_wire.parts": {"_wire.mbox", "_wire.multipart", "_wire.octets", "errors"},
     "_wire.canonical": {"_wire.headers", "_wire.message", "_wire.names", "_wire.octets", "limits"},
+    "_wire.endings": {"_wire.headers", "_wire.multipart", "_wire.octets"},
     "_wire.sameness": {
         "_wire.canonical",
         "_wire.headers",
@@ -56,7 +57,17 @@ ALLOWED: dict[str, set[str]] = {
     },
     "markers": {"_wire.headers", "_wire.names", "models"},
     "kinds": {"_wire.headers", "_wire.message", "_wire.multipart", "_wire.octets"},
-    "copies": {"_wire.headers", "_wire.message", "_wire.octets", "addresses", "errors", "limits", "markers", "models"},
+    "copies": {
+        "_wire.endings",
+        "_wire.headers",
+        "_wire.message",
+        "_wire.octets",
+        "addresses",
+        "errors",
+        "limits",
+        "markers",
+        "models",
+    },
     "seals": {"_wire.canonical", "_wire.headers", "_wire.message", "_wire.names", "_wire.octets", "errors", "markers"},
     "builder": {
         "_wire.headers",
@@ -73,6 +84,7 @@ ALLOWED: dict[str, set[str]] = {
         "seals",
     },
     "parser": {
+        "_wire.endings",
         "_wire.headers",
         "_wire.html",
         "_wire.message",
@@ -122,6 +134,7 @@ ALLOWED: dict[str, set[str]] = {
         "zip_files",
     },
     "undeliverable": {
+        "_wire.endings",
         "_wire.headers",
         "_wire.message",
         "_wire.multipart",
@@ -129,6 +142,7 @@ ALLOWED: dict[str, set[str]] = {
         "_wire.octets",
         "_wire.parts",
         "errors",
+        "limits",
         "markers",
         "models",
         "parser",

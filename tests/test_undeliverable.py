@@ -438,7 +438,65 @@ class TestStatus:
 
     def test_repeated_field(self) -> None:
         """Of a field that is repeated in a group the first one counts."""
-        assert self.of(STATUS + b"Status: 2.0.0\r\nFINAL-RECIPIENT: rfc822; other@example.com\r\n") == (SAID,)
+        assert self.of(STATUS + b"Status: 2.0.0\r\nFINAL-RECIPIENT: rfc822; journal@example.com\r\n") == (SAID,)
+
+    @pytest.mark.parametrize("end", [b"\r\n", b"\n"], ids=repr)
+    def test_groups_without_an_empty_line(self, end: bytes) -> None:
+        """Another recipient begins another group, also where no empty line comes before it."""
+        second = b"Final-Recipient: rfc822; other@example.com\r\nAction: delayed\r\n"
+        other = DeliveryStatus("other@example.com", "delayed")
+        assert self.of((STATUS + second).replace(b"\r\n", end)) == (SAID, other)
+        original = b"Original-Recipient: rfc822; list@example.com\r\n"
+        assert self.of((STATUS + original + second).replace(b"\r\n", end)) == (
+            SAID,
+            other._replace(original_recipient="list@example.com"),
+        )
+        # The last field of a group, and the first one of the next.
+        assert self.of((STATUS + original + b"\r\n" + original + second).replace(b"\r\n", end)) == (
+            SAID._replace(original_recipient="list@example.com"),
+            other._replace(original_recipient="list@example.com"),
+        )
+        # Two members of one list.
+        assert self.of(original + STATUS.partition(b"\r\n\r\n")[2] + original + second) == (
+            SAID._replace(original_recipient="list@example.com"),
+            other._replace(original_recipient="list@example.com"),
+        )
+
+    @pytest.mark.parametrize("space", [b"", b" "])
+    def test_angle_brackets(self, space: bytes) -> None:
+        """Angle brackets around an address are not part of it."""
+        value = b"rfc822;" + space + b"<a@example.com>"
+        assert self.of(b"Original-Recipient: " + value + b"\r\nFinal-Recipient: " + value) == (
+            DeliveryStatus("a@example.com", original_recipient="a@example.com"),
+        )
+        assert self.of(b"Final-Recipient: rfc822; <>") == (DeliveryStatus(),)
+        assert self.of(b"Action: failed\r\nDiagnostic-Code: smtp; <no>") == (
+            DeliveryStatus(action="failed", diagnostic="<no>"),
+        )
+
+    @pytest.mark.parametrize("encoding", [b"base64", b"Quoted-Printable"])
+    def test_encoded_groups(self, encoding: bytes) -> None:
+        """Groups after the first are decoded where a field of the first one names an encoding, together or one by one."""
+        message, _, group = STATUS.partition(b"\r\n\r\n")
+        encode = base64.encodebytes if encoding == b"base64" else binascii.b2a_qp
+        head = message + b"\r\nContent-Transfer-Encoding: " + encoding + b"\r\n\r\n"
+        other = DeliveryStatus("other@example.com", "failed", "5.1.1", "550 5.1.1 No such mailbox")
+        second = group.replace(b"journal@", b"other@")
+        assert self.of(head + encode(group)) == (SAID,)
+        assert self.of(head + encode(group + b"\r\n" + second)) == (SAID, other)
+        assert self.of(head + encode(group) + b"\r\n" + encode(second)) == (SAID, other)
+
+    def test_an_encoding_that_is_only_declared(self) -> None:
+        """Fields that are not encoded are read as they are, whatever the first group declares; damage is one defect."""
+        message, _, group = STATUS.partition(b"\r\n\r\n")
+        head = message + b"\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+        assert self.of(head + group) == (SAID,)
+        content = head + base64.encodebytes(group) + b"?\r\n\r\n?\r\n\r\n?"
+        found = unwrap_undeliverable(
+            a_bounce(a_part(b"message/delivery-status", content), a_part(b"message/rfc822", REPORT))
+        )
+        assert (found.report, found.status) == (REPORT, (SAID,))
+        assert codes(found) == [DefectCode.TRANSFER_ENCODING_DAMAGED]
 
     @pytest.mark.parametrize(
         ("value", "expected"),

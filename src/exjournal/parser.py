@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 
 from exjournal._wire import names
+from exjournal._wire.endings import ENDING_SIZE, ENDINGS, cut_notice, is_closed_bounce, is_unclosed
 from exjournal._wire.headers import (
     BLOCK_LIMITS,
     HEADER_LIMIT,
@@ -155,10 +156,15 @@ def _read(octets: "Octets", wanted: ReportFormat | None) -> ParsedReport:
         leaves = leaves_of(octets, start, body, end, info, defects)
         read = _read_leaves(octets, leaves, body, format, marker, envelope_sender, defects)
         report, parts, original, decrypted, evidence, unparsed = read
+        _note_cut(octets, body, end, original, defects)
     else:
         report, text, original = usual
         parts, decrypted, evidence, unparsed = (text, original), None, "", ()
         _compare(octets, original, report.subject, report.message_id, defects)
+        close = original.offset + original.size
+        # A glance, for the time of a call.
+        if octets[close - ENDING_SIZE : close].rstrip().endswith(ENDINGS):
+            _note_cut(octets, original.offset, close, original, defects)
     # Filled field by field: calling the class takes longer.
     result = _new(UncheckedParsedReport)
     result.report = report
@@ -174,6 +180,19 @@ def _read(octets: "Octets", wanted: ReportFormat | None) -> ParsedReport:
     result.decrypted_evidence = evidence
     result.__class__ = ParsedReport
     return result  # type: ignore[no-any-return]
+
+
+def _note_cut(octets: "Octets", start: int, end: int, original: Part | None, defects: Defects) -> None:
+    """Add a defect for a notice in the last line that the message was cut, unless the defect is there for another reason."""
+    notice = cut_notice(octets, start, end)
+    if notice is None or any(defect.code is DefectCode.PERHAPS_TRUNCATED for defect in defects):
+        return
+    if original is not None:
+        # Where the original is a bounce itself, the notice is about the message that it returns.
+        first, last = original.offset, original.offset + original.size
+        if first <= notice < last and is_closed_bounce(octets, first, last):
+            return
+    defects.append(Defect(DefectCode.PERHAPS_TRUNCATED, "the last lines say so", notice))
 
 
 def _begin(octets: "Octets", defects: Defects) -> int:
@@ -468,21 +487,26 @@ def _compare(octets: "Octets", original: Part, subject: str | None, message_id: 
     inner, body, complete = scan(octets, start, end, _INNER)
     if not complete and body < end:
         defects.append(Defect(DefectCode.ORIGINAL_HEADER_TOO_LARGE, BLOCK_LIMITS, offset))
-    content_type = inner.get(b"content-type", b"").lower()
-    if b"multipart/mixed" in content_type:
-        if (_MARKER_WORD.search(octets, start, body) or _MARKER_WORD_LOWER.search(octets, start, body)) and marked(
-            scan(octets, start, end, field_pattern(*MARKERS))[0]
-        )[0] is not None:
-            defects.append(Defect(DefectCode.NESTED_REPORT, "the original is a report itself", offset))
-        # Exchange writes X-MS-TNEF-Correlator, with an id in it, on what it encodes as TNEF.
-        if (
-            octets.find(b"orrelator", start, body) >= 0
-            and scan(octets, start, end, field_pattern("x-ms-tnef-correlator"))[0]
-            .get(b"x-ms-tnef-correlator", b"")
-            .strip()
-            and find(octets, b"winmail.dat", body, end) >= 0
-        ):
-            defects.append(Defect(DefectCode.ORIGINAL_HOLDS_TNEF, "an attachment", offset))
+    declared_type = inner.get(b"content-type", b"")
+    content_type = declared_type.lower()
+    if b"multipart/" in content_type:
+        decoded = octets if is_plain else bytes(original.content)
+        if is_unclosed(decoded, body, end if is_plain else len(decoded), declared_type):
+            defects.append(Defect(DefectCode.ORIGINAL_UNCLOSED, "", offset))
+        if b"multipart/mixed" in content_type:
+            if (_MARKER_WORD.search(octets, start, body) or _MARKER_WORD_LOWER.search(octets, start, body)) and marked(
+                scan(octets, start, end, field_pattern(*MARKERS))[0]
+            )[0] is not None:
+                defects.append(Defect(DefectCode.NESTED_REPORT, "the original is a report itself", offset))
+            # Exchange writes X-MS-TNEF-Correlator, with an id in it, on what it encodes as TNEF.
+            if (
+                octets.find(b"orrelator", start, body) >= 0
+                and scan(octets, start, end, field_pattern("x-ms-tnef-correlator"))[0]
+                .get(b"x-ms-tnef-correlator", b"")
+                .strip()
+                and find(octets, b"winmail.dat", body, end) >= 0
+            ):
+                defects.append(Defect(DefectCode.ORIGINAL_HOLDS_TNEF, "an attachment", offset))
     elif b"/ms-tnef" in content_type:
         defects.append(Defect(DefectCode.ORIGINAL_HOLDS_TNEF, "its content", offset))
     for field, reported, code in (
