@@ -1103,7 +1103,7 @@ class TestParseForPeople:
 
 
 # What `parse --json` says before the library's own form of a report.
-OWN_FILE = {"file": "r.eml", "source": {"path": "r.eml"}, "archive_defects": [], "undeliverable": None}
+OWN_FILE = {"file": "r.eml", "source": {"path": "r.eml"}, "archive_defects": [], "undeliverable": None, "found": None}
 
 
 class TestParseForPrograms:
@@ -2663,7 +2663,7 @@ class TestTerminal:
         assert outcome.status == (given_arguments.original is None)
         (found,) = run("parse", "--json", "-", stdin=data).objects
         assert (found.pop("file"), found.pop("source")) == ("-", {"path": "-"})
-        assert (found.pop("archive_defects"), found.pop("undeliverable")) == ([], None)
+        assert (found.pop("archive_defects"), found.pop("undeliverable"), found.pop("found")) == ([], None, None)
         wanted: dict[str, Any] = parse_report(data).to_dict()
         for key, content in (
             ("original", given_arguments.original),
