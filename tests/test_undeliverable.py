@@ -9,6 +9,8 @@ the meaning of the format and of the codes and never from what the code said. A 
     report_id       Message-ID of the report
     status          one object for each recipient, with the fields of a DeliveryStatus that are not ""
     defects         codes, repeated as often as they occur, in any order
+    read_as         the format of a copy that the caller names
+    found           where the report was, where that is not the message part of a multipart/report or is shown to matter
 """
 
 import base64
@@ -39,6 +41,7 @@ from exjournal import (
     ParseError,
     ReportFormat,
     Undeliverable,
+    identify,
     parse_report,
     read_archive,
     unwrap_undeliverable,
@@ -53,8 +56,8 @@ CORPUS = Path(__file__).parent / "corpus" / "undeliverable"
 BOUNCES = sorted(CORPUS.glob("*.eml"))
 LEAST = 60
 
-REFUSED_KEYS = frozenset(("about", "refused"))
-READ_KEYS = frozenset(("about", "report", "report_id", "status", "defects"))
+REFUSED_KEYS = frozenset(("about", "read_as", "refused"))
+READ_KEYS = frozenset(("about", "read_as", "report", "report_id", "found", "status", "defects"))
 STATUS_KEYS = frozenset(DeliveryStatus._fields)
 
 Expectation = dict[str, Any]
@@ -77,10 +80,15 @@ def said(status: DeliveryStatus) -> dict[str, str]:
     return {name: value for name, value in status._asdict().items() if value}
 
 
-def refusal(data: bytes) -> ParseError:
+def read_as(expected: Expectation) -> ReportFormat | None:
+    """The format that the case's caller names."""
+    return ReportFormat(expected["read_as"]) if "read_as" in expected else None
+
+
+def refusal(data: bytes, format: ReportFormat | None = None) -> ParseError:
     """The error that unwrapping raises."""
     with pytest.raises(ParseError) as caught:
-        unwrap_undeliverable(data)
+        unwrap_undeliverable(data, format=format)
     return caught.value
 
 
@@ -115,11 +123,11 @@ class TestCorpus:
         """A bounce unwraps as its expectation says, or is refused for the reason it gives."""
         data, expected = path.read_bytes(), expectation(path)
         if "refused" in expected:
-            error = refusal(data)
+            error = refusal(data, read_as(expected))
             assert str(error.code) == expected["refused"]
             assert 0 <= error.offset <= len(data)
             return
-        found = unwrap_undeliverable(data)
+        found = unwrap_undeliverable(data, format=read_as(expected))
         assert {
             "report": measured(found.report),
             "report_id": found.report_id,
@@ -132,24 +140,31 @@ class TestCorpus:
             "defects": sorted(expected.get("defects", [])),
         }
         assert all(0 <= defect.offset <= len(data) for defect in found.defects)
+        if "found" in expected or "found-elsewhere" in expected.get("defects", []):
+            assert found.found == expected["found"]
 
     @every_case
     def test_what_comes_out_is_no_bounce(self, path: Path) -> None:
         """The report that comes out goes through unchanged the second time, with no status, and parses under its own id."""
         if "refused" in expectation(path):
             return
-        found = unwrap_undeliverable(path.read_bytes())
+        copy = read_as(expectation(path))
+        found = unwrap_undeliverable(path.read_bytes(), format=copy)
         if found.report is None:
             assert found.parsed is None
             return
-        assert unwrap_undeliverable(found.report) == Undeliverable(found.report, found.report_id, (), ())
+        again = unwrap_undeliverable(found.report, format=copy)
+        assert again == Undeliverable(found.report, found.report_id, (), (), copy)
         try:
             parsed = found.parsed
         except ParseError as error:
             assert error.code is DefectCode.REPORT_TEXT_MISSING  # noqa: PT017
             return
         assert parsed is not None
-        assert parsed.report_id == found.report_id
+        assert parsed.report_id == ("" if copy else found.report_id)
+        cut = [defect for defect in found.defects if defect.code is DefectCode.PERHAPS_TRUNCATED]
+        if found.found is not None and cut:
+            assert not identify(parsed).complete
 
     @every_case
     def test_every_buffer(self, path: Path) -> None:
@@ -157,13 +172,15 @@ class TestCorpus:
         data = path.read_bytes()
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
             for other in (bytearray(data), memoryview(data), memoryview(bytearray(data)), mapped):
-                assert outcome(other) == outcome(data)
+                assert outcome(other, read_as(expectation(path))) == outcome(data, read_as(expectation(path)))
 
 
-def outcome(data: bytes | bytearray | memoryview | mmap.mmap) -> Undeliverable | tuple[object, ...]:
+def outcome(
+    data: bytes | bytearray | memoryview | mmap.mmap, format: ReportFormat | None = None
+) -> Undeliverable | tuple[object, ...]:
     """What unwrapping gives, or all that its error says."""
     try:
-        return unwrap_undeliverable(data)
+        return unwrap_undeliverable(data, format=format)
     except ParseError as error:
         return error.args
 
