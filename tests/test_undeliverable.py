@@ -37,10 +37,17 @@ from exjournal import (
     Defect,
     DefectCode,
     DeliveryStatus,
+    Envelope,
+    JournalRule,
+    LoopReason,
+    Organization,
     ParsedReport,
     ParseError,
     ReportFormat,
+    RuleSet,
     Undeliverable,
+    decide,
+    detect_loop,
     identify,
     parse_report,
     read_archive,
@@ -1087,3 +1094,263 @@ class TestCopies:
         with pytest.raises(ParseError) as caught:
             unwrap_undeliverable(data, format=ReportFormat.BCC)
         assert caught.value.code is DefectCode.NO_REPORT_INSIDE
+
+
+class TestOtherShapes:
+    """Bounces that are not as RFC 3464 asks for, and what looks like one."""
+
+    SIGNS = b"Return-Path: <>\r\nFrom: MAILER-DAEMON@mx.example.net\r\n"
+    LINE = b"--- Below this line is a copy of the message.\r\n\r\n"
+
+    def text(self, inside: bytes, line: bytes = LINE, signs: bytes = SIGNS) -> bytes:
+        """A plain-text bounce."""
+        return signs + b"\r\nIt failed.\r\n\r\n" + line + inside
+
+    @settings(max_examples=100)
+    @given(arguments(), st.sampled_from(["\r\n", "\n"]), st.binary(max_size=40))
+    def test_texts_are_verbatim(self, given_arguments: Arguments, end: str, ending: bytes) -> None:
+        """A report after the text of a bounce comes out byte for byte, whatever its end, and a defect says where it was."""
+        report = given_arguments.build() + ending
+        found = unwrap_undeliverable(self.text(b"").replace(b"\r\n", end.encode()) + report)
+        assert found.report == report
+        assert found.found == "text"
+        assert DefectCode.FOUND_ELSEWHERE in codes(found)
+
+    @pytest.mark.parametrize(
+        "path", [path for path in BOUNCES if "report" in expectation(path)], ids=lambda path: path.stem
+    )
+    @pytest.mark.parametrize("end", [b"\r\n", b"\n"], ids=repr)
+    def test_any_report_in_any_bounce(self, path: Path, end: bytes) -> None:
+        """Another report in the place of the one in a bounce of the corpus comes out byte for byte, or with a defect."""
+        expected = expectation(path)
+        data = path.read_bytes()
+        inside = unwrap_undeliverable(data, format=read_as(expected)).report
+        if inside is None or inside not in data:
+            return
+        before, _, after = data.rpartition(inside)
+        for report in (REPORT, REPORT.replace(b"\r\n", b"\n")):
+            bounce = (
+                before.replace(b"\r\n", b"\n").replace(b"\n", end)
+                + report
+                + after.replace(b"\r\n", b"\n").replace(b"\n", end)
+            )
+            found = unwrap_undeliverable(bounce, format=read_as(expected))
+            assert found.report == report or found.defects
+
+    @pytest.mark.parametrize("daemon", [b"MAILER-DAEMON", b"<MAILER-DAEMON>", b'"Post" <PostMaster@example.net>'])
+    def test_daemons(self, daemon: bytes) -> None:
+        """A daemon's From is known with and without a domain, and a display name is not a daemon."""
+        assert (
+            unwrap_undeliverable(self.text(REPORT, signs=b"Return-Path: <>\r\nFrom: " + daemon + b"\r\n")).report
+            == REPORT
+        )
+        signs = b"Return-Path: <>\r\nFrom: postmaster <joe@example.net>\r\n"
+        assert refusal(self.text(REPORT, signs=signs)).code is DefectCode.NOT_A_REPORT
+
+    def test_lines_before_the_line(self) -> None:
+        """A line that announces something else does not hide the report, up to a number of lines."""
+        line = b"----- Original message -----\r\n\r\nSubject: x\r\n\r\n"
+        assert unwrap_undeliverable(self.text(REPORT, line + self.LINE)).report == REPORT
+        header = b"----- Message header follows -----\r\n\r\nSubject: x\r\n\r\n"
+        assert unwrap_undeliverable(self.text(REPORT, header + self.LINE)).report == REPORT
+        assert unwrap_undeliverable(self.text(REPORT, line * 9 + self.LINE)).report == REPORT
+        assert refusal(self.text(REPORT, line * 10 + self.LINE)).code is DefectCode.NO_REPORT_INSIDE
+
+    def test_a_bounce_in_a_text(self) -> None:
+        """A bounce after a text is opened, a plain text inside a bounce as well, and the limit of bounces holds."""
+        assert unwrap_undeliverable(self.text(round_report(REPORT))).report == REPORT
+        inside = round_report(self.text(REPORT))
+        found = unwrap_undeliverable(inside)
+        assert (found.report, found.found, found.status) == (REPORT, "text", (SAID,))
+        assert refusal(self.text(round_report(ORIGINAL))).code is DefectCode.NO_REPORT_INSIDE
+        data = self.text(REPORT)
+        for level in range(BOUNCE_LIMIT):
+            data = round_report(data, b"level%d" % level)
+        assert refusal(data).code is DefectCode.NESTING_LIMIT
+
+    def test_an_encoded_text(self) -> None:
+        """After an encoding, offsets are those of the body."""
+        head = self.SIGNS + b"Content-Transfer-Encoding: base64\r\n\r\n"
+        for inside, is_refused in ((round_report(REPORT)[:-12], False), (round_report(ORIGINAL), True)):
+            data = head + base64.encodebytes(self.text(inside).partition(b"\r\n\r\n")[2])
+            if is_refused:
+                assert refusal(data).offset == len(head)
+            else:
+                assert {defect.offset for defect in unwrap_undeliverable(data).defects} == {len(head)}
+
+    def test_text_parts_that_announce_a_cut(self) -> None:
+        """A text part that says that only the beginning follows makes the report perhaps truncated, encoded or not."""
+        said_so = (
+            b"The body of the message is 230000 characters long; only the first\r\n106496 or so are included here."
+        )
+        cut = b"Subject: x\r\n\r\nThe beg"
+        for part in (
+            a_part(b"text/plain", said_so),
+            a_part(b"text/plain", base64.encodebytes(said_so), b"Content-Transfer-Encoding: base64"),
+        ):
+            data = a_bounce(part, a_part(b"message/rfc822", cut))
+            found = unwrap_undeliverable(data, format=ReportFormat.BCC)
+            assert (found.report, codes(found)) == (cut, [DefectCode.PERHAPS_TRUNCATED])
+            assert found.parsed is not None
+            assert not identify(found.parsed).complete
+
+    def test_a_copy_cut_with_its_bounce(self) -> None:
+        """A copy whose bounce has no end is never complete, and a report is where its own end is there."""
+        whole = a_bounce(a_part(b"message/rfc822", b"Subject: x\r\n\r\nThe beg")).removesuffix(b"\r\n--bounce--\r\n")
+        parsed = unwrap_undeliverable(whole, format=ReportFormat.BCC).parsed
+        assert parsed is not None
+        assert not identify(parsed).complete
+        parsed = unwrap_undeliverable(round_report(REPORT).removesuffix(b"\r\n--bounce--\r\n")).parsed
+        assert parsed is not None
+        assert identify(parsed).complete
+
+    def test_a_returned_bounce_with_a_notice(self) -> None:
+        """In a bounce, a notice is about the report, even where its original could be a bounce with a notice of its own."""
+        returned = a_bounce(a_part(b"message/rfc822", b"Subject: x\r\n\r\nx\r\n\r\nMessage truncated.\r\n"))
+        report = built(returned.replace(b"bounce", b"returned"))
+        assert identify(parse_report(report)).complete
+        parsed = unwrap_undeliverable(round_report(report)).parsed
+        assert parsed is not None
+        assert not identify(parsed).complete
+
+    def test_a_copy_with_many_parts(self) -> None:
+        """A message with more parts than are looked through, and without the signs of a bounce, is the copy itself."""
+        head = b"Content-Type: multipart/mixed; boundary=bounce\r\n\r\n"
+        data = a_bounce(*[b""] * (PART_LIMIT + 1), head=head)
+        assert unwrap_undeliverable(data, format=ReportFormat.BCC).report == data
+
+    @pytest.mark.parametrize(
+        ("field", "is_message"),
+        [
+            (b'application/octet-stream; name="a.eml"', True),
+            (b"application/octet-stream; name=a.EML", True),
+            (b"application/octet-stream; name*=utf-8''a.eml", True),
+            (b'text/plain; name="=?utf-8?B?YS5lbWw=?="', True),
+            (b'application/octet-stream; name="a.eml.txt"', False),
+            (b"application/octet-stream", False),
+        ],
+    )
+    def test_names(self, field: bytes, is_message: bool) -> None:
+        """A file whose name ends in .eml is looked into, however the name is written."""
+        data = a_bounce(a_part(b"text/plain", b"No."), a_part(field, REPORT))
+        if is_message:
+            assert unwrap_undeliverable(data).report == REPORT
+        else:
+            assert refusal(data).code is DefectCode.NO_REPORT_INSIDE
+
+    def test_a_file_after_the_report(self) -> None:
+        """A report in a file after the first one is another report, and a file that is not a message hides nothing."""
+        file = b'application/octet-stream; name="a.eml"'
+        data = a_bounce(a_part(file, b"\0"), a_part(file, REPORT), a_part(file, TestOthers.SECOND))
+        found = unwrap_undeliverable(data)
+        assert (found.report, found.found) == (REPORT, "attached")
+        assert sorted(codes(found)) == [DefectCode.ANOTHER_REPORT, DefectCode.FOUND_ELSEWHERE]
+        found = unwrap_undeliverable(a_bounce(a_part(b"message/rfc822", REPORT), a_part(file, TestOthers.SECOND)))
+        assert (found.report, codes(found)) == (REPORT, [DefectCode.ANOTHER_REPORT])
+
+    def test_a_digest_inside(self) -> None:
+        """A part without a type is a message in a digest, and a text anywhere else."""
+        digest = b"Content-Type: multipart/digest; boundary=digest\r\n\r\n--digest\r\n\r\n" + REPORT + b"\r\n--digest--"
+        assert unwrap_undeliverable(a_bounce(digest)).report == REPORT
+        assert refusal(a_bounce(b"\r\n" + REPORT)).code is DefectCode.NO_REPORT_INSIDE
+
+    def test_journaling(self) -> None:
+        """A report in a plain text is known as a bounced report; no rule asks for a report on mail to the alternate mailbox."""
+        bounce = self.text(REPORT, signs=self.SIGNS + b"X-Failed-Recipients: journal@archive.example\r\n")
+        loop = detect_loop(bounce)
+        assert loop is not None
+        assert (loop.reason, loop.forgeable) == (LoopReason.BOUNCED_REPORT, True)
+        organization = Organization(["example.com"], alternate_mailbox="alternate@example.com")
+        rules = RuleSet([JournalRule("all", "journal@archive.example")], organization)
+        for to, count in (("alternate@example.com", 0), ("journal@archive.example", 0), ("bob@example.com", 1)):
+            for envelope in (Envelope("", [to], trusted_path=True), Envelope("", [to])):
+                # A stranger who writes such a text silences nothing.
+                assert len(decide(bounce, envelope, rules).reports) == count
+
+
+class TestEndings:
+    """What the last lines of a report say."""
+
+    @pytest.mark.parametrize(
+        "notice",
+        [
+            b"----- Message truncated -----",
+            b"Message truncated.",
+            b"*** Body Not Included ***",
+            b"---- MESSAGE TRUNCATED ----",
+            b"   ----- Message body suppressed -----",
+            b"--- End of message stripped.",
+            b"[Message was truncated]",
+        ],
+    )
+    @pytest.mark.parametrize("format", [ReportFormat.ENVELOPE, ReportFormat.ENVELOPE_2003, ReportFormat.BCC])
+    def test_notices(self, notice: bytes, format: ReportFormat) -> None:
+        """A notice in the last line makes a report of any format perhaps truncated, and never complete."""
+        for end in (b"", b"\r\n", b"\r\n\r\n\r\n"):
+            original = ORIGINAL + b"\r\n" + notice + end
+            report = original if format is ReportFormat.BCC else built(original, format=format)
+            parsed = parse_report(report, format=format)
+            assert [one.code for one in parsed.defects] == [DefectCode.PERHAPS_TRUNCATED]
+            assert parsed.defects[0].offset == report.index(notice)
+            assert not identify(parsed).complete
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            b"The message was truncated by hand, and the rest is attached.",
+            b"I know that your last message truncated.",
+            b"-- ",
+            b"--",
+            b"and so on--",
+            b"--=_b--\r\n" * 9,
+            b"Message truncated.\r\nBut here is the rest.",
+        ],
+    )
+    def test_other_lines(self, line: bytes) -> None:
+        """Other last lines say nothing."""
+        for end in (b"", b"\r\n"):
+            assert not parse_report(built(ORIGINAL + line + end)).defects
+
+    @pytest.mark.parametrize(
+        ("body", "is_closed"),
+        [
+            (b"--in\r\n\r\nx\r\n--in--", True),
+            (b"--in\r\n\r\nx\r\n--in--\r\n" + b"An epilogue.\r\n" * 100, True),
+            (b"--in\r\n\r\nx\r\n--in--and more\r\n", False),
+            (b"--in\r\n\r\nx\r\n--in--and more\r\n--in-- \r\n" + b"y\r\n" * 300, True),
+            (b"--in\r\n\r\nx\r\n--other--\r\n", False),
+            (b"--in--", True),
+            (b"", False),
+        ],
+    )
+    @pytest.mark.parametrize("boundary", [b"in", b'"in"'])
+    @pytest.mark.parametrize("format", [ReportFormat.ENVELOPE, ReportFormat.BCC])
+    def test_close_delimiters(self, body: bytes, is_closed: bool, boundary: bytes, format: ReportFormat) -> None:
+        """The close delimiter is found wherever it is, and a line that only begins like it is not one."""
+        original = b"Content-Type: multipart/mixed; boundary=" + boundary + b"\r\n" + ORIGINAL.partition(b"\r\n\r\n")[0]
+        original += b"\r\n\r\n" + body
+        parsed = parse_report(original if format is ReportFormat.BCC else built(original), format=format)
+        assert ([one.code for one in parsed.defects] == []) is is_closed
+        assert is_closed or DefectCode.ORIGINAL_UNCLOSED in [one.code for one in parsed.defects]
+        assert identify(parsed).complete
+
+    def test_no_boundary(self) -> None:
+        """A multipart that names no boundary is not called unclosed."""
+        assert not parse_report(built(b"Content-Type: multipart/mixed\r\n" + ORIGINAL)).defects
+
+    def test_an_encoded_original(self) -> None:
+        """An original after an encoding is looked at as well, to its end."""
+        body = b"--in\r\n\r\n" + b"x" * HEADER_LIMIT + b"\r\n--in--\r\n"
+        original = (
+            b"Content-Type: multipart/mixed; boundary=in\r\n" + ORIGINAL.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" + body
+        )
+        for whole in (True, False):
+            inside = base64.encodebytes(original if whole else original[:-12])
+            head, _, rest = built(b"@@").partition(b"Content-Type: message/rfc822\r\n")
+            report = (
+                head
+                + b"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n"
+                + rest.replace(b"@@", inside)
+            )
+            codes_ = [one.code for one in parse_report(report).defects]
+            assert (DefectCode.ORIGINAL_UNCLOSED in codes_) is not whole
