@@ -51,6 +51,7 @@ from exjournal import (
     identify,
     parse_report,
     read_archive,
+    scan_archive,
     unwrap_undeliverable,
 )
 from exjournal._wire.headers import HEADER_LIMIT
@@ -1354,3 +1355,24 @@ class TestEndings:
             )
             codes_ = [one.code for one in parse_report(report).defects]
             assert (DefectCode.ORIGINAL_UNCLOSED in codes_) is not whole
+
+
+def test_scan(tmp_path: Path) -> None:
+    """Where the bounce shows that an original was cut, `scan` never writes it as a complete one; it says where a report was."""
+    folder = tmp_path / "bounces"
+    folder.mkdir()
+    for name in ("gmail-truncated-and-closed", "exim-text", "exim-text-over-the-limit"):
+        (folder / f"{name}.eml").write_bytes((CORPUS / f"{name}.eml").read_bytes())
+    lines = tmp_path / "lines"
+    summary = scan_archive(folder, undeliverable=True, json=lines, originals=tmp_path / "originals", jobs=1)
+    assert (summary.reports, summary.incomplete) == (3, 2)
+    found = {Path(one["source"]["path"]).stem: one for one in map(json.loads, lines.read_text().splitlines())}
+    assert {name: one["found"] for name, one in found.items()} == {
+        "gmail-truncated-and-closed": None,
+        "exim-text": "text",
+        "exim-text-over-the-limit": "text",
+    }
+    for name, one in found.items():
+        assert one["original"]["file"].endswith(".incomplete.eml") is (name != "exim-text")
+    copy = CORPUS / "copy-in-text-over-the-limit.eml"
+    assert scan_archive(copy, undeliverable=True, format=ReportFormat.BCC, jobs=1).incomplete == 1
