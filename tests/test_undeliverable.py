@@ -1254,6 +1254,7 @@ class TestOtherShapes:
         digest = b"Content-Type: multipart/digest; boundary=digest\r\n\r\n--digest\r\n\r\n" + REPORT + b"\r\n--digest--"
         assert unwrap_undeliverable(a_bounce(digest)).report == REPORT
         assert refusal(a_bounce(b"\r\n" + REPORT)).code is DefectCode.NO_REPORT_INSIDE
+        assert unwrap_undeliverable(a_bounce(b"\r\nNo.", digest)).report == REPORT
 
     def test_journaling(self) -> None:
         """A report in a plain text is known as a bounced report; no rule asks for a report on mail to the alternate mailbox."""
@@ -1334,6 +1335,17 @@ class TestEndings:
         assert ([one.code for one in parsed.defects] == []) is is_closed
         assert is_closed or DefectCode.ORIGINAL_UNCLOSED in [one.code for one in parsed.defects]
         assert identify(parsed).complete
+
+    def test_a_report_without_its_original(self) -> None:
+        """A notice in place of the original is a cut as well."""
+        report = (
+            built().partition(b"Content-Type: message/rfc822")[0]
+            + b"Content-Type: text/plain\r\n\r\nMessage truncated.\r\n"
+        )
+        boundary = re.findall(rb"\r\n--([^\r]+)\r\n", report)[0]
+        codes_ = [one.code for one in parse_report(report + b"--" + boundary + b"--\r\n").defects]
+        assert DefectCode.ORIGINAL_MISSING in codes_
+        assert DefectCode.PERHAPS_TRUNCATED in codes_
 
     def test_no_boundary(self) -> None:
         """A multipart that names no boundary is not called unclosed."""
