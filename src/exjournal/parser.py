@@ -9,7 +9,15 @@ import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 
 from exjournal._wire import names
-from exjournal._wire.endings import ENDING_SIZE, ENDINGS, cut_notice, is_closed_bounce, is_unclosed
+from exjournal._wire.endings import (
+    ENDING_SIZE,
+    ENDINGS,
+    LAST_BYTES,
+    LINE_SIZE,
+    cut_notice,
+    is_closed_bounce,
+    is_unclosed,
+)
 from exjournal._wire.headers import (
     BLOCK_LIMITS,
     HEADER_LIMIT,
@@ -162,11 +170,12 @@ def _read(  # noqa: PLR0915 - filled field by field in one place: a call for eac
     else:
         report, text, original = usual
         parts, decrypted, evidence, unparsed = (text, original), None, "", ()
-        _compare(octets, original, report.subject, report.message_id, defects)
-        close = original.offset + original.size
-        # A glance, for the time of a call.
-        if octets[close - ENDING_SIZE : close].rstrip().endswith(ENDINGS):
-            _note_cut(octets, original.offset, close, original, defects)
+        if not _compare(octets, original, report.subject, report.message_id, defects):
+            close = original.offset + original.size
+            # Glances, for the time of a call.
+            ending = octets[close - ENDING_SIZE : close].rstrip()
+            if ending[-1:] in LAST_BYTES and ending.endswith(ENDINGS):
+                _note_cut(octets, original.offset, close, original, defects)
     # Filled field by field: calling the class takes longer.
     result = _new(UncheckedParsedReport)
     result.report = report
@@ -467,8 +476,11 @@ def _has_protected_content(octets: bytes) -> bool:
 _MENTIONS: Final = 20
 
 
-def _compare(octets: "Octets", original: Part, subject: str | None, message_id: str | None, defects: Defects) -> None:
-    """Look at the header block of the original: that there is one, whose it is, and that it agrees with the report text."""
+def _compare(octets: "Octets", original: Part, subject: str | None, message_id: str | None, defects: Defects) -> bool:
+    """Look at the original: its header block, whose it is, that it agrees with the report text, and how a multipart ends.
+
+    True where that showed that no notice is at its end.
+    """
     offset = original.offset
     if original.encoding in DECODED_ENCODINGS:
         octets = bytes(original.content[: HEADER_LIMIT + 1])
@@ -478,22 +490,29 @@ def _compare(octets: "Octets", original: Part, subject: str | None, message_id: 
         begin, end, is_plain = offset, offset + original.size, True
     if begin == end:
         defects.append(Defect(DefectCode.ORIGINAL_EMPTY, "", offset))
-        return
+        return False
     first = _FIRST_FIELD.match(octets, begin, end)
     if first is None:
         defects.append(Defect(DefectCode.ORIGINAL_WITHOUT_HEADERS, "", offset))
-        return
+        return False
     start = first.start(1)
     if start != begin and b"\n>From " in b"\n" + octets[begin:start]:
         defects.append(Defect(DefectCode.LEADING_FROM_LINE, "before the original", offset))
     inner, body, complete = scan(octets, start, end, _INNER)
     if not complete and body < end:
         defects.append(Defect(DefectCode.ORIGINAL_HEADER_TOO_LARGE, BLOCK_LIMITS, offset))
+    is_quiet = False
     declared_type = inner.get(b"content-type", b"")
     content_type = declared_type.lower()
     if b"multipart/" in content_type:
-        decoded = octets if is_plain else bytes(original.content)
-        if is_unclosed(decoded, body, end if is_plain else len(decoded), declared_type):
+        decoded, close = (octets, end) if is_plain else (bytes(original.content), original.content.nbytes)
+        # Nearly every multipart ends with its close delimiter and a line end, and has its boundary in quotes.
+        ending = decoded[close - LINE_SIZE : close].rstrip()
+        before, dashes, boundary = ending.rpartition(b"\n--")
+        if dashes and boundary[-2:] == b"--" and b'"%b"' % boundary[:-2] in declared_type:
+            last = before.rstrip()[-1:]
+            is_quiet = last != b"" and last not in LAST_BYTES
+        elif is_unclosed(decoded, body, close, declared_type):
             defects.append(Defect(DefectCode.ORIGINAL_UNCLOSED, "", offset))
         if b"multipart/mixed" in content_type:
             if (_MARKER_WORD.search(octets, start, body) or _MARKER_WORD_LOWER.search(octets, start, body)) and marked(
@@ -521,6 +540,7 @@ def _compare(octets: "Octets", original: Part, subject: str | None, message_id: 
         # Nearly all are equal as they stand; only what is not is decoded with care.
         if value.decode("latin-1") != reported and not _agree(field, value, reported):
             defects.append(Defect(code, "", value_offset(octets, start, body, field) if is_plain else offset))
+    return is_quiet
 
 
 _MESSAGE_ID_MISMATCH: Final = DefectCode.MESSAGE_ID_MISMATCH

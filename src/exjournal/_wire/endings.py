@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from exjournal._wire.octets import Octets
 
 # Bytes in which the last line is looked for: a delimiter has at most 74, and line ends may follow it.
-_LINE: Final = 96
+LINE_SIZE: Final = 96
 # Close delimiters after a notice: those of the multiparts that a message can be in.
 _LEVELS: Final = 8
 # Bytes at the end in which a close delimiter is expected.
@@ -28,6 +28,8 @@ ENDINGS: Final = (
     *(b"--", b"**", b"ated", b"ated.", b"ATED", b"ATED.", b"uded", b"uded.", b"UDED", b"ssed", b"ssed.", b"SSED"),
     *(b"pped", b"pped.", b"PPED", b"d]", b"D]", b"d)", b"D)"),
 )
+# The last byte of each.
+LAST_BYTES: Final = frozenset((b"-", b"*", b".", b"d", b"D", b"]", b")"))
 # Bytes in which that shows: line ends may follow.
 ENDING_SIZE: Final = 16
 _SIGNS: Final = b"-*=.!)]> \t\r\n"
@@ -45,7 +47,7 @@ _CLOSE_LINE_END = re.compile(rb"[ \t]*+(?:\r?\n|\r?\Z)")
 def cut_notice(data: "Octets", start: int, end: int, /) -> int | None:
     """The offset of a notice in the last line, which says that the message was cut; only close delimiters may follow it."""
     for _ in range(_LEVELS):
-        begin = end - _LINE if end - start > _LINE else start
+        begin = end - LINE_SIZE if end - start > LINE_SIZE else start
         ending = data[begin:end].rstrip()
         if ending.rstrip(_SIGNS).endswith(_LAST_WORDS):
             line = ending.rfind(b"\n") + 1
@@ -62,7 +64,7 @@ def cut_notice(data: "Octets", start: int, end: int, /) -> int | None:
 def is_unclosed(data: "Octets", body: int, end: int, content_type: bytes, /) -> bool:
     """Whether a message of this content type is a multipart without its close delimiter (RFC 2046 section 5.1.1)."""
     # Nearly every multipart ends with its close delimiter and a line end, and has its boundary in quotes.
-    ending = data[max(body, end - _LINE) : end].rstrip()
+    ending = data[max(body, end - LINE_SIZE) : end].rstrip()
     dashes = ending.rfind(b"\n--")
     if dashes >= 0 and ending.endswith(b"--") and b'"%b"' % ending[dashes + 3 : -2] in content_type:
         return False
