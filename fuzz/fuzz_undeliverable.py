@@ -6,7 +6,6 @@ A report that comes out comes out of every bounce that is made round it. Run it 
 
 import mmap
 import sys
-from dataclasses import fields
 
 import atheris
 
@@ -17,6 +16,7 @@ with atheris.instrument_imports(include=["exjournal"]):
         DeliveryStatus,
         MessageKind,
         ParseError,
+        ReportFormat,
         Undeliverable,
         message_kind,
         unwrap_undeliverable,
@@ -39,6 +39,9 @@ def test_one_input(data: bytes) -> None:
         mapped.write(data)
         _check_same(result, _unwrap(mapped))
     _check_same(result, _unwrap(bytearray(data)))
+    copy = _unwrap(data, ReportFormat.BCC)
+    if isinstance(copy, Undeliverable):
+        _check(data, copy)
     if isinstance(result, ParseError):
         assert 0 <= result.offset <= len(data)
         return
@@ -46,11 +49,12 @@ def test_one_input(data: bytes) -> None:
     if result.report is not None:
         _check_again(result.report, result.report_id)
         _check_bounced(result.report, result.report_id)
+        _check_in_text(result.report, result.report_id)
 
 
-def _unwrap(data: "bytes | bytearray | mmap.mmap") -> Undeliverable | ParseError:
+def _unwrap(data: "bytes | bytearray | mmap.mmap", format: ReportFormat | None = None) -> Undeliverable | ParseError:
     try:
-        return unwrap_undeliverable(data)
+        return unwrap_undeliverable(data, format=format)
     except ParseError as error:
         return error
 
@@ -76,8 +80,7 @@ def _check(data: bytes, result: Undeliverable) -> None:
     assert "\r" not in result.report_id
     for entry in result.status:
         assert isinstance(entry, DeliveryStatus)
-        for field in fields(entry):
-            value = getattr(entry, field.name)
+        for value in entry:
             assert isinstance(value, str)
             assert value == value.strip()
             assert not {"\n", "\r"}.intersection(value)
@@ -86,8 +89,9 @@ def _check(data: bytes, result: Undeliverable) -> None:
     except ParseError:
         return
     assert (parsed is None) == (result.report is None)
-    if parsed is not None:
+    if parsed is not None and result.format is None:
         assert parsed.report_id == result.report_id
+    assert (result.found in (None, "mixed")) or DefectCode.FOUND_ELSEWHERE in codes
 
 
 def _check_again(report: bytes, report_id: str) -> None:
@@ -124,6 +128,21 @@ def _check_bounced(report: bytes, report_id: str) -> None:
             ]
         )
         assert not found.defects
+
+
+def _check_in_text(report: bytes, report_id: str) -> None:
+    """A plain-text bounce with the report after its text gives the same bytes, where they begin with a field."""
+    if report[:1] in b"\r\n \t-\xef" or b":" not in report.partition(b"\n")[0]:
+        return
+    for line in (
+        b"------ This is a copy of the message, including all the headers. ------",
+        b"--- Unsent message follows",
+    ):
+        head = b"Return-Path: <>\r\nFrom: MAILER-DAEMON@mx.example.com\r\n\r\nNo.\r\n\r\n"
+        found = unwrap_undeliverable(head + line + b"\r\n\r\n" + report)
+        if found.report is not None and found.found == "text":
+            assert (found.report, found.report_id) == (report, report_id)
+        assert found.defects
 
 
 def main() -> None:

@@ -1103,7 +1103,7 @@ class TestParseForPeople:
 
 
 # What `parse --json` says before the library's own form of a report.
-OWN_FILE = {"file": "r.eml", "source": {"path": "r.eml"}, "archive_defects": [], "undeliverable": None}
+OWN_FILE = {"file": "r.eml", "source": {"path": "r.eml"}, "archive_defects": [], "undeliverable": None, "found": None}
 
 
 class TestParseForPrograms:
@@ -1678,6 +1678,43 @@ class TestUndeliverable:
             f"b.eml: another-report at offset {place}: the bounce holds another report, which is not written"
         )
         assert len(outcome.told) == (1 if kind == b"message/rfc822" else 2)
+
+    def test_seals(self) -> None:
+        """With a secret a line for each report says whether its seal is verified; only a verified one makes no exit status."""
+        secret = b"the first secret of the house"
+        put("secret", secret)
+        sealed = built(secret=secret)
+        put("1.eml", a_bounce(inside=sealed))
+        put("2.eml", a_bounce())
+        put("3.eml", a_bounce(inside=sealed.replace(b"Hello", b"Other")))
+        for name, line, status_ in (("1", "seal verified", 0), ("2", "unsealed", 1), ("3", "seal broken", 1)):
+            outcome = run("unwrap", "--undeliverable", "--secret-file", "secret", f"{name}.eml", "--out", name)
+            assert (outcome.status, outcome.out.splitlines()[0]) == (status_, f"{name}.eml: {line}")
+        outcome = run("unwrap", "--undeliverable", "--secret-file", "secret", "1.eml", "--out", "-")
+        assert (outcome.data, outcome.told[0]) == (sealed, "1.eml: seal verified")
+        assert run("unwrap", "--undeliverable", "--secret-file", "none", "1.eml", "--out", "-").status == 2
+        assert run("unwrap", "--secret-file", "secret", "1.eml", "--out", "there").status == 2
+
+    def test_a_verified_seal_proves_that_a_report_is_complete(self) -> None:
+        """A notice at the end of a report is that of its author where the seal is verified."""
+        secret = b"the first secret of the house"
+        put("secret", secret)
+        put("b.eml", a_bounce(inside=built(ORIGINAL + b"\r\nMessage truncated.\r\n", secret=secret)))
+        assert rescue("b.eml").told == ["b.eml: the report inside is perhaps truncated"]
+        outcome = run("unwrap", "--undeliverable", "--secret-file", "secret", "b.eml", "--out", "other")
+        assert (outcome.status, outcome.err) == (0, "")
+
+    def test_found_elsewhere(self) -> None:
+        """A report out of a plain text is written with its bounce, and where it was is said."""
+        line = b"--- Below this line is a copy of the message."
+        data = b"Return-Path: <>\r\nFrom: MAILER-DAEMON@example.net\r\n\r\nNo.\r\n" + line + b"\r\n\r\n" + REPORT
+        put("b.eml", data)
+        outcome = rescue("b.eml")
+        told = f"b.eml: found-elsewhere at offset {data.index(line)}: the report is in the text of the bounce"
+        assert (outcome.status, outcome.told) == (1, [told])
+        assert rescued() == {REPORT_FILE: REPORT, REPORT_FILE.replace(".eml", ".bounce.eml"): data}
+        found = json.loads(run("parse", "--undeliverable", "--json", "b.eml").out)
+        assert (found["found"], found["undeliverable"]) == ("text", [])
 
     def test_damaged_report(self) -> None:
         """A report that is damaged itself comes out as it is, and that it does not parse is told."""
@@ -2663,7 +2700,7 @@ class TestTerminal:
         assert outcome.status == (given_arguments.original is None)
         (found,) = run("parse", "--json", "-", stdin=data).objects
         assert (found.pop("file"), found.pop("source")) == ("-", {"path": "-"})
-        assert (found.pop("archive_defects"), found.pop("undeliverable")) == ([], None)
+        assert (found.pop("archive_defects"), found.pop("undeliverable"), found.pop("found")) == ([], None, None)
         wanted: dict[str, Any] = parse_report(data).to_dict()
         for key, content in (
             ("original", given_arguments.original),

@@ -371,7 +371,7 @@ class TestOptions:
         assert [one["recipient"] for one in found["undeliverable"]] == ["archive@example.com"]
         assert run("check", "--undeliverable", "b.eml").status == 0
         [merged] = run("merge", "--json", "--undeliverable", "b.eml").objects
-        assert merged["sources"] == [[{"path": "b.eml", "undeliverable": found["undeliverable"]}]]
+        assert merged["sources"] == [[{"path": "b.eml", "undeliverable": found["undeliverable"], "found": None}]]
         outcome = run("merge", "--report", "--undeliverable", *DATED, "b.eml")
         assert parse_report(outcome.data, strict=True).original_bytes() == message(0)
 

@@ -95,7 +95,14 @@ OF_ARCHIVES_ONLY = {
     DefectCode.MBOX_SEPARATOR,
 }
 # Codes that only unwrapping a bounce gives: the bounces lie in a folder of their own, with tests of their own.
-OF_BOUNCES_ONLY = frozenset((DefectCode.NO_REPORT_INSIDE, DefectCode.STATUS_TOO_LARGE, DefectCode.ANOTHER_REPORT))
+OF_BOUNCES_ONLY = frozenset(
+    (
+        DefectCode.NO_REPORT_INSIDE,
+        DefectCode.STATUS_TOO_LARGE,
+        DefectCode.ANOTHER_REPORT,
+        DefectCode.FOUND_ELSEWHERE,
+    )
+)
 
 Expectation = dict[str, Any]
 

@@ -600,6 +600,15 @@ def _body_places() -> Iterator[Place]:
     for name in (b"Final-Recipient", b"Action", b"Status", b"Diagnostic-Code", b"X-A"):
         status = _field(name)
         yield Place(f"bounce: {name.decode()}", lambda fill, status=status: bounce(status=status(fill)), BOUNCE)
+    daemon = b"Return-Path: <>\r\nFrom: MAILER-DAEMON@example.net\r\n\r\nNo.\r\n"
+    line = b"\r\n--- Below this line is a copy of the message.\r\n"
+    yield Place("bounce: plain text", lambda fill: daemon + fill + line + b"\r\n" + report(), BOUNCE)
+    yield Place("bounce: after the line", lambda fill: daemon + line + fill + b"\r\n" + report(), BOUNCE)
+    yield Place("bounce: lines", lambda fill: daemon + line * 9 + b"\r\n" + fill + report(), BOUNCE)
+    yield Place("bounce: in plain text", lambda fill: daemon + line + b"\r\n" + report() + fill, BOUNCE)
+    yield Place(
+        "bounce: part names", lambda fill: bounce(inside=report(), kind=b"text/plain; name=a.eml; x=" + fill), BOUNCE
+    )
     yield Place("bounce: what bounced", lambda fill: bounce(inside=fill), BOUNCE)
     yield Place("bounce: header only", lambda fill: bounce(inside=fill, kind=b"text/rfc822-headers"), BOUNCE)
     unmarked = b"Content-Type: multipart/mixed; boundary=c\r\n\r\n--c\r\n\r\n"

@@ -377,6 +377,10 @@ WITNESSES: dict[DefectCode, tuple[bytes, bytes | int | None]] = {
         a_message(TEXT, b"Content-Transfer-Encoding: base64\r\n" + BARE + base64.b64encode(ORIGINAL)),
         base64.b64encode(ORIGINAL)[:9],
     ),
+    DefectCode.ORIGINAL_UNCLOSED: (
+        a_message(TEXT, BARE + b"Content-Type: multipart/mixed; boundary=in\r\n" + ORIGINAL),
+        b"Content-Type: multipart/mixed; boundary=in",
+    ),
     DefectCode.ORIGINAL_TNEF: (
         a_message(TEXT, b"Content-Type: application/ms-tnef\r\n\r\n\x78\x9f\x3e\x22"),
         b"\x78\x9f",
@@ -405,7 +409,12 @@ OF_ARCHIVES = {
     DefectCode.MBOX_LENGTH,
     DefectCode.MBOX_SEPARATOR,
 }
-OF_BOUNCES = {DefectCode.NO_REPORT_INSIDE, DefectCode.STATUS_TOO_LARGE, DefectCode.ANOTHER_REPORT}
+OF_BOUNCES = {
+    DefectCode.NO_REPORT_INSIDE,
+    DefectCode.STATUS_TOO_LARGE,
+    DefectCode.ANOTHER_REPORT,
+    DefectCode.FOUND_ELSEWHERE,
+}
 
 
 class TestEncodedMultiparts:

@@ -553,7 +553,7 @@ def compare_merged(found: list[dict[str, Any]], items: list[ArchivedReport]) -> 
 
 def place(source: dict[str, Any]) -> dict[str, Any]:
     """A source without what else a line says of the report that lies there."""
-    more = {"original", "decrypted", "archive_defects", "undeliverable"}
+    more = {"original", "decrypted", "archive_defects", "undeliverable", "found"}
     return {key: value for key, value in source.items() if key not in more}
 
 

@@ -9,6 +9,8 @@ the meaning of the format and of the codes and never from what the code said. A 
     report_id       Message-ID of the report
     status          one object for each recipient, with the fields of a DeliveryStatus that are not ""
     defects         codes, repeated as often as they occur, in any order
+    read_as         the format of a copy that the caller names
+    found           where the report was, where that is not the message part of a multipart/report or is shown to matter
 """
 
 import base64
@@ -35,12 +37,21 @@ from exjournal import (
     Defect,
     DefectCode,
     DeliveryStatus,
+    Envelope,
+    JournalRule,
+    LoopReason,
+    Organization,
     ParsedReport,
     ParseError,
     ReportFormat,
+    RuleSet,
     Undeliverable,
+    decide,
+    detect_loop,
+    identify,
     parse_report,
     read_archive,
+    scan_archive,
     unwrap_undeliverable,
 )
 from exjournal._wire.headers import HEADER_LIMIT
@@ -53,8 +64,8 @@ CORPUS = Path(__file__).parent / "corpus" / "undeliverable"
 BOUNCES = sorted(CORPUS.glob("*.eml"))
 LEAST = 60
 
-REFUSED_KEYS = frozenset(("about", "refused"))
-READ_KEYS = frozenset(("about", "report", "report_id", "status", "defects"))
+REFUSED_KEYS = frozenset(("about", "read_as", "refused"))
+READ_KEYS = frozenset(("about", "read_as", "report", "report_id", "found", "status", "defects"))
 STATUS_KEYS = frozenset(DeliveryStatus._fields)
 
 Expectation = dict[str, Any]
@@ -77,10 +88,15 @@ def said(status: DeliveryStatus) -> dict[str, str]:
     return {name: value for name, value in status._asdict().items() if value}
 
 
-def refusal(data: bytes) -> ParseError:
+def read_as(expected: Expectation) -> ReportFormat | None:
+    """The format that the case's caller names."""
+    return ReportFormat(expected["read_as"]) if "read_as" in expected else None
+
+
+def refusal(data: bytes, format: ReportFormat | None = None) -> ParseError:
     """The error that unwrapping raises."""
     with pytest.raises(ParseError) as caught:
-        unwrap_undeliverable(data)
+        unwrap_undeliverable(data, format=format)
     return caught.value
 
 
@@ -115,11 +131,11 @@ class TestCorpus:
         """A bounce unwraps as its expectation says, or is refused for the reason it gives."""
         data, expected = path.read_bytes(), expectation(path)
         if "refused" in expected:
-            error = refusal(data)
+            error = refusal(data, read_as(expected))
             assert str(error.code) == expected["refused"]
             assert 0 <= error.offset <= len(data)
             return
-        found = unwrap_undeliverable(data)
+        found = unwrap_undeliverable(data, format=read_as(expected))
         assert {
             "report": measured(found.report),
             "report_id": found.report_id,
@@ -132,24 +148,31 @@ class TestCorpus:
             "defects": sorted(expected.get("defects", [])),
         }
         assert all(0 <= defect.offset <= len(data) for defect in found.defects)
+        if "found" in expected or "found-elsewhere" in expected.get("defects", []):
+            assert found.found == expected["found"]
 
     @every_case
     def test_what_comes_out_is_no_bounce(self, path: Path) -> None:
         """The report that comes out goes through unchanged the second time, with no status, and parses under its own id."""
         if "refused" in expectation(path):
             return
-        found = unwrap_undeliverable(path.read_bytes())
+        copy = read_as(expectation(path))
+        found = unwrap_undeliverable(path.read_bytes(), format=copy)
         if found.report is None:
             assert found.parsed is None
             return
-        assert unwrap_undeliverable(found.report) == Undeliverable(found.report, found.report_id, (), ())
+        again = unwrap_undeliverable(found.report, format=copy)
+        assert again == Undeliverable(found.report, found.report_id, (), (), copy)
         try:
             parsed = found.parsed
         except ParseError as error:
             assert error.code is DefectCode.REPORT_TEXT_MISSING  # noqa: PT017
             return
         assert parsed is not None
-        assert parsed.report_id == found.report_id
+        assert parsed.report_id == ("" if copy else found.report_id)
+        cut = [defect for defect in found.defects if defect.code is DefectCode.PERHAPS_TRUNCATED]
+        if found.found is not None and cut:
+            assert not identify(parsed).complete
 
     @every_case
     def test_every_buffer(self, path: Path) -> None:
@@ -157,13 +180,15 @@ class TestCorpus:
         data = path.read_bytes()
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
             for other in (bytearray(data), memoryview(data), memoryview(bytearray(data)), mapped):
-                assert outcome(other) == outcome(data)
+                assert outcome(other, read_as(expectation(path))) == outcome(data, read_as(expectation(path)))
 
 
-def outcome(data: bytes | bytearray | memoryview | mmap.mmap) -> Undeliverable | tuple[object, ...]:
+def outcome(
+    data: bytes | bytearray | memoryview | mmap.mmap, format: ReportFormat | None = None
+) -> Undeliverable | tuple[object, ...]:
     """What unwrapping gives, or all that its error says."""
     try:
-        return unwrap_undeliverable(data)
+        return unwrap_undeliverable(data, format=format)
     except ParseError as error:
         return error.args
 
@@ -438,7 +463,65 @@ class TestStatus:
 
     def test_repeated_field(self) -> None:
         """Of a field that is repeated in a group the first one counts."""
-        assert self.of(STATUS + b"Status: 2.0.0\r\nFINAL-RECIPIENT: rfc822; other@example.com\r\n") == (SAID,)
+        assert self.of(STATUS + b"Status: 2.0.0\r\nFINAL-RECIPIENT: rfc822; journal@example.com\r\n") == (SAID,)
+
+    @pytest.mark.parametrize("end", [b"\r\n", b"\n"], ids=repr)
+    def test_groups_without_an_empty_line(self, end: bytes) -> None:
+        """Another recipient begins another group, also where no empty line comes before it."""
+        second = b"Final-Recipient: rfc822; other@example.com\r\nAction: delayed\r\n"
+        other = DeliveryStatus("other@example.com", "delayed")
+        assert self.of((STATUS + second).replace(b"\r\n", end)) == (SAID, other)
+        original = b"Original-Recipient: rfc822; list@example.com\r\n"
+        assert self.of((STATUS + original + second).replace(b"\r\n", end)) == (
+            SAID,
+            other._replace(original_recipient="list@example.com"),
+        )
+        # The last field of a group, and the first one of the next.
+        assert self.of((STATUS + original + b"\r\n" + original + second).replace(b"\r\n", end)) == (
+            SAID._replace(original_recipient="list@example.com"),
+            other._replace(original_recipient="list@example.com"),
+        )
+        # Two members of one list.
+        assert self.of(original + STATUS.partition(b"\r\n\r\n")[2] + original + second) == (
+            SAID._replace(original_recipient="list@example.com"),
+            other._replace(original_recipient="list@example.com"),
+        )
+
+    @pytest.mark.parametrize("space", [b"", b" "])
+    def test_angle_brackets(self, space: bytes) -> None:
+        """Angle brackets around an address are not part of it."""
+        value = b"rfc822;" + space + b"<a@example.com>"
+        assert self.of(b"Original-Recipient: " + value + b"\r\nFinal-Recipient: " + value) == (
+            DeliveryStatus("a@example.com", original_recipient="a@example.com"),
+        )
+        assert self.of(b"Final-Recipient: rfc822; <>") == (DeliveryStatus(),)
+        assert self.of(b"Action: failed\r\nDiagnostic-Code: smtp; <no>") == (
+            DeliveryStatus(action="failed", diagnostic="<no>"),
+        )
+
+    @pytest.mark.parametrize("encoding", [b"base64", b"Quoted-Printable"])
+    def test_encoded_groups(self, encoding: bytes) -> None:
+        """Groups after the first are decoded where a field of the first one names an encoding, together or one by one."""
+        message, _, group = STATUS.partition(b"\r\n\r\n")
+        encode = base64.encodebytes if encoding == b"base64" else binascii.b2a_qp
+        head = message + b"\r\nContent-Transfer-Encoding: " + encoding + b"\r\n\r\n"
+        other = DeliveryStatus("other@example.com", "failed", "5.1.1", "550 5.1.1 No such mailbox")
+        second = group.replace(b"journal@", b"other@")
+        assert self.of(head + encode(group)) == (SAID,)
+        assert self.of(head + encode(group + b"\r\n" + second)) == (SAID, other)
+        assert self.of(head + encode(group) + b"\r\n" + encode(second)) == (SAID, other)
+
+    def test_an_encoding_that_is_only_declared(self) -> None:
+        """Fields that are not encoded are read as they are, whatever the first group declares; damage is one defect."""
+        message, _, group = STATUS.partition(b"\r\n\r\n")
+        head = message + b"\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+        assert self.of(head + group) == (SAID,)
+        content = head + base64.encodebytes(group) + b"?\r\n\r\n?\r\n\r\n?"
+        found = unwrap_undeliverable(
+            a_bounce(a_part(b"message/delivery-status", content), a_part(b"message/rfc822", REPORT))
+        )
+        assert (found.report, found.status) == (REPORT, (SAID,))
+        assert codes(found) == [DefectCode.TRANSFER_ENCODING_DAMAGED]
 
     @pytest.mark.parametrize(
         ("value", "expected"),
@@ -1012,3 +1095,296 @@ class TestCopies:
         with pytest.raises(ParseError) as caught:
             unwrap_undeliverable(data, format=ReportFormat.BCC)
         assert caught.value.code is DefectCode.NO_REPORT_INSIDE
+
+
+class TestOtherShapes:
+    """Bounces that are not as RFC 3464 asks for, and what looks like one."""
+
+    SIGNS = b"Return-Path: <>\r\nFrom: MAILER-DAEMON@mx.example.net\r\n"
+    LINE = b"--- Below this line is a copy of the message.\r\n\r\n"
+
+    def text(self, inside: bytes, line: bytes = LINE, signs: bytes = SIGNS) -> bytes:
+        """A plain-text bounce."""
+        return signs + b"\r\nIt failed.\r\n\r\n" + line + inside
+
+    @settings(max_examples=100)
+    @given(arguments(), st.sampled_from(["\r\n", "\n"]), st.binary(max_size=40))
+    def test_texts_are_verbatim(self, given_arguments: Arguments, end: str, ending: bytes) -> None:
+        """A report after the text of a bounce comes out byte for byte, whatever its end, and a defect says where it was."""
+        report = given_arguments.build() + ending
+        found = unwrap_undeliverable(self.text(b"").replace(b"\r\n", end.encode()) + report)
+        assert found.report == report
+        assert found.found == "text"
+        assert DefectCode.FOUND_ELSEWHERE in codes(found)
+
+    @pytest.mark.parametrize(
+        "path", [path for path in BOUNCES if "report" in expectation(path)], ids=lambda path: path.stem
+    )
+    @pytest.mark.parametrize("end", [b"\r\n", b"\n"], ids=repr)
+    def test_any_report_in_any_bounce(self, path: Path, end: bytes) -> None:
+        """Another report in the place of the one in a bounce of the corpus comes out byte for byte, or with a defect."""
+        expected = expectation(path)
+        data = path.read_bytes()
+        inside = unwrap_undeliverable(data, format=read_as(expected)).report
+        if inside is None or inside not in data:
+            return
+        before, _, after = data.rpartition(inside)
+        for report in (REPORT, REPORT.replace(b"\r\n", b"\n")):
+            bounce = (
+                before.replace(b"\r\n", b"\n").replace(b"\n", end)
+                + report
+                + after.replace(b"\r\n", b"\n").replace(b"\n", end)
+            )
+            found = unwrap_undeliverable(bounce, format=read_as(expected))
+            assert found.report == report or found.defects
+
+    @pytest.mark.parametrize("daemon", [b"MAILER-DAEMON", b"<MAILER-DAEMON>", b'"Post" <PostMaster@example.net>'])
+    def test_daemons(self, daemon: bytes) -> None:
+        """A daemon's From is known with and without a domain, and a display name is not a daemon."""
+        assert (
+            unwrap_undeliverable(self.text(REPORT, signs=b"Return-Path: <>\r\nFrom: " + daemon + b"\r\n")).report
+            == REPORT
+        )
+        signs = b"Return-Path: <>\r\nFrom: postmaster <joe@example.net>\r\n"
+        assert refusal(self.text(REPORT, signs=signs)).code is DefectCode.NOT_A_REPORT
+
+    def test_lines_before_the_line(self) -> None:
+        """A line that announces something else does not hide the report, up to a number of lines."""
+        line = b"----- Original message -----\r\n\r\nSubject: x\r\n\r\n"
+        assert unwrap_undeliverable(self.text(REPORT, line + self.LINE)).report == REPORT
+        header = b"----- Message header follows -----\r\n\r\nSubject: x\r\n\r\n"
+        assert unwrap_undeliverable(self.text(REPORT, header + self.LINE)).report == REPORT
+        assert unwrap_undeliverable(self.text(REPORT, line * 9 + self.LINE)).report == REPORT
+        assert refusal(self.text(REPORT, line * 10 + self.LINE)).code is DefectCode.NO_REPORT_INSIDE
+
+    def test_a_bounce_in_a_text(self) -> None:
+        """A bounce after a text is opened, a plain text inside a bounce as well, and the limit of bounces holds."""
+        assert unwrap_undeliverable(self.text(round_report(REPORT))).report == REPORT
+        inside = round_report(self.text(REPORT))
+        found = unwrap_undeliverable(inside)
+        assert (found.report, found.found, found.status) == (REPORT, "text", (SAID,))
+        assert refusal(self.text(round_report(ORIGINAL))).code is DefectCode.NO_REPORT_INSIDE
+        data = self.text(REPORT)
+        for level in range(BOUNCE_LIMIT):
+            data = round_report(data, b"level%d" % level)
+        assert refusal(data).code is DefectCode.NESTING_LIMIT
+
+    def test_an_encoded_text(self) -> None:
+        """After an encoding, offsets are those of the body."""
+        head = self.SIGNS + b"Content-Transfer-Encoding: base64\r\n\r\n"
+        for inside, is_refused in ((round_report(REPORT)[:-12], False), (round_report(ORIGINAL), True)):
+            data = head + base64.encodebytes(self.text(inside).partition(b"\r\n\r\n")[2])
+            if is_refused:
+                assert refusal(data).offset == len(head)
+            else:
+                assert {defect.offset for defect in unwrap_undeliverable(data).defects} == {len(head)}
+
+    def test_text_parts_that_announce_a_cut(self) -> None:
+        """A text part that says that only the beginning follows makes the report perhaps truncated, encoded or not."""
+        said_so = (
+            b"The body of the message is 230000 characters long; only the first\r\n106496 or so are included here."
+        )
+        cut = b"Subject: x\r\n\r\nThe beg"
+        for part in (
+            a_part(b"text/plain", said_so),
+            a_part(b"text/plain", base64.encodebytes(said_so), b"Content-Transfer-Encoding: base64"),
+        ):
+            data = a_bounce(part, a_part(b"message/rfc822", cut))
+            found = unwrap_undeliverable(data, format=ReportFormat.BCC)
+            assert (found.report, codes(found)) == (cut, [DefectCode.PERHAPS_TRUNCATED])
+            assert found.parsed is not None
+            assert not identify(found.parsed).complete
+
+    def test_a_copy_cut_with_its_bounce(self) -> None:
+        """A copy whose bounce has no end is never complete, and a report is where its own end is there."""
+        whole = a_bounce(a_part(b"message/rfc822", b"Subject: x\r\n\r\nThe beg")).removesuffix(b"\r\n--bounce--\r\n")
+        parsed = unwrap_undeliverable(whole, format=ReportFormat.BCC).parsed
+        assert parsed is not None
+        assert not identify(parsed).complete
+        parsed = unwrap_undeliverable(round_report(REPORT).removesuffix(b"\r\n--bounce--\r\n")).parsed
+        assert parsed is not None
+        assert identify(parsed).complete
+
+    def test_a_returned_bounce_with_a_notice(self) -> None:
+        """In a bounce, a notice is about the report, even where its original could be a bounce with a notice of its own."""
+        returned = a_bounce(a_part(b"message/rfc822", b"Subject: x\r\n\r\nx\r\n\r\nMessage truncated.\r\n"))
+        report = built(returned.replace(b"bounce", b"returned"))
+        assert identify(parse_report(report)).complete
+        parsed = unwrap_undeliverable(round_report(report)).parsed
+        assert parsed is not None
+        assert not identify(parsed).complete
+
+    def test_a_copy_with_many_parts(self) -> None:
+        """A message with more parts than are looked through, and without the signs of a bounce, is the copy itself."""
+        head = b"Content-Type: multipart/mixed; boundary=bounce\r\n\r\n"
+        data = a_bounce(*[b""] * (PART_LIMIT + 1), head=head)
+        assert unwrap_undeliverable(data, format=ReportFormat.BCC).report == data
+
+    @pytest.mark.parametrize(
+        ("field", "is_message"),
+        [
+            (b'application/octet-stream; name="a.eml"', True),
+            (b"application/octet-stream; name=a.EML", True),
+            (b"application/octet-stream; name*=utf-8''a.eml", True),
+            (b'text/plain; name="=?utf-8?B?YS5lbWw=?="', True),
+            (b'application/octet-stream; name="a.eml.txt"', False),
+            (b"application/octet-stream", False),
+        ],
+    )
+    def test_names(self, field: bytes, is_message: bool) -> None:
+        """A file whose name ends in .eml is looked into, however the name is written."""
+        data = a_bounce(a_part(b"text/plain", b"No."), a_part(field, REPORT))
+        if is_message:
+            assert unwrap_undeliverable(data).report == REPORT
+        else:
+            assert refusal(data).code is DefectCode.NO_REPORT_INSIDE
+
+    def test_a_file_after_the_report(self) -> None:
+        """A report in a file after the first one is another report, and a file that is not a message hides nothing."""
+        file = b'application/octet-stream; name="a.eml"'
+        data = a_bounce(a_part(file, b"\0"), a_part(file, REPORT), a_part(file, TestOthers.SECOND))
+        found = unwrap_undeliverable(data)
+        assert (found.report, found.found) == (REPORT, "attached")
+        assert sorted(codes(found)) == [DefectCode.ANOTHER_REPORT, DefectCode.FOUND_ELSEWHERE]
+        found = unwrap_undeliverable(a_bounce(a_part(b"message/rfc822", REPORT), a_part(file, TestOthers.SECOND)))
+        assert (found.report, codes(found)) == (REPORT, [DefectCode.ANOTHER_REPORT])
+
+    def test_a_digest_inside(self) -> None:
+        """A part without a type is a message in a digest, and a text anywhere else."""
+        digest = b"Content-Type: multipart/digest; boundary=digest\r\n\r\n--digest\r\n\r\n" + REPORT + b"\r\n--digest--"
+        assert unwrap_undeliverable(a_bounce(digest)).report == REPORT
+        assert refusal(a_bounce(b"\r\n" + REPORT)).code is DefectCode.NO_REPORT_INSIDE
+        assert unwrap_undeliverable(a_bounce(b"\r\nNo.", digest)).report == REPORT
+
+    def test_journaling(self) -> None:
+        """A report in a plain text is known as a bounced report; no rule asks for a report on mail to the alternate mailbox."""
+        bounce = self.text(REPORT, signs=self.SIGNS + b"X-Failed-Recipients: journal@archive.example\r\n")
+        loop = detect_loop(bounce)
+        assert loop is not None
+        assert (loop.reason, loop.forgeable) == (LoopReason.BOUNCED_REPORT, True)
+        organization = Organization(["example.com"], alternate_mailbox="alternate@example.com")
+        rules = RuleSet([JournalRule("all", "journal@archive.example")], organization)
+        for to, count in (("alternate@example.com", 0), ("journal@archive.example", 0), ("bob@example.com", 1)):
+            for envelope in (Envelope("", [to], trusted_path=True), Envelope("", [to])):
+                # A stranger who writes such a text silences nothing.
+                assert len(decide(bounce, envelope, rules).reports) == count
+
+
+class TestEndings:
+    """What the last lines of a report say."""
+
+    @pytest.mark.parametrize(
+        "notice",
+        [
+            b"----- Message truncated -----",
+            b"Message truncated.",
+            b"*** Body Not Included ***",
+            b"---- MESSAGE TRUNCATED ----",
+            b"   ----- Message body suppressed -----",
+            b"--- End of message stripped.",
+            b"[Message was truncated]",
+        ],
+    )
+    @pytest.mark.parametrize("format", [ReportFormat.ENVELOPE, ReportFormat.ENVELOPE_2003, ReportFormat.BCC])
+    def test_notices(self, notice: bytes, format: ReportFormat) -> None:
+        """A notice in the last line makes a report of any format perhaps truncated, and never complete."""
+        for end in (b"", b"\r\n", b"\r\n\r\n\r\n"):
+            original = ORIGINAL + b"\r\n" + notice + end
+            report = original if format is ReportFormat.BCC else built(original, format=format)
+            parsed = parse_report(report, format=format)
+            assert [one.code for one in parsed.defects] == [DefectCode.PERHAPS_TRUNCATED]
+            assert parsed.defects[0].offset == report.index(notice)
+            assert not identify(parsed).complete
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            b"The message was truncated by hand, and the rest is attached.",
+            b"I know that your last message truncated.",
+            b"-- ",
+            b"--",
+            b"and so on--",
+            b"--=_b--\r\n" * 9,
+            b"Message truncated.\r\nBut here is the rest.",
+        ],
+    )
+    def test_other_lines(self, line: bytes) -> None:
+        """Other last lines say nothing."""
+        for end in (b"", b"\r\n"):
+            assert not parse_report(built(ORIGINAL + line + end)).defects
+
+    @pytest.mark.parametrize(
+        ("body", "is_closed"),
+        [
+            (b"--in\r\n\r\nx\r\n--in--", True),
+            (b"--in\r\n\r\nx\r\n--in--\r\n" + b"An epilogue.\r\n" * 100, True),
+            (b"--in\r\n\r\nx\r\n--in--and more\r\n", False),
+            (b"--in\r\n\r\nx\r\n--in--and more\r\n--in-- \r\n" + b"y\r\n" * 300, True),
+            (b"--in\r\n\r\nx\r\n--other--\r\n", False),
+            (b"--in--", True),
+            (b"", False),
+        ],
+    )
+    @pytest.mark.parametrize("boundary", [b"in", b'"in"'])
+    @pytest.mark.parametrize("format", [ReportFormat.ENVELOPE, ReportFormat.BCC])
+    def test_close_delimiters(self, body: bytes, is_closed: bool, boundary: bytes, format: ReportFormat) -> None:
+        """The close delimiter is found wherever it is, and a line that only begins like it is not one."""
+        original = b"Content-Type: multipart/mixed; boundary=" + boundary + b"\r\n" + ORIGINAL.partition(b"\r\n\r\n")[0]
+        original += b"\r\n\r\n" + body
+        parsed = parse_report(original if format is ReportFormat.BCC else built(original), format=format)
+        assert ([one.code for one in parsed.defects] == []) is is_closed
+        assert is_closed or DefectCode.ORIGINAL_UNCLOSED in [one.code for one in parsed.defects]
+        assert identify(parsed).complete
+
+    def test_a_report_without_its_original(self) -> None:
+        """A notice in place of the original is a cut as well."""
+        report = (
+            built().partition(b"Content-Type: message/rfc822")[0]
+            + b"Content-Type: text/plain\r\n\r\nMessage truncated.\r\n"
+        )
+        boundary = re.findall(rb"\r\n--([^\r]+)\r\n", report)[0]
+        codes_ = [one.code for one in parse_report(report + b"--" + boundary + b"--\r\n").defects]
+        assert DefectCode.ORIGINAL_MISSING in codes_
+        assert DefectCode.PERHAPS_TRUNCATED in codes_
+
+    def test_no_boundary(self) -> None:
+        """A multipart that names no boundary is not called unclosed."""
+        assert not parse_report(built(b"Content-Type: multipart/mixed\r\n" + ORIGINAL)).defects
+
+    def test_an_encoded_original(self) -> None:
+        """An original after an encoding is looked at as well, to its end."""
+        body = b"--in\r\n\r\n" + b"x" * HEADER_LIMIT + b"\r\n--in--\r\n"
+        original = (
+            b"Content-Type: multipart/mixed; boundary=in\r\n" + ORIGINAL.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" + body
+        )
+        for whole in (True, False):
+            inside = base64.encodebytes(original if whole else original[:-12])
+            head, _, rest = built(b"@@").partition(b"Content-Type: message/rfc822\r\n")
+            report = (
+                head
+                + b"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n"
+                + rest.replace(b"@@", inside)
+            )
+            codes_ = [one.code for one in parse_report(report).defects]
+            assert (DefectCode.ORIGINAL_UNCLOSED in codes_) is not whole
+
+
+def test_scan(tmp_path: Path) -> None:
+    """Where the bounce shows that an original was cut, `scan` never writes it as a complete one; it says where a report was."""
+    folder = tmp_path / "bounces"
+    folder.mkdir()
+    for name in ("gmail-truncated-and-closed", "exim-text", "exim-text-over-the-limit"):
+        (folder / f"{name}.eml").write_bytes((CORPUS / f"{name}.eml").read_bytes())
+    lines = tmp_path / "lines"
+    summary = scan_archive(folder, undeliverable=True, json=lines, originals=tmp_path / "originals", jobs=1)
+    assert (summary.reports, summary.incomplete) == (3, 2)
+    found = {Path(one["source"]["path"]).stem: one for one in map(json.loads, lines.read_text().splitlines())}
+    assert {name: one["found"] for name, one in found.items()} == {
+        "gmail-truncated-and-closed": None,
+        "exim-text": "text",
+        "exim-text-over-the-limit": "text",
+    }
+    for name, one in found.items():
+        assert one["original"]["file"].endswith(".incomplete.eml") is (name != "exim-text")
+    copy = CORPUS / "copy-in-text-over-the-limit.eml"
+    assert scan_archive(copy, undeliverable=True, format=ReportFormat.BCC, jobs=1).incomplete == 1

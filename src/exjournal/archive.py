@@ -319,10 +319,10 @@ class Reader:
         """The report inside a bounce, or inside a message that somebody forwards."""
         try:
             found = unwrap_undeliverable(octets, format=self.format)
-            if found.report is None:
+            parsed = found.parsed
+            if parsed is None:
                 detail = "only the header of a report came back"
                 return Unreadable(source, ParseError(DefectCode.NO_REPORT_INSIDE, detail), octets, defects)
-            parsed = parse_report(found.report, format=self.format)
         except ParseError as error:
             # Ordinary mail is no worse for holding more than is looked into.
             is_mail = told is not None and told.code is DefectCode.NOT_A_REPORT

@@ -166,6 +166,7 @@ class Work:
             data["archive_defects"] = defect_dicts(item.defects)
         if item.undeliverable is not None:
             data["undeliverable"] = [status._asdict() for status in item.undeliverable.status]
+            data["found"] = item.undeliverable.found
         return _line(REPORT, "report", item, data, identity, has_store=self.has_store)
 
     def message(self, item: ArchivedMessage, counts: Counts, complaints: list[_Complaint]) -> Line | None:

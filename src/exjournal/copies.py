@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from exjournal._wire.endings import cut_notice, is_closed_bounce, is_unclosed
 from exjournal._wire.headers import (
     BLOCK_LIMITS,
     HEADER_LIMIT,
@@ -68,6 +69,11 @@ def read_copy(octets: "Octets", format: ReportFormat, /) -> ParsedReport:
         defects.append(Defect(DefectCode.ORIGINAL_WITHOUT_HEADERS, "", start))
     if marked(outer)[0] is not None:
         defects.append(Defect(DefectCode.NESTED_REPORT, "the copy is a report itself", start))
+    if is_unclosed(octets, body, end, outer.get(b"content-type", b"")):
+        defects.append(Defect(DefectCode.ORIGINAL_UNCLOSED, "", start))
+    notice = cut_notice(octets, body, end)
+    if notice is not None and not is_closed_bounce(octets, start, end):
+        defects.append(Defect(DefectCode.PERHAPS_TRUNCATED, "the last lines say so", notice))
     repeated: list[tuple[bytes, bytes]] = []
     found, behind, complete = scan(octets, start, end, field_pattern("from", "sender", "subject"), repeated=repeated)
     if not complete and behind < end:

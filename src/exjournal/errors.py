@@ -59,6 +59,7 @@ class DefectCode(StrEnum):
     MULTIPART_ENCODED = "multipart-encoded"
     STATUS_TOO_LARGE = "status-too-large"
     ANOTHER_REPORT = "another-report"
+    FOUND_ELSEWHERE = "found-elsewhere"
     # The report text.
     REPORT_TEXT_HTML = "report-text-html"
     CHARSET_UNKNOWN = "charset-unknown"
@@ -80,6 +81,7 @@ class DefectCode(StrEnum):
     ORIGINAL_MISSING = "original-missing"
     ORIGINAL_EMPTY = "original-empty"
     ORIGINAL_ENCODED = "original-encoded"
+    ORIGINAL_UNCLOSED = "original-unclosed"
     ORIGINAL_TNEF = "original-tnef"
     ORIGINAL_HOLDS_TNEF = "original-holds-tnef"
     ORIGINAL_WITHOUT_HEADERS = "original-without-headers"

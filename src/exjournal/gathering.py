@@ -80,7 +80,7 @@ def _conflicts(run: Run) -> Iterator[bytes]:
                 yield message
 
 
-_OF_ITEMS: Final = ("original", "decrypted", "archive_defects", "undeliverable")
+_OF_ITEMS: Final = ("original", "decrypted", "archive_defects", "undeliverable", "found")
 
 
 def _merge(groups: list[_Group]) -> tuple[list[bytes], Counts]:

@@ -9,6 +9,15 @@ import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 
 from exjournal._wire import names
+from exjournal._wire.endings import (
+    ENDING_SIZE,
+    ENDINGS,
+    LAST_BYTES,
+    LINE_SIZE,
+    cut_notice,
+    is_closed_bounce,
+    is_unclosed,
+)
 from exjournal._wire.headers import (
     BLOCK_LIMITS,
     HEADER_LIMIT,
@@ -122,7 +131,9 @@ def parse_report(data: "Data", /, *, format: ReportFormat | None = None, strict:
     return result
 
 
-def _read(octets: "Octets", wanted: ReportFormat | None) -> ParsedReport:
+def _read(  # noqa: PLR0915 - filled field by field in one place: a call for each value would show in the time
+    octets: "Octets", wanted: ReportFormat | None
+) -> ParsedReport:
     defects: Defects = []
     end = len(octets)
     start = _begin(octets, defects) if octets[:1] in ODD_BEGINNINGS else 0
@@ -153,10 +164,16 @@ def _read(octets: "Octets", wanted: ReportFormat | None) -> ParsedReport:
         format, marker = _require_report(octets, start, body, end, outer, info, wanted)
         read = _read_parts(octets, start, body, end, info, format, marker, envelope_sender, defects)
         report, parts, original, decrypted, evidence, unparsed = read
+        _note_cut(octets, body, end, original, defects)
     else:
         report, text, original = usual
         parts, decrypted, evidence, unparsed = (text, original), None, "", ()
-        _compare(octets, original, report.subject, report.message_id, defects)
+        if not _compare(octets, original, report.subject, report.message_id, defects):
+            close = original.offset + original.size
+            # Glances, for the time of a call.
+            ending = octets[close - ENDING_SIZE : close].rstrip()
+            if ending[-1:] in LAST_BYTES and ending.endswith(ENDINGS):
+                _note_cut(octets, original.offset, close, original, defects)
     # Filled field by field: calling the class takes longer.
     result = _new(UncheckedParsedReport)
     result.report = report
@@ -172,6 +189,19 @@ def _read(octets: "Octets", wanted: ReportFormat | None) -> ParsedReport:
     result.decrypted_evidence = evidence
     result.__class__ = ParsedReport
     return result  # type: ignore[no-any-return]
+
+
+def _note_cut(octets: "Octets", start: int, end: int, original: Part | None, defects: Defects) -> None:
+    """Add a defect for a notice in the last line that the message was cut, unless the defect is there for another reason."""
+    notice = cut_notice(octets, start, end)
+    if notice is None or any(defect.code is DefectCode.PERHAPS_TRUNCATED for defect in defects):
+        return
+    if original is not None:
+        # Where the original is a bounce itself, the notice is about the message that it returns.
+        first, last = original.offset, original.offset + original.size
+        if first <= notice < last and is_closed_bounce(octets, first, last):
+            return
+    defects.append(Defect(DefectCode.PERHAPS_TRUNCATED, "the last lines say so", notice))
 
 
 def _begin(octets: "Octets", defects: Defects) -> int:
@@ -554,8 +584,11 @@ def _has_protected_content(octets: bytes) -> bool:
 _MENTIONS: Final = 20
 
 
-def _compare(octets: "Octets", original: Part, subject: str | None, message_id: str | None, defects: Defects) -> None:
-    """Look at the header block of the original: that there is one, whose it is, and that it agrees with the report text."""
+def _compare(octets: "Octets", original: Part, subject: str | None, message_id: str | None, defects: Defects) -> bool:
+    """Look at the original: its header block, whose it is, that it agrees with the report text, and how a multipart ends.
+
+    True where that showed that no notice is at its end.
+    """
     offset = original.offset
     if original.encoding in DECODED_ENCODINGS:
         octets = bytes(original.content[: HEADER_LIMIT + 1])
@@ -565,32 +598,44 @@ def _compare(octets: "Octets", original: Part, subject: str | None, message_id: 
         begin, end, is_plain = offset, offset + original.size, True
     if begin == end:
         defects.append(Defect(DefectCode.ORIGINAL_EMPTY, "", offset))
-        return
+        return False
     first = _FIRST_FIELD.match(octets, begin, end)
     if first is None:
         defects.append(Defect(DefectCode.ORIGINAL_WITHOUT_HEADERS, "", offset))
-        return
+        return False
     start = first.start(1)
     if start != begin and b"\n>From " in b"\n" + octets[begin:start]:
         defects.append(Defect(DefectCode.LEADING_FROM_LINE, "before the original", offset))
     inner, body, complete = scan(octets, start, end, _INNER)
     if not complete and body < end:
         defects.append(Defect(DefectCode.ORIGINAL_HEADER_TOO_LARGE, BLOCK_LIMITS, offset))
-    content_type = inner.get(b"content-type", b"").lower()
-    if b"multipart/mixed" in content_type:
-        if (_MARKER_WORD.search(octets, start, body) or _MARKER_WORD_LOWER.search(octets, start, body)) and marked(
-            scan(octets, start, end, field_pattern(*MARKERS))[0]
-        )[0] is not None:
-            defects.append(Defect(DefectCode.NESTED_REPORT, "the original is a report itself", offset))
-        # Exchange writes X-MS-TNEF-Correlator, with an id in it, on what it encodes as TNEF.
-        if (
-            octets.find(b"orrelator", start, body) >= 0
-            and scan(octets, start, end, field_pattern("x-ms-tnef-correlator"))[0]
-            .get(b"x-ms-tnef-correlator", b"")
-            .strip()
-            and find(octets, b"winmail.dat", body, end) >= 0
-        ):
-            defects.append(Defect(DefectCode.ORIGINAL_HOLDS_TNEF, "an attachment", offset))
+    is_quiet = False
+    declared_type = inner.get(b"content-type", b"")
+    content_type = declared_type.lower()
+    if b"multipart/" in content_type:
+        decoded, close = (octets, end) if is_plain else (bytes(original.content), original.content.nbytes)
+        # Nearly every multipart ends with its close delimiter and a line end, and has its boundary in quotes.
+        ending = decoded[close - LINE_SIZE : close].rstrip()
+        before, dashes, boundary = ending.rpartition(b"\n--")
+        if dashes and boundary[-2:] == b"--" and b'"%b"' % boundary[:-2] in declared_type:
+            last = before.rstrip()[-1:]
+            is_quiet = last != b"" and last not in LAST_BYTES
+        elif is_unclosed(decoded, body, close, declared_type):
+            defects.append(Defect(DefectCode.ORIGINAL_UNCLOSED, "", offset))
+        if b"multipart/mixed" in content_type:
+            if (_MARKER_WORD.search(octets, start, body) or _MARKER_WORD_LOWER.search(octets, start, body)) and marked(
+                scan(octets, start, end, field_pattern(*MARKERS))[0]
+            )[0] is not None:
+                defects.append(Defect(DefectCode.NESTED_REPORT, "the original is a report itself", offset))
+            # Exchange writes X-MS-TNEF-Correlator, with an id in it, on what it encodes as TNEF.
+            if (
+                octets.find(b"orrelator", start, body) >= 0
+                and scan(octets, start, end, field_pattern("x-ms-tnef-correlator"))[0]
+                .get(b"x-ms-tnef-correlator", b"")
+                .strip()
+                and find(octets, b"winmail.dat", body, end) >= 0
+            ):
+                defects.append(Defect(DefectCode.ORIGINAL_HOLDS_TNEF, "an attachment", offset))
     elif b"/ms-tnef" in content_type:
         defects.append(Defect(DefectCode.ORIGINAL_HOLDS_TNEF, "its content", offset))
     for field, reported, code in (
@@ -603,6 +648,7 @@ def _compare(octets: "Octets", original: Part, subject: str | None, message_id: 
         # Nearly all are equal as they stand; only what is not is decoded with care.
         if value.decode("latin-1") != reported and not _agree(field, value, reported):
             defects.append(Defect(code, "", value_offset(octets, start, body, field) if is_plain else offset))
+    return is_quiet
 
 
 _MESSAGE_ID_MISMATCH: Final = DefectCode.MESSAGE_ID_MISMATCH

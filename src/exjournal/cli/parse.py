@@ -40,6 +40,7 @@ def _json(file: str, item: ArchivedReport, *, identity: bool) -> str:
         "source": item.source.to_dict(),
         "archive_defects": [defect._asdict() for defect in item.defects],
         "undeliverable": None if bounce is None else [status._asdict() for status in bounce.status],
+        "found": None if bounce is None else bounce.found,
         **item.parsed.to_dict(identity=identity),
     }
     for key, content in (("original", item.parsed.original), ("decrypted", item.parsed.decrypted)):

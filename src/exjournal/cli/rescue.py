@@ -19,17 +19,22 @@ from exjournal import (
     Defect,
     DefectCode,
     ParseError,
+    Seal,
     Undeliverable,
     Unreadable,
-    parse_report,
     unwrap_undeliverable,
+    verify_seal,
 )
 from exjournal.cli.output import FINE, FOUND, UNREADABLE, put, put_line, say, shown, unreadable, usage, write
 from exjournal.cli.reading import Archive
+from exjournal.cli.secrets import secrets_of
 
 
 def rescue(options: argparse.Namespace, archive: Archive) -> int:
     """Write the reports out of bounces, and say how many there were, and which journal mailbox refused them and why."""
+    secrets = secrets_of(options)
+    if isinstance(secrets, int):
+        return secrets
     folder = None if options.out == "-" else _Folder(Path(options.out))
     ends: Counter[str] = Counter()
     refused: dict[tuple[str, str, str], Counter[str]] = {}
@@ -49,15 +54,31 @@ def rescue(options: argparse.Namespace, archive: Archive) -> int:
             }
             for mailbox, action, code, answer in refusals:
                 refused.setdefault((mailbox, action, code), Counter())[answer] += 1
-            for warning in _warnings(found, entry.item.defects):
+            seal = verify_seal(found.report, secrets=secrets) if secrets and found.report is not None else None
+            for warning in _warnings(found, entry.item.defects, is_verified=seal is Seal.VALID):
                 say(f"{entry.item.source}: {warning}")
                 status = max(status, FOUND)
+            if seal is not None:
+                # Standard output may be the report's.
+                line = f"{entry.item.source}: {_SEALS[seal]}"
+                if folder is None:
+                    say(line)
+                else:
+                    put_line(shown(line))
+                status = status if seal is Seal.VALID else max(status, FOUND)
             if found.report is None:
                 ends["with a header only"] += 1
             elif folder is not None:
-                result, end = folder.add(str(entry.item.source), _file_name(found.report_id), found.report)
+                name = _file_name(found.report_id)
+                result, end = folder.add(str(entry.item.source), name, found.report)
                 status = max(status, result)
                 ends[end] += 1
+                if entry.item.octets is not None and any(
+                    defect.code is DefectCode.FOUND_ELSEWHERE for defect in found.defects
+                ):
+                    # What was found in this way is for people to judge, and the bounce shows them where it was.
+                    result, _ = folder.add(str(entry.item.source), f"{name}.bounce", entry.item.octets)
+                    status = max(status, result)
             elif alone is not None:
                 return usage(f"--out -: {entry.file} holds several reports, and only --out DIR has room for them")
             else:
@@ -88,8 +109,15 @@ def _found(
     return item
 
 
-def _warnings(found: Undeliverable, archived: tuple[Defect, ...]) -> Iterator[str]:
-    """What to know before a report is sent again, also about what its archive may have changed."""
+# What the seal of a report shows, by any of the secrets.
+_SEALS: Final = {Seal.VALID: "seal verified", Seal.ABSENT: "unsealed", Seal.INVALID: "seal broken"}
+
+
+def _warnings(found: Undeliverable, archived: tuple[Defect, ...], *, is_verified: bool) -> Iterator[str]:
+    """What to know before a report is sent again, also about what its archive may have changed.
+
+    A verified seal proves that the report is complete.
+    """
     for defect in found.defects:
         if defect.code is DefectCode.ANOTHER_REPORT:
             yield f"another-report at offset {defect.offset}: the bounce holds another report, which is not written"
@@ -99,20 +127,30 @@ def _warnings(found: Undeliverable, archived: tuple[Defect, ...]) -> Iterator[st
     # Those of a bounce are among those of its item.
     defects = dict.fromkeys((*archived, *found.defects))
     truncated = any(defect.code is DefectCode.PERHAPS_TRUNCATED for defect in defects)
-    yield from (
-        f"{defect.code} at offset {defect.offset}"
-        for defect in defects
-        if defect.code not in (DefectCode.PERHAPS_TRUNCATED, DefectCode.ANOTHER_REPORT)
-    )
+    for defect in defects:
+        if defect.code is DefectCode.FOUND_ELSEWHERE:
+            yield f"{defect.code} at offset {defect.offset}: {_PLACES[defect.detail]}"
+        elif defect.code not in (DefectCode.PERHAPS_TRUNCATED, DefectCode.ANOTHER_REPORT):
+            yield f"{defect.code} at offset {defect.offset}"
     try:
-        parsed = parse_report(found.report, format=found.format)
-        truncated |= any(defect.code is DefectCode.PERHAPS_TRUNCATED for defect in parsed.defects)
+        parsed = found.parsed
+        truncated |= parsed is not None and any(
+            defect.code is DefectCode.PERHAPS_TRUNCATED for defect in parsed.defects
+        )
     except ParseError as error:
         yield f"the report inside does not parse: {error}"
-    if truncated:
+    if truncated and not is_verified:
         yield "the report inside is perhaps truncated"
     if found.status and not any(one.action in ("failed", "") for one in found.status):
         yield "the report is not refused (yet): sent again it may arrive twice"
+
+
+# Where a report was, by the detail of `found-elsewhere`.
+_PLACES: Final = {
+    "attached": "the report is attached under another type",
+    "mixed": "the copy is in a bounce that is not a multipart/report",
+    "text": "the report is in the text of the bounce",
+}
 
 
 class _Folder:

@@ -20,6 +20,7 @@ from exjournal import (
 from exjournal.cli.output import FINE, FOUND, put, say, usage, write
 from exjournal.cli.reading import STDIN, Archive, Entry, add_reader, defects_of
 from exjournal.cli.rescue import rescue
+from exjournal.cli.secrets import add_secret_files
 
 # The formats that nothing marks.
 _COPIES: Final = (ReportFormat.BCC, ReportFormat.MESSAGE_ONLY)
@@ -37,18 +38,16 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         action="store_true",
         help="remove report markers, processed stamps and an organization's own fields from the originals, and say which",
     )
+    add_secret_files(parser, "by which --undeliverable verifies the seals of the reports")
 
 
 def _unwrap(options: argparse.Namespace, archive: Archive) -> int:
     if options.out == "-" and len(archive.files) > 1:
         return usage("--out -: takes one file only")
     if options.undeliverable:
-        for name in ("clean", "force"):
-            if getattr(options, name):
-                return usage(f"--{name}: has no use with --undeliverable, which writes reports as they are")
-        if options.format is not None and ReportFormat(options.format) not in _COPIES:
-            return usage("--format: of a report has no use with --undeliverable, which knows it by its marker")
-        return rescue(options, archive)
+        return _rescue(options, archive)
+    if options.secret_file:
+        return usage("--secret-file needs --undeliverable")
     names = _Names()
     status = FINE
     # For standard output, which takes the original of one report: known only at the end.
@@ -100,6 +99,16 @@ def _unwrap(options: argparse.Namespace, archive: Archive) -> int:
         put(content)
         _tell_removed(source, removed)
     return status
+
+
+def _rescue(options: argparse.Namespace, archive: Archive) -> int:
+    """Take reports out of bounces, unless an option makes no sense there."""
+    for name in ("clean", "force"):
+        if getattr(options, name):
+            return usage(f"--{name}: has no use with --undeliverable, which writes reports as they are")
+    if options.format is not None and ReportFormat(options.format) not in _COPIES:
+        return usage("--format: of a report has no use with --undeliverable, which knows it by its marker")
+    return rescue(options, archive)
 
 
 def _tell_removed(source: str, removed: Counter[str]) -> None:
