@@ -489,8 +489,10 @@ _BODY_PIECES = st.sampled_from(
         b"Content-Type: text/html\r\n\r\n",
         b"Content-Type: multipart/mixed; boundary=c\r\n\r\n",
         b"Content-Type: multipart/alternative; boundary=b\r\n\r\n",
-        b"Content-Type: multipart/mixed; boundary=c\r\nContent-Transfer-Encoding: base64\r\n\r\n"
-        b"LS1jDQoNClNlbmRlcjogYQ0KVG86IGINCi0tYy0tDQo=",
+        (
+            b"Content-Type: multipart/mixed; boundary=c\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+            b"LS1jDQoNClNlbmRlcjogYQ0KVG86IGINCi0tYy0tDQo="
+        ),
         b"Content-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: base64\r\n\r\nSubject: \x93\x85\x81\r\n",
         b"Content-Type: message/rfc822\r\n\r\n",
         b"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n",

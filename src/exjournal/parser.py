@@ -131,9 +131,7 @@ def parse_report(data: "Data", /, *, format: ReportFormat | None = None, strict:
     return result
 
 
-def _read(  # noqa: PLR0915 - filled field by field in one place: a call for each value would show in the time
-    octets: "Octets", wanted: ReportFormat | None
-) -> ParsedReport:
+def _read(octets: "Octets", wanted: ReportFormat | None) -> ParsedReport:
     defects: Defects = []
     end = len(octets)
     start = _begin(octets, defects) if octets[:1] in ODD_BEGINNINGS else 0
