@@ -21,7 +21,7 @@ from exjournal._wire.sameness import repeated_fields, same_content, text_digest
 from strategies import ORIGINAL, Branch, Leaf, Mail, any_bytes, changed_mails, forked, mails, message_like, originals
 from test_laws import peak, steps, watchdog
 from test_wire_canonical import HOSTILE as HOSTILE_CONTENT
-from test_wire_canonical import NOT_SEPARATORS, SEPARATORS
+from test_wire_canonical import NOT_SEPARATORS, QUOTED_SEPARATOR, SEPARATORS
 
 HEAD = b"From: alice@example.com\r\nSubject: Hello\r\n"
 SHOWN = (
@@ -258,6 +258,11 @@ class TestRewritten:
         """The From line that mailbox files put before a message does not matter."""
         assert are_one(line + b"\n" + ORIGINAL, ORIGINAL)
         assert are_one(line + b"\r\n" + ORIGINAL, ORIGINAL)
+
+    @pytest.mark.parametrize("before", [b"", *(line + b"\n" for line in SEPARATORS)], ids=repr)
+    def test_a_quoted_from_line(self, before: bytes) -> None:
+        """Neither does one that mailbox tools leave quoted, alone or after another one."""
+        assert are_one(before + QUOTED_SEPARATOR + b"\r\n" + ORIGINAL, ORIGINAL)
 
     @pytest.mark.parametrize("line", NOT_SEPARATORS, ids=lambda line: repr(line[:60]))
     def test_a_line_that_is_no_from_line(self, line: bytes) -> None:

@@ -211,7 +211,7 @@ def _begin(octets: "Octets", defects: Defects) -> int:
         (blank, begin, DefectCode.LEADING_FROM_LINE),
     ):
         if start != end:
-            is_text = code is DefectCode.LEADING_FROM_LINE and not is_separator(octets, start, end)
+            is_text = code is DefectCode.LEADING_FROM_LINE and not is_separator(octets, start, end, or_quoted=True)
             defects.append(Defect(code, "not a separator of a mailbox" if is_text else "", start))
     return begin
 

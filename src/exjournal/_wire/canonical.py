@@ -74,14 +74,19 @@ class Header(NamedTuple):
     is_odd: bool
 
 
-def header_of(data: "Octets", begin: int, end: int, wanted: tuple[str, ...], /) -> Header:
-    """Find the header block of the message between `begin` and `end`, and in it the fields of the wanted names."""
+def header_of(
+    data: "Octets", begin: int, end: int, wanted: tuple[str, ...], /, *, quoted_separator: bool = False
+) -> Header:
+    """Find the header block of the message between `begin` and `end`, and in it the fields of the wanted names.
+
+    With `quoted_separator` a `>From ` line that mailbox tools leave before the block is not text.
+    """
     start, body, is_bare = header_place(data, begin, end)
     spans: list[Span] = []
     complete = body > start  # only a blank line
     if not is_bare:
         spans, body, complete = field_spans(data, start, end, span_pattern(wanted))
-    before = b"" if is_separator(data, begin, start) else _lines(data[begin:start])
+    before = b"" if is_separator(data, begin, start, or_quoted=quoted_separator) else _lines(data[begin:start])
     is_odd = not is_bare and (before != b"" or has_odd_line(data[start:body]))
     return Header(before, start, body, spans, complete, is_bare, is_odd)
 

@@ -174,15 +174,14 @@ def refuse_cr_line_ends(data: "Octets", start: int, end: int, /) -> None:
         raise ParseError(DefectCode.CR_LINE_ENDS, "lines end in CR alone; CRLF or LF is expected", start)
 
 
-def is_separator(data: "Octets", start: int, end: int, /) -> bool:
+def is_separator(data: "Octets", start: int, end: int, /, *, or_quoted: bool = False) -> bool:
     """Whether nothing is between `start` and `end`, or one separator line of a mailbox file in its strict form.
 
     The form is a sender and the date that C's `asctime` writes (RFC 4155), with the zone that some programs add. Text in any
-    other form says something to a reader.
+    other form says something to a reader. With `or_quoted` another such line may follow, or be there alone, after `>`.
     """
-    return start == end or (
-        end - start <= FROM_LINE_LIMIT and re.compile(_SEPARATOR).fullmatch(data, start, end) is not None
-    )
+    form = _QUOTED_SEPARATOR if or_quoted else _SEPARATOR
+    return start == end or (end - start <= FROM_LINE_LIMIT and re.compile(form).fullmatch(data, start, end) is not None)
 
 
 # Few programs read mailbox files, and all load this module.
@@ -191,6 +190,7 @@ _SEPARATOR: Final = (
     rb"From [!-~]++ +(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ 0-3]\d"
     rb" \d\d:\d\d:\d\d%b \d{4}%b\r?\n" % (_ZONE, _ZONE)
 )
+_QUOTED_SEPARATOR: Final = rb"(?:%b)?(?:>%b)?" % (_SEPARATOR, _SEPARATOR)
 
 
 # RFC 5322 section 3.4, as senders write it: quoted strings, comments, angle brackets, delimiters, words with address

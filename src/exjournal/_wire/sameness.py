@@ -98,7 +98,8 @@ def same_content(data: "Octets", start: int, end: int, /) -> Sameness:
 
     All the octets are taken where the header block is beyond the limits.
     """
-    found = header_of(data, start, end, (*_COVERED, "Message-ID"))
+    # Some readers take a quoted separator for the end of the block, so no seal allows it; it precedes the same message.
+    found = header_of(data, start, end, (*_COVERED, "Message-ID"), quoted_separator=True)
     has_header = not found.is_bare and (bool(found.spans) or not found.complete)
     digest = hashlib.sha256(b"exjournal content 2\n")
     if has_header and not found.complete and found.body < end:
