@@ -290,7 +290,8 @@ class TestExchange2003:
         [
             ("Bob", "us-ascii"),
             ("caf\u00e9", "iso-8859-1"),
-            ("\x80", "iso-8859-1"),
+            ("\x80", "utf-8"),
+            ("\x81", "iso-8859-1"),
             ("\u20ac", "utf-8"),
             ("\u4e2d", "utf-8"),
         ],

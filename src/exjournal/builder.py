@@ -13,7 +13,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, Final
 
 from exjournal._wire import names
-from exjournal._wire.headers import LINE_LIMIT, encode_words, field_pattern, fields, scan
+from exjournal._wire.headers import LINE_LIMIT, encode_words, field_pattern, fields, scan, text_of
 from exjournal._wire.message import Addressing, Facts, facts, perhaps_named, skip_from_line
 from exjournal._wire.octets import find, in_place
 from exjournal._wire.quoted_printable import quoted_printable
@@ -335,12 +335,12 @@ def _texts_2003(report: JournalReport, *, allows_8bit: bool) -> tuple[str, list[
     from exjournal.report_text_2003 import html_twin, write_report_text_2003
 
     text = write_report_text_2003(report)
+    charset = "iso-8859-1"
     try:
-        text.encode("iso-8859-1")
+        if text_of(text.encode(charset), "latin_1") != text:
+            charset = "utf-8"  # C1 control characters, which readers take for windows-1252
     except UnicodeEncodeError:
         charset = "utf-8"
-    else:
-        charset = "iso-8859-1"
 
     def marked() -> str:
         return write_report_text_2003(report, is_marked=True)
