@@ -90,6 +90,7 @@ ANY_FORMAT = st.none() | st.sampled_from(ReportFormat)
 
 # What a report says of its original, when fields and original were given that do not belong together.
 ABOUT_THE_ORIGINAL = {
+    DefectCode.ORIGINAL_UNCLOSED,
     DefectCode.MESSAGE_ID_MISMATCH,
     DefectCode.SUBJECT_MISMATCH,
     DefectCode.ORIGINAL_WITHOUT_HEADERS,
