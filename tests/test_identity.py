@@ -655,7 +655,7 @@ def rewritten(original: bytes) -> bytes:
 
 def fork(original: bytes) -> bytes:
     """A message as Exchange writes it into another report: new boundaries, and trace fields of another server in front."""
-    first = re.match(rb"From (?![ \t]*:)[^\n]*\n", original)
+    first = re.match(rb"From (?![ \t]*:)[^\n]*\n|>From [^\n]*\n(?=[!-9;-~]+:)", original)
     place = 0 if first is None else first.end()
     trace = TRACE if b"\r\n" in original else TRACE.replace(b"\r\n", b"\n")
     original = rewritten(original)

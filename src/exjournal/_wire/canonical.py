@@ -87,7 +87,7 @@ def header_of(
     if not is_bare:
         spans, body, complete = field_spans(data, start, end, span_pattern(wanted))
     before = b"" if is_separator(data, begin, start, or_quoted=quoted_separator) else _lines(data[begin:start])
-    is_odd = not is_bare and (before != b"" or has_odd_line(data[start:body]))
+    is_odd = before != b"" or (not is_bare and has_odd_line(data[start:body]))
     return Header(before, start, body, spans, complete, is_bare, is_odd)
 
 
