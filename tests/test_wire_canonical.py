@@ -12,7 +12,7 @@ from exjournal._wire.canonical import sealed_digest
 from exjournal._wire.headers import FIELD_LIMIT, HEADER_LIMIT
 from exjournal._wire.multipart import PART_LIMIT
 from exjournal._wire.parts import NESTING_LIMIT
-from exjournal.limits import FROM_LINE_LIMIT
+from exjournal.limits import DELIMITER_LINE_LIMIT, FROM_LINE_LIMIT
 from strategies import ORIGINAL, any_bytes, changed_mails, mails, message_like, originals, sent
 from test_laws import peak, steps, watchdog
 
@@ -147,6 +147,22 @@ class TestAsItStands:
         assert not are_one(HEAD + b"\r\na\r\nb\0", HEAD + b"\r\na\nb\0")
         assert not are_one(HEAD + b"\r\na\0", HEAD + b"\r\na\0\r\n")
         assert are_one(HEAD + b"\r\na\0\n", HEAD.replace(b"\r\n", b"\n") + b"\na\0\n")
+
+    def test_mixed_delimiters(self) -> None:
+        """Where a line like a delimiter has CRLF on one side and LF on the other, a reader loses the byte before it."""
+        message = mixed(b"\r\nAt one?", b"\r\nAt two?")
+        odd = message.replace(b"?\r\n--edge\r\n", b"?\n--edge\r\n")
+        assert odd != message
+        assert not are_one(message, odd)
+        assert not are_one(odd, odd.replace(b"\r\n", b"\n"))
+        assert are_one(odd, odd + b"\r\n")
+        assert are_one(message, message.replace(b"\r\n", b"\n"))
+
+    def test_very_many_delimiters(self) -> None:
+        """So a body is taken as it is written where very many lines are like a delimiter."""
+        for count, expected in ((DELIMITER_LINE_LIMIT, True), (DELIMITER_LINE_LIMIT + 1, False)):
+            message = HEAD + b"\r\n" + b"\r\n-- " * count + b"\r\n"
+            assert are_one(message, message.replace(b"\r\n", b"\n")) is expected
 
     def test_octets_in_base64(self) -> None:
         """Encoded content is covered as its encoding stands, of whatever type it is."""
