@@ -619,6 +619,8 @@ NOT_TOLERANT = {
     "message-only-copy-without-headers": NO_HEADER,
     "original-begins-with-body-text": NO_HEADER,
     "original-without-headers": NO_HEADER,
+    "quoted-line-that-is-the-original": NO_HEADER,
+    "quoted-from-line-before-the-original": "begins with a line that is text to some readers, and so is all that follows",
     "original-empty-without-blank-line": "is empty: there is nothing by which it could be known",
 }
 # Originals in which a line end is content, so that those of a fork stay as they are.

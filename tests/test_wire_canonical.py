@@ -12,7 +12,7 @@ from exjournal._wire.canonical import sealed_digest
 from exjournal._wire.headers import FIELD_LIMIT, HEADER_LIMIT
 from exjournal._wire.multipart import PART_LIMIT
 from exjournal._wire.parts import NESTING_LIMIT
-from exjournal.limits import DELIMITER_LINE_LIMIT, FROM_LINE_LIMIT
+from exjournal.limits import FROM_LINE_LIMIT
 from strategies import ORIGINAL, any_bytes, changed_mails, mails, message_like, originals, sent
 from test_laws import peak, steps, watchdog
 
@@ -158,11 +158,15 @@ class TestAsItStands:
         assert are_one(odd, odd + b"\r\n")
         assert are_one(message, message.replace(b"\r\n", b"\n"))
 
-    def test_very_many_delimiters(self) -> None:
-        """So a body is taken as it is written where very many lines are like a delimiter."""
-        for count, expected in ((DELIMITER_LINE_LIMIT, True), (DELIMITER_LINE_LIMIT + 1, False)):
-            message = HEAD + b"\r\n" + b"\r\n-- " * count + b"\r\n"
-            assert are_one(message, message.replace(b"\r\n", b"\n")) is expected
+    @pytest.mark.parametrize("size", [1, 60_000, 70_000])
+    def test_mixed_delimiters_far_down(self, size: int) -> None:
+        """So it is wherever that line is, and however long it is."""
+        body = b"--\r\n" + b"x" * size + b"\r\n--" + b"y" * size
+        for mixed_end in (b"\r\n--z\n.", b"\n--z\r\n."):
+            one, other = HEAD + b"\r\n" + body + mixed_end, HEAD + b"\r\n" + body + b"\r\n--z\r\n."
+            assert not are_one(one, other)
+            assert are_one(other, other.replace(b"\r\n", b"\n"))
+        assert not are_one(HEAD + b"\r\n" + body + b"\n.", HEAD + b"\r\n" + body + b"\r\n.")
 
     def test_octets_in_base64(self) -> None:
         """Encoded content is covered as its encoding stands, of whatever type it is."""
