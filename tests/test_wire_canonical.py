@@ -156,6 +156,10 @@ class TestAsItStands:
         assert not are_one(message, odd)
         assert not are_one(odd, odd.replace(b"\r\n", b"\n"))
         assert are_one(odd, odd + b"\r\n")
+        short = message.replace(b"\r\n", b"\n")
+        assert are_one(short, short + b"\n")
+        assert not are_one(short, short.rstrip(b"\n") + b"\r\n")
+        assert are_one(message, message.rstrip(b"\r\n"))
         assert are_one(message, message.replace(b"\r\n", b"\n"))
 
     @pytest.mark.parametrize("size", [1, 60_000, 70_000])

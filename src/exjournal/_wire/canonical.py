@@ -186,7 +186,11 @@ def has_mixed_delimiters(data: "Octets", start: int, end: int, /) -> bool:
 
     Servers convert all line ends or none, so such a body is taken as it is written.
     """
-    end = text_end(data, start, end)
+    whole, end = end, text_end(data, start, end)
+    last = data.rfind(b"\n--", start, end)
+    is_last = last >= 0 and data.find(b"\n", last + 1, end) < 0
+    if is_last and data[last - 1] != _CR and end < whole and data[end] == _CR:
+        return True  # the close delimiter; elsewhere the line ends at the very end do not matter
     mixed = re.compile(_MIXED)
     # A pattern is slower than `find` where nothing looks like a delimiter, and faster where much does.
     while (hit := find(data, b"\n--", start, end)) >= 0:
@@ -200,6 +204,7 @@ def has_mixed_delimiters(data: "Octets", start: int, end: int, /) -> bool:
 # Few programs need a digest, and a body with no line like a delimiter needs no look at it.
 _MIXED: Final = rb"\n--(?:(?<=\r\n--)[^\n]*+(?<!\r)\n|(?<!\r\n--)[^\n]*+(?<=\r)\n)"
 _STRETCH: Final = 1 << 16
+_CR: Final = 13
 
 
 def text_end(data: "Octets", start: int, end: int, /) -> int:
