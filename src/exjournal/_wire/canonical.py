@@ -182,7 +182,7 @@ def _has_bare(chunk: bytes, count: int) -> bool:
 
 
 def has_mixed_delimiters(data: "Octets", start: int, end: int, /) -> bool:
-    """Whether a line that may be a delimiter has CRLF on one side and LF on the other: some readers then lose a byte before it.
+    """Whether a line that may be a delimiter comes after LF and ends in CRLF: some readers then lose the byte before it.
 
     Servers convert all line ends or none, so such a body is taken as it is written.
     """
@@ -202,7 +202,7 @@ def has_mixed_delimiters(data: "Octets", start: int, end: int, /) -> bool:
 
 
 # Few programs need a digest, and a body with no line like a delimiter needs no look at it.
-_MIXED: Final = rb"\n--(?:(?<=\r\n--)[^\n]*+(?<!\r)\n|(?<!\r\n--)[^\n]*+(?<=\r)\n)"
+_MIXED: Final = rb"\n--(?<!\r\n--)[^\n]*+(?<=\r)\n"
 _STRETCH: Final = 1 << 16
 _CR: Final = 13
 
