@@ -619,6 +619,7 @@ NOT_TOLERANT = {
     "message-only-copy-without-headers": NO_HEADER,
     "original-begins-with-body-text": NO_HEADER,
     "original-without-headers": NO_HEADER,
+    "quoted-line-that-is-the-original": NO_HEADER,
     "original-empty-without-blank-line": "is empty: there is nothing by which it could be known",
 }
 # Originals in which a line end is content, so that those of a fork stay as they are.

@@ -26,7 +26,7 @@ ALLOWED: dict[str, set[str]] = {
     "_wire.multipart": {"_wire.headers", "_wire.octets", "errors"},
     "_wire.mbox": {"_wire.octets", "limits"},
     "_wire.parts": {"_wire.mbox", "_wire.multipart", "_wire.octets", "errors"},
-    "_wire.canonical": {"_wire.headers", "_wire.message", "_wire.names", "_wire.octets", "limits"},
+    "_wire.canonical": {"_wire.headers", "_wire.message", "_wire.names", "_wire.octets"},
     "_wire.endings": {"_wire.headers", "_wire.multipart", "_wire.octets"},
     "_wire.sameness": {
         "_wire.canonical",

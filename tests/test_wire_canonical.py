@@ -148,6 +148,29 @@ class TestAsItStands:
         assert not are_one(HEAD + b"\r\na\0", HEAD + b"\r\na\0\r\n")
         assert are_one(HEAD + b"\r\na\0\n", HEAD.replace(b"\r\n", b"\n") + b"\na\0\n")
 
+    def test_mixed_delimiters(self) -> None:
+        """Where a line like a delimiter comes after LF and ends in CRLF, a reader loses the byte before it."""
+        message = mixed(b"\r\nAt one?", b"\r\nAt two?")
+        odd = message.replace(b"?\r\n--edge\r\n", b"?\n--edge\r\n")
+        assert odd != message
+        assert not are_one(message, odd)
+        assert not are_one(odd, odd.replace(b"\r\n", b"\n"))
+        assert are_one(odd, odd + b"\r\n")
+        short = message.replace(b"\r\n", b"\n")
+        assert are_one(short, short + b"\n")
+        assert not are_one(short, short.rstrip(b"\n") + b"\r\n")
+        assert are_one(message, message.rstrip(b"\r\n"))
+        assert are_one(message, message.replace(b"\r\n", b"\n"))
+
+    @pytest.mark.parametrize("size", [1, 60_000, 70_000])
+    def test_mixed_delimiters_far_down(self, size: int) -> None:
+        """So it is wherever that line is, and however long it is."""
+        body = b"--\r\n" + b"x" * size + b"\r\n--" + b"y" * size
+        one, other = [HEAD + b"\r\n" + body + end + b"--z\r\n." for end in (b"\n", b"\r\n")]
+        assert not are_one(one, other)
+        assert are_one(other, other.replace(b"\r\n", b"\n"))
+        assert are_one(other, other.replace(b"--z\r\n", b"--z\n"))
+
     def test_octets_in_base64(self) -> None:
         """Encoded content is covered as its encoding stands, of whatever type it is."""
         head = b"Content-Transfer-Encoding: base64\r\nContent-Type: "

@@ -61,10 +61,6 @@ EPILOGUE_LIMIT: Final = 1 << 20
 # line before a header is text: it breaks a seal or stamp and makes another content digest.
 FROM_LINE_LIMIT: Final = 400
 
-# Lines of a body that begin with two dashes, whose line ends are compared. A body with more is taken byte for byte by a seal,
-# stamp or content digest: the same message in other line ends is then another one.
-DELIMITER_LINE_LIMIT: Final = 10_000
-
 # Bytes of a plain-text bounce in which the line before the returned message is looked for, and such lines that are looked at.
 # What servers say before it takes a few KB, and a transcript some more. Beyond it, the bounce is one of another message
 # (`no-report-inside`).

@@ -16,7 +16,6 @@ from exjournal._wire import names
 from exjournal._wire.headers import field_spans, fields, has_odd_line, span_pattern
 from exjournal._wire.message import header_place, is_separator
 from exjournal._wire.octets import find
-from exjournal.limits import DELIMITER_LINE_LIMIT
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -87,7 +86,7 @@ def header_of(
     if not is_bare:
         spans, body, complete = field_spans(data, start, end, span_pattern(wanted))
     before = b"" if is_separator(data, begin, start, or_quoted=quoted_separator) else _lines(data[begin:start])
-    is_odd = before != b"" or (not is_bare and has_odd_line(data[start:body]))
+    is_odd = before != b"" or has_odd_line(data[start:body])
     return Header(before, start, body, spans, complete, is_bare, is_odd)
 
 
@@ -149,6 +148,13 @@ def put(digest: "_Hash", kind: bytes, content: bytes, /) -> None:
     digest.update(content)
 
 
+def put_octets(digest: "_Hash", kind: bytes, data: "Octets", start: int, end: int, /) -> None:
+    """Take in a piece of a message in place."""
+    digest.update(b"%b %d:" % (kind, end - start))
+    with memoryview(data) as view, view[start:end] as octets:
+        digest.update(octets)
+
+
 def put_text(digest: "_Hash", data: "Octets", start: int, end: int, /) -> None:
     """Take in a text, with one kind of line end and without the line ends at its end."""
     end = text_end(data, start, end)
@@ -176,23 +182,28 @@ def _has_bare(chunk: bytes, count: int) -> bool:
 
 
 def has_mixed_delimiters(data: "Octets", start: int, end: int, /) -> bool:
-    """Whether a line that may be a delimiter has CRLF on one side and LF on the other: some readers then lose a byte before it.
+    """Whether a line that may be a delimiter comes after LF and ends in CRLF: some readers then lose the byte before it.
 
-    Servers convert all line ends or none, so such a body is taken as it is written, as is one with very many such lines.
+    Servers convert all line ends or none, so such a body is taken as it is written.
     """
-    position, end = start, text_end(data, start, end)
-    for _ in range(DELIMITER_LINE_LIMIT):
-        hit = find(data, b"\n--", position, end)
-        if hit < 0:
-            return False
-        position = data.find(b"\n", hit + 1, end)
-        if position < 0:
-            return False
-        if (data[hit - 1] == _CR) != (data[position - 1] == _CR):
+    whole, end = end, text_end(data, start, end)
+    last = data.rfind(b"\n--", start, end)
+    is_last = last >= 0 and data.find(b"\n", last + 1, end) < 0
+    if is_last and data[last - 1] != _CR and end < whole and data[end] == _CR:
+        return True  # the close delimiter; elsewhere the line ends at the very end do not matter
+    mixed = re.compile(_MIXED)
+    # A pattern is slower than `find` where nothing looks like a delimiter, and faster where much does.
+    while (hit := find(data, b"\n--", start, end)) >= 0:
+        line_end = data.find(b"\n", min(hit + _STRETCH, end), end)
+        start = end if line_end < 0 else line_end
+        if mixed.search(data, hit, min(start + 1, end)) is not None:
             return True
-    return True
+    return False
 
 
+# Few programs need a digest, and a body with no line like a delimiter needs no look at it.
+_MIXED: Final = rb"\n--(?<!\r\n--)[^\n]*+(?<=\r)\n"
+_STRETCH: Final = 1 << 16
 _CR: Final = 13
 
 
@@ -213,7 +224,7 @@ def sealed_digest(data: "Octets", /) -> bytes:
     start, body, end = header.start, header.body, len(data)
     digest = hashlib.sha256(b"exjournal sealed 2\n")
     if not header.complete and body < end:
-        put(digest, b"octets", data[:])
+        put_octets(digest, b"octets", data, 0, end)
         return digest.digest()
     if header.before:
         put(digest, b"before", header.before)
@@ -222,9 +233,9 @@ def sealed_digest(data: "Octets", /) -> bytes:
     for name, words in words_of(b"".join([data[a:b] for a, b in header.spans])):
         put(digest, b"field " + name, words)
     if data.find(b"\0", body, end) >= 0:
-        put(digest, b"binary", data[body:])  # no server takes it for lines
+        put_octets(digest, b"binary", data, body, end)  # no server takes it for lines
     elif has_mixed_delimiters(data, body, end):
-        put(digest, b"mixed", data[body : text_end(data, body, end)])
+        put_octets(digest, b"mixed", data, body, text_end(data, body, end))
     else:
         digest.update(b"body:")
         put_text(digest, data, body, end)

@@ -18,6 +18,7 @@ from exjournal._wire.canonical import (
     has_mixed_delimiters,
     header_of,
     put,
+    put_octets,
     put_text,
     text_end,
     words_of,
@@ -118,7 +119,7 @@ def same_content(data: "Octets", start: int, end: int, /) -> Sameness:
     header = _header(block, is_odd=is_odd)
     if has_mixed_delimiters(data, body, end):
         put(digest, b"header", header.told_whole)
-        put(digest, b"mixed", data[body : text_end(data, body, end)])
+        put_octets(digest, b"mixed", data, body, text_end(data, body, end))
         return Sameness(digest.digest(), has_header)
     pieces: list[_Piece] = []
     if header.boundary:
