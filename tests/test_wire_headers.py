@@ -14,7 +14,7 @@ from exjournal._wire.headers import (
     FIELD_LIMIT,
     HEADER_LIMIT,
     HEADER_LINE_LIMIT,
-    REPEATED,
+    UNCLEAR,
     ambiguities,
     decode,
     decode_words,
@@ -457,7 +457,7 @@ class TestAmbiguities:
             (b"Content-Type: a/b\n\nContent-Type: c/d\n", False),
             (b"X: y\ncontent-type: a/b\nTo: a\nContent-Type: c/d\n\n", True),
         ):
-            assert (REPEATED in scan(block, 0, len(block), pattern)[0]) == repeated
+            assert (UNCLEAR in scan(block, 0, len(block), pattern)[0]) == repeated
 
 
 class TestFieldLimit:

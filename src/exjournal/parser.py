@@ -21,12 +21,11 @@ from exjournal._wire.endings import (
 from exjournal._wire.headers import (
     BLOCK_LIMITS,
     HEADER_LIMIT,
-    REPEATED,
+    UNCLEAR,
     ambiguities,
     decode,
     decode_words,
     field_pattern,
-    is_even,
     one_line,
     scan,
     text_of,
@@ -92,6 +91,11 @@ _ORIGINAL: Final = PartKind.ORIGINAL
 _DECRYPTED: Final = PartKind.DECRYPTED
 _OTHER: Final = PartKind.OTHER
 
+# One pass finds the outer fields, and shows whether a line is neither a field nor a fold.
+_OUTER: Final = OUTER.stopping_at_odd_lines()
+_CR: Final = 13
+_LF: Final = 10
+
 Defects = list[Defect]
 _new = object.__new__
 
@@ -141,14 +145,14 @@ def _read(octets: "Octets", wanted: ReportFormat | None) -> ParsedReport:
         from exjournal.copies import read_copy  # few programs read old formats, and all load this module
 
         return read_copy(octets, wanted)
-    outer, body, complete = scan(octets, start, end, OUTER)
+    outer, body, complete = scan(octets, start, end, _OUTER)
     if not complete:
         refuse_cr_line_ends(octets, start, end)
         if body < end:
             raise ParseError(DefectCode.HEADER_TOO_LARGE, BLOCK_LIMITS, body)
     content_type = outer.get(b"content-type", b"")
     block = octets[start:body]
-    outer_defects = _ambiguous(block, start) if REPEATED in outer or not is_even(block) else []
+    outer_defects = _ambiguous(block, start) if UNCLEAR in outer else []
     envelope_sender = None
     if _ENVELOPE_SENDER in outer:
         envelope_sender = _envelope_sender(octets, start, body, outer[_ENVELOPE_SENDER], outer_defects)
@@ -168,9 +172,7 @@ def _read(octets: "Octets", wanted: ReportFormat | None) -> ParsedReport:
         parts, decrypted, evidence, unparsed = (text, original), None, "", ()
         if not _compare(octets, original, report.subject, report.message_id, defects):
             close = original.offset + original.size
-            # Glances, for the time of a call.
-            ending = octets[close - ENDING_SIZE : close].rstrip()
-            if ending[-1:] in LAST_BYTES and ending.endswith(ENDINGS):
+            if _may_be_cut(octets, close):
                 _note_cut(octets, original.offset, close, original, defects)
     # Filled field by field: calling the class takes longer.
     result = _new(UncheckedParsedReport)
@@ -187,6 +189,14 @@ def _read(octets: "Octets", wanted: ReportFormat | None) -> ParsedReport:
     result.decrypted_evidence = evidence
     result.__class__ = ParsedReport
     return result  # type: ignore[no-any-return]
+
+
+def _may_be_cut(octets: "Octets", close: int) -> bool:
+    """A glance at the end of a message: most end with one line end, after a byte that no notice ends with."""
+    last = octets[close - 1]
+    if last == _LF:
+        last = octets[close - 3 if octets[close - 2] == _CR else close - 2]
+    return last in LAST_BYTES and octets[close - ENDING_SIZE : close].rstrip().endswith(ENDINGS)
 
 
 def _note_cut(octets: "Octets", start: int, end: int, original: Part | None, defects: Defects) -> None:
@@ -616,8 +626,8 @@ def _compare(octets: "Octets", original: Part, subject: str | None, message_id: 
         ending = decoded[close - LINE_SIZE : close].rstrip()
         before, dashes, boundary = ending.rpartition(b"\n--")
         if dashes and boundary[-2:] == b"--" and b'"%b"' % boundary[:-2] in declared_type:
-            last = before.rstrip()[-1:]
-            is_quiet = last != b"" and last not in LAST_BYTES
+            text = before.rstrip()
+            is_quiet = text != b"" and text[-1] not in LAST_BYTES
         elif is_unclosed(decoded, body, close, declared_type):
             defects.append(Defect(DefectCode.ORIGINAL_UNCLOSED, "", offset))
         if b"multipart/mixed" in content_type:

@@ -28,8 +28,8 @@ ENDINGS: Final = (
     *(b"--", b"**", b"ated", b"ated.", b"ATED", b"ATED.", b"uded", b"uded.", b"UDED", b"ssed", b"ssed.", b"SSED"),
     *(b"pped", b"pped.", b"PPED", b"d]", b"D]", b"d)", b"D)"),
 )
-# The last byte of each.
-LAST_BYTES: Final = frozenset((b"-", b"*", b".", b"d", b"D", b"]", b")"))
+# The last byte of each, and what may follow it.
+LAST_BYTES: Final = frozenset(b"-*.dD]) \t\r\n\v\f")
 # Bytes in which that shows: line ends may follow.
 ENDING_SIZE: Final = 16
 _SIGNS: Final = b"-*=.!)]> \t\r\n"

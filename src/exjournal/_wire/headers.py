@@ -36,18 +36,36 @@ Span = tuple[int, int]
 
 # Lower-case name of a field to its first value, folds included.
 Fields = dict[bytes, bytes]
-# Not a name: a key of the fields of a block that repeats a field by which its body is read. Readers differ in which they take.
-REPEATED: Final = b":"
+# Not a name: a key of the fields of a block on which readers may differ, since it repeats a field by which its body is read, or
+# has a line that is not just a field or a fold. `ambiguities` says more.
+UNCLEAR: Final = b":"
 _ONCE: Final = frozenset((b"content-type", b"content-transfer-encoding"))
+
+
+# A line that no reader takes for anything else: a field without spaces before its colon, or a fold with text in it.
+_EVEN_LINE: Final = rb"(?:[!-9;-~]++:|[ \t]++[^ \t\r\n])[^\r\n]*+(?=\r?\n|\Z)"
+# A value runs to the line end that no blank follows (RFC 5322 section 2.2.3).
+_VALUE: Final = rb"[ \t]*:([^\n]*+(?:\n[ \t][^\n]*+)*+)"
+_EVEN_VALUE: Final = rb":([^\r\n]*+(?:\r?\n[ \t][^\r\n]*+)*+)(?=\r?\n|\Z)"
 
 
 class FieldPattern:
     """Compiled once for a set of names: one pass over a block finds all of them and the blank line that ends it."""
 
-    def __init__(self, field: bytes, initials: bytes) -> None:
-        self.field = field
+    def __init__(self, wanted: bytes, initials: bytes, plain: "FieldPattern | None" = None) -> None:
+        self.wanted = wanted
+        self.initials = initials
+        # For a pattern that stops at an odd line, the one of the same names that passes over it.
+        self.plain = plain
+        self.field = rb"(%b)%b" % (wanted, _VALUE if plain is None else _EVEN_VALUE)
+        odd = b"" if plain is None else rb"|(?!%b|\r?\n|\Z)" % _EVEN_LINE
         # Most lines are told from their first octet, which spares trying the names.
-        self.inside = re.compile(rb"\n(?=[\r\n%b%b])(?:(\r?\n)|(?i:%b))" % (initials, initials.upper(), field))
+        names = (initials, initials.upper(), self.field, odd)
+        self.inside = re.compile(rb"\n(?:(?=[\r\n%b%b])(?:(\r?\n)|(?i:%b))%b)" % names)
+
+    def stopping_at_odd_lines(self) -> "FieldPattern":
+        """The same names, in one pass that also shows whether readers agree about every line: see `UNCLEAR`."""
+        return FieldPattern(self.wanted, self.initials, self)
 
     @cached_property
     def first(self) -> re.Pattern[bytes]:
@@ -66,9 +84,7 @@ def field_pattern(*names: str) -> FieldPattern:
     wanted = "|".join(
         [f"{prefix}(?:{'|'.join([name.removeprefix(prefix) for name in group])})" for prefix, group in groups]
     ).encode("ascii")
-    # A value runs to the line end that no blank follows (RFC 5322 section 2.2.3).
-    field = rb"(%b)[ \t]*:([^\n]*+(?:\n[ \t][^\n]*+)*+)" % wanted
-    return FieldPattern(field, "".join(by_initial).encode("ascii"))
+    return FieldPattern(wanted, "".join(by_initial).encode("ascii"))
 
 
 def _common_prefix(names: list[str]) -> str:
@@ -90,7 +106,8 @@ def scan(
 ) -> tuple[Fields, int, bool]:
     """Find the wanted fields of the block at `start`: the fields, where the body begins, whether a blank line ended the block.
 
-    The first field of each name is in the result; the others go into `repeated`, by name and value, in order.
+    The first field of each name is in the result; the others go into `repeated`, by name and value, in order. A pattern that
+    stops at odd lines takes no `repeated`.
     Linear, and never past the blank line, `HEADER_LIMIT` or `HEADER_LINE_LIMIT`; `span` is for this function alone.
     """
     fields: Fields = {}
@@ -108,17 +125,21 @@ def scan(
         first = pattern.first.match(data, start, limit)
         if first is not None:
             fields[first[1].lower()] = first[2]
+        elif pattern.plain is not None and _FIRST_LINE.match(data, start, limit) is None:
+            return _scan_unclear(data, start, end, pattern.plain)
     matches = pattern.inside.finditer(data, begin, limit)
     for found in islice(matches, FIELD_LIMIT):
         ended, name, value = found.groups()
         if ended:
             return fields, found.end(), True
+        if name is None and pattern.plain is not None:
+            return _scan_unclear(data, start, end, pattern.plain)
         name = name.lower()
         if fields.setdefault(name, value) is not value:
             if repeated is not None:
                 repeated.append((name, value))
             if name in _ONCE:
-                fields[REPEATED] = b""
+                fields[UNCLEAR] = b""
     # More wanted fields than the limit end the look as the end of the octets would.
     beyond = next(matches, None)
     if beyond is not None:
@@ -130,7 +151,14 @@ def scan(
     return scan(data, start, end, pattern, repeated=repeated, span=span)
 
 
+def _scan_unclear(data: "Octets", start: int, end: int, plain: FieldPattern) -> tuple[Fields, int, bool]:
+    fields, body, complete = scan(data, start, end, plain)
+    fields[UNCLEAR] = b""
+    return fields, body, complete
+
+
 _MANY_LINES: Final = rb"(?:[^\n]*+\n){%d}" % HEADER_LINE_LIMIT
+_FIRST_LINE = re.compile(_EVEN_LINE)
 
 
 # Compiled once for a set of names of which every field is wanted, wherever it stands in its block: for a field behind a line
