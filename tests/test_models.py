@@ -52,7 +52,7 @@ class TestVocabularies:
         """Each member is the word it stands for."""
         assert [*Role] == ["To", "Cc", "Bcc", "Recipient"]
         assert [*ReportFormat] == ["envelope", "envelope-2003", "bcc", "message-only"]
-        assert [*Evidence] == ["envelope", "header"]
+        assert [*Evidence] == ["envelope", "unmarked", "header"]
         assert [*PartKind] == ["text", "original", "decrypted", "other"]
 
 

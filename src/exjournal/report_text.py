@@ -50,7 +50,7 @@ _FORWARDED: Final = f", {names.FORWARDED}: "
 _REDIRECT_LABEL: Final = "(?i:(?:expanded|forwarded):)"
 _KINDS: Final = ("expanded", "forwarded")
 # The white paper's grammar leaves the comma out, its examples have it.
-_REDIRECT: Final = r'"(?:[^"\\]|\\.)*+(?:"|\Z)|(?<![, \t])[, \t]++(?i:(expanded|forwarded))[ \t]*+:'
+_REDIRECT: Final = r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|(?<![, \t])[, \t]++(?i:(expanded|forwarded))[ \t]*+:'
 _IN_BRACKETS: Final = r"([^<>]*)<([^<>]*)>"
 # Another address before a display form: no name, but a list of which one would be lost.
 _ADDRESS_BEFORE: Final = r'[^\s"]@[^\s";,]++[;,]'
