@@ -2617,10 +2617,14 @@ def can_hold(character: str) -> bool:
     return True
 
 
+# Those that the values of reports and rules can hold.
+HELD = list(filter(can_hold, UNSEEN))
+
+
 class TestTerminal:
     """The view for people shows what a stranger wrote, and nothing of it acts on the terminal."""
 
-    @pytest.mark.parametrize("character", list(filter(can_hold, UNSEEN)), ids=ascii)
+    @pytest.mark.parametrize("character", HELD, ids=ascii)
     def test_report(self, character: str) -> None:
         """Nothing that moves the cursor or hides text reaches the terminal, from whichever field of a report."""
         text = f"a{character}b"

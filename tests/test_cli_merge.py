@@ -29,7 +29,7 @@ from exjournal import (
 )
 from exjournal.cli import main
 from strategies import DATE, ORIGINAL, PART, TEXT, a_message, a_report, any_bytes, built
-from test_cli import UNREADABLE, UNSEEN, Failing, Outcome, files, listed, put, run, seen, unusable
+from test_cli import HELD, UNREADABLE, UNSEEN, Failing, Outcome, files, listed, put, run, seen, unusable
 from test_merging import BARE, FORK, NAMELESS, OTHER
 from test_statements import readable
 
@@ -299,7 +299,7 @@ class TestView:
         (true,) = [line for line in lines("list.eml", "more.eml") if "bob@" in line]
         assert true.removesuffix(")") not in claimed
 
-    @pytest.mark.parametrize("text", [one for one in UNSEEN if one.strip(" \t")], ids=ascii)
+    @pytest.mark.parametrize("text", HELD, ids=ascii)
     def test_control_characters(self, text: str) -> None:
         """Nothing in a report moves the cursor of a terminal."""
         value = f"a{text}b"

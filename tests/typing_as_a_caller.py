@@ -266,6 +266,7 @@ def rescues(data: bytes) -> None:
     assert_type(found.status, tuple[DeliveryStatus, ...])
     assert_type(found.defects, tuple[Defect, ...])
     assert_type(found.parsed, ParsedReport | None)
+    assert_type(found.found, str | None)
     assert DeliveryStatus(recipient="journal@archive.example", action="failed", status="5.1.1") in found.status
     for one in found.status:
         texts: list[str] = [

@@ -17,7 +17,6 @@ from exjournal import (
     BuildError,
     Defect,
     DefectCode,
-    DeliveryStatus,
     Evidence,
     InvalidValue,
     JournalReport,
@@ -25,6 +24,7 @@ from exjournal import (
     MergedReport,
     Source,
     Statement,
+    Undeliverable,
     build_report,
     identify,
     merge,
@@ -41,7 +41,7 @@ class Place(NamedTuple):
     source: Source
     number: int
     defects: tuple[Defect, ...]
-    status: tuple[DeliveryStatus, ...] | None
+    bounce: Undeliverable | None
 
     @property
     def name(self) -> str:
@@ -60,8 +60,9 @@ class Place(NamedTuple):
         result = self.source.to_dict()
         if self.defects:
             result["archive_defects"] = [defect._asdict() for defect in self.defects]
-        if self.status is not None:
-            result["undeliverable"] = [status._asdict() for status in self.status]
+        if self.bounce is not None:
+            result["undeliverable"] = [status._asdict() for status in self.bounce.status]
+            result["found"] = self.bounce.found
         return result
 
 
@@ -137,9 +138,10 @@ def _read(archive: Archive) -> tuple[int, Sequence[MergedReport], Places]:
             continue
         [one] = merge([item.parsed])
         read_.append(one)
-        bounced = None if item.undeliverable is None else item.undeliverable.status
+        # Without the bytes of the report: only one item is in memory at a time.
+        bounce = None if item.undeliverable is None else item.undeliverable._replace(report=None)
         for statement in one.statements:
-            places.setdefault(statement, []).append(Place(item.source, entry.number, item.defects, bounced))
+            places.setdefault(statement, []).append(Place(item.source, entry.number, item.defects, bounce))
     return status, merge(read_), places
 
 
