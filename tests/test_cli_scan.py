@@ -174,6 +174,11 @@ class TestStatus:
         assert outcome.status == 2
         assert [line for line in outcome.told if ": not written: " in line] != []
 
+    @pytest.mark.usefixtures("folder")
+    def test_max_ratio(self) -> None:
+        """A larger ratio changes nothing for an archive that stays below it."""
+        assert run("scan", "in", "--max-ratio", "1000").status == run("scan", "in").status
+
     def test_store_error(self, folder: Path) -> None:
         """A store that is none is named with the reason."""
         put(folder / "seen.db", b"no store, but a file of some length\n" * 40)

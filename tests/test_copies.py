@@ -547,3 +547,28 @@ def test_the_original_of_other_tests() -> None:
         assert parse_report(ORIGINAL, format=format, strict=True).report.recipients == (
             Recipient("bob@example.net", Role.TO),
         )
+
+
+class TestTooLarge:
+    """What is too large to be read or written as a copy is refused, never read or written in part."""
+
+    def test_very_many_senders(self) -> None:
+        """A copy with more From fields than are looked at is refused."""
+        with pytest.raises(ParseError) as caught:
+            parse_report(b"From: a@example.com\r\n" * 1200 + b"\r\nbody", format=ReportFormat.BCC)
+        assert caught.value.code is DefectCode.HEADER_TOO_LARGE
+
+    def test_no_room_for_bcc(self) -> None:
+        """A header block that has no room for a Bcc field makes no BCC copy."""
+        report = JournalReport(sender="a@example.com", recipients=[f"r{n}@example.org" for n in range(50)])
+        with pytest.raises(BuildError) as caught:
+            build_report(report, b"X: y\r\n" * 19_990 + b"\r\nbody", format=ReportFormat.BCC)
+        assert caught.value.field == "recipients"
+
+    def test_address_field_beyond_the_limit(self) -> None:
+        """An original with an address field that is not read makes no BCC copy."""
+        report = JournalReport(sender="a@example.com", recipients=["b@example.org"])
+        to = b"To: " + b",\r\n ".join([b"%d@%s.example" % (n, b"x" * 60) for n in range(6000)])
+        with pytest.raises(BuildError) as caught:
+            build_report(report, to + b"\r\n\r\nbody", format=ReportFormat.BCC)
+        assert caught.value.field == "original"

@@ -94,4 +94,4 @@ def test_other_data(data: Any) -> None:
 
 def test_variants() -> None:
     """The variants have the names that the field gives them."""
-    assert [str(variant) for variant in MboxVariant] == ["mboxo", "mboxrd", "mboxcl", "mboxcl2"]
+    assert [str(variant) for variant in MboxVariant] == ["mboxo", "mboxrd", "mboxcl", "mboxcl2", "from-any"]
