@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from exjournal import (
@@ -594,6 +594,7 @@ class TestSpellings:
 
     @settings(max_examples=300)
     @given(st.text('a@.\u3000\u3002\xdf\u0130 "\\\u00adK', min_size=1, max_size=12))
+    @example("@K.\u00ad K")
     def test_keys_stay(self, address: str) -> None:
         """The key of a mailbox is its own key, so that it does not matter how often it is made."""
         assert mailbox_key(mailbox_key(address)) == mailbox_key(address)

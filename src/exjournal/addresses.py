@@ -159,15 +159,21 @@ def _any_key(address: str) -> str:
     local, at, domain = (_without_comments(address) if "(" in address else address).rpartition("@")
     if not at:  # the sign is in a comment
         return _folded(address)
-    domain = domain.translate(FULL_STOPS).strip(_ENDS)
-    if not domain.isprintable() or " " in domain:
-        domain = ".".join(map(str.strip, domain.split(".")))
+    domain = _without_outer_spaces(domain.translate(FULL_STOPS))
     if not domain.isascii():
-        domain = _a_labels(domain).strip(_ENDS)
+        # Characters that IDNA leaves out can hide spaces.
+        domain = _without_outer_spaces(_a_labels(domain))
     bare = _folded(_unquoted(local))
     if "(" in bare or _unquoted(bare) != bare:
         bare = f'"{re.sub(_TO_ESCAPE, _BACKSLASH, bare)}"'
     return f"{bare}@{_folded(domain)}"
+
+
+def _without_outer_spaces(domain: str) -> str:
+    """A domain without spaces around its labels, and without full stops at its ends."""
+    if not domain.isprintable() or " " in domain:
+        domain = ".".join(map(str.strip, domain.split(".")))
+    return domain.strip(_ENDS)
 
 
 def _unquoted(local: str) -> str:
