@@ -237,7 +237,9 @@ class TestWrongTypes:
         """What the table calls right is."""
         monkeypatch.chdir(tmp_path)
         with suppress(InvalidValue):  # some read this file, which is neither rules nor a secret
-            call(name, next(iter(CALLS[name][1])), next(iter(CALLS[name][1].values()))[0])
+            made = call(name, next(iter(CALLS[name][1])), next(iter(CALLS[name][1].values()))[0])
+            if isinstance(made, SqliteStore):
+                made.close()
 
     @pytest.mark.parametrize(("name", "place", "wrong"), CASES, ids=str)
     def test_one(self, name: str, place: str, wrong: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
