@@ -59,7 +59,7 @@ class FieldPattern:
         self.plain = plain
         self.field = rb"(%b)%b" % (wanted, _VALUE if plain is None else _EVEN_VALUE)
         odd = b"" if plain is None else rb"|(?!%b|\r?\n|\Z)" % _EVEN_LINE
-        # Most lines are told from their first octet, which spares trying the names.
+        # The first byte rules out most lines, so that the names are not tried on them.
         names = (initials, initials.upper(), self.field, odd)
         self.inside = re.compile(rb"\n(?:(?=[\r\n%b%b])(?:(\r?\n)|(?i:%b))%b)" % names)
 
