@@ -120,11 +120,18 @@ def everything(parsed: ParsedReport) -> tuple[object, ...]:
 
 
 def lies_in(parsed: ParsedReport, data: bytes) -> None:
-    """Assert that every place a result names is a place in the bytes that were read."""
+    """Assert that every place a result names is a place in the bytes that were read.
+
+    The parts of an encoded multipart all have the offset and size of that multipart; their content is what it decodes to.
+    """
+    encoded = {defect.offset for defect in parsed.defects if defect.code is DefectCode.MULTIPART_ENCODED}
     end = 0
     for part in parsed.parts:
-        assert end <= part.offset
         assert part.size >= 0
+        if part.offset in encoded:
+            end = part.offset + part.size
+            continue
+        assert end <= part.offset
         end = part.offset + part.size
         if part.encoding in {"", "7bit", "8bit", "binary"}:
             assert part.content == data[part.offset : end]
@@ -1129,6 +1136,7 @@ class TestLinear:
     def test_steps(self, act: Callable[[bytes], object], make: Callable[[int], bytes]) -> None:
         """Four times the input makes no more than about four times the steps."""
         small, large = make(250), make(1000)
+        steps(lambda: act(small))  # the first call also imports modules and compiles patterns
         assert steps(lambda: act(large)) <= 5 * steps(lambda: act(small)) + 2000
 
     def test_memory(self, act: Callable[[bytes], object], make: Callable[[int], bytes]) -> None:

@@ -57,17 +57,18 @@ def leaves_of(
 def content_of(data: "Octets", leaf: Leaf, defects: list[Defect], /) -> bytes:
     """The bytes of a leaf after decoding base64 or quoted-printable, or as they are; damage is a defect.
 
-    Some servers declare an encoding and do not encode (Exchange 2007, KB 973486). Content that begins with a header field, and
-    would not after decoding, is taken as it is, with a defect.
+    Some servers declare base64 and do not encode (Exchange 2007, KB 973486). Content that begins with a header field, and
+    would not after decoding, is taken as it is, with a defect. Decoding quoted-printable leaves such a field as it is.
     """
     encoding = leaf.info.encoding
     if encoding not in DECODED_ENCODINGS:
         return data[leaf.start : leaf.end]
     content, damage = transfer_decoded(data, leaf.start, leaf.end, encoding)
-    begins = re.compile(_BEGINS_WITH_FIELD)
-    if begins.match(data, leaf.start, leaf.end) is not None and begins.match(content) is None:
-        defects.append(Defect(DefectCode.TRANSFER_ENCODING_MISMATCH, f"not {encoding}", leaf.start))
-        return data[leaf.start : leaf.end]
+    if encoding == "base64":
+        begins = re.compile(_BEGINS_WITH_FIELD)
+        if begins.match(data, leaf.start, leaf.end) is not None and begins.match(content) is None:
+            defects.append(Defect(DefectCode.TRANSFER_ENCODING_MISMATCH, "not base64", leaf.start))
+            return data[leaf.start : leaf.end]
     if damage is not None:
         defects.append(Defect(DefectCode.TRANSFER_ENCODING_DAMAGED, encoding, damage))
     return content
