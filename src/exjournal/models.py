@@ -481,34 +481,37 @@ def _fill(self: Any, *values: object) -> None:
         setattr(self, name, value)
 
 
-def _fill_recipient(
-    self: Any, address: str, role: Role, expanded_from: str | None, forwarded_from: str | None, display_name: str
-) -> None:
-    # By the thousand: a loop over the names takes three times as long.
-    self.address = address
-    self.role = role
-    self.expanded_from = expanded_from
-    self.forwarded_from = forwarded_from
-    self.display_name = display_name
-
-
-def _unchecked(cls: type, fill: Callable[..., None] = _fill) -> Any:
+def _unchecked(cls: type, fill: Callable[..., None] | None = _fill) -> Any:
     """A class of the same layout without checks: fill it, by position or field by field, then set `__class__` to the real one.
+
+    Where `fill` is None, only field by field.
 
     A frozen dataclass stores each field through `object.__setattr__`, at four times the time of a plain assignment, and a
     report with 10 000 recipients is read ten thousand times as often as it is built. Callers prove what the public constructor
     checks.
     """
-    room = {
-        "__slots__": cls.__dict__["__slots__"],
-        "__init__": fill,
-        "_names": tuple([one.name for one in fields(cls)]),
-    }
+    room: dict[str, object] = {"__slots__": cls.__dict__["__slots__"]}
+    if fill is not None:
+        room |= {"__init__": fill, "_names": tuple([one.name for one in fields(cls)])}
     return type(cls.__name__, cls.__bases__, room)
 
 
 # The reader sets attributes of these, which no type of a frozen class allows.
-UncheckedRecipient: Any = _unchecked(Recipient, _fill_recipient)
+UncheckedRecipient: Any = _unchecked(Recipient, None)
 UncheckedPart: Any = _unchecked(Part)
 UncheckedReport: Any = _unchecked(JournalReport)
 UncheckedParsedReport: Any = _unchecked(ParsedReport)
+
+
+def unchecked_recipient(
+    address: str, role: Role, expanded_from: str | None, forwarded_from: str | None, display_name: str, /
+) -> Recipient:
+    """A recipient of values that the caller has checked."""
+    recipient = UncheckedRecipient()
+    recipient.address = address
+    recipient.role = role
+    recipient.expanded_from = expanded_from
+    recipient.forwarded_from = forwarded_from
+    recipient.display_name = display_name
+    recipient.__class__ = Recipient
+    return recipient  # type: ignore[no-any-return]

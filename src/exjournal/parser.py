@@ -23,9 +23,12 @@ from exjournal._wire.headers import (
     HEADER_LIMIT,
     UNCLEAR,
     ambiguities,
+    block_end,
     decode,
     decode_words,
+    even_block_end,
     field_pattern,
+    find_fields,
     one_line,
     scan,
     text_of,
@@ -91,8 +94,6 @@ _ORIGINAL: Final = PartKind.ORIGINAL
 _DECRYPTED: Final = PartKind.DECRYPTED
 _OTHER: Final = PartKind.OTHER
 
-# One pass finds the outer fields, and shows whether a line is neither a field nor a fold.
-_OUTER: Final = OUTER.stopping_at_odd_lines()
 _CR: Final = 13
 _LF: Final = 10
 
@@ -145,14 +146,15 @@ def _read(octets: "Octets", wanted: ReportFormat | None) -> ParsedReport:
         from exjournal.copies import read_copy  # few programs read old formats, and all load this module
 
         return read_copy(octets, wanted)
-    outer, body, complete = scan(octets, start, end, _OUTER)
-    if not complete:
-        refuse_cr_line_ends(octets, start, end)
-        if body < end:
-            raise ParseError(DefectCode.HEADER_TOO_LARGE, BLOCK_LIMITS, body)
-    content_type = outer.get(b"content-type", b"")
+    is_even = (body := even_block_end(octets, start, end)) >= 0
+    if not is_even:
+        body = _body_after_odd_block(octets, start, end)
     block = octets[start:body]
-    outer_defects = _ambiguous(block, start) if UNCLEAR in outer else []
+    outer, beyond = find_fields(block, OUTER)
+    if beyond is not None:
+        raise ParseError(DefectCode.HEADER_TOO_LARGE, BLOCK_LIMITS, start + beyond)
+    outer_defects = [] if is_even and UNCLEAR not in outer else _ambiguous(block, start)
+    content_type = outer.get(b"content-type", b"")
     envelope_sender = None
     if _ENVELOPE_SENDER in outer:
         envelope_sender = _envelope_sender(octets, start, body, outer[_ENVELOPE_SENDER], outer_defects)
@@ -224,6 +226,15 @@ def _begin(octets: "Octets", defects: Defects) -> int:
             is_text = code is DefectCode.LEADING_FROM_LINE and not is_separator(octets, start, end, or_quoted=True)
             defects.append(Defect(code, "not a separator of a mailbox" if is_text else "", start))
     return begin
+
+
+def _body_after_odd_block(octets: "Octets", start: int, end: int) -> int:
+    body, complete = block_end(octets, start, end)
+    if not complete:
+        refuse_cr_line_ends(octets, start, end)
+        if body < end:
+            raise ParseError(DefectCode.HEADER_TOO_LARGE, BLOCK_LIMITS, body)
+    return body
 
 
 def _ambiguous(block: bytes, start: int) -> Defects:
@@ -624,10 +635,9 @@ def _compare(octets: "Octets", original: Part, subject: str | None, message_id: 
         decoded, close = (octets, end) if is_plain else (bytes(original.content), original.content.nbytes)
         # Nearly every multipart ends with its close delimiter and a line end, and has its boundary in quotes.
         ending = decoded[close - LINE_SIZE : close].rstrip()
-        before, dashes, boundary = ending.rpartition(b"\n--")
-        if dashes and boundary[-2:] == b"--" and b'"%b"' % boundary[:-2] in declared_type:
-            text = before.rstrip()
-            is_quiet = text != b"" and text[-1] not in LAST_BYTES
+        line = ending.rfind(b"\n--")
+        if line > 1 and ending[-2:] == b"--" and b'"%b"' % ending[line + 3 : -2] in declared_type:
+            is_quiet = ending[line - 2 if ending[line - 1] == _CR else line - 1] not in LAST_BYTES
         elif is_unclosed(decoded, body, close, declared_type):
             defects.append(Defect(DefectCode.ORIGINAL_UNCLOSED, "", offset))
         if b"multipart/mixed" in content_type:

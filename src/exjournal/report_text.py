@@ -19,7 +19,7 @@ from exjournal._wire.quoted_printable import BREAK, EDGE
 from exjournal.addresses import ADDRESS_LIMIT, address_problem, addresses_in_list
 from exjournal.errors import DefectCode
 from exjournal.limits import DEFECT_LIMIT, RECIPIENT_LIMIT, RECIPIENT_SIZE, UNPARSED_LIMIT
-from exjournal.models import LABEL_LIMIT, JournalReport, Recipient, Role, UncheckedRecipient
+from exjournal.models import LABEL_LIMIT, JournalReport, Recipient, Role, UncheckedRecipient, unchecked_recipient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -141,7 +141,7 @@ _USUAL_HEAD: Final = (
 def read_usual_text(text: str, /) -> ReportText | None:
     """Read a text that holds nothing but what Exchange writes, or None: `_read_any` gives the same answer, more slowly."""
     head = re.match(_USUAL_HEAD, text)
-    if head is None or not text.isascii() or holds_control(text.encode("ascii")):
+    if head is None or not text.isascii() or holds_control(head[0].encode("ascii")):
         return None
     sender, line_end, subject, message_id = head.groups()
     recipients = None if ":" in sender else read_usual_recipients(text[head.end() :].removesuffix(line_end), line_end)
@@ -160,15 +160,18 @@ _LINE_BEGINS: Final = {
 def read_usual_recipients(lines: str, line_end: str, /) -> list[Recipient] | None:
     """Read lines of ASCII that are all recipients as Exchange writes them; None for any others, or none at all.
 
-    No line holds a control character but TAB. The last line stands without its end.
+    The last line stands without its end.
 
     A list of ten thousand members is read here, so what could be asked of each line is asked of all addresses at once.
     """
     # Very many short lines are read one after the other: to have them all at once takes over 30 times their size.
     if len(lines) > _LONG and lines.count("\n") * RECIPIENT_SIZE > len(lines):
         return None
-    # With its blanks out of the way, a redirect's mark is one character that no address holds.
-    lines = lines.replace(_EXPANDED, "\0")
+    # With its blanks out of the way, a redirect's mark is one character: no address without quotes has a semicolon.
+    mark = ";"
+    if mark in lines:
+        return None
+    lines = lines.replace(_EXPANDED, mark)
     label, _, rest = lines.partition(": ")
     begin = f"{line_end}{label}: "
     roles: Iterator[Role] | None = None
@@ -188,9 +191,11 @@ def read_usual_recipients(lines: str, line_end: str, /) -> list[Recipient] | Non
             together = "".join(addresses)
     except KeyError:
         return None
-    if " " in together or "<" in together or ">" in together or '"' in together or "," in together or ";" in together:
+    if " " in together or "<" in together or ">" in together or '"' in together or "," in together:
         return None
     if "\n" in together or "\r" in together or "\t" in together or not all(addresses):
+        return None
+    if holds_control(together.encode("ascii")):
         return None
     if ":" in together and re.search(_REDIRECT_LABEL, together) is not None:
         return None
@@ -200,22 +205,24 @@ def read_usual_recipients(lines: str, line_end: str, /) -> list[Recipient] | Non
         position = lines.rfind("\n", position, position + ADDRESS_LIMIT) + 1
         if not position:
             return None
-    # Made at once and filled field by field: calling the class for each takes longer.
-    recipients = list(map(object.__new__, repeat(UncheckedRecipient, len(addresses))))
-    real = Recipient
-    redirected = "\0" in together
-    for recipient, address, role in zip(recipients, addresses, roles, strict=True):
+    # Filled field by field in this loop: a call for each takes longer.
+    recipients: list[Recipient] = []
+    add, new, real = recipients.append, UncheckedRecipient, Recipient
+    redirected = mark in together
+    for address, role in zip(addresses, roles, strict=True):
         redirect = None
-        if redirected and "\0" in address:
-            address, _, redirect = address.partition("\0")  # noqa: PLW2901
-            if not address or not redirect or "\0" in redirect:
+        if redirected and mark in address:
+            address, _, redirect = address.partition(mark)  # noqa: PLW2901
+            if not address or not redirect or mark in redirect:
                 return None
+        recipient = new()
         recipient.address = address
         recipient.role = role
         recipient.expanded_from = redirect
         recipient.forwarded_from = None
         recipient.display_name = ""
         recipient.__class__ = real
+        add(recipient)
     return recipients
 
 
@@ -369,9 +376,7 @@ def _read_recipient(line: str, role: Role, value: str, number: int, result: Repo
         return
     # An address that is surely valid as it stands: whatever could be quoted, redirected or forbidden is looked at closely.
     if value.isprintable() and 0 < len(value) <= ADDRESS_LIMIT and _ODD.isdisjoint(value):
-        recipient = UncheckedRecipient(value, role, None, None, "")
-        recipient.__class__ = Recipient
-        result.recipients.append(recipient)
+        result.recipients.append(unchecked_recipient(value, role, None, None, ""))
         return
     if (";" in value or "," in value) and _read_list(line, role, value, number, result, limit):
         return
@@ -428,9 +433,7 @@ def _read_list(line: str, role: Role, value: str, number: int, result: ReportTex
     for address, expanded, forwarded in zip(*columns, strict=False):
         if len(result.recipients) > limit:
             break  # the caller refuses the text
-        recipient = UncheckedRecipient(address, role, expanded, forwarded, "")
-        recipient.__class__ = Recipient
-        result.recipients.append(recipient)
+        result.recipients.append(unchecked_recipient(address, role, expanded, forwarded, ""))
     result.set_aside(line, DefectCode.SEVERAL_ADDRESSES, number)
     if redirects:
         result.note(DefectCode.SHARED_REDIRECT, number)

@@ -20,7 +20,7 @@ from exjournal._wire.lines import BLANKS, line_problem, lines_in
 from exjournal._wire.quoted_printable import BREAK, EDGE
 from exjournal.addresses import address_problem
 from exjournal.errors import DefectCode
-from exjournal.models import JournalReport, Recipient, Role, UncheckedRecipient
+from exjournal.models import JournalReport, Recipient, Role, unchecked_recipient
 from exjournal.report_text import ReportText, TooManyRecipients, recipient_limit
 
 if TYPE_CHECKING:
@@ -236,9 +236,7 @@ def _mailboxes(content: str, limit: int) -> list[Recipient] | None:
             address = address[len(_SMTP) :].strip(BLANKS)
         if (address and address_problem(address) is not None) or line_problem(name) is not None:
             return None
-        recipient: Recipient = UncheckedRecipient(address, Role.RECIPIENT, None, None, name)
-        recipient.__class__ = Recipient
-        found.append(recipient)
+        found.append(unchecked_recipient(address, Role.RECIPIENT, None, None, name))
         if len(found) > limit:
             raise TooManyRecipients(limit)
         position = mailbox.end()

@@ -8,7 +8,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from exjournal._wire.lines import BLANKS, holds_control
+from exjournal._wire.lines import BLANKS
 from exjournal._wire.multipart import ASCII_SUPERSETS, HEADER_KEPT, PLAIN_ENCODINGS, USUAL_MULTIPART, kept_info
 from exjournal._wire.octets import find
 from exjournal.addresses import ADDRESS_LIMIT
@@ -89,25 +89,20 @@ def read_usual(  # noqa: PLR0915 - filled field by field in one place: a call fo
     if (
         original_end <= original_start
         or data[end - len(close) : end] != close
+        or data[hit] != _LF
         or find(data, needle[1:], original_start, end) != hit + 1
         or data[text_end] != first_octet
         or data[original_end] != first_octet
         or text_end - text_start > REPORT_TEXT_LIMIT
     ):
         return None
-    text_info, original_info = _declared(text_block), _declared(begins_too[1])
-    if (
-        text_info is None
-        or original_info is None
-        or text_info.family != "text"
-        or original_info.family != "message"
-        or text_info.charset not in ASCII_SUPERSETS
-    ):
+    text_info, original_info = _text_info(text_block), _original_info(begins_too[1])
+    if text_info is None or original_info is None:
         return None
     last_end = text_end - before - 1
     is_ended = data[text_end - 1] == _LF and data[last_end] == first_octet
     lines = data[begins.end() : last_end if is_ended else text_end]
-    if not lines.isascii() or holds_control(lines) or not data[text_start : begins.end()].isascii():
+    if not lines.isascii() or not data[text_start : begins.end()].isascii():
         return None
     recipients = read_usual_recipients(lines.decode("ascii"), line_end)
     if recipients is None:
@@ -141,9 +136,21 @@ def read_usual(  # noqa: PLR0915 - filled field by field in one place: a call fo
     return report, text, original
 
 
-def _declared(block: bytes) -> "PartInfo | None":
-    """What a short part header block declares, or None for a block with an encoding or with anything odd."""
+@lru_cache(maxsize=64)
+def _text_info(block: bytes) -> "PartInfo | None":
+    """What the header block of a usual report text declares; None for any other."""
     if len(block) > HEADER_KEPT:
         return None
     info = kept_info(block)
-    return info if info.encoding in PLAIN_ENCODINGS and not info.ambiguities else None
+    is_usual = info.family == "text" and info.charset in ASCII_SUPERSETS and info.encoding in PLAIN_ENCODINGS
+    return info if is_usual and not info.ambiguities else None
+
+
+@lru_cache(maxsize=64)
+def _original_info(block: bytes) -> "PartInfo | None":
+    """What the header block of a usual original declares; None for any other."""
+    if len(block) > HEADER_KEPT:
+        return None
+    info = kept_info(block)
+    is_usual = info.family == "message" and info.encoding in PLAIN_ENCODINGS
+    return info if is_usual and not info.ambiguities else None

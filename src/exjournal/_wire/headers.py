@@ -7,7 +7,7 @@ import binascii
 import re
 from collections.abc import Iterator
 from encodings.aliases import aliases
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
@@ -36,62 +36,55 @@ Span = tuple[int, int]
 
 # Lower-case name of a field to its first value, folds included.
 Fields = dict[bytes, bytes]
-# Not a name: a key of the fields of a block on which readers may differ, since it repeats a field by which its body is read, or
-# has a line that is not just a field or a fold. `ambiguities` says more.
+# Not a name: a key of the fields of a block that repeats a field by which its body is read. `ambiguities` says more.
 UNCLEAR: Final = b":"
 _ONCE: Final = frozenset((b"content-type", b"content-transfer-encoding"))
 
 
-# A line that no reader takes for anything else: a field without spaces before its colon, or a fold with text in it.
-_EVEN_LINE: Final = rb"(?:[!-9;-~]++:|[ \t]++[^ \t\r\n])[^\r\n]*+(?=\r?\n|\Z)"
 # A value runs to the line end that no blank follows (RFC 5322 section 2.2.3).
 _VALUE: Final = rb"[ \t]*:([^\n]*+(?:\n[ \t][^\n]*+)*+)"
-_EVEN_VALUE: Final = rb":([^\r\n]*+(?:\r?\n[ \t][^\r\n]*+)*+)(?=\r?\n|\Z)"
 
-
-class FieldPattern:
-    """Compiled once for a set of names: one pass over a block finds all of them and the blank line that ends it."""
-
-    def __init__(self, wanted: bytes, initials: bytes, plain: "FieldPattern | None" = None) -> None:
-        self.wanted = wanted
-        self.initials = initials
-        # For a pattern that stops at an odd line, the one of the same names that passes over it.
-        self.plain = plain
-        self.field = rb"(%b)%b" % (wanted, _VALUE if plain is None else _EVEN_VALUE)
-        odd = b"" if plain is None else rb"|(?!%b|\r?\n|\Z)" % _EVEN_LINE
-        # The first byte rules out most lines, so that the names are not tried on them.
-        names = (initials, initials.upper(), self.field, odd)
-        self.inside = re.compile(rb"\n(?:(?=[\r\n%b%b])(?:(\r?\n)|(?i:%b))%b)" % names)
-
-    def stopping_at_odd_lines(self) -> "FieldPattern":
-        """The same names, in one pass that also shows whether readers agree about every line: see `UNCLEAR`."""
-        return FieldPattern(self.wanted, self.initials, self)
-
-    @cached_property
-    def first(self) -> re.Pattern[bytes]:
-        """For a field with no line end before it, of which many blocks have none."""
-        return re.compile(self.field, re.IGNORECASE)
+# Finds every field of a set of names, as (name, value), in a block with a line end before it.
+FieldPattern = re.Pattern[bytes]
 
 
 @lru_cache(maxsize=64)
 def field_pattern(*names: str) -> FieldPattern:
     """Names are regular expressions without groups, matched without letter case; blanks before the colon are tolerated."""
-    # Alternatives that begin alike are tried as one.
-    by_initial: dict[str, list[str]] = {}
-    for name in names:
-        by_initial.setdefault(name[0].lower(), []).append(name.lower())
-    groups = [(_common_prefix(group), group) for group in by_initial.values()]
-    wanted = "|".join(
-        [f"{prefix}(?:{'|'.join([name.removeprefix(prefix) for name in group])})" for prefix, group in groups]
-    ).encode("ascii")
-    return FieldPattern(wanted, "".join(by_initial).encode("ascii"))
+    wanted = "|".join(names).encode("ascii")
+    # The first byte rules out most lines, so that the names are not tried on them.
+    initials = "".join({name[0].lower() + name[0].upper() for name in names}).encode("ascii")
+    return re.compile(rb"\n(?=[%b])((?i:%b))%b" % (initials, wanted, _VALUE))
 
 
-def _common_prefix(names: list[str]) -> str:
-    size = 0
-    while all(len(name) > size and name[size] == names[0][size] for name in names):
-        size += 1
-    return names[0][:size]
+def block_end(data: "Octets", start: int, end: int, /) -> tuple[int, bool]:
+    """Where the body after the header block at `start` begins, and whether a blank line ended the block.
+
+    Without a blank line that is `end`, or, if that comes first, where the block reaches `HEADER_LIMIT` or `HEADER_LINE_LIMIT`.
+    """
+    if data[start : start + 1] in _LINE_END_BYTES and (first := _BLANK_LINE.match(data, start, end)) is not None:
+        return first.end(), True
+    limit = min(end, start + _UNCOUNTED)
+    blank = _BLOCK_END.search(data, start, limit)
+    if blank is None and limit < end:
+        lines = re.compile(_MANY_LINES).match(data, start, start + HEADER_LIMIT)
+        limit = min(end, start + HEADER_LIMIT if lines is None else lines.end())
+        blank = _BLOCK_END.search(data, start, limit)
+    return (limit, False) if blank is None else (blank.end(), True)
+
+
+def even_block_end(data: "Octets", start: int, end: int, /) -> int:
+    """Where the body begins after a block that ends with a blank line and in which no line is odd; -1 after any other block.
+
+    One pass instead of `block_end` and `is_even`, for blocks of at most 64 KiB.
+    """
+    if _FIELD_BEGINS.match(data, start, end) is None:
+        return -1
+    stop = _STOP.search(data, start, min(end, start + _UNCOUNTED))
+    if stop is None or stop[1] is None:
+        return -1
+    block = data[start : stop.end()]
+    return stop.end() if block.count(b"\r") == block.count(b"\r\n") else -1
 
 
 def scan(
@@ -102,64 +95,44 @@ def scan(
     /,
     *,
     repeated: list[tuple[bytes, bytes]] | None = None,
-    span: int = 0,
 ) -> tuple[Fields, int, bool]:
     """Find the wanted fields of the block at `start`: the fields, where the body begins, whether a blank line ended the block.
 
-    The first field of each name is in the result; the others go into `repeated`, by name and value, in order. A pattern that
-    stops at odd lines takes no `repeated`.
-    Linear, and never past the blank line, `HEADER_LIMIT` or `HEADER_LINE_LIMIT`; `span` is for this function alone.
+    The first field of each name is in the result; the others go into `repeated`, by name and value, in order.
+    Linear, and never past the blank line, `HEADER_LIMIT` or `HEADER_LINE_LIMIT`. The look ends at a field beyond `FIELD_LIMIT`
+    as it would at the end of the data.
     """
+    body, complete = block_end(data, start, end)
+    fields, beyond = find_fields(data[start:body], pattern, repeated)
+    return (fields, body, complete) if beyond is None else (fields, start + beyond, False)
+
+
+def find_fields(
+    block: bytes, pattern: FieldPattern, repeated: list[tuple[bytes, bytes]] | None = None, /
+) -> tuple[Fields, int | None]:
+    """Find the wanted fields of a block, as `scan` does; where the first field beyond `FIELD_LIMIT` begins, if there is one."""
+    block = b"\n" + block
+    found = pattern.findall(block)
+    beyond = None
+    if len(found) > FIELD_LIMIT:
+        beyond = next(islice(pattern.finditer(block), FIELD_LIMIT, None)).start() - 1
+        del found[FIELD_LIMIT:]
     fields: Fields = {}
     if repeated is not None:
         repeated.clear()
-    limit = min(end, start + (span or _UNCOUNTED))
-    begin = start
-    if start and data[start - 1] == 10:
-        begin -= 1  # the line end before the block: the first line is then found like any other
-    else:
-        if data[start : start + 1] in _LINE_END_BYTES:
-            blank = _BLANK_LINE.match(data, start, limit)
-            if blank is not None:
-                return fields, blank.end(), True
-        first = pattern.first.match(data, start, limit)
-        if first is not None:
-            fields[first[1].lower()] = first[2]
-        elif pattern.plain is not None and _FIRST_LINE.match(data, start, limit) is None:
-            return _scan_unclear(data, start, end, pattern.plain)
-    matches = pattern.inside.finditer(data, begin, limit)
-    for found in islice(matches, FIELD_LIMIT):
-        ended, name, value = found.groups()
-        if ended:
-            return fields, found.end(), True
-        if name is None and pattern.plain is not None:
-            return _scan_unclear(data, start, end, pattern.plain)
-        name = name.lower()
-        if fields.setdefault(name, value) is not value:
-            if repeated is not None:
-                repeated.append((name, value))
-            if name in _ONCE:
-                fields[UNCLEAR] = b""
-    # More wanted fields than the limit end the look as the end of the octets would.
-    beyond = next(matches, None)
-    if beyond is not None:
-        return fields, beyond.start(), False
-    if span or limit == end:
-        return fields, limit, False
-    lines = re.compile(_MANY_LINES).match(data, start, start + HEADER_LIMIT)
-    span = HEADER_LIMIT if lines is None else lines.end() - start
-    return scan(data, start, end, pattern, repeated=repeated, span=span)
-
-
-def _scan_unclear(data: "Octets", start: int, end: int, plain: FieldPattern) -> tuple[Fields, int, bool]:
-    fields, body, complete = scan(data, start, end, plain)
-    fields[UNCLEAR] = b""
-    return fields, body, complete
+    for name, value in found:
+        name = name.lower()  # noqa: PLW2901
+        if name not in fields:
+            fields[name] = value
+            continue
+        if repeated is not None:
+            repeated.append((name, value))
+        if name in _ONCE:
+            fields[UNCLEAR] = b""
+    return fields, beyond
 
 
 _MANY_LINES: Final = rb"(?:[^\n]*+\n){%d}" % HEADER_LINE_LIMIT
-_FIRST_LINE = re.compile(_EVEN_LINE)
-
 
 # Compiled once for a set of names of which every field is wanted, wherever it stands in its block: for a field behind a line
 # end, and for one at the beginning.
@@ -227,6 +200,10 @@ def value_offset(data: "Octets", start: int, end: int, name: bytes, /) -> int:
 
 
 _BLANK_LINE = re.compile(rb"\r?\n")
+_BLOCK_END = re.compile(rb"\n\r?\n")
+_FIELD_BEGINS = re.compile(rb"[!-9;-~]++:")
+# The line end before the first line that is neither a field nor a fold with text in it, with that line if it is blank.
+_STOP = re.compile(rb"\n(?![!-9;-~]++:|[ \t]++[^ \t\r\n])(\r?\n)?")
 _LINE_END_BYTES: Final = (b"\r", b"\n")
 
 
