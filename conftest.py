@@ -25,11 +25,12 @@ ROOT = Path(__file__).parent
 # What a reader types on a machine of their own: tried by the continuous integration, not from within the suite.
 OUTSIDE = ("pip ", "make ", "git ", "python -m venv")
 
-# Shared machines stall; what grows too fast is found by the law of linear work, not by a clock.
-# Where CI says so the examples are those of the last run, as Hypothesis has it by default: a change lands by its own merits,
-# and the search for new examples goes on wherever the suite is run by hand.
-settings.register_profile("exjournal", deadline=None, derandomize="CI" in os.environ)
-settings.load_profile("exjournal")
+# Examples for each property, by profile: `quick` for the next line of code, `ci` for every change, `nightly` to search. Shared
+# machines stall, so no example has a deadline; what grows too fast is found by the law of linear work. Where CI says so, the
+# examples are the same in every run, as Hypothesis has it by default: a change lands by its own merits.
+for name, count in (("quick", 10), ("ci", 150), ("nightly", 1500)):
+    settings.register_profile(name, max_examples=count, deadline=None, derandomize="CI" in os.environ)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
 def run_console(example: Example) -> str | None:

@@ -26,7 +26,7 @@ from exjournal import (
     remember_all,
     report_for,
 )
-from exjournal._wire.sameness import same_content
+from exjournal.identity.content_digest import same_content
 
 # Keys that a store holds for the first report of a message.
 _KEYS = 3

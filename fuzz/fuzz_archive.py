@@ -33,7 +33,7 @@ with atheris.instrument_imports(include=["exjournal"]):
         read_archive,
         read_source,
     )
-    from exjournal.containers import located, octets_of
+    from exjournal.archives.walk import located, octets_of
 
 import clock
 import seeds

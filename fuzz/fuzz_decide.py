@@ -23,7 +23,7 @@ with atheris.instrument_imports(include=["exjournal"]):
         decide,
         verify_seal,
     )
-    from exjournal._wire.headers import FIELD_LIMIT
+    from exjournal.limits import FIELD_LIMIT
 
 import clock
 import seeds

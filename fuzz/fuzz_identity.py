@@ -24,7 +24,7 @@ with atheris.instrument_imports(include=["exjournal"]):
         parse_report,
         remember,
     )
-    from exjournal._wire.sameness import same_content
+    from exjournal.identity.content_digest import same_content
 
 import clock
 import seeds
@@ -50,7 +50,9 @@ def test_one_input(data: bytes) -> None:
         assert look_up(identity, store) is remember(identity, store) is Sighting.FIRST
         assert look_up(identity, store) is (Sighting.DUPLICATE if identity.complete else Sighting.SIBLING)
     [merged] = merge([parsed])
-    assert merge([json.loads(json.dumps(parsed.to_dict(identity=True))), parsed, merged]) == (merged,)
+    assert merge(
+        [json.loads(json.dumps({**parsed.to_dict(), "identity": identify(parsed).to_dict()})), parsed, merged]
+    ) == (merged,)
     assert MergedReport.from_dict(json.loads(json.dumps(merged.to_dict()))) == merged
     assert {one.address.rpartition("@")[0] for one in merged.recipients} == {
         one.address.rpartition("@")[0] for one in parsed.report.recipients

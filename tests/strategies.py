@@ -8,11 +8,14 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, NamedTuple
 from unicodedata import normalize
 
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from exjournal import Envelope, JournalReport, Recipient, ReportFormat, Role, build_report
 from exjournal.addresses import address_problem
 
+# For a property whose examples take much longer than others: a fifth of what the profile has.
+HEAVY = settings(max_examples=settings().max_examples // 5)
 DATE = datetime(2024, 2, 29, 12, 30, 45, tzinfo=UTC)
 # An original that agrees with `a_report()`.
 ORIGINAL = (

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exjournal import address_key, mailbox_key, same_mailbox
-from exjournal.addresses import ADDRESS_LIMIT, address_problem
+from exjournal.addresses import address_problem
+from exjournal.limits import ADDRESS_LIMIT
 from strategies import addresses, plain_addresses, spellings
 
 

@@ -9,7 +9,7 @@ from io import BytesIO
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from exjournal import Envelope, JournalReport, Recipient, Role, parse_report, report_for
@@ -120,7 +120,6 @@ def well_formed_arguments(draw: st.DrawFn) -> Arguments:
 class TestAgreement:
     """On well-formed reports the standard `email` package finds the same fields and the same embedded bytes."""
 
-    @settings(max_examples=200)
     @given(well_formed_arguments())
     def test_fields_and_messages(self, arguments: Arguments) -> None:
         """Two readers that share nothing agree on every field and on every octet inside."""
@@ -172,7 +171,6 @@ class TestAgreement:
         inner = written(part.get_payload(0)).replace(b"\r\n", line_end)
         assert inner == parse_report(data).original
 
-    @settings(max_examples=200)
     @given(st.lists(st.from_regex(r"[a-z0-9+_-]{1,8}(\.[A-Z]{1,4})?@example\.(com|NET)", fullmatch=True), min_size=2))
     def test_addressing(self, given_addresses: list[str]) -> None:
         """What the standard library writes as From, Sender, To and Cc is read as it was meant."""

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from exjournal import (
@@ -461,7 +461,6 @@ def tampered(draw: st.DrawFn, message: bytes) -> bytes:
 class TestDifferential:
     """Whatever is changed: where a stamp or seal still holds, every reader shows what was stamped or sealed."""
 
-    @settings(max_examples=400)
     @given(st.data())
     def test_stamps(self, data: st.DataObject) -> None:
         """A changed message under the stamp of the first is journaled again, or shows what the first shows."""
@@ -469,7 +468,6 @@ class TestDifferential:
         changed = data.draw(tampered(message))
         assert shown(changed) == shown(message) or journaled_again(message, changed)
 
-    @settings(max_examples=400)
     @given(st.data())
     def test_two_changed_ones(self, data: st.DataObject) -> None:
         """Of a message that was prepared for it there is no second version under one stamp."""
@@ -477,7 +475,6 @@ class TestDifferential:
         changed = data.draw(tampered(message))
         assert shown(changed) == shown(message) or journaled_again(message, changed)
 
-    @settings(max_examples=400)
     @given(st.sampled_from([ReportFormat.ENVELOPE, ReportFormat.ENVELOPE_2003]), st.data())
     def test_seals(self, format: ReportFormat, data: st.DataObject) -> None:
         """A changed report does not verify, or gives the same report and original, and shows the same."""
@@ -495,14 +492,12 @@ class TestDifferential:
         assert first == second
         assert shown(changed) == shown(sealed)
 
-    @settings(max_examples=150)
     @given(any_bytes() | message_like() | st.sampled_from(_MESSAGES).flatmap(tampered))
     def test_total(self, message: bytes) -> None:
         """Whatever a message is, the agent has an outcome, and nothing of an untrusted path goes by unjournaled."""
         outcome = AGENT.process(message, Envelope("eve@example.net", ["bob@example.com"]))
         assert outcome.deliveries or outcome.hold
 
-    @settings(max_examples=300)
     @given(st.text('boss@example.com <>(),;:"\\.[]\t', max_size=12), st.text('<>(),;:"\\. ', max_size=6))
     def test_authors(self, before: str, after: str) -> None:
         """Where the modern reader of the standard package shows an author without complaint, a rule on that author fires."""
@@ -592,7 +587,6 @@ class TestSpellings:
         assert fires(NO_ADDRESS_FIELD, redirected) == ["the boss"]
         assert fires(NO_ADDRESS_FIELD, Envelope(recipient, ["bob@example.net"])) == ["the boss"]
 
-    @settings(max_examples=300)
     @given(st.text('a@.\u3000\u3002\xdf\u0130 "\\\u00adK', min_size=1, max_size=12))
     @example("@K.\u00ad K")
     def test_keys_stay(self, address: str) -> None:

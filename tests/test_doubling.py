@@ -132,7 +132,7 @@ def _parse(format: ReportFormat | None) -> Reader:
 
 def _merge(data: bytes, _: Path) -> object:
     parsed = parse_report(data)
-    (merged,) = merge([parsed, parsed.to_dict(identity=True)])
+    (merged,) = merge([parsed, {**parsed.to_dict(), "identity": identify(parsed).to_dict()}])
     return merged.to_dict()
 
 

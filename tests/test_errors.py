@@ -6,7 +6,7 @@ import traceback
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from exjournal import (
@@ -176,7 +176,6 @@ def said(error: BaseException) -> str:
 class TestNoText:
     """No text of a message stands in an error or a defect."""
 
-    @settings(max_examples=300)
     @given(wordy_reports() | damaged(wordy_reports()), st.booleans(), st.sampled_from([None, *ReportFormat]))
     def test_reading(self, data: bytes, strict: bool, known: ReportFormat | None) -> None:
         """Nothing of what was read stands in an error's attributes or traceback, or in a defect."""

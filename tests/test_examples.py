@@ -29,7 +29,7 @@ from exjournal import (
     strip_headers,
     verify_seal,
 )
-from exjournal.config import _AGENT, _OPTIONS, _ORGANIZATION, _RULE, _TABLES
+from exjournal.journaling.config import _AGENT, _OPTIONS, _ORGANIZATION, _RULE, _TABLES
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 MESSAGE = (EXAMPLES / "message.eml").read_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")

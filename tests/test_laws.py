@@ -17,7 +17,7 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from exjournal import (
@@ -54,9 +54,9 @@ from exjournal import (
     strip_headers,
     verify_seal,
 )
-from exjournal._wire.headers import HEADER_LIMIT, HEADER_LINE_LIMIT
-from exjournal.loops import HOP_LIMIT, look
-from exjournal.report_text import _read_any, read_usual_text
+from exjournal.journaling.loops import look
+from exjournal.limits import HEADER_LIMIT, HEADER_LINE_LIMIT, HOP_LIMIT
+from exjournal.reports.envelope import _read_any, read_usual_text
 from strategies import (
     DATE,
     ENVELOPES,
@@ -301,7 +301,6 @@ def planned(decision: Decision) -> list[tuple[str, Envelope, ReportFormat, tuple
 class TestTotal:
     """For any bytes, every reader returns its result or raises `ParseError`; nothing else ever escapes."""
 
-    @settings(max_examples=600)
     @given(any_bytes() | copies(), ANY_FORMAT)
     def test_parse_report(self, data: bytes, format: ReportFormat | None) -> None:
         """Any bytes give a result whose every place lies in them, or a ParseError, in any format that the caller knows."""
@@ -318,7 +317,6 @@ class TestTotal:
         assert format in {None, found.format}
         assert found.marker
 
-    @settings(max_examples=500)
     @given(any_bytes() | copies(), ANY_FORMAT)
     def test_what_is_read_is_valid(self, data: bytes, format: ReportFormat | None) -> None:
         """Every report that is read could have been made by its constructor, and is equal to that one."""
@@ -339,7 +337,6 @@ class TestTotal:
             assert public == found.report
             assert hash(public) == hash(found.report)
 
-    @settings(max_examples=300)
     @given(any_bytes())
     def test_detect_format(self, data: bytes) -> None:
         """Any bytes have a format or none, and what has the envelope format is never refused as something else."""
@@ -352,7 +349,6 @@ class TestTotal:
             assert getattr(found, "code", None) is not DefectCode.NOT_A_REPORT
             assert isinstance(found, ParseError) or found.format is detected
 
-    @settings(max_examples=500)
     @given(message_like() | damaged(message_like()) | st.binary(max_size=200) | any_bytes(), envelopes())
     def test_report_for(self, message: bytes, envelope: Envelope) -> None:
         """Any message under a valid envelope has a report, which names the envelope's recipients in order."""
@@ -360,7 +356,6 @@ class TestTotal:
         assert [one.address for one in report.recipients] == [one.address for one in envelope.recipients]
         assert report.envelope_sender == envelope.sender
 
-    @settings(max_examples=300)
     @given(any_bytes() | message_like() | copies() | st.binary(max_size=200))
     def test_detect_loop(self, data: bytes) -> None:
         """Any bytes are told for what they are, and have a seal that is good, bad or absent."""
@@ -368,7 +363,6 @@ class TestTotal:
         assert found is None or isinstance(found.reason, LoopReason)
         assert isinstance(verify_seal(data, secrets=[SECRET]), Seal)
 
-    @settings(max_examples=500)
     @given(any_bytes() | message_like() | copies() | forged_messages(), envelopes(), rule_sets())
     def test_decide_and_process(self, data: bytes, envelope: Envelope, rules: RuleSet) -> None:
         """Any bytes under any envelope and rules have a decision that says why, and an outcome that can be sent."""
@@ -386,21 +380,18 @@ class TestTotal:
         for name, value in outcome.header_fields:
             assert re.search(r"[\r\n](?![\n\t])", f"{name}: {value}") is None
 
-    @settings(max_examples=300)
     @given(st.text("\"'(),:;<>@[]\\ \t\r\n\0=?ab", max_size=60), st.sampled_from(["From", "Sender", "To", "Cc"]))
     def test_report_for_address_fields(self, value: str, name: str) -> None:
         """Any jumble of the characters that mean something in an address field is read to its end."""
         message = f"{name}:{value}\r\n\r\n".encode()
         report_for(message, Envelope("", ["bob@example.net"], authenticated=True))
 
-    @settings(max_examples=300)
     @given(message_like() | any_bytes(), reports())
     def test_build_report(self, original: bytes, report: JournalReport) -> None:
         """Any original goes into a report, and what was built is read."""
         for format in ENVELOPES:
             assert parse_report(built(original, report=report, format=format)).original == original
 
-    @settings(max_examples=300)
     @given(st.text("<>&#;xX0123456789abr/p \n\r", max_size=40) | st.text(max_size=20), st.sampled_from(ENVELOPES))
     def test_html_alone(self, markup: str, format: ReportFormat) -> None:
         """Any markup in the place of the report text is read to its end."""
@@ -418,7 +409,6 @@ class TestRoundTrip:
     defect other than a mismatch between the given fields and the original.
     """  # noqa: D205
 
-    @settings(max_examples=500)
     @given(arguments(formats=ENVELOPES), st.booleans())
     def test_fields(self, given_arguments: Arguments, is_known: bool) -> None:
         """What is read equals what was written, by the marker or the format, and only the original can be odd.
@@ -457,7 +447,6 @@ class TestRoundTrip:
         """What was built is detected as what it is."""
         assert detect_format(given_arguments.build()) is given_arguments.options["format"]
 
-    @settings(max_examples=500)
     @given(copies(), st.lists(recipients(), min_size=1, max_size=4), st.booleans())
     def test_bcc(self, original: bytes, given_recipients: list[Recipient], everyone: bool) -> None:
         """Every mailbox that was given is read from a BCC copy, or there is no copy.
@@ -472,7 +461,6 @@ class TestRoundTrip:
             assert set(map(mailbox_key, found)) >= {mailbox_key(one.address) for one in given_recipients}
             assert parsed.original == data
 
-    @settings(max_examples=300)
     @given(copies())
     def test_message_only(self, original: bytes) -> None:
         """A message-only copy says what the message says without its Bcc field, and nothing of the report."""
@@ -512,7 +500,6 @@ class TestVerbatim:
     formats every byte outside the Bcc field does.
     """  # noqa: D205
 
-    @settings(max_examples=300)
     @given(arguments(a_report(), formats=ENVELOPES))
     def test_messages(self, given_arguments: Arguments) -> None:
         """The original and its decrypted copy come out as they went in."""
@@ -525,7 +512,6 @@ class TestVerbatim:
             encoded = part.kind is PartKind.TEXT
             assert encoded or part.content == data[part.offset : part.offset + part.size]
 
-    @settings(max_examples=500)
     @given(copies(), st.lists(recipients(), min_size=1, max_size=4), st.sampled_from(COPIES), st.booleans())
     def test_copies(
         self, original: bytes, given_recipients: list[Recipient], format: ReportFormat, everyone: bool
@@ -583,7 +569,6 @@ class TestDeterministic:
             build_report(report, None if original is None else bytearray(original), **other) == given_arguments.build()
         )
 
-    @settings(max_examples=200)
     @given(
         any_bytes() | message_like() | forged_messages(), envelopes(), rule_sets(), st.randoms(use_true_random=False)
     )
@@ -829,7 +814,6 @@ def is_said_2003(line: str, parsed: ParsedReport, shown: list[Recipient]) -> boo
 class TestNothingLost:
     """Every non-empty line of the report text is accounted for by a field or by `unparsed`."""
 
-    @settings(max_examples=1000)
     @given(report_texts(), st.sampled_from(["8bit", "base64", "quoted-printable"]))
     def test_every_line(self, text: str, encoding: str) -> None:
         """A line stands in `unparsed`, or a field of its label says all of it; equal lines as often as they occur."""
@@ -851,7 +835,6 @@ class TestNothingLost:
                 folded = sum(is_accounted_for_when_unfolded(lines, index, found) for index in places)
                 assert times <= alone + folded, (line, found.report, found.unparsed)
 
-    @settings(max_examples=500)
     @given(report_texts_2003(), st.sampled_from(["8bit", "base64", "quoted-printable"]))
     def test_every_line_of_exchange_2003(self, text: str, encoding: str) -> None:
         """A line stands in `unparsed`, or a field or the recipients it names say all of it, in its order."""
@@ -879,7 +862,6 @@ class TestNothingLost:
                 assert is_said_2003(f"{line} {lines.pop(0).strip()}", found, shown), (line, found.report)
         assert (kept, shown) == ([], [])
 
-    @settings(max_examples=300)
     @given(copies())
     def test_every_entry_of_a_copy(self, message: bytes) -> None:
         """Every address in To, Cc and Bcc is a recipient, and what is none stands in `unparsed`."""
@@ -910,7 +892,6 @@ class TestNothingLost:
 class TestUsualIsAny:
     """The quick way of reading a report text gives the answer of the thorough one, or none."""
 
-    @settings(max_examples=1000)
     @given(nearly_usual_texts(), st.lists(st.sampled_from(["\n", "\r\n", ": \n", "\r"]), min_size=1, max_size=4))
     @example("Sender: a\nSubject: b\nMessage-Id: c\nCc: b@y, Expanded: l@z\nBcc: \nTo: a@x\n", ["\r\n"] * 3 + [": \n"])
     def test_same_answer_whatever_the_line_ends(self, text: str, ends: list[str]) -> None:
@@ -923,7 +904,6 @@ class TestUsualIsAny:
             assert (usual.values, usual.recipients) == (thorough.values, thorough.recipients)
             assert thorough.unparsed == thorough.oddities == []
 
-    @settings(max_examples=1000)
     @given(nearly_usual_texts(), st.booleans())
     def test_same_answer(self, text: str, wide: bool) -> None:
         """Where the quick way has an answer, the thorough one has the same, without an oddity."""
@@ -1259,7 +1239,6 @@ class TestViews:
 class TestStrictIsASubset:
     """Where strict parsing succeeds, lenient parsing gives the same result."""
 
-    @settings(max_examples=300)
     @given(
         any_bytes() | arguments(formats=ENVELOPES).map(Arguments.build) | st.builds(built, originals()) | copies(),
         ANY_FORMAT,
@@ -1312,7 +1291,6 @@ class TestClosed:
     trusted path or under the agent's own seal.
     """  # noqa: D205
 
-    @settings(max_examples=150)
     @given(arguments(formats=ENVELOPES), ENVELOPES_OF_PARTIES, rule_sets())
     def test_trusted_path(self, given_arguments: Arguments, envelope: Envelope, rules: RuleSet) -> None:
         """A report is told, and over a trusted path no report is made of it, nor is it held."""
@@ -1325,7 +1303,6 @@ class TestClosed:
         assert (decision.reports, decision.hold) == ((), None)
         assert {one.reason for one in decision.explain()} <= _NOT_FIRED | {Reason.JOURNAL_REPORT}
 
-    @settings(max_examples=150)
     @given(arguments(formats=ENVELOPES), ENVELOPES_OF_PARTIES, rule_sets(), st.data())
     def test_own_seal(
         self, given_arguments: Arguments, envelope: Envelope, rules: RuleSet, data: st.DataObject
@@ -1342,7 +1319,6 @@ class TestClosed:
         assert (decision.reports, decision.hold) == ((), None)
         assert {one.reason for one in decision.explain()} <= _NOT_FIRED | {Reason.SEALED}
 
-    @settings(max_examples=150)
     @given(message_like() | any_bytes() | copies(), ENVELOPES_OF_PARTIES, rule_sets())
     def test_what_the_agent_sends(self, message: bytes, envelope: Envelope, rules: RuleSet) -> None:
         """No report that an agent sends is journaled where it passes the agent again."""
@@ -1354,7 +1330,6 @@ class TestClosed:
                 forwarded = Envelope(one.rcpt_to, ["mallory@example.net"])
                 assert an_agent(rules).process(one.content, forwarded, received=DATE).deliveries == ()
 
-    @settings(max_examples=150)
     @given(mails(), ENVELOPES_OF_PARTIES, rule_sets(), st.data())
     def test_own_stamp(self, mail: Mail, envelope: Envelope, rules: RuleSet, data: st.DataObject) -> None:
         """A message that an agent stamped is not journaled again for the same recipients, in any order."""
@@ -1381,7 +1356,6 @@ class TestStrangers:
     counts only over a trusted path or under a valid seal.
     """  # noqa: D205
 
-    @settings(max_examples=200)
     @given(
         st.lists(st.sampled_from(FORGED), max_size=6),
         message_like() | any_bytes() | copies() | st.sampled_from([ORIGINAL, _OTHER + b".", built(_OTHER)]),
@@ -1401,7 +1375,6 @@ class TestStrangers:
         outcome = an_agent(rules).process(b"".join(forged) + plain, envelope, received=DATE)
         assert outcome.hold is not None or len(outcome.deliveries) == len(expected.reports)
 
-    @settings(max_examples=200)
     @given(st.lists(st.sampled_from(FORGED + SPOOFED), max_size=6), message_like(), ENVELOPES_OF_PARTIES, rule_sets())
     def test_spoofed_authors(self, forged: list[bytes], message: bytes, envelope: Envelope, rules: RuleSet) -> None:
         """Spoofed authors set off further rules, and keep none from firing that fires for a stranger's mail."""
@@ -1412,7 +1385,6 @@ class TestStrangers:
         names = {(one.journal_to, one.envelope, name) for one in decision.reports for name in one.rules}
         assert names >= {(one.journal_to, one.envelope, name) for one in expected.reports for name in one.rules}
 
-    @settings(max_examples=150)
     @given(mails(), ENVELOPES_OF_PARTIES, ENVELOPES_OF_PARTIES, rule_sets(), st.data())
     def test_a_copied_stamp(
         self, mail: Mail, first: Envelope, second: Envelope, rules: RuleSet, data: st.DataObject
@@ -1427,7 +1399,6 @@ class TestStrangers:
         decision = decide(stamps + plain, second, rules, secrets=[SECRET])
         assert planned(decision) == planned(decide(plain, second, rules, secrets=[SECRET]))
 
-    @settings(max_examples=150)
     @given(arguments(formats=ENVELOPES), arguments(formats=ENVELOPES), ENVELOPES_OF_PARTIES, rule_sets())
     def test_a_copied_seal(self, one: Arguments, other: Arguments, envelope: Envelope, rules: RuleSet) -> None:
         """The seal of one report is worth nothing on another."""
@@ -1451,7 +1422,6 @@ class TestStrangers:
             outcome = an_agent(rules).process(b"Received: by x\r\n" * hops + plain, envelope, received=DATE)
             assert (outcome.deliveries, outcome.header_fields) == ((), ())
 
-    @settings(max_examples=150)
     @given(forged_messages() | message_like())
     def test_the_header_firewall(self, message: bytes) -> None:
         """Behind the header firewall no stamp or seal of ours is left, good or forged, and no field of the organisation's."""

@@ -46,7 +46,7 @@ from exjournal import (
     unwrap_undeliverable,
     verify_seal,
 )
-from exjournal.loops import HOP_LIMIT, REPORT_NESTING_LIMIT
+from exjournal.limits import HOP_LIMIT, REPORT_NESTING_LIMIT
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 SECRET = b"what only our servers know"

@@ -9,280 +9,106 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "exjournal"
 
-# Each rung knows only those before it. A new edge is a decision: it goes here and into docs/decisions.md.
-ALLOWED: dict[str, set[str]] = {
-    "_wire": set(),
+# Which wing knows which, in one row each; a module at the root of the package is a wing of its own. Every wing knows only those
+# above it, and a new entry is a decision: it goes here and into docs/decisions.md.
+WINGS: dict[str, set[str]] = {
     "errors": set(),
     "limits": set(),
-    "_wire.names": set(),
-    "_wire.octets": set(),
-    "_wire.lines": set(),
-    "_wire.quoted_printable": set(),
-    "addresses": {"_wire.lines"},
-    "_wire.headers": {"_wire.lines", "_wire.octets"},
-    "_wire.times": set(),
-    "_wire.html": {"_wire.lines"},
-    "_wire.message": {"_wire.headers", "_wire.lines", "_wire.octets", "addresses", "errors", "limits"},
-    "_wire.multipart": {"_wire.headers", "_wire.octets", "errors"},
-    "_wire.mbox": {"_wire.octets", "limits"},
-    "_wire.parts": {"_wire.mbox", "_wire.multipart", "_wire.octets", "errors"},
-    "_wire.canonical": {"_wire.headers", "_wire.message", "_wire.names", "_wire.octets"},
-    "_wire.endings": {"_wire.headers", "_wire.multipart", "_wire.octets"},
-    "_wire.sameness": {
-        "_wire.canonical",
-        "_wire.headers",
-        "_wire.multipart",
-        "_wire.octets",
-        "_wire.parts",
-    },
-    "models": {"_wire.headers", "_wire.lines", "_wire.times", "addresses", "errors"},
-    "report_text": {
-        "_wire.lines",
-        "_wire.names",
-        "_wire.quoted_printable",
-        "addresses",
-        "errors",
-        "limits",
-        "models",
-    },
-    "usual": {"_wire.lines", "_wire.multipart", "_wire.octets", "addresses", "models", "report_text"},
-    "report_text_2003": {
-        "_wire.lines",
-        "_wire.names",
-        "_wire.quoted_printable",
-        "addresses",
-        "errors",
-        "models",
-        "report_text",
-    },
-    "markers": {"_wire.headers", "_wire.names", "models"},
-    "kinds": {"_wire.headers", "_wire.message", "_wire.multipart", "_wire.octets"},
-    "copies": {
-        "_wire.endings",
-        "_wire.headers",
-        "_wire.message",
-        "_wire.octets",
-        "addresses",
-        "errors",
-        "limits",
-        "markers",
-        "models",
-    },
-    "seals": {"_wire.canonical", "_wire.headers", "_wire.message", "_wire.names", "_wire.octets", "errors", "markers"},
-    "builder": {
-        "_wire.headers",
-        "_wire.message",
-        "_wire.names",
-        "_wire.octets",
-        "_wire.quoted_printable",
-        "addresses",
-        "copies",
-        "errors",
-        "models",
-        "report_text",
-        "report_text_2003",
-        "seals",
-    },
-    "parser": {
-        "_wire.endings",
-        "_wire.headers",
-        "_wire.html",
-        "_wire.message",
-        "_wire.multipart",
-        "_wire.names",
-        "_wire.octets",
-        "_wire.parts",
-        "addresses",
-        "copies",
-        "errors",
-        "limits",
-        "markers",
-        "models",
-        "report_text",
-        "report_text_2003",
-        "usual",
-    },
-    "identity": {
-        "_wire.headers",
-        "_wire.html",
-        "_wire.message",
-        "_wire.multipart",
-        "_wire.octets",
-        "_wire.sameness",
-        "addresses",
-        "errors",
-        "models",
-    },
-    "statements": {"_wire.lines", "errors", "identity", "models"},
-    "stores": {"errors"},
-    "duplicates": {"errors", "identity", "stores"},
-    "merging": {"addresses", "errors", "models", "statements"},
-    "sources": {"errors"},
-    "sorting": set(),
-    "parallel": set(),
-    "unpacking": {"errors", "limits"},
-    "tar_files": {"errors", "limits", "unpacking"},
-    "zip_files": {"errors", "limits", "unpacking"},
-    "containers": {
-        "_wire.mbox",
-        "errors",
-        "limits",
-        "sorting",
-        "sources",
-        "tar_files",
-        "unpacking",
-        "zip_files",
-    },
-    "undeliverable": {
-        "_wire.endings",
-        "_wire.headers",
-        "_wire.message",
-        "_wire.multipart",
-        "_wire.names",
-        "_wire.octets",
-        "_wire.parts",
-        "errors",
-        "limits",
-        "markers",
-        "models",
-        "parser",
-    },
-    "stamps": {"_wire.octets", "seals"},
-    "loops": {
-        "_wire.headers",
-        "_wire.message",
-        "_wire.multipart",
-        "_wire.names",
-        "_wire.octets",
-        "_wire.parts",
-        "errors",
-        "kinds",
-        "markers",
-        "seals",
-        "stamps",
-        "undeliverable",
-    },
-    "organization": {"_wire.lines", "addresses", "errors"},
-    "rules": {"_wire.lines", "addresses", "errors", "models", "organization"},
-    "explanations": {"rules"},
-    "decisions": {
-        "_wire.message",
-        "_wire.octets",
-        "addresses",
-        "errors",
-        "explanations",
-        "kinds",
-        "limits",
-        "loops",
-        "models",
-        "rules",
-        "seals",
-        "stamps",
-    },
-    "agent": {
-        "_wire.headers",
-        "_wire.message",
-        "_wire.multipart",
-        "_wire.names",
-        "_wire.octets",
-        "builder",
-        "decisions",
-        "errors",
-        "models",
-        "rules",
-        "seals",
-        "stamps",
-    },
-    "config": {"agent", "errors", "limits", "organization", "rules", "seals"},
-    "archive": {
-        "_wire.headers",
-        "_wire.mbox",
-        "_wire.message",
-        "_wire.parts",
-        "containers",
-        "errors",
-        "limits",
-        "models",
-        "parallel",
-        "parser",
-        "sources",
-        "undeliverable",
-    },
-    "outputs": {"errors"},
-    "batches": {
-        "archive",
-        "containers",
-        "errors",
-        "identity",
-        "models",
-        "outputs",
-        "parallel",
-        "sources",
-        "statements",
-    },
-    "gathering": {
-        "batches",
-        "duplicates",
-        "identity",
-        "merging",
-        "outputs",
-        "parallel",
-        "sorting",
-        "statements",
-        "stores",
-    },
-    "scan": {"archive", "batches", "containers", "gathering", "limits", "models", "outputs", "sources", "stores"},
-    "": {
-        "addresses",
-        "agent",
-        "archive",
-        "builder",
-        "config",
-        "decisions",
-        "duplicates",
-        "errors",
-        "explanations",
-        "identity",
-        "kinds",
-        "loops",
-        "merging",
-        "models",
-        "organization",
-        "parser",
-        "rules",
-        "scan",
-        "seals",
-        "sources",
-        "statements",
-        "stores",
-        "undeliverable",
-    },
-    "cli.output": {""},
-    "cli.secrets": {"", "cli.output"},
-    "cli.build": {"", "cli.output", "cli.secrets"},
-    "cli.reading": {"limits", "", "cli.output"},
-    "cli.parse": {"", "cli.output", "cli.reading"},
-    "cli.check": {"", "cli.output", "cli.reading", "cli.secrets"},
-    "cli.rescue": {"", "cli.output", "cli.reading", "cli.secrets"},
-    "cli.unwrap": {"", "cli.output", "cli.reading", "cli.secrets", "cli.rescue"},
-    "cli.decide": {"", "cli.output", "cli.secrets"},
-    "cli.merge": {"", "cli.output", "cli.reading"},
-    "cli.scan": {"", "cli.output", "cli.reading"},
-    "cli": {
-        "cli.build",
-        "cli.check",
-        "cli.decide",
-        "cli.merge",
-        "cli.output",
-        "cli.parse",
-        "cli.scan",
-        "cli.unwrap",
-    },
+    "lines": set(),
+    "addresses": {"limits", "lines"},
+    "_wire": {"addresses", "errors", "limits", "lines"},
+    "reports": {"_wire", "addresses", "errors", "limits", "lines"},
+    "identity": {"_wire", "addresses", "errors", "limits", "lines", "reports"},
+    "journaling": {"_wire", "addresses", "errors", "limits", "lines", "reports"},
+    "archives": {"_wire", "errors", "identity", "limits", "reports"},
+    "": {"addresses", "archives", "errors", "identity", "journaling", "reports"},
+    "cli": {"", "limits"},
     "__main__": {"cli"},
 }
 
-# All but the command, which may do what the library may not.
-LIBRARY = [name for name in ALLOWED if name.partition(".")[0] not in {"cli", "__main__"}]
+# Inside a wing, each module knows only those above it.
+INSIDE: dict[str, dict[str, set[str]]] = {
+    "_wire": {
+        "": set(),
+        "names": set(),
+        "grammar": set(),
+        "octets": set(),
+        "quoted_printable": set(),
+        "times": set(),
+        "html": set(),
+        "headers": {"octets"},
+        "message": {"headers", "octets"},
+        "multipart": {"headers", "octets"},
+        "another_message": {"grammar", "octets"},
+        "parts": {"another_message", "multipart", "octets"},
+        "canonical": {"headers", "message", "names", "octets"},
+        "endings": {"headers", "multipart", "octets"},
+    },
+    "reports": {
+        "": set(),
+        "models": set(),
+        "markers": {"models"},
+        "envelope": {"models"},
+        "envelope_2003": {"envelope", "models"},
+        "copies": {"markers", "models"},
+        "seals": {"markers"},
+        "fast_reader": {"envelope", "models"},
+        "reader": {"copies", "envelope", "envelope_2003", "fast_reader", "markers", "models"},
+        "writer": {"copies", "envelope", "envelope_2003", "models", "seals"},
+        "undeliverable": {"markers", "models", "reader"},
+    },
+    "identity": {
+        "": set(),
+        "content_digest": set(),
+        "keys": {"content_digest"},
+        "statements": {"keys"},
+        "stores": set(),
+        "duplicates": {"keys", "stores"},
+        "merging": {"statements"},
+    },
+    "journaling": {
+        "": set(),
+        "organization": set(),
+        "rules": {"organization"},
+        "message_kinds": set(),
+        "stamps": set(),
+        "loops": {"message_kinds", "stamps"},
+        "explanations": {"rules"},
+        "decisions": {"explanations", "loops", "message_kinds", "rules", "stamps"},
+        "agent": {"decisions", "rules", "stamps"},
+        "config": {"agent", "organization", "rules"},
+    },
+    "archives": {
+        "": set(),
+        "sources": set(),
+        "mbox": set(),
+        "streams": set(),
+        "tar_files": {"streams"},
+        "zip_files": {"streams"},
+        "sorting": set(),
+        "walk": {"mbox", "sorting", "sources", "streams", "tar_files", "zip_files"},
+        "parallel": set(),
+        "items": {"mbox", "parallel", "sources", "walk"},
+        "outputs": set(),
+        "batches": {"items", "outputs", "parallel", "sources", "walk"},
+        "joining": {"batches", "outputs", "parallel", "sorting"},
+        "scan": {"batches", "items", "joining", "outputs", "sources", "walk"},
+    },
+    "cli": {
+        "output": set(),
+        "secrets": {"output"},
+        "reading": {"output"},
+        "build": {"output", "secrets"},
+        "check": {"output", "reading", "secrets"},
+        "decide": {"output", "secrets"},
+        "merge": {"output", "reading"},
+        "parse": {"output", "reading"},
+        "rescue": {"output", "reading", "secrets"},
+        "scan": {"output", "reading"},
+        "unwrap": {"output", "reading", "rescue", "secrets"},
+        "": {"build", "check", "decide", "merge", "output", "parse", "scan", "unwrap"},
+    },
+}
 
 # Heavy for a program that only wants to read a report: imported where they are used, if at all.
 LATE = {"argparse", "email", "logging", "mmap", "pathlib", "sqlite3", "urllib"}
@@ -290,23 +116,23 @@ LATE = {"argparse", "email", "logging", "mmap", "pathlib", "sqlite3", "urllib"}
 FILES_AND_PROCESS = {"io", "os", "pathlib", "shutil", "subprocess", "sys", "tempfile"}
 # What a module uses of the file system, and by what: the file of rules and the secrets it names; the file of a store, and the
 # clock that says when a key was last added; archives, and what a scan makes of them. Where there is "os"
-# alone in `archive` and `scan`, it is for the type of a path.
+# alone in `archives.items` and `archives.scan`, it is for the type of a path.
 READS_FILES = {
-    "config": {"os", "pathlib"},
-    "stores": {"os", "pathlib", "time"},
-    "archive": {"os"},
-    "unpacking": {"io"},
-    "tar_files": {"io"},
-    "zip_files": {"io", "tempfile"},
-    "containers": {"io", "os"},
-    "sorting": {"os", "tempfile"},
-    "parallel": {"os"},
-    "outputs": {"os", "shutil", "tempfile"},
-    "batches": {"os"},
-    "gathering": {"os"},
-    "scan": {"os"},
+    "journaling.config": {"os", "pathlib"},
+    "identity.stores": {"os", "pathlib", "time"},
+    "archives.items": {"os"},
+    "archives.streams": {"io"},
+    "archives.tar_files": {"io"},
+    "archives.zip_files": {"io", "tempfile"},
+    "archives.walk": {"io", "os"},
+    "archives.sorting": {"os", "tempfile"},
+    "archives.parallel": {"os"},
+    "archives.outputs": {"os", "shutil", "tempfile"},
+    "archives.batches": {"os"},
+    "archives.joining": {"os"},
+    "archives.scan": {"os"},
 }
-OPENS_FILES = {"containers", "outputs", "batches", "gathering"}
+OPENS_FILES = {"archives.walk", "archives.outputs", "archives.batches", "archives.joining"}
 
 
 def modules() -> dict[str, Path]:
@@ -340,46 +166,80 @@ def imports(path: Path, *, at_module_level: bool = False) -> Iterator[str]:
                 yield below if below.removeprefix("exjournal.") in names and below != node.module else node.module
 
 
-# The one way up: a value that hands itself, when it is asked to, to a function about such values.
-UPWARD = {"models": {"identity"}}
+# All but the command, which may do what the library may not.
+LIBRARY = [name for name in modules() if name.partition(".")[0] not in {"cli", "__main__"}]
 
 
-def inner(path: Path) -> set[str]:
-    """The modules of the package that a file imports, but for the way up."""
-    found = {
-        name.removeprefix("exjournal").removeprefix(".")
-        for name in imports(path)
-        if name == "exjournal" or name.startswith("exjournal.")
+def wing_and_room(name: str) -> tuple[str, str]:
+    """The wing of a module, and its name in there."""
+    wing, _, room = name.partition(".")
+    return wing, room
+
+
+def known_by(name: str) -> set[str]:
+    """The modules of the package that a module imports."""
+    return {
+        found.removeprefix("exjournal").removeprefix(".")
+        for found in imports(modules()[name])
+        if found == "exjournal" or found.startswith("exjournal.")
     }
-    return found - UPWARD.get(path.stem, set())
 
 
-def test_every_module_has_its_rung() -> None:
-    """The table names exactly the modules that are there."""
-    assert set(modules()) == set(ALLOWED)
+def test_every_module_has_its_room() -> None:
+    """The tables name exactly the modules of the package."""
+    rooms = {f"{wing}.{room}".strip(".") for wing, rooms in INSIDE.items() for room in rooms}
+    assert set(modules()) == rooms | (WINGS.keys() - INSIDE.keys())
 
 
-@pytest.mark.parametrize("name", ALLOWED)
-def test_a_module_imports_what_its_rung_may_know(name: str) -> None:
-    """The table states the edges exactly: none is missing, none is left over."""
-    assert inner(modules()[name]) == ALLOWED[name]
+@pytest.mark.parametrize("wing", WINGS)
+def test_a_wing_knows_what_its_row_says(wing: str) -> None:
+    """No edge between wings is missing from the table, and none is left over."""
+    found: set[str] = set()
+    for name in modules():
+        if wing_and_room(name)[0] == wing:
+            found |= {wing_and_room(one)[0] for one in known_by(name)}
+    assert found - {wing} == WINGS[wing]
 
 
-def test_the_ladder_has_no_way_back() -> None:
-    """Each rung knows only rungs above it in the table."""
-    known: set[str] = set()
-    for name, allowed in ALLOWED.items():
-        assert allowed <= known, name
-        known.add(name)
+@pytest.mark.parametrize(("wing", "room"), [(wing, room) for wing, rooms in INSIDE.items() for room in rooms])
+def test_a_module_knows_what_its_row_says(wing: str, room: str) -> None:
+    """No edge inside a wing is missing from its table, and none is left over."""
+    found = known_by(f"{wing}.{room}".strip("."))
+    assert {wing_and_room(one)[1] for one in found if wing_and_room(one)[0] == wing} == INSIDE[wing][room]
+
+
+@pytest.mark.parametrize("table", [WINGS, *INSIDE.values()], ids=["wings", *INSIDE])
+def test_nothing_imports_upward(table: dict[str, set[str]]) -> None:
+    """Each row names only rows above it, so there is no circle."""
+    above: set[str] = set()
+    for name, known in table.items():
+        assert known <= above, name
+        above.add(name)
+
+
+@pytest.mark.parametrize("name", modules())
+def test_own_modules_are_imported_at_the_top(name: str) -> None:
+    """A late import is for a slow module of the standard library, never for one of ours."""
+    tree = ast.parse(modules()[name].read_text("utf-8"))
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    late = {node.module for one in functions for node in ast.walk(one) if isinstance(node, ast.ImportFrom)}
+    assert not [module for module in late if module and module.partition(".")[0] == "exjournal"]
+
+
+@pytest.mark.parametrize("wing", ["_wire", "reports", "identity", "journaling", "archives"])
+def test_the_module_of_a_wing_holds_no_logic(wing: str) -> None:
+    """It says in one paragraph what the wing is for."""
+    (docstring,) = ast.parse(modules()[wing].read_text("utf-8")).body
+    assert isinstance(docstring, ast.Expr)
 
 
 def test_reader_and_writer_do_not_know_each_other() -> None:
-    """`builder` and `parser` share values and mechanism, and never import each other."""
-    assert "parser" not in ALLOWED["builder"]
-    assert "builder" not in ALLOWED["parser"]
+    """They share values and the syntax of the formats, and never import each other."""
+    assert "reader" not in INSIDE["reports"]["writer"]
+    assert "writer" not in INSIDE["reports"]["reader"]
 
 
-@pytest.mark.parametrize("name", ALLOWED)
+@pytest.mark.parametrize("name", modules())
 def test_nothing_beyond_the_standard_library(name: str) -> None:
     """At run time there are no dependencies."""
     outside = {one.partition(".")[0] for one in imports(modules()[name])} - {"exjournal"}
@@ -409,17 +269,9 @@ def test_only_the_command_touches_files_and_the_process(name: str) -> None:
 def test_there_is_one_clock() -> None:
     """The current time is asked for in one place, the default of `date`; stores alone have a clock of their own."""
     asked = [path.name for path in modules().values() if "datetime.now" in path.read_text("utf-8")]
-    assert asked == ["builder.py"]
+    assert asked == ["writer.py"]
     asked = [path.name for path in modules().values() if "time.time" in path.read_text("utf-8")]
     assert asked == ["stores.py"]
-
-
-def test_the_way_up_is_taken_late() -> None:
-    """The edge up the ladder is there, and is followed only when it is asked for."""
-    for name, above in UPWARD.items():
-        late = {f"exjournal.{one}" for one in above}
-        assert late <= set(imports(modules()[name]))
-        assert not late & set(imports(modules()[name], at_module_level=True))
 
 
 def test_the_package_module_is_a_table_of_contents() -> None:

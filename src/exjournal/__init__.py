@@ -3,11 +3,8 @@
 # When two addresses are the same
 from exjournal.addresses import address_key, mailbox_key, same_mailbox
 
-# What a gateway calls
-from exjournal.agent import Body, Delivery, JournalAgent, Outcome
-
 # Archives of millions
-from exjournal.archive import (
+from exjournal.archives.items import (
     ArchivedMessage,
     ArchivedReport,
     Unreadable,
@@ -16,25 +13,29 @@ from exjournal.archive import (
     read_archive,
     read_source,
 )
-
-# Reading and writing reports
-from exjournal.builder import build_report, report_for
-from exjournal.config import Config, load_config, load_secret
-
-# What is journaled, and why
-from exjournal.decisions import Decision, Hold, HoldReason, PlannedReport, decide
-
-# One message, many reports: what is known of it already
-from exjournal.duplicates import Sighting, look_up, remember, remember_all
+from exjournal.archives.scan import ScanSummary, scan_archive
+from exjournal.archives.sources import MboxVariant, Source
 
 # What was odd, and what went wrong
 from exjournal.errors import BuildError, Defect, DefectCode, InvalidValue, JournalError, ParseError, StoreError
-from exjournal.explanations import Explanation, Match, Place, Reason
-from exjournal.identity import Identity, identify
 
-# What a message is, whether it was journaled already, and what stops one that is restored
-from exjournal.kinds import MessageKind, message_kind
-from exjournal.loops import (
+# One message, many reports: what is known of it already
+from exjournal.identity.duplicates import Sighting, look_up, remember, remember_all
+from exjournal.identity.keys import Identity, identify
+
+# One message, many reports: all that they say
+from exjournal.identity.merging import MergedRecipient, MergedReport, merge
+from exjournal.identity.statements import Statement
+from exjournal.identity.stores import MemoryStore, SeenStore, SqliteStore
+
+# What a gateway calls
+from exjournal.journaling.agent import Body, Delivery, JournalAgent, Outcome
+from exjournal.journaling.config import Config, load_config, load_secret
+
+# What is journaled, and why
+from exjournal.journaling.decisions import Decision, Hold, HoldReason, PlannedReport, decide
+from exjournal.journaling.explanations import Explanation, Match, Place, Reason
+from exjournal.journaling.loops import (
     LEAVING_HEADERS,
     ORGANIZATION_HEADERS,
     RESTORE_HEADERS,
@@ -45,11 +46,13 @@ from exjournal.loops import (
     strip_headers,
 )
 
-# One message, many reports: all that they say
-from exjournal.merging import MergedRecipient, MergedReport, merge
+# What a message is, whether it was journaled already, and what stops one that is restored
+from exjournal.journaling.message_kinds import MessageKind, message_kind
+from exjournal.journaling.organization import Organization
+from exjournal.journaling.rules import JournalRule, RuleSet, Scope
 
 # What goes in and what comes out
-from exjournal.models import (
+from exjournal.reports.models import (
     Envelope,
     Evidence,
     Headers,
@@ -61,17 +64,14 @@ from exjournal.models import (
     ReportFormat,
     Role,
 )
-from exjournal.organization import Organization
-from exjournal.parser import detect_format, parse_report
-from exjournal.rules import JournalRule, RuleSet, Scope
-from exjournal.scan import ScanSummary, scan_archive
-from exjournal.seals import Seal, verify_seal
-from exjournal.sources import MboxVariant, Source
-from exjournal.statements import Statement
-from exjournal.stores import MemoryStore, SeenStore, SqliteStore
+from exjournal.reports.reader import detect_format, parse_report
+from exjournal.reports.seals import Seal, verify_seal
 
 # The way back for reports that nobody took
-from exjournal.undeliverable import DeliveryStatus, Undeliverable, unwrap_undeliverable
+from exjournal.reports.undeliverable import DeliveryStatus, Undeliverable, unwrap_undeliverable
+
+# Reading and writing reports
+from exjournal.reports.writer import build_report, report_for
 
 __all__ = [
     "LEAVING_HEADERS",

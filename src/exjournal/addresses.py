@@ -8,13 +8,12 @@ the same mailbox. Nothing else in the library compares addresses.
 import re
 from typing import TYPE_CHECKING, Final
 
-from exjournal._wire.lines import BLANKS, line_problem
+from exjournal.limits import ADDRESS_LIMIT
+from exjournal.lines import BLANKS, line_problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Characters. Exchange's own limit for a proxy address (Exchange limits: "SMTP address, 571 characters").
-ADDRESS_LIMIT: Final = 571
 
 # The interpreter keeps what it compiled: many programs meet plain addresses alone, and all load this module.
 # A quoted string; one that is not closed runs to the end, so that no character is looked at twice.

@@ -33,7 +33,7 @@ from exjournal import (
     detect_loop,
     verify_seal,
 )
-from exjournal._wire.sameness import same_content
+from exjournal.identity.content_digest import same_content
 
 if TYPE_CHECKING:
     from email.message import Message

@@ -12,10 +12,8 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-
-from exjournal import MemoryStore, SeenStore, Sighting, StoreError, look_up, remember
 from test_stores import (
     GROUPS,
     IDENTITIES,
@@ -28,6 +26,9 @@ from test_stores import (
     lost,
     race,
 )
+
+from exjournal import MemoryStore, SeenStore, Sighting, StoreError, look_up, remember
+from strategies import HEAVY
 
 pytestmark = pytest.mark.service
 
@@ -161,7 +162,7 @@ class TestRedisStore(StoreBehaviour):
         while look_up(an_identity(), store) is not Sighting.FIRST:
             pass
 
-    @settings(max_examples=60)
+    @HEAVY
     @given(data=st.data())
     def test_agrees(self, shared: Server, redis_store: Callable[..., SeenStore], data: st.DataObject) -> None:
         """Law 10. Stores agree: any sequence of operations gives the same answers from the server and from memory."""

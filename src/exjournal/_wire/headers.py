@@ -11,25 +11,18 @@ from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from exjournal._wire.lines import BLANKS, holds_forbidden, without_forbidden
+from exjournal.limits import FIELD_LIMIT, HEADER_LIMIT, HEADER_LINE_LIMIT
+from exjournal.lines import BLANKS, holds_forbidden, without_forbidden
 
 if TYPE_CHECKING:
     from exjournal._wire.octets import Octets
 
-# Octets. Exchange accepts header blocks of up to 256 KB; this is twice that, and no hostile block costs more than its scan.
-HEADER_LIMIT: Final = 512 << 10
-# Lines of one block: at this number the lines of the largest block have 26 octets.
-HEADER_LINE_LIMIT: Final = 20_000
 # Octets: lines are counted in blocks that are longer than this.
 _UNCOUNTED: Final = 64 << 10
-# Fields of wanted names in one block: a message has each once, or a few times.
-FIELD_LIMIT: Final = 1000
 # What stands in an error about a block that is beyond them.
 BLOCK_LIMITS: Final = (
     f"more than {HEADER_LIMIT} octets, {HEADER_LINE_LIMIT} lines, or {FIELD_LIMIT} fields of the names looked for"
 )
-# Octets in a line without its CRLF (RFC 5322 section 2.1.1).
-LINE_LIMIT: Final = 998
 
 Span = tuple[int, int]
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from exjournal._wire.lines import Pieces
+from exjournal.lines import Pieces
 
 # Elements whose text is not shown.
 _UNSEEN = re.compile(r"<(/?)(?:title|style|script)\b[^<>]*+>", re.IGNORECASE)

@@ -4,10 +4,10 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exjournal._wire.headers import decode, decode_words, field_pattern, first_line_is_field, one_line, scan, unfold
-from exjournal._wire.lines import without_forbidden
 from exjournal.addresses import address_problem, comment_end, mailbox_key
 from exjournal.errors import DefectCode, ParseError
 from exjournal.limits import ADDRESS_FIELD_LIMIT, FROM_LINE_LIMIT
+from exjournal.lines import without_forbidden
 
 if TYPE_CHECKING:
     from exjournal._wire.octets import Octets

@@ -8,7 +8,6 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exjournal._wire.headers import (
-    HEADER_LIMIT,
     ambiguities,
     decode,
     field_pattern,
@@ -21,21 +20,16 @@ from exjournal._wire.headers import (
 )
 from exjournal._wire.octets import find
 from exjournal.errors import DefectCode
+from exjournal.limits import HEADER_LIMIT, PART_HEADER_LIMIT, PART_HEADER_LINE_LIMIT, PART_LIMIT
 
 if TYPE_CHECKING:
     from exjournal._wire.headers import Span
     from exjournal._wire.octets import Octets
 
-# Parts in one report. It has two or three, and gateways may append some; above this the message is refused.
-PART_LIMIT: Final = 250
 # After so many look-alikes one compiled pattern for this boundary is cheaper than a step of the interpreter for each.
 _LOOK_ALIKES: Final = 100
 # Octets. A part header block that is longer than this is not worth keeping.
 HEADER_KEPT: Final = 512
-# Octets of a part header block that are looked at: its few fields stand at the top.
-PART_HEADER_LIMIT: Final = 4 << 10
-# Lines of it that are looked at.
-PART_HEADER_LINE_LIMIT: Final = 64
 # Octets of content that are looked at before it is decoded.
 _GLANCE: Final = 16 << 10
 

@@ -3,9 +3,9 @@
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from exjournal._wire.another_message import another_message
 from exjournal._wire.multipart import (
     DECODED_ENCODINGS,
-    PART_LIMIT,
     Body,
     Leaf,
     PartInfo,
@@ -18,12 +18,11 @@ from exjournal._wire.multipart import (
 )
 from exjournal._wire.octets import find
 from exjournal.errors import Defect, DefectCode, ParseError
+from exjournal.limits import NESTING_LIMIT, PART_LIMIT
 
 if TYPE_CHECKING:
     from exjournal._wire.octets import Octets
 
-# Multiparts inside multiparts: gateways wrap once or twice; deeper ones stay closed, as a part of their own.
-NESTING_LIMIT: Final = 5
 # Octets of a body in which a delimiter line is looked for that no boundary parameter names; and of a body inside it.
 _GUESS_LIMIT: Final = 1 << 16
 _INNER_GUESS_LIMIT: Final = 1 << 12
@@ -219,8 +218,6 @@ def _look_around(data: "Octets", start: int, end: int, body: Body, defects: list
 
 def _look_for_another(data: "Octets", start: int, end: int, defects: list[Defect]) -> None:
     """Report another message in the text after a close delimiter: nobody reads it as part of this one."""
-    from exjournal._wire.mbox import another_message  # few messages have text there, and all readers load this module
-
     place = another_message(data, start, end)
     if place is not None:
         defects.append(Defect(DefectCode.ANOTHER_MESSAGE, "after the last part", place))

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Final
 
-from exjournal import ArchivedReport, Evidence, Recipient
+from exjournal import ArchivedReport, Evidence, Recipient, identify
 from exjournal.cli.output import FINE, put_line, shown, usage
 from exjournal.cli.reading import Archive, add_reader, defects_of
 
@@ -41,7 +41,8 @@ def _json(file: str, item: ArchivedReport, *, identity: bool) -> str:
         "archive_defects": [defect._asdict() for defect in item.defects],
         "undeliverable": None if bounce is None else [status._asdict() for status in bounce.status],
         "found": None if bounce is None else bounce.found,
-        **item.parsed.to_dict(identity=identity),
+        **item.parsed.to_dict(),
+        **({"identity": identify(item.parsed).to_dict()} if identity else {}),
     }
     for key, content in (("original", item.parsed.original), ("decrypted", item.parsed.decrypted)):
         value = result[key]

@@ -1,0 +1,489 @@
+"""The report text of Exchange 2007 and later, both ways (MS-XJRNL 2.1.1).
+
+One field a line, CRLF, one blank after the colon, never folded, in this order:
+
+    Sender, [On-Behalf-Of], Subject, Message-Id, [Label], [Mailbox], [SentUtc], [ReceivedUtc], recipient lines
+    recipient line: (To | Cc | Bcc | Recipient) ": " address [", " (Expanded | Forwarded) ": " address]
+
+The reader takes any order and letter case, LF as well, and accounts for every non-empty line: it becomes a field, or it is in
+`unparsed` verbatim.
+"""
+
+import re
+from itertools import islice, repeat
+from typing import TYPE_CHECKING, Final
+
+from exjournal._wire import names
+from exjournal._wire.quoted_printable import BREAK, EDGE
+from exjournal.addresses import address_problem, addresses_in_list
+from exjournal.errors import DefectCode
+from exjournal.limits import ADDRESS_LIMIT, DEFECT_LIMIT, LABEL_LIMIT, RECIPIENT_LIMIT, RECIPIENT_SIZE, UNPARSED_LIMIT
+from exjournal.lines import BLANKS, Pieces, holds_control, line_problem, lines_in
+from exjournal.reports.models import JournalReport, Recipient, Role, UncheckedRecipient, unchecked_recipient
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+_ROLES: Final = {str(role): role for role in Role}
+_ROLES_ANY_CASE: Final = {str(role).lower(): role for role in Role}
+
+# Label in lower case to the attribute of JournalReport.
+_FIELDS: Final = {
+    names.SENDER.lower(): "sender",
+    names.ON_BEHALF_OF.lower(): "on_behalf_of",
+    names.SUBJECT.lower(): "subject",
+    names.MESSAGE_ID.lower(): "message_id",
+    names.LABEL.lower(): "label",
+    names.MAILBOX.lower(): "mailbox",
+    names.SENT_UTC.lower(): "sent_utc",
+    names.RECEIVED_UTC.lower(): "received_utc",
+}
+_MAY_BE_EMPTY: Final = frozenset(("sender", "subject", "message_id"))
+_ADDRESS_FIELDS: Final = frozenset(("sender", "on_behalf_of"))
+
+_EXPANDED: Final = f", {names.EXPANDED}: "
+_FORWARDED: Final = f", {names.FORWARDED}: "
+# The interpreter keeps what it compiled: nearly every report is read without these, and all programs load this module.
+_REDIRECT_LABEL: Final = "(?i:(?:expanded|forwarded):)"
+_KINDS: Final = ("expanded", "forwarded")
+# The white paper's grammar leaves the comma out, its examples have it.
+_REDIRECT: Final = r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|(?<![, \t])[, \t]++(?i:(expanded|forwarded))[ \t]*+:'
+_IN_BRACKETS: Final = r"([^<>]*)<([^<>]*)>"
+# Another address before a display form: no name, but a list of which one would be lost.
+_ADDRESS_BEFORE: Final = r'[^\s"]@[^\s";,]++[;,]'
+_TYPE_PREFIX: Final = "(?i:smtp:)"
+_LABEL: Final = r"[A-Za-z][A-Za-z0-9-]{0,60}"
+# Characters. What comes before the colon of a longer line is not a label, and is not worth a copy in lower case.
+_LABEL_SIZE: Final = 61
+# Beside what cannot be printed, what an address may bear that is not plain.
+_ODD: Final = frozenset(' ,;<>":')
+# Characters of a recipient line that can still be valid: an address, two redirects, their labels, a display name.
+_RECIPIENT_LINE_LIMIT: Final = 5 * ADDRESS_LIMIT
+
+
+class TooManyRecipients(Exception):
+    """More recipients than `recipient_limit` allows for the text; the argument is that number."""
+
+
+def recipient_limit(text: str, /) -> int:
+    """The recipients that a text may have: `RECIPIENT_LIMIT`, and in a long text one for each `RECIPIENT_SIZE` characters."""
+    return max(RECIPIENT_LIMIT, len(text) // RECIPIENT_SIZE)
+
+
+class ReportText:
+    """What was read from a report text: values by attribute, recipients, lines not understood, oddities.
+
+    An oddity is a code with the numbers of its first and last line: neighbours with one code are one oddity. There are at most
+    `DEFECT_LIMIT`; `left_out` counts the others. `unparsed` has one string for each line up to `UNPARSED_LIMIT`; all lines
+    after that are in one more string.
+    """
+
+    __slots__ = ("_code", "_number", "_rest", "left_out", "oddities", "recipients", "unparsed", "values")
+
+    def __init__(self, values: dict[str, str], recipients: list[Recipient]) -> None:
+        self.values = values
+        self.recipients = recipients
+        self.unparsed: list[str] = []
+        self.oddities: list[tuple[DefectCode, int, int]] = []
+        self.left_out = 0
+        self._rest: Pieces | None = None
+        # Of the newest oddity, whether it was left out or not: its code and its last line.
+        self._code: DefectCode | None = None
+        self._number = 0
+
+    def note(self, code: DefectCode, number: int) -> None:
+        """Add an oddity of a line."""
+        goes_on = code is self._code and number <= self._number + 1
+        self._code, self._number = code, number
+        if goes_on:
+            if not self.left_out:
+                self.oddities[-1] = (code, self.oddities[-1][1], number)
+        elif len(self.oddities) < DEFECT_LIMIT:
+            self.oddities.append((code, number, number))
+        else:
+            self.left_out += 1
+
+    def keep(self, line: str) -> None:
+        """Keep a line, or a part of one, that has no place in the other attributes."""
+        if len(self.unparsed) < UNPARSED_LIMIT:
+            self.unparsed.append(line)
+        else:
+            self._rest = self._rest or Pieces("\n")
+            self._rest.add(line)
+
+    def set_aside(self, line: str, code: DefectCode, number: int) -> None:
+        """Keep a line that is not understood, and say why."""
+        self.keep(line)
+        self.note(code, number)
+
+    def finish(self) -> "ReportText":
+        """The text itself, after its last line."""
+        if self._rest is not None:
+            self.unparsed.append(self._rest.text())
+            self._rest = None
+        return self
+
+
+def read_report_text(text: str, /) -> ReportText:
+    """Read a decoded report text in linear time. Raises TooManyRecipients and nothing else."""
+    return read_usual_text(text) or _read_any(text)
+
+
+# A report text as Exchange writes it: three fields, then recipient lines, every address without quotes or blanks.
+_USUAL_HEAD: Final = (
+    r'Sender: ([^ \t,;<>"\r\n]{1,%d})(\r?\n)Subject: ([^\r\n]*)\2Message-Id: ([^\r\n]*)\2' % ADDRESS_LIMIT
+)
+
+
+def read_usual_text(text: str, /) -> ReportText | None:
+    """Read a text that holds nothing but what Exchange writes, or None: `_read_any` gives the same answer, more slowly."""
+    head = re.match(_USUAL_HEAD, text)
+    if head is None or not text.isascii() or holds_control(head[0].encode("ascii")):
+        return None
+    sender, line_end, subject, message_id = head.groups()
+    recipients = None if ":" in sender else read_usual_recipients(text[head.end() :].removesuffix(line_end), line_end)
+    if recipients is None:
+        return None
+    return ReportText(
+        {"sender": sender, "subject": subject.strip(BLANKS), "message_id": message_id.strip(BLANKS)}, recipients
+    )
+
+
+_LINE_BEGINS: Final = {
+    line_end: {f"{line_end}{label}": role for label, role in _ROLES.items()} for line_end in ("\r\n", "\n")
+}
+
+
+def read_usual_recipients(lines: str, line_end: str, /) -> list[Recipient] | None:
+    """Read lines of ASCII that are all recipients as Exchange writes them; None for any others, or none at all.
+
+    The last line stands without its end.
+
+    A list of ten thousand members is read here, so what could be asked of each line is asked of all addresses at once.
+    """
+    # Very many short lines are read one after the other: to have them all at once takes over 30 times their size.
+    if len(lines) > _LONG and lines.count("\n") * RECIPIENT_SIZE > len(lines):
+        return None
+    # With its blanks out of the way, a redirect's mark is one character: no address without quotes has a semicolon.
+    mark = ";"
+    if mark in lines:
+        return None
+    lines = lines.replace(_EXPANDED, mark)
+    label, _, rest = lines.partition(": ")
+    begin = f"{line_end}{label}: "
+    roles: Iterator[Role] | None = None
+    try:
+        if lines.startswith(begin, lines.find(line_end)):
+            addresses = rest.split(begin)
+            together = "".join(addresses)
+            if "\n" not in together:
+                roles = repeat(_ROLES[label], len(addresses))
+        if roles is None:  # lines of several kinds
+            # Labels and addresses in turn; a label that begins no line is none.
+            pieces = (line_end + f": {line_end}".join(lines.split(line_end))).split(": ")
+            addresses = pieces[1::2]
+            if len(pieces) != 2 * len(addresses):
+                return None
+            roles = iter(list(map(_LINE_BEGINS[line_end].__getitem__, pieces[::2])))
+            together = "".join(addresses)
+    except KeyError:
+        return None
+    if " " in together or "<" in together or ">" in together or '"' in together or "," in together:
+        return None
+    if "\n" in together or "\r" in together or "\t" in together or not all(addresses):
+        return None
+    if holds_control(together.encode("ascii")):
+        return None
+    if ":" in together and re.search(_REDIRECT_LABEL, together) is not None:
+        return None
+    # No address is longer than its line, and a line end in each window of the limit's size makes all lines short.
+    position, size = 0, len(lines)
+    while size - position > ADDRESS_LIMIT:
+        position = lines.rfind("\n", position, position + ADDRESS_LIMIT) + 1
+        if not position:
+            return None
+    # Filled field by field in this loop: a call for each takes longer.
+    recipients: list[Recipient] = []
+    add, new, real = recipients.append, UncheckedRecipient, Recipient
+    redirected = mark in together
+    for address, role in zip(addresses, roles, strict=True):
+        redirect = None
+        if redirected and mark in address:
+            address, _, redirect = address.partition(mark)  # noqa: PLW2901
+            if not address or not redirect or mark in redirect:
+                return None
+        recipient = new()
+        recipient.address = address
+        recipient.role = role
+        recipient.expanded_from = redirect
+        recipient.forwarded_from = None
+        recipient.display_name = ""
+        recipient.__class__ = real
+        add(recipient)
+    return recipients
+
+
+# Characters of recipient lines that are read at once, however short the lines are.
+_LONG: Final = 1 << 20
+
+
+def _read_any(text: str) -> ReportText:
+    """Read a text line by line."""
+    result = ReportText({}, [])
+    limit = recipient_limit(text)
+    ahead: Iterator[tuple[int, str]] | None = None
+    is_foreign = False
+    for number, line in _lines(text, result):
+        label, colon, value = line.partition(":")
+        name = label.strip(BLANKS)
+        name = name.lower() if len(name) <= _LABEL_SIZE else ""
+        if not line.strip(BLANKS):
+            if result.recipients and not is_foreign:
+                ahead = ahead or _lines(text, None)
+                is_foreign = _is_foreign(ahead, number, result.values)
+        elif is_foreign:
+            result.set_aside(line, DefectCode.UNKNOWN_LINE, number)
+        elif colon and (role := _ROLES_ANY_CASE.get(name)) is not None:
+            _read_recipient(line, role, value.strip(BLANKS), number, result, limit)
+            if len(result.recipients) > limit:
+                raise TooManyRecipients(limit)
+        elif colon and (attribute := _FIELDS.get(name)) is not None:
+            _read_field(line, attribute, value.strip(BLANKS), number, result)
+        elif colon and re.fullmatch(_LABEL, name) is not None:
+            result.set_aside(line, DefectCode.UNKNOWN_FIELD, number)
+        else:
+            result.set_aside(line, DefectCode.UNKNOWN_LINE, number)
+    return result.finish()
+
+
+def _name_in(label: str) -> str:
+    """What comes before a colon, in lower case without outer spaces and tabs; "" where it is too long for a label."""
+    name = label.strip(BLANKS)
+    return name.lower() if len(name) <= _LABEL_SIZE else ""
+
+
+def _is_foreign(ahead: "Iterator[tuple[int, str]]", number: int, values: dict[str, str]) -> bool:
+    """Whether the paragraph after the empty line `number`, which follows recipient lines, is not all of it report.
+
+    A message has a To too. Everything after such a paragraph is foreign as well: it may be the body of that message. `ahead`
+    reads the lines of the text once more, and goes on where the paragraph before this one ended.
+    """
+    for following, line in ahead:
+        if following <= number:
+            continue
+        label, colon, _ = line.partition(":")
+        if not colon and not label.strip(BLANKS):
+            return False
+        name = _name_in(label)
+        if not colon or (name not in _ROLES_ANY_CASE and (name not in _FIELDS or _FIELDS[name] in values)):
+            return True
+    return False
+
+
+def _lines(text: str, result: ReportText | None) -> "Iterator[tuple[int, str]]":
+    """The lines of a text with their numbers, unfolded; folds are noted in `result`."""
+    if "\n " in text or "\n\t" in text:
+        return _unfolded(text, result)
+    return enumerate(lines_in(text))
+
+
+def _unfolded(text: str, result: ReportText | None) -> "Iterator[tuple[int, str]]":
+    """Join lines that a gateway folded; an indented line that is not a continuation remains a line of its own."""
+    head, first = 0, ""
+    name: str | None = None  # of the field that `first` begins; None before an indented line asks for it
+    begun = ""  # what the last line says of the value
+    pieces: Pieces | None = None
+    for number, line in enumerate(lines_in(text)):
+        if number and line[:1] in _INDENTS:
+            if name is None:
+                name, begun = _folded_field(first)
+            if name and _continues(name, begun, line):
+                begun = line.strip(BLANKS)
+                if pieces is None:
+                    pieces = Pieces(" ")
+                    pieces.add(first)
+                # A fold after the colon is in the place of one blank; elsewhere the blank is the line's own.
+                pieces.add(begun)
+                if result is not None:
+                    result.note(DefectCode.FOLDED_LINE, number)
+                continue
+        if number:
+            yield head, first if pieces is None else pieces.text()
+        head, first, name, pieces = number, line, None, None
+    yield head, first if pieces is None else pieces.text()
+
+
+_INDENTS: Final = (" ", "\t")
+
+
+def _folded_field(line: str) -> tuple[str, str]:
+    """The name and the value of a field that may be folded, "" for the name of any other line."""
+    label, colon, value = line.partition(":")
+    if not colon or label[:1] in _INDENTS:
+        return "", ""  # a text that is indented throughout is not folded
+    return _name_in(label), value.strip(BLANKS)
+
+
+def _continues(name: str, begun: str, line: str) -> bool:
+    """Whether an indented line belongs to the field before it: a subject, a value not begun, a redirect not ended."""
+    if name == "subject":
+        return True
+    if name in _ROLES_ANY_CASE and re.match(_REDIRECT, " " + line.strip(BLANKS)) is not None:
+        return True
+    open_ended = not begun or (name in _ROLES_ANY_CASE and begun.endswith((",", ":")))
+    following = _name_in(line.partition(":")[0])
+    return (
+        open_ended
+        and (name in _ROLES_ANY_CASE or name in _FIELDS)
+        and not (following in _ROLES_ANY_CASE or following in _FIELDS)
+    )
+
+
+def _read_field(line: str, attribute: str, value: str, number: int, result: ReportText) -> None:
+    if attribute in result.values:
+        result.set_aside(line, DefectCode.REPEATED_FIELD, number)
+        return
+    name, bracketed = "", False
+    if attribute in _ADDRESS_FIELDS:
+        name, value, bracketed = ("", "", False) if value == "<>" else _bare_address(value)
+        problem = address_problem(value) if value else None
+    else:
+        problem = line_problem(value)
+        if attribute == "label" and len(value) > LABEL_LIMIT:
+            problem = "is too long"
+    if not value and attribute not in _MAY_BE_EMPTY:
+        problem = "is empty"
+    if problem is not None:
+        result.set_aside(line, DefectCode.INVALID_VALUE, number)
+        return
+    if bracketed:
+        result.note(DefectCode.ADDRESS_IN_BRACKETS, number)
+        if name and attribute == "sender":
+            result.values["sender_display_name"] = name
+        elif name:
+            result.keep(line)  # the display name has no place in the model
+    result.values[attribute] = value
+
+
+def _read_recipient(line: str, role: Role, value: str, number: int, result: ReportText, limit: int) -> None:
+    """A recipient line with quotes, redirects, display forms or anything else out of the ordinary."""
+    if len(value) > _RECIPIENT_LINE_LIMIT:
+        if not _read_list(line, role, value, number, result, limit):
+            result.set_aside(line, DefectCode.INVALID_VALUE, number)
+        return
+    # An address that is surely valid as it stands: whatever could be quoted, redirected or forbidden is looked at closely.
+    if value.isprintable() and 0 < len(value) <= ADDRESS_LIMIT and _ODD.isdisjoint(value):
+        result.recipients.append(unchecked_recipient(value, role, None, None, ""))
+        return
+    if (";" in value or "," in value) and _read_list(line, role, value, number, result, limit):
+        return
+    head, redirects, is_clear = _redirects_of(value)
+    display_name, address, odd = _bare_address(head)
+    bracketed = [odd]
+    lost = ""
+    for kind, redirect in redirects.items():
+        name, redirects[kind], odd = _bare_address(redirect.strip(BLANKS))
+        bracketed.append(odd)
+        lost += name
+    if not is_clear or any(address_problem(one) for one in (address, *redirects.values())):
+        result.set_aside(line, DefectCode.INVALID_VALUE, number)
+        return
+    if any(bracketed):
+        result.note(DefectCode.ADDRESS_IN_BRACKETS, number)
+        if lost:
+            result.keep(line)  # the display name of a redirect has no place in the model
+    expanded, forwarded = redirects.get("expanded"), redirects.get("forwarded")
+    result.recipients.append(
+        Recipient(address, role, expanded_from=expanded, forwarded_from=forwarded, display_name=display_name)
+    )
+
+
+def _redirects_of(value: str) -> tuple[str, dict[str, str], bool]:
+    """What comes before the redirects of a recipient line, the redirects, and whether there is at most one of each kind."""
+    redirects: dict[str, str] = {}
+    found = islice((one for one in re.finditer(_REDIRECT, value) if one[1]), len(_KINDS) + 1)
+    pieces = [(one.start(), one.end(), one[1].lower()) for one in found]
+    end = len(value)
+    for start, after, kind in reversed(pieces):
+        redirects[kind] = value[after:end]
+        end = start
+    return value[:end].strip(BLANKS), redirects, len(redirects) == len(pieces)
+
+
+def _read_list(line: str, role: Role, value: str, number: int, result: ReportText, limit: int) -> bool:
+    """Read a recipient line with several addresses, all or nothing; False where it is not a list of addresses.
+
+    With a redirect it is not clear which of them it is about: each gets it. The line is kept.
+    """
+    head, redirects, is_clear = _redirects_of(value)
+    values = (head, redirects.get("expanded"), redirects.get("forwarded"))
+    lists = [None if one is None else addresses_in_list(one.strip(BLANKS)) for one in values]
+    if not is_clear or len([one for one in lists if one is not None]) != 1:
+        return False
+    # The other values are one address each, or absent.
+    alone = [None if one is None else one.strip(BLANKS) for one in values]
+    if any(
+        address_problem(one) for one, several in zip(alone, lists, strict=True) if several is None and one is not None
+    ):
+        return False
+    columns = [repeat(one) if several is None else several for one, several in zip(alone, lists, strict=True)]
+    for address, expanded, forwarded in zip(*columns, strict=False):
+        if len(result.recipients) > limit:
+            break  # the caller refuses the text
+        result.recipients.append(unchecked_recipient(address, role, expanded, forwarded, ""))
+    result.set_aside(line, DefectCode.SEVERAL_ADDRESSES, number)
+    if redirects:
+        result.note(DefectCode.SHARED_REDIRECT, number)
+    return True
+
+
+def _bare_address(value: str) -> tuple[str, str, bool]:
+    """The display name and the bare address of a display form, and whether it was one."""
+    if value.endswith(">") and address_problem(value) is not None:
+        found = re.fullmatch(_IN_BRACKETS, value)
+        if found is not None and line_problem(value) is None and re.search(_ADDRESS_BEFORE, found[1]) is None:
+            return (
+                found[1].strip(BLANKS).strip('"').strip(BLANKS),
+                re.sub(_TYPE_PREFIX, "", found[2].strip(BLANKS), count=1),
+                True,
+            )
+    return "", value, False
+
+
+def write_report_text(report: JournalReport, /, *, is_marked: bool = False) -> str:
+    """The report text of a report, each line ended by CRLF; if marked, with the places where quoted-printable may break it."""
+    colon, expanded, forwarded = _MARKED if is_marked else _UNMARKED
+    lines = [f"{names.SENDER}{colon}{report.sender or '<>'}"]
+    if report.on_behalf_of is not None:
+        lines.append(f"{names.ON_BEHALF_OF}{colon}{report.on_behalf_of}")
+    lines.append(f"{names.SUBJECT}: {report.subject}")
+    lines.append(f"{names.MESSAGE_ID}: {report.message_id}")
+    lines += [
+        f"{label}: {value}"
+        for label, value in (
+            (names.LABEL, report.label),
+            (names.MAILBOX, report.mailbox),
+            (names.SENT_UTC, report.sent_utc),
+            (names.RECEIVED_UTC, report.received_utc),
+        )
+        if value is not None
+    ]
+    for recipient in report.recipients:
+        line = recipient.role + colon + recipient.address
+        if recipient.expanded_from is not None:
+            line += expanded + recipient.expanded_from
+        if recipient.forwarded_from is not None:
+            line += forwarded + recipient.forwarded_from
+        lines.append(line)
+    lines.append("")
+    return "\r\n".join(lines)
+
+
+# What comes before an address: the colon of its label, or a redirect.
+_UNMARKED: Final = (": ", _EXPANDED, _FORWARDED)
+_MARKED: Final = (
+    f": {EDGE}",
+    f"{EDGE}, {BREAK}{names.EXPANDED}: {EDGE}",
+    f"{EDGE}, {BREAK}{names.FORWARDED}: {EDGE}",
+)

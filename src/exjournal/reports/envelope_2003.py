@@ -1,0 +1,275 @@
+"""The report text of Exchange 2003, both ways, and its HTML twin.
+
+    Sender: "Display Name" <smtp:address>
+    Message-ID: <id>
+    Recipients:
+    TAB "Display Name" <smtp:address>,
+    TAB "Display Name" <smtp:address>
+
+Every recipient stands in the one list, with nothing of To, Cc or Bcc; there is no subject. The reader takes lists with and
+without commas, several mailboxes on a line, addresses without brackets, and any type of address. As in the later text every
+non-empty line becomes a field, or is in `unparsed` verbatim.
+"""
+
+import re
+from itertools import chain, pairwise
+from typing import TYPE_CHECKING, Final
+
+from exjournal._wire import names
+from exjournal._wire.quoted_printable import BREAK, EDGE
+from exjournal.addresses import address_problem
+from exjournal.errors import DefectCode
+from exjournal.lines import BLANKS, line_problem, lines_in
+from exjournal.reports.envelope import ReportText, TooManyRecipients, recipient_limit
+from exjournal.reports.models import JournalReport, Recipient, Role, unchecked_recipient
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_LABELS: Final = {
+    names.SENDER.lower(): "sender",
+    names.MESSAGE_ID_2003.lower(): "message_id",
+    names.SUBJECT.lower(): "subject",  # not in the grammar, and harmless where a writer has it
+}
+_LIST: Final = names.RECIPIENTS.lower()
+_LABEL = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,60}")
+# Characters of the longest label.
+_LABEL_SIZE: Final = 61
+
+# A display name may have quotes, whole or in part, or none; one without may hold commas, since each mailbox has its own line.
+_INSIDE_QUOTES: Final = r'[^"\\]*+(?:\\.[^"\\]*+)*+'
+_BRACKETED = re.compile(rf'((?:"{_INSIDE_QUOTES}"|[^"<>])*+)<((?:"{_INSIDE_QUOTES}"|[^<>"])*+)>[ \t]*+(?:,[ \t]*+|\Z)')
+_BARE = re.compile(rf'((?:"{_INSIDE_QUOTES}"|[^",<>])++)(?:,[ \t]*+|\Z)')
+_QUOTED = re.compile(rf'"({_INSIDE_QUOTES})"')
+_SIGN_OUTSIDE = re.compile(rf'(?:"{_INSIDE_QUOTES}"|[^"@]++)*+@')
+_COMMA_OUTSIDE = re.compile(rf'(?:"{_INSIDE_QUOTES}"|[^",]++)*+,')
+_ESCAPED = re.compile(r"\\(.)")
+_TO_ESCAPE = re.compile(r'(["\\])')
+_SMTP: Final = "smtp:"
+# An address of another kind has its type before it (X400:, EX:, FAX:).
+_OTHER_TYPE = re.compile(r"(?!smtp:)[A-Za-z][A-Za-z0-9-]*:", re.IGNORECASE)
+# Without brackets only what cannot be a sentence is an address; the labels of a header are no types.
+_PLAIN_BARE = re.compile(
+    rf'(?:"{_INSIDE_QUOTES}"|[^\s"@])++ ?@ ?[^\s"@]++'
+    r"|smtp:.*\S"
+    r"|(?!(?:to|cc|bcc|from|sender|subject|date|recipients?):)[A-Za-z][A-Za-z0-9]*:\S.*",
+    re.IGNORECASE,
+)
+# What C programs print for a display name that is not there.
+_NO_NAME: Final = "(null)"
+
+
+# What follows the last line of a text.
+_END: Final = ("",)
+
+
+def read_report_text_2003(text: str, /) -> ReportText:
+    """Read a decoded report text in linear time. Raises TooManyRecipients and nothing else."""
+    result = ReportText({}, [])
+    limit = recipient_limit(text)
+    margin = _margin(text)
+    ahead: Iterator[tuple[int, str]] | None = None
+    in_list = False
+    list_is_indented: bool | None = None
+    is_foreign = False
+    behind_blank = False
+    is_joined = False  # to the line before it
+    for number, (written, following) in enumerate(pairwise(chain(lines_in(text), _END))):
+        if is_joined:
+            is_joined = False
+            continue
+        line = written.removeprefix(margin)
+        content = line.strip(BLANKS)
+        if not content:
+            behind_blank = True
+            continue
+        if behind_blank and in_list and not is_foreign:
+            ahead = ahead or enumerate(lines_in(text))
+            is_foreign = _is_foreign(ahead, number, margin, result, limit, is_indented=list_is_indented)
+        behind_blank = False
+        if is_foreign:
+            result.set_aside(written, DefectCode.UNKNOWN_LINE, number)
+            continue
+        is_indented = line[0] in BLANKS
+        whole, last = written, number
+        if _is_folded(content, following):
+            # A gateway cut between a display name and its address.
+            is_joined = True
+            last += 1
+            content += " " + following.strip(BLANKS)
+            whole += "\n" + following
+            result.note(DefectCode.FOLDED_LINE, last)
+        label, colon, value = content.partition(":")
+        name = label.rstrip(BLANKS)
+        name = name.lower() if len(name) <= _LABEL_SIZE else ""
+        if colon and name == _LIST and not is_indented:
+            in_list = True
+            if value.strip(BLANKS):
+                _read_recipients(whole, value.strip(BLANKS), last, result, limit)
+        elif colon and name in _LABELS and not (in_list and is_indented):
+            _read_field(whole, _LABELS[name], value.strip(BLANKS), last, result, limit)
+        elif in_list and _is_in_list(content, limit, list_is_indented=list_is_indented, is_indented=is_indented):
+            list_is_indented = is_indented
+            _read_recipients(whole, content, last, result, limit)
+        elif colon and not is_indented and _LABEL.fullmatch(name) is not None:
+            _set_aside(whole, DefectCode.UNKNOWN_FIELD, last, result)
+        else:
+            _set_aside(whole, DefectCode.UNKNOWN_LINE, last, result)
+    return result.finish()
+
+
+def _name_in(label: str) -> str:
+    """What comes before a colon, in lower case without spaces and tabs after it; "" where it is too long for a label."""
+    name = label.rstrip(BLANKS)
+    return name.lower() if len(name) <= _LABEL_SIZE else ""
+
+
+def _is_in_list(content: str, limit: int, *, list_is_indented: bool | None, is_indented: bool) -> bool:
+    """Whether a line stands where the list does; of an unindented list the first line shows it by its content."""
+    if list_is_indented is None:
+        return is_indented or _mailboxes(content, limit) is not None
+    return list_is_indented == is_indented
+
+
+def _is_foreign(
+    ahead: "Iterator[tuple[int, str]]",
+    start: int,
+    margin: str,
+    result: ReportText,
+    limit: int,
+    *,
+    is_indented: bool | None,
+) -> bool:
+    """Whether the paragraph that begins with line `start`, after a list and a blank line, is not all of it report.
+
+    It may be a disclaimer or a message, with recipients of its own; everything after it is foreign as well. `ahead` reads the
+    lines of the text once more, and goes on where the paragraph before this one ended.
+    """
+    for number, written in ahead:
+        if number < start:
+            continue
+        line = written.removeprefix(margin)
+        content = line.strip(BLANKS)
+        if not content:
+            return False
+        label, colon, _ = content.partition(":")
+        attribute = _LABELS.get(_name_in(label)) if colon and line[0] not in BLANKS else None
+        if attribute is not None and attribute not in result.values:
+            continue
+        # A list may be spaced out, or begin behind a blank line.
+        stands_right = not result.recipients or (bool(is_indented) and line[0] in BLANKS)
+        if not stands_right or _mailboxes(content, limit) is None:
+            return True
+    return False
+
+
+def _margin(text: str) -> str:
+    """The blanks before the first line: of a text that a gateway moved to the right as a whole."""
+    for line in lines_in(text):
+        bare = line.lstrip(BLANKS)
+        if bare:
+            return line[: len(line) - len(bare)]
+    return ""
+
+
+def _is_folded(content: str, following: str) -> bool:
+    """Whether a line ends in a display name in quotes whose address stands on the next line."""
+    return content.endswith('"') and following[:1] in (" ", "\t") and following.lstrip(BLANKS).startswith("<")
+
+
+def _set_aside(written: str, code: DefectCode, number: int, result: ReportText) -> None:
+    for line in written.split("\n"):
+        result.set_aside(line, code, number)
+
+
+def _read_field(written: str, attribute: str, value: str, number: int, result: ReportText, limit: int) -> None:
+    if attribute in result.values:
+        _set_aside(written, DefectCode.REPEATED_FIELD, number, result)
+        return
+    if attribute == "sender":
+        mailboxes = _mailboxes(value or "<>", limit)
+        if mailboxes is None or len(mailboxes) != 1:
+            _set_aside(written, DefectCode.INVALID_VALUE, number, result)
+            return
+        result.values["sender_display_name"] = mailboxes[0].display_name
+        result.values["sender"] = mailboxes[0].address
+    elif line_problem(value) is not None:
+        _set_aside(written, DefectCode.INVALID_VALUE, number, result)
+    else:
+        result.values[attribute] = value
+
+
+def _read_recipients(written: str, content: str, number: int, result: ReportText, limit: int) -> None:
+    mailboxes = _mailboxes(content, limit)
+    if mailboxes is None or not all(one.address for one in mailboxes):
+        _set_aside(written, DefectCode.INVALID_VALUE, number, result)
+        return
+    result.recipients += mailboxes
+    if len(result.recipients) > limit:
+        raise TooManyRecipients(limit)
+
+
+def _mailboxes(content: str, limit: int) -> list[Recipient] | None:
+    """The mailboxes of a list, "" for the address of `<>`; None where any of it is something else.
+
+    Raises TooManyRecipients where there are more than `limit`.
+    """
+    found: list[Recipient] = []
+    position = 0
+    while position < len(content):
+        # Bare ones first: the name before a bracket may hold commas, and would be looked for again and again.
+        mailbox = _BARE.match(content, position)
+        if mailbox is not None and _PLAIN_BARE.fullmatch(mailbox[1].strip(BLANKS)) is not None:
+            name, address = "", mailbox[1].strip(BLANKS)
+        else:
+            mailbox = _BRACKETED.match(content, position)
+            if mailbox is None:
+                return None
+            said, address = mailbox[1].strip(BLANKS), mailbox[2].strip(BLANKS)
+            if _SIGN_OUTSIDE.match(said) is not None and _COMMA_OUTSIDE.match(said) is not None:
+                return None  # an address, a comma and a name
+            quoted = _QUOTED.fullmatch(said)
+            name = "" if said == _NO_NAME else said
+            if quoted is not None:
+                name = _ESCAPED.sub(r"\1", quoted[1]).strip(BLANKS)
+        if address[: len(_SMTP)].lower() == _SMTP:
+            address = address[len(_SMTP) :].strip(BLANKS)
+        if (address and address_problem(address) is not None) or line_problem(name) is not None:
+            return None
+        found.append(unchecked_recipient(address, Role.RECIPIENT, None, None, name))
+        if len(found) > limit:
+            raise TooManyRecipients(limit)
+        position = mailbox.end()
+    return found
+
+
+def write_report_text_2003(report: JournalReport, /, *, is_marked: bool = False) -> str:
+    """The report text of a report, each line ended by CRLF. It carries sender, message id and the addresses of recipients.
+
+    If marked, it has the places where quoted-printable may break it; the HTML twin of a marked text has them too.
+    """
+    marks = (BREAK, EDGE) if is_marked else ("", "")
+    recipients = ",\r\n\t".join([_mailbox(one.display_name, one.address, *marks) for one in report.recipients])
+    return (
+        f"{names.SENDER}: {_mailbox(report.sender_display_name, report.sender, *marks)}\r\n"
+        f"{names.MESSAGE_ID_2003}: {report.message_id}\r\n"
+        f"{names.RECIPIENTS}:\r\n\t{recipients}\r\n"
+    )
+
+
+def _mailbox(name: str, address: str, place: str, edge: str) -> str:
+    mailbox = "<>"
+    if address:
+        kind = "" if _OTHER_TYPE.match(address) is not None else _SMTP
+        mailbox = f"{place}<{kind}{edge}{address}{edge}>"
+    return f'"{_TO_ESCAPE.sub(_BACKSLASH, name)}" {mailbox}' if name else mailbox
+
+
+_BACKSLASH: Final = r"\\\1"
+_HTML: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"})
+
+
+def html_twin(text: str, /) -> str:
+    """A report text as HTML, every character of it escaped that means something there."""
+    lines = text.translate(_HTML).replace("\t", "&nbsp;&nbsp;&nbsp;&nbsp;").removesuffix("\r\n").split("\r\n")
+    return "<html>\r\n<body>\r\n" + "".join([f"{line}<br>\r\n" for line in lines]) + "</body>\r\n</html>\r\n"

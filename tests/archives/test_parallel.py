@@ -1,0 +1,345 @@
+"""Work on all cores: in order, no further ahead than needed, and over when it is over, however it ends."""
+
+import contextlib
+import gc
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from exjournal.archives import parallel
+from exjournal.archives.parallel import cores, in_parallel
+
+posix = pytest.mark.skipif(os.name != "posix", reason="needs processes as POSIX has them")
+
+
+def double(number: int) -> int:
+    """Twice as much."""
+    return 2 * number
+
+
+def slow_first(number: int) -> int:
+    """The first of several tasks is done last."""
+    if number % 5 == 0:
+        time.sleep(0.02)
+    return number
+
+
+def fail(number: int) -> int:
+    """Nothing for 7."""
+    if number == 7:
+        raise KeyError(number)
+    return number
+
+
+def die(number: int) -> NoReturn:
+    """As a process ends that the system kills."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError(number)
+
+
+def not_pickled(number: int) -> Callable[[], int]:
+    """What cannot be sent."""
+    return lambda: number
+
+
+class Odd(Exception):
+    """An error that cannot be made again from what it keeps."""
+
+    def __init__(self, one: int, other: int) -> None:
+        super().__init__(one + other)
+
+
+def odd(number: int) -> NoReturn:
+    """Raise it."""
+    raise Odd(number, number)
+
+
+@pytest.fixture(autouse=True)
+def nothing_left() -> Iterator[None]:
+    """No process is left behind by any test."""
+    yield
+    gc.collect()
+    assert multiprocessing.active_children() == []
+
+
+class TestResults:
+    """What comes back."""
+
+    @pytest.mark.parametrize("jobs", [0, 1, 2, 3])
+    def test_in_order(self, jobs: int) -> None:
+        """Results are in the order of the tasks, whichever is done first."""
+        assert list(in_parallel(slow_first, range(40), jobs=jobs)) == list(range(40))
+        assert list(in_parallel(double, iter([]), jobs=jobs)) == []
+
+    def test_one_job(self) -> None:
+        """One job runs in this process, and needs nothing that can be sent."""
+        assert list(in_parallel(lambda number: (number, os.getpid()), [1], jobs=1)) == [(1, os.getpid())]
+
+    @pytest.mark.parametrize("jobs", [1, 2])
+    def test_not_ahead(self, jobs: int) -> None:
+        """Tasks without end are taken as results are, a few for each process ahead."""
+        taken = 0
+
+        def tasks() -> Iterator[int]:
+            nonlocal taken
+            while True:
+                yield taken
+                taken += 1
+
+        results = in_parallel(double, tasks(), jobs=jobs)
+        assert taken == 0
+        for number in range(20):
+            assert next(results) == 2 * number
+            assert taken <= number + 3 * jobs
+        results.close()  # type: ignore[attr-defined]
+
+    def test_two_at_a_time(self) -> None:
+        """Runs do not disturb each other."""
+        one, other = (in_parallel(double, range(9), jobs=2) for _ in range(2))
+        assert list(zip(one, other, strict=True)) == [(2 * number, 2 * number) for number in range(9)]
+
+
+class TestEnds:
+    """However it ends, it ends, with no process left."""
+
+    def test_function_raises(self) -> None:
+        """What the function raises ends the run, behind the results before it."""
+        results = in_parallel(fail, range(100), jobs=2)
+        assert [next(results) for _ in range(7)] == list(range(7))
+        with pytest.raises(KeyError):
+            next(results)
+        assert list(results) == []
+
+    def test_tasks_raise(self) -> None:
+        """What the tasks raise comes through."""
+
+        def tasks() -> Iterator[int]:
+            yield 1
+            raise FileNotFoundError
+
+        with pytest.raises(FileNotFoundError):
+            list(in_parallel(double, tasks(), jobs=2))
+
+    @pytest.mark.parametrize("how", ["close", "forget"])
+    def test_given_up(self, how: str) -> None:
+        """Who takes no more, ends it."""
+        results = in_parallel(double, count(), jobs=2)
+        assert next(results) == 0
+        if how == "close":
+            results.close()  # type: ignore[attr-defined]
+        else:
+            del results
+
+    @pytest.mark.parametrize(
+        ("function", "error"), [(die, ChildProcessError), (not_pickled, Exception), (odd, Exception)]
+    )
+    def test_errors(self, function: Callable[[int], object], error: type[Exception]) -> None:
+        """A process that is killed, a result or an error that cannot be sent: an error and no waiting without end."""
+        with pytest.raises(error):
+            list(in_parallel(function, range(9), jobs=2))
+
+    def test_task_not_pickled(self) -> None:
+        """The same for a task."""
+        with pytest.raises((AttributeError, TypeError)):
+            list(in_parallel(double, iter([lambda: 1]), jobs=2))  # type: ignore[list-item]
+
+
+class TestCores:
+    """How many processes there are."""
+
+    def test_affinity(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """As many as this process may use, else as the machine has, and one where nobody knows."""
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _: {1, 5, 7}, raising=False)
+        assert cores() == 3
+        monkeypatch.delattr(os, "sched_getaffinity")
+        monkeypatch.setattr(os, "cpu_count", lambda: 12)
+        assert cores() == 12
+        monkeypatch.setattr(os, "cpu_count", lambda: None)
+        assert cores() == 1
+
+
+class TestProcess:
+    """What each process does, seen from within one."""
+
+    def test_begin(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A process keeps the function, leaves interrupts to its parent, and watches that one."""
+        begun: list[object] = []
+        ignored: list[object] = []
+        for name in ("_function", "_over"):
+            monkeypatch.setattr(parallel, name, None)
+        monkeypatch.setattr(parallel, "_end_with_parent", lambda: begun.append(1))
+        monkeypatch.setattr(signal, "signal", lambda *args: ignored.append(args))
+        parallel._begin(double, multiprocessing.Event())
+        assert parallel._run(4) == 8
+        assert ignored == [(signal.SIGINT, signal.SIG_IGN)]
+        for thread in threading.enumerate():
+            if thread is not threading.current_thread() and thread.daemon:
+                thread.join(5)
+        assert begun == [1]
+
+    @pytest.mark.parametrize("lost", ["gone", "other", "none"])
+    def test_parent_gone(self, monkeypatch: pytest.MonkeyPatch, lost: str) -> None:
+        """A process ends when its parent does, whichever sign of that comes first."""
+
+        class Parent:
+            looks = 0
+
+            def is_alive(self) -> bool:
+                return not (lost == "gone" and self.looks)
+
+            def join(self, _seconds: float) -> None:
+                self.looks += 1
+
+        def leave(code: int) -> NoReturn:
+            raise SystemExit(code)
+
+        parent = None if lost == "none" else Parent()
+        monkeypatch.setattr(multiprocessing, "parent_process", lambda: parent)
+        monkeypatch.setattr(os, "getppid", lambda: 2 if lost == "other" and parent is not None and parent.looks else 1)
+        monkeypatch.setattr(os, "_exit", leave)
+        with pytest.raises(SystemExit, match="1"):
+            parallel._end_with_parent()
+        assert parent is None or parent.looks == 1
+
+
+# A program that works without end on two cores.
+PROGRAM = """
+import os, sys, time
+from itertools import count
+from multiprocessing import set_start_method
+from exjournal.archives.parallel import in_parallel
+
+def work(number):
+    time.sleep(0.001)
+    return os.getpid()
+
+if __name__ == "__main__":
+    set_start_method(sys.argv[1])
+    workers = set()
+    for worker in in_parallel(work, count(), jobs=2):
+        if len(workers) < 2:
+            workers.add(worker)
+            if len(workers) == 2:
+                print(*workers, flush=True)
+"""
+
+
+@contextlib.contextmanager
+def running(folder: Path, method: str) -> Iterator[tuple["subprocess.Popen[str]", list[int]]]:
+    """The program at work in a group of its own, and the numbers of its processes."""
+    path = folder / "program.py"
+    path.write_text(textwrap.dedent(PROGRAM))
+    with subprocess.Popen(
+        [sys.executable, "-W", "error", path, method],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        workers = [int(number) for number in process.stdout.readline().split()]
+        assert len(workers) == 2
+        try:
+            yield process, workers
+        finally:
+            process.kill()
+
+
+def are_gone(processes: list[int]) -> bool:
+    """Whether processes end within a while."""
+
+    def is_there(number: int) -> bool:
+        with contextlib.suppress(OSError):
+            state = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0]
+            return state != "Z"
+        return False
+
+    for _ in range(400):
+        if not any(map(is_there, processes)):
+            return True
+        threading.Event().wait(0.05)
+    return False
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks processes up as Linux shows them")
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+class TestSignals:
+    """Real signals to real processes, however they were begun."""
+
+    def test_interrupt(self, tmp_path: Path, method: str) -> None:
+        """An interrupt from the keyboard reaches all, and ends all with one trace, that of the program."""
+        with running(tmp_path, method) as (process, workers):
+            os.killpg(process.pid, signal.SIGINT)
+            _, said = process.communicate(timeout=30)
+            assert process.returncode == -signal.SIGINT
+            assert said.count("Traceback") == 1
+            assert said.endswith("KeyboardInterrupt\n")
+            assert are_gone(workers)
+
+    def test_killed(self, tmp_path: Path, method: str) -> None:
+        """When the program is killed its processes go away."""
+        with running(tmp_path, method) as (process, workers):
+            process.kill()
+            process.communicate(timeout=30)
+            assert are_gone(workers)
+
+    def test_worker_killed(self, tmp_path: Path, method: str) -> None:
+        """When one of its processes is killed the program says so, and the other goes away."""
+        with running(tmp_path, method) as (process, workers):
+            os.kill(workers[0], signal.SIGKILL)
+            _, said = process.communicate(timeout=30)
+            assert process.returncode == 1
+            assert "ChildProcessError" in said
+            assert are_gone(workers)
+
+
+NOT_PICKLED = """
+from multiprocessing import set_start_method
+from exjournal.archives.parallel import in_parallel
+set_start_method("spawn")
+try:
+    list(in_parallel(lambda task: task, range(9), jobs=2))
+except Exception as error:
+    print(type(error).__name__)
+"""
+
+
+def test_function_not_pickled() -> None:
+    """A function that cannot be sent is an error where processes are begun anew, and not a wait without end."""
+    command = [sys.executable, "-W", "error", "-c", NOT_PICKLED]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.stderr == ""
+    assert done.stdout in {"PicklingError\n", "AttributeError\n"}
+
+
+class TestWithoutMasks:
+    """Systems that cannot hold interrupts back."""
+
+    def test_results(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The results are the same."""
+        monkeypatch.delattr(signal, "pthread_sigmask")
+        assert list(in_parallel(double, range(5), jobs=2)) == [0, 2, 4, 6, 8]
+
+    def test_begin(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A process begins as elsewhere."""
+        monkeypatch.delattr(signal, "pthread_sigmask")
+        for name in ("_function", "_over"):
+            monkeypatch.setattr(parallel, name, None)
+        monkeypatch.setattr(parallel, "_end_with_parent", lambda: None)
+        monkeypatch.setattr(signal, "signal", lambda *_: None)
+        over = multiprocessing.Event()
+        parallel._begin(double, over)
+        assert not parallel.is_over()
+        over.set()
+        assert parallel.is_over()

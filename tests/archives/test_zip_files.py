@@ -1,0 +1,356 @@
+"""Zip files with lists that lie, members that overlap, more than one archive in a file, and bytes that belong to no member."""
+
+import contextlib
+import gzip
+import io
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_walk import MESSAGE, Content, contents, details, mbox, message, names, put, tar, zipped
+
+from exjournal import DefectCode
+from exjournal.archives import zip_files
+from exjournal.archives.walk import located
+from strategies import HEAVY
+
+DAMAGED = DefectCode.ARCHIVE_DAMAGED
+UNREAD = DefectCode.ARCHIVE_UNREAD
+LINK = DefectCode.ARCHIVE_LINK
+LOCAL, LISTED, END = "<4s5H3L2H", "<4s6H3L5H2L", "<4s4H2LH"
+
+
+def deflated(content: bytes) -> bytes:
+    """Content as a member has it."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    return packer.compress(content) + packer.flush()
+
+
+def local(name: bytes, content: bytes, packed: bytes | None = None, *, flags: int = 0) -> bytes:
+    """A member where it lies."""
+    data = deflated(content) if packed is None else packed
+    crc = zlib.crc32(content)
+    numbers = (0, 0, 0) if flags & 8 else (crc, len(data), len(content))
+    return struct.pack(LOCAL, b"PK\3\4", 20, flags, 8, 0, 0, *numbers, len(name), 0) + name + data
+
+
+def entry(
+    name: bytes,
+    content: bytes,
+    place: int,
+    *,
+    packed: int | None = None,
+    size: int | None = None,
+    flags: int = 0,
+    more: bytes = b"",
+    version: int = 20,
+    attributes: int = 0,
+) -> bytes:
+    """Its entry in the list."""
+    packed = len(deflated(content)) if packed is None else packed
+    size = len(content) if size is None else size
+    fields = (version, 20, flags, 8, 0, 0, zlib.crc32(content), packed, size, len(name), len(more), 0, 0, 0, attributes)
+    return struct.pack(LISTED, b"PK\1\2", *fields, place) + name + more
+
+
+def archive(members: bytes, *entries: bytes, count: int | None = None, comment: bytes = b"") -> bytes:
+    """A zip file of members and entries."""
+    count = len(entries) if count is None else count
+    listed = b"".join(entries)
+    end = struct.pack(END, b"PK\5\6", 0, 0, count, count, len(listed), len(members), len(comment))
+    return members + listed + end + comment
+
+
+def found(path: Path, data: bytes) -> list[Content]:
+    """What a zip file of this content gives."""
+    return contents(put(path / "z.zip", data))
+
+
+ONE, TWO, THREE = message(1), message(2), message(3)
+A, B, C = local(b"a.eml", ONE), local(b"b.eml", TWO), local(b"c.eml", THREE)
+
+
+class TestOverlaps:
+    """Members that share bytes."""
+
+    def test_one_header(self, tmp_path: Path) -> None:
+        """Of many entries for one member the first one is read, and the others are refused."""
+        content = b"Subject: x\r\n\r\n" + b"a" * 5_000_000
+        data = archive(local(b"a.eml", content), *[entry(b"a.eml", content, 0)] * 50)
+        assert found(tmp_path, data) == [content] + [DAMAGED] * 49
+        assert details(tmp_path / "z.zip")[0] == "a member that overlaps another"
+
+    def test_into_the_next(self, tmp_path: Path) -> None:
+        """A member that reaches into the next one is refused, and the next one is read, in whatever order they are listed."""
+        inner = local(b"b.eml", TWO)
+        outer = local(b"a.eml", inner, b"\1" + struct.pack("<HH", len(inner), 0xFFFF - len(inner)) + inner)
+        size = len(outer) - len(b"PK\3\4") + 4
+        entries = [
+            entry(b"a.eml", inner, 0, packed=len(inner) + 5),
+            entry(b"b.eml", TWO, size - len(inner)),
+        ]
+        assert found(tmp_path, archive(outer, *entries)) == [DAMAGED, TWO]
+        assert found(tmp_path, archive(outer, *entries[::-1])) == [TWO, DAMAGED]
+
+    def test_into_the_list(self, tmp_path: Path) -> None:
+        """So is one that reaches into the list of members."""
+        data = archive(A + B, entry(b"a.eml", ONE, 0), entry(b"b.eml", TWO, len(A), packed=len(deflated(TWO)) + 1))
+        assert found(tmp_path, data) == [ONE, DAMAGED]
+
+    def test_twice(self, tmp_path: Path) -> None:
+        """Each of several members that reach into the next one is refused."""
+        many = [entry(b"x", ONE, place, packed=900) for place in (0, len(A), len(A + B))]
+        assert found(tmp_path, archive(A + B + C, *many)) == [DAMAGED] * 3
+
+    def test_entry_for_nothing(self, tmp_path: Path) -> None:
+        """An entry for a place in the middle of a member, where none begins, does that member no harm."""
+        data = archive(A + B, entry(b"a.eml", ONE, 0), entry(b"x.eml", TWO, 40), entry(b"b.eml", TWO, len(A)))
+        assert found(tmp_path, data) == [ONE, DAMAGED, TWO]
+        again = archive(
+            A + B, entry(b"a.eml", ONE, 0), *[entry(b"x", TWO, 40), entry(b"x", TWO, 44)], entry(b"b.eml", TWO, len(A))
+        )
+        assert found(tmp_path, again) == [ONE, DAMAGED, DAMAGED, TWO]
+
+    @HEAVY
+    @given(st.permutations(range(6)))
+    def test_any_order(self, tmp_path_factory: pytest.TempPathFactory, order: list[int]) -> None:
+        """A list in any order gives every member in its order, and nothing that is not read."""
+        members = [local(b"%d" % number, message(number)) for number in range(6)]
+        places = [sum(map(len, members[:number])) for number in range(6)]
+        data = archive(b"".join(members), *[entry(b"%d" % one, message(one), places[one]) for one in order])
+        assert found(tmp_path_factory.mktemp("z"), data) == [message(one) for one in order]
+
+
+class TestUnread:
+    """Bytes that belong to no member."""
+
+    def test_between(self, tmp_path: Path) -> None:
+        """A member that is not in the list is reported by its bytes; zeros between members are padding."""
+        place = len(A) + len(B)
+        entries = (entry(b"a.eml", ONE, 0), entry(b"c.eml", THREE, place))
+        assert found(tmp_path, archive(A + B + C, *entries)) == [ONE, THREE, UNREAD]
+        assert details(tmp_path / "z.zip") == [f"{len(B)} bytes belong to no member"]
+        (*_, last) = located([tmp_path / "z.zip"])
+        assert getattr(last.error, "offset", None) == len(A)
+        assert found(tmp_path, archive(A + bytes(len(B)) + C, *entries)) == [ONE, THREE]
+
+    @pytest.mark.parametrize("after", [b"\0" * 5000, b"x", b"garbage" * 99, b"\0x"])
+    def test_after_the_end(self, tmp_path: Path, after: bytes) -> None:
+        """Bytes after the end are reported unless they are zeros."""
+        data = archive(A, entry(b"a.eml", ONE, 0), comment=b"a comment") + after
+        assert found(tmp_path, data) == [ONE] + [UNREAD] * bool(after.strip(b"\0"))
+
+    def test_before_the_list(self, tmp_path: Path) -> None:
+        """Bytes between the last member and the list are reported, and those that only one entry was left out for."""
+        assert found(tmp_path, archive(A + b"x", entry(b"a.eml", ONE, 0))) == [ONE, UNREAD]
+        assert found(tmp_path, archive(A + B)) == [UNREAD]
+        assert found(tmp_path, archive(B + A + b"x", entry(b"a.eml", ONE, len(B)))) == [ONE, UNREAD]
+        assert details(tmp_path / "z.zip") == [f"{len(B) + 1} bytes belong to no member"]
+
+    def test_large(self, tmp_path: Path) -> None:
+        """So are those that come after megabytes of zeros."""
+        assert found(tmp_path, archive(A + bytes(3 << 20) + b"x", entry(b"a.eml", ONE, 0))) == [ONE, UNREAD]
+
+    @pytest.mark.parametrize("mark", [b"PK\7\x08", b""])
+    @pytest.mark.parametrize("form", ["<3L", "<L2Q"])
+    def test_sizes_after_the_content(self, tmp_path: Path, mark: bytes, form: str) -> None:
+        """The checksum and sizes that a program writes after the content belong to the member."""
+        follow = mark + struct.pack(form, zlib.crc32(ONE), len(deflated(ONE)), len(ONE))
+        data = local(b"a.eml", ONE, flags=8) + follow
+        assert found(tmp_path, archive(data, entry(b"a.eml", ONE, 0, flags=8))) == [ONE]
+        assert found(tmp_path, archive(data, entry(b"a.eml", ONE, 0))) == [ONE, UNREAD]
+        wrong = local(b"a.eml", ONE, flags=8) + follow.replace(struct.pack("<L", zlib.crc32(ONE)), b"abcd")
+        assert found(tmp_path, archive(wrong, entry(b"a.eml", ONE, 0, flags=8))) == [ONE, UNREAD]
+
+    def test_written_to_a_pipe(self, tmp_path: Path) -> None:
+        """What the standard library writes to a pipe has nothing that is not read."""
+
+        class Pipe(io.BytesIO):
+            def seekable(self) -> bool:
+                return False
+
+            def seek(self, *_: int) -> int:
+                raise io.UnsupportedOperation
+
+            def tell(self) -> int:
+                raise io.UnsupportedOperation
+
+        pipe = Pipe()
+        with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as writer:
+            writer.writestr("a.eml", ONE)
+            with writer.open("b.eml", "w", force_zip64=True) as file:
+                file.write(TWO)
+        assert found(tmp_path, pipe.getvalue()) == [ONE, TWO]
+
+
+class TestJoined:
+    """More than one zip file in a file."""
+
+    def test_joined(self, tmp_path: Path) -> None:
+        """Zip files that were joined are read one after the other, and so again from their sources."""
+        data = [
+            zipped(("a.eml", ONE), ("b", mbox(TWO))),
+            zipped(("c", tar(("d", THREE)))),
+            zipped(("e.eml", message(4))),
+        ]
+        expected = [ONE, TWO, THREE, message(4)]
+        assert found(tmp_path, b"".join(data)) == expected
+        assert contents(put(tmp_path / "g.gz", gzip.compress(b"".join(data)))) == expected
+        assert contents(put(tmp_path / "n.zip", zipped(("n.zip", b"".join(data)), ("y.eml", MESSAGE)))) == [
+            *expected,
+            MESSAGE,
+        ]
+        assert [place.source.members[0][1] for place in located([tmp_path / "z.zip"])] == [0, 1, 2, 3]
+
+    def test_between(self, tmp_path: Path) -> None:
+        """Bytes between them, and a zip file without members, are reported."""
+        one, two = zipped(("a.eml", ONE)), zipped(("b.eml", TWO))
+        assert found(tmp_path, one + b"x" * 50 + two) == [ONE, TWO, UNREAD]
+        assert details(tmp_path / "z.zip") == ["50 bytes belong to no member"]
+        assert found(tmp_path, zipped() + two) == [TWO, UNREAD]
+        assert found(tmp_path, one + zipped()) == [ONE]
+
+    def test_first_is_damaged(self, tmp_path: Path) -> None:
+        """One that is damaged does not hide the next one."""
+        one = zipped(("a.eml", ONE), ("b.eml", TWO))
+        place = one.rindex(b"PK\1\2")
+        data = one[:place] + b"PK\0\0" + one[place + 4 :] + zipped(("c.eml", THREE))
+        assert found(tmp_path, data) == [ONE, THREE, DAMAGED]
+
+    def test_many(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Of more than the limit the first ones are reported as not read."""
+        monkeypatch.setattr(zip_files, "JOINED_ZIP_LIMIT", 3)
+        assert found(tmp_path, zipped(("a", ONE)) * 4) == [ONE] * 3 + [UNREAD]
+
+    def test_places_of_the_whole(self, tmp_path: Path) -> None:
+        """A program before the members may be counted in their places, or not."""
+        program = b"PK\3\4 no member" + b"x" * 90
+        place = len(program)
+        data = archive(program + A, entry(b"a.eml", ONE, place))
+        assert found(tmp_path, data) == [ONE, UNREAD]
+        assert found(tmp_path, program + archive(A, entry(b"a.eml", ONE, 0))) == [ONE, UNREAD]
+
+
+class TestLists:
+    """Lists that lie."""
+
+    @pytest.mark.parametrize("size", [len(ONE) - 1, len(ONE) + 1, 0, 0xFFFFFFFE])
+    def test_sizes(self, tmp_path: Path, size: int) -> None:
+        """A size that is smaller or larger than the content is damage, and no more of it is unpacked than that."""
+        data = archive(A + B, entry(b"a.eml", ONE, 0, size=size), entry(b"b.eml", TWO, len(A)))
+        assert found(tmp_path, data) == [DAMAGED, TWO]
+
+    def test_small_size_of_a_bomb(self, tmp_path: Path) -> None:
+        """A large member that says it is small ends when it is larger than it says."""
+        content = bytes(50 << 20)
+        data = archive(local(b"a.eml", content), entry(b"a.eml", content, 0, size=100))
+        path = put(tmp_path / "z.zip", data)
+        assert contents(path, floor=1 << 20, max_ratio=1) == [DAMAGED]
+
+    def test_something_after_the_compressed_content(self, tmp_path: Path) -> None:
+        """Bytes after the end of the compressed content are damage of the member."""
+        packed = deflated(ONE)
+        for more in (b"x", b"x" * 9000):
+            data = archive(local(b"a.eml", ONE, packed + more), entry(b"a.eml", ONE, 0, packed=len(packed + more)))
+            assert found(tmp_path, data) == [DAMAGED]
+
+    @pytest.mark.parametrize("count", [0, 1, 3, 65535])
+    def test_counts(self, tmp_path: Path, count: int) -> None:
+        """A list of another number of members than the file says is read whole, and reported."""
+        data = archive(A + B, entry(b"a.eml", ONE, 0), entry(b"b.eml", TWO, len(A)), count=count)
+        assert found(tmp_path, data) == [ONE, TWO, DAMAGED]
+
+    def test_many_members(self, tmp_path: Path) -> None:
+        """Programs without the newer form count to 65,535 and begin again: no member is lost."""
+        count = 65_540
+        members = local(b"a", b"") * count
+        size = len(local(b"a", b""))
+        data = archive(members, *[entry(b"a", b"", size * number) for number in range(count)], count=4)
+        with put(tmp_path / "z.zip", data).open("rb") as file, contextlib.ExitStack() as stack:
+            assert sum(1 for _ in zip_files.zip_members(file, stack, 0, zip_files.Budget())) == count
+
+    @pytest.mark.parametrize("place", [1 << 40, 1 << 63, (1 << 64) - 1])
+    def test_places(self, tmp_path: Path, place: int) -> None:
+        """Places of the newer form that are not in the file are damage of their members."""
+        more = struct.pack("<HHHHQ", 7, 0, 1, 8, place)
+        data = archive(
+            A + B, entry(b"a.eml", ONE, 0), entry(b"x", TWO, 0xFFFFFFFF, more=more), entry(b"b.eml", TWO, len(A))
+        )
+        assert found(tmp_path, data) == [ONE, DAMAGED, TWO]
+
+    @pytest.mark.parametrize("more", [b"", b"\1\0", b"\1\0\4\0abcd", b"\1\0\xff\xff", b"\7\0\0\0" * 900])
+    def test_long_numbers_that_are_missing(self, tmp_path: Path, more: bytes) -> None:
+        """Numbers that should be in the newer form and are not there are damage."""
+        data = archive(A + B, entry(b"a.eml", ONE, 0), entry(b"b.eml", TWO, 0xFFFFFFFF, more=more))
+        assert found(tmp_path, data) == [ONE, DAMAGED, UNREAD]
+
+    @pytest.mark.parametrize("number", range(3))
+    def test_larger_end(self, tmp_path: Path, number: int) -> None:
+        """Numbers of the larger end that are not those of the file are damage."""
+        numbers = [1, len(entry(b"a.eml", ONE, 0)), len(A)]
+        numbers[number] = (1 << 63) + 5
+        count, size, begin = numbers
+        listed = entry(b"a.eml", ONE, 0)
+        end_64 = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, count, count, size, begin)
+        locator = struct.pack("<4sLQL", b"PK\6\7", 0, len(A + listed), 1)
+        end = struct.pack(END, b"PK\5\6", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
+        expected = [ONE, DAMAGED] if number == 0 else [DAMAGED]
+        assert found(tmp_path, A + listed + end_64 + locator + end) == expected
+
+    def test_place_of_the_larger_end(self, tmp_path: Path) -> None:
+        """A place of the larger end that no file can have is damage."""
+        listed = entry(b"a.eml", ONE, 0)
+        locator = struct.pack("<4sLQL", b"PK\6\7", 0, (1 << 64) - 1, 1)
+        end = struct.pack(END, b"PK\5\6", 0, 0, 1, 1, len(listed), len(A), 0)
+        assert found(tmp_path, A + listed + locator + end) == [DAMAGED]
+
+
+class TestMembers:
+    """Members that are no regular files."""
+
+    @pytest.mark.parametrize(
+        ("version", "content", "expected"),
+        [
+            (3 << 8, b"../b.eml", [LINK]),
+            (19 << 8, b"../b.eml", [LINK]),
+            (0, ONE, [ONE]),
+            (3 << 8, ONE * 900, [ONE * 900]),
+        ],
+        ids=["Unix", "macOS", "elsewhere", "large"],
+    )
+    def test_links(self, tmp_path: Path, version: int, content: bytes, expected: list[Content]) -> None:
+        """A symbolic link is reported and not followed; what is too large for a link, or by another system, is read."""
+        listed = entry(b"a.eml", content, 0, version=version, attributes=0o120777 << 16)
+        assert found(tmp_path, archive(local(b"a.eml", content), listed)) == expected
+
+    def test_folders(self, tmp_path: Path) -> None:
+        """A member that is named as a folder and has content is read."""
+        data = archive(
+            local(b"d/", b"") + local(b"e/", ONE), entry(b"d/", b"", 0), entry(b"e/", ONE, len(local(b"d/", b"")))
+        )
+        assert found(tmp_path, data) == [ONE]
+
+    def test_names(self, tmp_path: Path) -> None:
+        """Names are in the character set that their flags say."""
+        members = [(b"\x82.eml", 0), ("é.eml".encode(), 0x800)]
+        data, entries = b"", []
+        for name, flags in members:
+            entries.append(entry(name, ONE, len(data), flags=flags))
+            data += local(name, ONE, flags=flags)
+        assert found(tmp_path, archive(data, *entries)) == [ONE, ONE]
+        assert names(tmp_path / "z.zip") == [":é.eml", ":é.eml"]
+
+    def test_hidden(self, tmp_path: Path) -> None:
+        """Hidden members are passed over, and are no bytes that nobody read."""
+        assert found(tmp_path, zipped((".a", ONE), ("b.eml", TWO))) == [TWO]
+
+
+def test_is_no_program() -> None:
+    """A file that is no zip file is left where it was."""
+    file = io.BufferedReader(io.BytesIO(b"MZ" * 100))  # type: ignore[arg-type]
+    assert not zip_files.is_zip_program(file)
+    assert file.read(2) == b"MZ"
