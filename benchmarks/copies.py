@@ -8,7 +8,7 @@ from messages import Sample, samples
 
 from exjournal import JournalReport, ReportFormat, build_report, parse_report
 
-# Octets of a report round its original.
+# Buffer of a report round its original.
 _AROUND = 1150
 _FIRST_FIELD = b"From: "
 _OWN_BCC = b"Bcc: Olivia Example <olivia@example.com>,\r\n ivan@example.com\r\n"

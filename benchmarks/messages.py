@@ -9,7 +9,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-# Octets. Below this a message is plain text, above it a multipart with attachments.
+# Buffer. Below this a message is plain text, above it a multipart with attachments.
 _PLAIN_LIMIT = 16 << 10
 _ATTACHMENT = 8 << 20
 

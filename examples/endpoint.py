@@ -42,9 +42,9 @@ from exjournal import (
 )
 
 LOG = logging.getLogger("endpoint")
-# Octets that are read ahead of a connection.
+# Buffer that are read ahead of a connection.
 CHUNK = 1 << 18
-# Octets of the longest command: an address alone may have 571.
+# Buffer of the longest command: an address alone may have 571.
 COMMAND = 4096
 # Recipients of one message: RFC 5321 (4.5.3.1.8) wants at least 100, and a report goes to one.
 RECIPIENTS = 100
@@ -224,7 +224,7 @@ class Mailbox:
 
     def __init__(self, archive: Archive) -> None:
         self.archive = archive
-        # Octets of messages that are being read or written.
+        # Buffer of messages that are being read or written.
         self.held = 0
         self.waiting: asyncio.Queue[tuple[Delivery, asyncio.Future[str]]] = asyncio.Queue()
         self.taking: set[SMTP] = set()

@@ -23,7 +23,7 @@ from exjournal import DefectCode, ParseError, Statement, merge, parse_report
 if TYPE_CHECKING:
     from pyspark import RDD
 
-# Octets. Exchange transports 150 MB at most, and a worker holds a file whole; what is larger holds many messages.
+# Buffer. Exchange transports 150 MB at most, and a worker holds a file whole; what is larger holds many messages.
 MAX_LENGTH = 256 << 20
 # Mail that is no report, if it begins as mail does.
 MAIL = {DefectCode.NOT_A_REPORT, DefectCode.MULTIPART_REPORT, DefectCode.EMBEDDED_REPORT}

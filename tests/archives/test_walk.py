@@ -622,7 +622,7 @@ class TestTar:
         "more", [b"garbage" * 999, tar(("b.eml", message(2))), gzip.compress(b"x") * 99], ids=["any", "tar", "gzip"]
     )
     def test_behind_the_end(self, tmp_path: Path, more: bytes) -> None:
-        """Octets behind the end are told or read, and not passed over in silence; zeros are none."""
+        """Buffer behind the end are told or read, and not passed over in silence; zeros are none."""
         found = contents(put(tmp_path / "t", tar(("a.eml", message(1))) + more))
         assert found in ([message(1), message(2)], [message(1), DefectCode.ARCHIVE_DAMAGED])
         assert contents(put(tmp_path / "u", tar(("a.eml", message(1))) + bytes(99_999))) == [message(1)]
@@ -1040,7 +1040,7 @@ class TestBatches:
         assert list(batches([])) == []
 
     def test_octets(self) -> None:
-        """Octets that are sent count as well."""
+        """Buffer that are sent count as well."""
         with patch.object(containers, "_BATCH_OCTETS", 100):
             places = [Located(Source(""), octets) for octets in (b"x" * 60, b"x" * 60, b"", None, b"x" * 200, b"x")]
             assert list(map(len, batches(places))) == [2, 3, 1]

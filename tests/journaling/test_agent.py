@@ -103,7 +103,7 @@ def without_stamp(message: bytes) -> bytes:
 
 
 def coded(octets: bytes) -> bytes:
-    """Octets as base64 in lines of 76, each with its CRLF."""
+    """Buffer as base64 in lines of 76, each with its CRLF."""
     return base64.encodebytes(octets).replace(b"\n", b"\r\n")
 
 

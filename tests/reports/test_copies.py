@@ -193,7 +193,7 @@ class TestWriting:
         "original", [b"Hi.\r\n", b" folded: x\r\n\r\n", b": x\r\n\r\n", b"\0", b"no field\r\nTo: x\r\n\r\n"]
     )
     def test_no_header_block(self, original: bytes) -> None:
-        """Octets that begin with no field have no place for one, and are left as they are without it."""
+        """Buffer that begin with no field have no place for one, and are left as they are without it."""
         refused("original", original, HIDDEN)
         assert without_bcc(original) == original
 
@@ -406,7 +406,7 @@ class TestReading:
         assert parsed.defects == tuple([Defect(code, "", 0) for code in codes])
 
     def test_no_header_block(self) -> None:
-        """Octets without a header are a copy that says nothing."""
+        """Buffer without a header are a copy that says nothing."""
         parsed = read(b"Hi.\r\n")
         assert parsed.defects[0] == Defect(DefectCode.ORIGINAL_WITHOUT_HEADERS, "", 0)
         assert parsed.original == b"Hi.\r\n"

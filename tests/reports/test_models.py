@@ -90,7 +90,7 @@ class TestRecipient:
 
     @pytest.mark.parametrize("field", ["address", "expanded_from", "forwarded_from", "display_name"])
     def test_refused_type(self, field: str) -> None:
-        """Octets are no text."""
+        """Buffer are no text."""
         values: dict[str, Any] = {"address": "bob@example.net", field: b"bob"}
         refused(lambda: Recipient(**values), field)
 
@@ -210,7 +210,7 @@ class TestJournalReport:
 
     @pytest.mark.parametrize("field", ["sender", "on_behalf_of", *LINES])
     def test_refused_type(self, field: str) -> None:
-        """Octets are no text."""
+        """Buffer are no text."""
         refused(lambda: a_report(**{field: b"x"}), field)
 
     def test_label_limit(self) -> None:

@@ -687,7 +687,7 @@ _LEAD_INS = st.sampled_from(
 
 
 def encoded(report: bytes, encoding: bytes) -> bytes:
-    """Octets behind a transfer encoding that gives back every octet; line ends too are encoded in quoted-printable."""
+    """Buffer behind a transfer encoding that gives back every octet; line ends too are encoded in quoted-printable."""
     if encoding == b"base64":
         return base64.encodebytes(report)
     if encoding == b"quoted-printable":

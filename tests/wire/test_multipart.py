@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from exjournal import DefectCode, ParseError
+from exjournal._wire.buffers import fast_find, in_place
 from exjournal._wire.multipart import (
     Body,
     TooManyParts,
@@ -20,7 +21,6 @@ from exjournal._wire.multipart import (
     text_decoded,
     transfer_decoded,
 )
-from exjournal._wire.octets import find, in_place
 from exjournal._wire.parts import leaves_of
 from exjournal.limits import HEADER_LIMIT, PART_HEADER_LIMIT, PART_HEADER_LINE_LIMIT, PART_LIMIT
 
@@ -552,7 +552,7 @@ class TestTransferDecoded:
 
 
 class TestTextDecoded:
-    """Octets are text in the declared charset, or in one that fits."""
+    """Buffer are text in the declared charset, or in one that fits."""
 
     @pytest.mark.parametrize(
         ("raw", "charset", "text", "problem"),
@@ -594,7 +594,7 @@ _FILL = st.sampled_from(
 
 
 class TestOctets:
-    """Octets in any buffer, and a search that is quick in what fills large messages."""
+    """Buffer in any buffer, and a search that is quick in what fills large messages."""
 
     @given(
         st.lists(_FILL, max_size=12).map(b"".join),
@@ -605,15 +605,15 @@ class TestOctets:
     def test_find(self, data: bytes, needle: bytes, before: int, after: int) -> None:
         """The quick search finds what the plain one finds."""
         end = max(len(data) - after, 0)
-        assert find(data, needle, before, end) == data.find(needle, before, end)
+        assert fast_find(data, needle, before, end) == data.find(needle, before, end)
 
     @pytest.mark.parametrize("fill", [b"a" * 20, b"_" * 20, b"a" * 5000 + b"_", b"-" * 7])
     def test_find_far(self, fill: bytes) -> None:
         """A needle far behind is found, whatever fills the way to it."""
         data = fill * (400_000 // len(fill)) + b"\n--_b_" + fill * 100
         for start in (0, 1, 399_000):
-            assert find(data, b"\n--_b_", start, len(data)) == data.find(b"\n--_b_", start)
-        assert find(data, b"\n--_c_", 0, len(data)) == -1
+            assert fast_find(data, b"\n--_b_", start, len(data)) == data.find(b"\n--_b_", start)
+        assert fast_find(data, b"\n--_c_", 0, len(data)) == -1
 
     def test_in_place(self) -> None:
         """Bytes and mmap are taken as they are, other buffers are copied."""

@@ -7,10 +7,10 @@ from exjournal._wire.grammar import CERTAIN_FROM_LINE
 from exjournal.limits import EPILOGUE_LIMIT
 
 if TYPE_CHECKING:
-    from exjournal._wire.octets import Octets
+    from exjournal._wire.buffers import Buffer
 
 
-def another_message(data: "Octets", start: int, end: int, /) -> int | None:
+def another_message(data: "Buffer", start: int, end: int, /) -> int | None:
     """Where another message begins in the text after a multipart body, None where nothing there looks like one.
 
     A From line of a mailbox file with a field after it, an MMDF mark, or fields of a message without a blank line between

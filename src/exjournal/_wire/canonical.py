@@ -13,15 +13,15 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exjournal._wire import names
+from exjournal._wire.buffers import fast_find
 from exjournal._wire.headers import field_spans, fields, has_odd_line, span_pattern
 from exjournal._wire.message import header_place, is_separator
-from exjournal._wire.octets import find
 
 if TYPE_CHECKING:
     from hashlib import _Hash
 
+    from exjournal._wire.buffers import Buffer
     from exjournal._wire.headers import Span
-    from exjournal._wire.octets import Octets
 
 # Bcc is missing on purpose: servers take it out.
 SEALED_FIELDS: Final = (
@@ -74,7 +74,7 @@ class Header(NamedTuple):
 
 
 def header_of(
-    data: "Octets", begin: int, end: int, wanted: tuple[str, ...], /, *, quoted_separator: bool = False
+    data: "Buffer", begin: int, end: int, wanted: tuple[str, ...], /, *, quoted_separator: bool = False
 ) -> Header:
     """Find the header block of the message between `begin` and `end`, and in it the fields of the wanted names.
 
@@ -148,14 +148,14 @@ def put(digest: "_Hash", kind: bytes, content: bytes, /) -> None:
     digest.update(content)
 
 
-def put_octets(digest: "_Hash", kind: bytes, data: "Octets", start: int, end: int, /) -> None:
+def put_octets(digest: "_Hash", kind: bytes, data: "Buffer", start: int, end: int, /) -> None:
     """Take in a piece of a message in place."""
     digest.update(b"%b %d:" % (kind, end - start))
     with memoryview(data) as view, view[start:end] as octets:
         digest.update(octets)
 
 
-def put_text(digest: "_Hash", data: "Octets", start: int, end: int, /) -> None:
+def put_text(digest: "_Hash", data: "Buffer", start: int, end: int, /) -> None:
     """Take in a text, with one kind of line end and without the line ends at its end."""
     end = text_end(data, start, end)
     while start < end:
@@ -181,7 +181,7 @@ def _has_bare(chunk: bytes, count: int) -> bool:
     return _BARE_CR.search(chunk) is not None
 
 
-def has_mixed_delimiters(data: "Octets", start: int, end: int, /) -> bool:
+def has_mixed_delimiters(data: "Buffer", start: int, end: int, /) -> bool:
     """Whether a line that may be a delimiter comes after LF and ends in CRLF: some readers then lose the byte before it.
 
     Servers convert all line ends or none, so such a body is taken as it is written.
@@ -193,7 +193,7 @@ def has_mixed_delimiters(data: "Octets", start: int, end: int, /) -> bool:
         return True  # the close delimiter; elsewhere the line ends at the very end do not matter
     mixed = re.compile(_MIXED)
     # A pattern is slower than `find` where nothing looks like a delimiter, and faster where much does.
-    while (hit := find(data, b"\n--", start, end)) >= 0:
+    while (hit := fast_find(data, b"\n--", start, end)) >= 0:
         line_end = data.find(b"\n", min(hit + _STRETCH, end), end)
         start = end if line_end < 0 else line_end
         if mixed.search(data, hit, min(start + 1, end)) is not None:
@@ -207,7 +207,7 @@ _STRETCH: Final = 1 << 16
 _CR: Final = 13
 
 
-def text_end(data: "Octets", start: int, end: int, /) -> int:
+def text_end(data: "Buffer", start: int, end: int, /) -> int:
     """Where a text ends without its last line ends: servers add one, or take it."""
     while end > start:
         begin = max(start, end - _CHUNK)
@@ -218,7 +218,7 @@ def text_end(data: "Octets", start: int, end: int, /) -> int:
     return end
 
 
-def sealed_digest(data: "Octets", /) -> bytes:
+def sealed_digest(data: "Buffer", /) -> bytes:
     """SHA-256 of the canonical form with the body as it is written; of all bytes without a header, or with one too large."""
     header = header_of(data, 0, len(data), SEALED_FIELDS)
     start, body, end = header.start, header.body, len(data)

@@ -6,12 +6,12 @@ Both look at the last bytes of a message. Only a multipart whose close delimiter
 import re
 from typing import TYPE_CHECKING, Final
 
+from exjournal._wire.buffers import fast_find
 from exjournal._wire.headers import field_pattern, scan
 from exjournal._wire.multipart import declared
-from exjournal._wire.octets import find
 
 if TYPE_CHECKING:
-    from exjournal._wire.octets import Octets
+    from exjournal._wire.buffers import Buffer
 
 # Bytes in which the last line is looked for: a delimiter has at most 74, and line ends may follow it.
 LINE_SIZE: Final = 96
@@ -44,7 +44,7 @@ _NOTICE: Final = (
 _CLOSE_LINE_END = re.compile(rb"[ \t]*+(?:\r?\n|\r?\Z)")
 
 
-def cut_notice(data: "Octets", start: int, end: int, /) -> int | None:
+def cut_notice(data: "Buffer", start: int, end: int, /) -> int | None:
     """The offset of a notice in the last line, which says that the message was cut; only close delimiters may follow it."""
     for _ in range(_LEVELS):
         begin = end - LINE_SIZE if end - start > LINE_SIZE else start
@@ -61,7 +61,7 @@ def cut_notice(data: "Octets", start: int, end: int, /) -> int | None:
     return None
 
 
-def is_unclosed(data: "Octets", body: int, end: int, content_type: bytes, /) -> bool:
+def is_unclosed(data: "Buffer", body: int, end: int, content_type: bytes, /) -> bool:
     """Whether a message of this content type is a multipart without its close delimiter (RFC 2046 section 5.1.1)."""
     # Nearly every multipart ends with its close delimiter and a line end, and has its boundary in quotes.
     ending = data[max(body, end - LINE_SIZE) : end].rstrip()
@@ -76,14 +76,14 @@ def is_unclosed(data: "Octets", body: int, end: int, content_type: bytes, /) -> 
     if near >= 0 and _CLOSE_LINE_END.match(data, near + len(needle), end):
         return False
     hit = body - 1
-    while (hit := find(data, needle, hit, end)) >= 0:
+    while (hit := fast_find(data, needle, hit, end)) >= 0:
         hit += len(needle)
         if _CLOSE_LINE_END.match(data, hit, end):
             return False
     return True
 
 
-def is_closed_bounce(data: "Octets", start: int, end: int, /) -> bool:
+def is_closed_bounce(data: "Buffer", start: int, end: int, /) -> bool:
     """Whether a message is a `multipart/report` with its close delimiter: a notice in it is about the message it returns."""
     found, body, _ = scan(data, start, end, field_pattern("content-type"))
     value = found.get(b"content-type", b"")

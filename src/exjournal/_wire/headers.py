@@ -15,9 +15,9 @@ from exjournal.limits import FIELD_LIMIT, HEADER_LIMIT, HEADER_LINE_LIMIT
 from exjournal.lines import BLANKS, holds_forbidden, without_forbidden
 
 if TYPE_CHECKING:
-    from exjournal._wire.octets import Octets
+    from exjournal._wire.buffers import Buffer
 
-# Octets: lines are counted in blocks that are longer than this.
+# Buffer: lines are counted in blocks that are longer than this.
 _UNCOUNTED: Final = 64 << 10
 # What stands in an error about a block that is beyond them.
 BLOCK_LIMITS: Final = (
@@ -50,7 +50,7 @@ def field_pattern(*names: str) -> FieldPattern:
     return re.compile(rb"\n(?=[%b])((?i:%b))%b" % (initials, wanted, _VALUE))
 
 
-def block_end(data: "Octets", start: int, end: int, /) -> tuple[int, bool]:
+def block_end(data: "Buffer", start: int, end: int, /) -> tuple[int, bool]:
     """Where the body after the header block at `start` begins, and whether a blank line ended the block.
 
     Without a blank line that is `end`, or, if that comes first, where the block reaches `HEADER_LIMIT` or `HEADER_LINE_LIMIT`.
@@ -66,7 +66,7 @@ def block_end(data: "Octets", start: int, end: int, /) -> tuple[int, bool]:
     return (limit, False) if blank is None else (blank.end(), True)
 
 
-def even_block_end(data: "Octets", start: int, end: int, /) -> int:
+def even_block_end(data: "Buffer", start: int, end: int, /) -> int:
     """Where the body begins after a block that ends with a blank line and in which no line is odd; -1 after any other block.
 
     One pass instead of `block_end` and `is_even`, for blocks of at most 64 KiB.
@@ -81,7 +81,7 @@ def even_block_end(data: "Octets", start: int, end: int, /) -> int:
 
 
 def scan(
-    data: "Octets",
+    data: "Buffer",
     start: int,
     end: int,
     pattern: FieldPattern,
@@ -142,7 +142,7 @@ def span_pattern(names: tuple[str, ...], /) -> SpanPattern:
 
 
 def field_spans(
-    data: "Octets", start: int, end: int, pattern: SpanPattern, /, *, span: int = 0
+    data: "Buffer", start: int, end: int, pattern: SpanPattern, /, *, span: int = 0
 ) -> tuple[list[Span], int, bool]:
     """Where each wanted field lies, with its folds and its line end; where the body begins; whether the block ended.
 
@@ -172,7 +172,7 @@ def field_spans(
     return field_spans(data, start, end, pattern, span=HEADER_LIMIT if lines is None else lines.end() - start)
 
 
-def without(data: "Octets", spans: list[Span], start: int = 0, /) -> list[memoryview]:
+def without(data: "Buffer", spans: list[Span], start: int = 0, /) -> list[memoryview]:
     """The data from `start` in pieces, without the spans; views, to be joined in one copy."""
     view = memoryview(data)
     pieces = []
@@ -183,7 +183,7 @@ def without(data: "Octets", spans: list[Span], start: int = 0, /) -> list[memory
     return pieces
 
 
-def value_offset(data: "Octets", start: int, end: int, name: bytes, /) -> int:
+def value_offset(data: "Buffer", start: int, end: int, name: bytes, /) -> int:
     """Where the first value of a field begins, or `start` where there is none; for telling, not for reading."""
     field = rb"%b[ \t]*:" % re.escape(name)
     found = re.compile(field, re.IGNORECASE).match(data, start, end)
@@ -200,7 +200,7 @@ _STOP = re.compile(rb"\n(?![!-9;-~]++:|[ \t]++[^ \t\r\n])(\r?\n)?")
 _LINE_END_BYTES: Final = (b"\r", b"\n")
 
 
-def first_line_is_field(data: "Octets", start: int, end: int, /) -> bool:
+def first_line_is_field(data: "Buffer", start: int, end: int, /) -> bool:
     """Whether a header field stands at `start`: printable characters without a blank, then a colon."""
     return re.compile(_FIELD_LINE).match(data, start, end) is not None
 

@@ -10,7 +10,7 @@ from exjournal.limits import ADDRESS_FIELD_LIMIT, FROM_LINE_LIMIT
 from exjournal.lines import without_forbidden
 
 if TYPE_CHECKING:
-    from exjournal._wire.octets import Octets
+    from exjournal._wire.buffers import Buffer
 
 _FIELDS: Final = ("from", "sender", "to", "cc", "subject", "message-id")
 
@@ -38,7 +38,7 @@ class Addressing(NamedTuple):
     is_whole: bool
 
 
-def facts(data: "Octets", start: int, end: int, /) -> tuple[Facts, Addressing]:
+def facts(data: "Buffer", start: int, end: int, /) -> tuple[Facts, Addressing]:
     """Read the header block of a message; whatever is absent is empty.
 
     Every From, Sender, To and Cc field counts, in order. Of the others the first does.
@@ -79,7 +79,7 @@ _ADDRESS_FIELDS: Final = (b"from", b"sender", b"to", b"cc")
 _NO_FIELD: Final = (b"\xef", b"\r", b"\n")
 
 
-def perhaps_named(data: "Octets", addressing: Addressing, /) -> frozenset[str] | None:
+def perhaps_named(data: "Buffer", addressing: Addressing, /) -> frozenset[str] | None:
     """The keys of mailboxes that only some readers find in To and Cc; None if the fields could not all be read.
 
     A recipient that is neither among these nor among the addresses in `Facts` is Bcc for every reader.
@@ -109,13 +109,13 @@ def message_id_of(value: bytes, /) -> str:
     return " ".join(without_forbidden(decode(unfold(value))).split())
 
 
-# Octets of line ends before a header block; behind more of them is nothing that anybody sent.
+# Buffer of line ends before a header block; behind more of them is nothing that anybody sent.
 _BLANK_LIMIT: Final = 64 << 10
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 ODD_BEGINNINGS: Final = (b"\xef", b"\r", b"\n", b"F", b">")
 
 
-def lead_in(data: "Octets", start: int = 0, end: int | None = None, /) -> tuple[int, int, int]:
+def lead_in(data: "Buffer", start: int = 0, end: int | None = None, /) -> tuple[int, int, int]:
     """What mailbox files and text editors put before a header block: the ends of a byte order mark, blank lines, From lines.
 
     Each is the one before where there is no such thing; the last is where the block begins.
@@ -129,7 +129,7 @@ def lead_in(data: "Octets", start: int = 0, end: int | None = None, /) -> tuple[
     return mark, blank, skip_from_line(data, blank, end)
 
 
-def header_place(data: "Octets", begin: int = 0, end: int | None = None, /) -> tuple[int, int, bool]:
+def header_place(data: "Buffer", begin: int = 0, end: int | None = None, /) -> tuple[int, int, bool]:
     """Where a field can be put before those of a message; where its body begins if it has no header; whether it has none.
 
     Without a header a message begins with a blank line, or with what is no field.
@@ -147,7 +147,7 @@ def header_place(data: "Octets", begin: int = 0, end: int | None = None, /) -> t
 _BLANK_LINE = re.compile(rb"\r?\n")
 
 
-def skip_from_line(data: "Octets", start: int, end: int, /) -> int:
+def skip_from_line(data: "Buffer", start: int, end: int, /) -> int:
     """Where the header block begins: after a `From ` line that a mailbox file left before it (RFC 4155).
 
     Some programs leave another one, quoted as `>From `: readpst alone, ImportExportTools after the first.
@@ -168,13 +168,13 @@ _FROM_LINE: Final = rb"From (?![ \t]*:)(?:[^\n]*+\n|[^\r\n]*+\r?\Z)"
 _QUOTED_FROM_LINE: Final = rb">From (?![ \t]*:)[^\n]{0,998}+\n(?=[!-9;-~]{1,998}+[ \t]*+:)"
 
 
-def refuse_cr_line_ends(data: "Octets", start: int, end: int, /) -> None:
+def refuse_cr_line_ends(data: "Buffer", start: int, end: int, /) -> None:
     """Raise ParseError for a message whose lines end in CR alone: all of it would be one field of one line."""
     if data.find(b"\n", start, end) < 0 and b"\r" in data[start:end].strip(b"\r"):
         raise ParseError(DefectCode.CR_LINE_ENDS, "lines end in CR alone; CRLF or LF is expected", start)
 
 
-def is_separator(data: "Octets", start: int, end: int, /, *, or_quoted: bool = False) -> bool:
+def is_separator(data: "Buffer", start: int, end: int, /, *, or_quoted: bool = False) -> bool:
     """Whether nothing is between `start` and `end`, or one separator line of a mailbox file in its strict form.
 
     The form is a sender and the date that C's `asctime` writes (RFC 4155), with the zone that some programs add. Text in any

@@ -7,6 +7,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from exjournal._wire.buffers import fast_find
 from exjournal._wire.headers import (
     ambiguities,
     decode,
@@ -18,19 +19,18 @@ from exjournal._wire.headers import (
     unfold,
     value_offset,
 )
-from exjournal._wire.octets import find
 from exjournal.errors import DefectCode
 from exjournal.limits import HEADER_LIMIT, PART_HEADER_LIMIT, PART_HEADER_LINE_LIMIT, PART_LIMIT
 
 if TYPE_CHECKING:
+    from exjournal._wire.buffers import Buffer
     from exjournal._wire.headers import Span
-    from exjournal._wire.octets import Octets
 
 # After so many look-alikes one compiled pattern for this boundary is cheaper than a step of the interpreter for each.
 _LOOK_ALIKES: Final = 100
-# Octets. A part header block that is longer than this is not worth keeping.
+# Buffer. A part header block that is longer than this is not worth keeping.
 HEADER_KEPT: Final = 512
-# Octets of content that are looked at before it is decoded.
+# Buffer of content that are looked at before it is decoded.
 _GLANCE: Final = 16 << 10
 
 
@@ -71,7 +71,7 @@ _FAMILIES: Final = {
 _TOKEN = re.compile(r'[ \t]*([^\s;"/]+/[^\s;"]+|[^\s;"/]*)')
 _PARAMETER = re.compile(r';\s*([^\s=;"]+)\s*=\s*(?:"([^"\\]*+(?:\\.[^"\\]*+)*+)(?:"|\Z)|([^\s;"]*))')
 _ESCAPED: Final = r"\\(.)"
-# Octets of a Content-Type value that are looked at: a boundary has at most 70 characters, a charset 40.
+# Buffer of a Content-Type value that are looked at: a boundary has at most 70 characters, a charset 40.
 _VALUE_LIMIT: Final = 2048
 # Parameters that are looked at: charset, boundary, a name, and what RFC 2231 makes of a boundary in pieces.
 _PARAMETER_LIMIT: Final = 8
@@ -215,7 +215,7 @@ class Leaf(NamedTuple):
 _HEADER_END: Final = rb"\n\r?\n"
 
 
-def leaf_at(data: "Octets", start: int, end: int, /) -> Leaf:
+def leaf_at(data: "Buffer", start: int, end: int, /) -> Leaf:
     """The part between two delimiter lines: its header block, which may be empty, and its content."""
     # The line end of the delimiter line stands before `start`. Nearly every block is short and ends in CRLF.
     found = data.find(b"\n\r\n", start - 1, start + HEADER_KEPT)
@@ -262,7 +262,7 @@ class Body(NamedTuple):
 _Delimiter = tuple[int, int, bool, bool]
 
 
-def body_spans(data: "Octets", start: int, end: int, boundary: bytes, /) -> Body | None:
+def body_spans(data: "Buffer", start: int, end: int, boundary: bytes, /) -> Body | None:
     """The parts between the delimiter lines of `boundary`, or None where there is no such line (RFC 2046 section 5.1.1).
 
     The line end before a delimiter belongs to it; that of the first one may be the end of the header block.
@@ -286,7 +286,7 @@ def body_spans(data: "Octets", start: int, end: int, boundary: bytes, /) -> Body
     return Body(parts, closed, preamble_end, content, bare[0] if bare else -1)
 
 
-def _delimiters(data: "Octets", position: int, end: int, boundary: bytes, bare: list[int]) -> list[_Delimiter]:
+def _delimiters(data: "Buffer", position: int, end: int, boundary: bytes, bare: list[int]) -> list[_Delimiter]:
     """The delimiter lines up to the close delimiter.
 
     A hit counts only at a line start and with nothing but blanks, and the two dashes of a close delimiter, behind it. One that
@@ -296,7 +296,7 @@ def _delimiters(data: "Octets", position: int, end: int, boundary: bytes, bare: 
     length = len(needle)
     found: list[_Delimiter] = []
     look_alikes = 0
-    while (hit := find(data, needle, position, end)) >= 0:
+    while (hit := fast_find(data, needle, position, end)) >= 0:
         position = hit + length
         before = data[hit - 1]
         if before != _LF:
@@ -336,7 +336,7 @@ _DELIMITER_TAIL = re.compile(rb"(--)?[ \t]*+(\r?\n|\r?\Z)")
 
 
 def _delimiters_among_look_alikes(
-    data: "Octets", position: int, end: int, boundary: bytes, limit: int
+    data: "Buffer", position: int, end: int, boundary: bytes, limit: int
 ) -> list[_Delimiter]:
     """The same by one pattern for this boundary: dearer to make, and cheaper than a step of the interpreter for each hit."""
     found: list[_Delimiter] = []
@@ -356,7 +356,7 @@ def _delimiters_among_look_alikes(
     return found
 
 
-def _lines_of(data: "Octets", needle: bytes, position: int, end: int) -> Iterator[int]:
+def _lines_of(data: "Buffer", needle: bytes, position: int, end: int) -> Iterator[int]:
     """Where a needle stands with nothing but blanks behind it, or two dashes and blanks; the last one may be another."""
     # To look ahead, to go back, or to ask for the end of the data in the same breath would double the time.
     pattern = re.compile(rb"%b(?:--)?+[ \t]*+\r?+\n" % re.escape(needle))
@@ -368,7 +368,7 @@ def _lines_of(data: "Octets", needle: bytes, position: int, end: int) -> Iterato
         yield last
 
 
-def transfer_decoded(data: "Octets", start: int, end: int, encoding: str, /) -> tuple[bytes, int | None]:
+def transfer_decoded(data: "Buffer", start: int, end: int, encoding: str, /) -> tuple[bytes, int | None]:
     """The content of base64 or quoted-printable (RFC 2045 section 6), and where the first damage is, None where it is whole.
 
     Damage of base64 has the offset of the content.
@@ -386,7 +386,7 @@ def transfer_decoded(data: "Octets", start: int, end: int, encoding: str, /) -> 
     return binascii.a2b_base64(body[: len(body) - (len(body) % 4 == 1)] + b"=" * (-len(body) % 4)), start
 
 
-def _printable_decoded(data: "Octets", start: int, end: int) -> tuple[bytes, int | None]:
+def _printable_decoded(data: "Buffer", start: int, end: int) -> tuple[bytes, int | None]:
     """Decode quoted-printable, some lines at a time; an equals sign that begins neither an escape nor a soft break stays."""
     pieces: list[bytes] = []
     damage: int | None = None

@@ -4,6 +4,7 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exjournal._wire.another_message import another_message
+from exjournal._wire.buffers import fast_find
 from exjournal._wire.multipart import (
     DECODED_ENCODINGS,
     Body,
@@ -16,14 +17,13 @@ from exjournal._wire.multipart import (
     part_info,
     transfer_decoded,
 )
-from exjournal._wire.octets import find
 from exjournal.errors import Defect, DefectCode, ParseError
 from exjournal.limits import NESTING_LIMIT, PART_LIMIT
 
 if TYPE_CHECKING:
-    from exjournal._wire.octets import Octets
+    from exjournal._wire.buffers import Buffer
 
-# Octets of a body in which a delimiter line is looked for that no boundary parameter names; and of a body inside it.
+# Buffer of a body in which a delimiter line is looked for that no boundary parameter names; and of a body inside it.
 _GUESS_LIMIT: Final = 1 << 16
 _INNER_GUESS_LIMIT: Final = 1 << 12
 # A boundary does not end in a blank (RFC 2046 section 5.1.1), so each run of blanks is looked at once.
@@ -31,7 +31,7 @@ _FIRST_DELIMITER: Final = rb"\n--([^\r\n]{0,69}?[^ \t\r\n])[ \t]*+\r?\n(?=(?i:co
 
 
 def leaves_of(
-    data: "Octets", header: int, start: int, end: int, info: PartInfo, defects: list[Defect], /
+    data: "Buffer", header: int, start: int, end: int, info: PartInfo, defects: list[Defect], /
 ) -> list[Leaf]:
     """The leaves of the body from `start` to `end`, whose header block at `header` declares the content type `info`.
 
@@ -53,7 +53,7 @@ def leaves_of(
     return leaves
 
 
-def content_of(data: "Octets", leaf: Leaf, defects: list[Defect], /) -> bytes:
+def content_of(data: "Buffer", leaf: Leaf, defects: list[Defect], /) -> bytes:
     """The bytes of a leaf after decoding base64 or quoted-printable, or as they are; damage is a defect.
 
     Some servers declare base64 and do not encode (Exchange 2007, KB 973486). Content that begins with a header field, and
@@ -104,7 +104,7 @@ class Opened(NamedTuple):
 
 
 def opened(
-    data: "Octets", header: int, start: int, end: int, info: PartInfo, leaves: list[Leaf], defects: list[Defect], /
+    data: "Buffer", header: int, start: int, end: int, info: PartInfo, leaves: list[Leaf], defects: list[Defect], /
 ) -> Opened | None:
     """The parts of a message after decoding its first multipart in base64 or quoted-printable; None where it has none.
 
@@ -132,7 +132,7 @@ def opened(
 
 
 def _collect(
-    data: "Octets", body: Body, depth: int, leaves: list[Leaf], opened: list[Leaf], defects: list[Defect]
+    data: "Buffer", body: Body, depth: int, leaves: list[Leaf], opened: list[Leaf], defects: list[Defect]
 ) -> None:
     if body.bare >= 0:
         defects.append(Defect(DefectCode.BOUNDARY_MISMATCH, "a delimiter beside a bare carriage return", body.bare))
@@ -168,7 +168,7 @@ def _collect(
             _collect(data, inner, depth + 1, leaves, opened, defects)
 
 
-def message_after(data: "Octets", header: int, end: int, /) -> tuple[Defect, ...]:
+def message_after(data: "Buffer", header: int, end: int, /) -> tuple[Defect, ...]:
     """The defect for another message after the multipart body of any message, whose header block is at `header`."""
     # Most messages have one part, and are known at a fraction of the time.
     found = _MULTIPART.match(data, header, end) or _MULTIPART_OR_BLANK.search(data, header, end)
@@ -178,7 +178,7 @@ def message_after(data: "Octets", header: int, end: int, /) -> tuple[Defect, ...
     if found is not None and boundary:
         needle = b"\n--%b--" % boundary
         hit = found.end() - 1
-        while (hit := find(data, needle, hit, end)) >= 0:
+        while (hit := fast_find(data, needle, hit, end)) >= 0:
             hit += len(needle)
             close = _CLOSE_LINE_END.match(data, hit, end)
             if close is not None:
@@ -195,7 +195,7 @@ _MULTIPART_OR_BLANK = re.compile(rb"\n(?:\r?\n|(?i:%b))" % _VALUE)
 _CLOSE_LINE_END = re.compile(rb"[ \t]*+\r?\n")
 
 
-def _guessed(data: "Octets", start: int, end: int, info: PartInfo, limit: int, defects: list[Defect]) -> Body | None:
+def _guessed(data: "Buffer", start: int, end: int, info: PartInfo, limit: int, defects: list[Defect]) -> Body | None:
     """The body by its first delimiter line, where the boundary parameter is lost or names another one."""
     guess = re.compile(_FIRST_DELIMITER).search(data, start - 1, min(end, start + limit))
     if guess is None:
@@ -205,7 +205,7 @@ def _guessed(data: "Octets", start: int, end: int, info: PartInfo, limit: int, d
     return body_spans(data, start, end, guess[1])
 
 
-def _look_around(data: "Octets", start: int, end: int, body: Body, defects: list[Defect]) -> None:
+def _look_around(data: "Buffer", start: int, end: int, body: Body, defects: list[Defect]) -> None:
     """Tell of text outside the parts and of an end that is not there."""
     if (text := data[start : body.preamble_end].lstrip()) != b"":
         defects.append(Defect(DefectCode.PREAMBLE, "text before the first part", body.preamble_end - len(text)))
@@ -216,7 +216,7 @@ def _look_around(data: "Octets", start: int, end: int, body: Body, defects: list
         _look_for_another(data, body.epilogue, end, defects)
 
 
-def _look_for_another(data: "Octets", start: int, end: int, defects: list[Defect]) -> None:
+def _look_for_another(data: "Buffer", start: int, end: int, defects: list[Defect]) -> None:
     """Report another message in the text after a close delimiter: nobody reads it as part of this one."""
     place = another_message(data, start, end)
     if place is not None:

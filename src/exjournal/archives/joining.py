@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     StrPath: TypeAlias = str | os.PathLike[str]
 
 _Group: TypeAlias = tuple[bool, list[bytes]]
-# Octets of lines that are merged at a time: some thousand reports, or one on a very long list.
+# Buffer of lines that are merged at a time: some thousand reports, or one on a very long list.
 _MERGED: Final = 2 << 20
 
 

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from exjournal._wire.grammar import CERTAIN_FROM_LINE, DASHED, DATED, FIELD, FOUR_CONTROL_A, MMDF_MARK
 
-# Octets that are read at a time; those that decide whether a line is a From line; those of a header block that are searched.
+# Buffer that are read at a time; those that decide whether a line is a From line; those of a header block that are searched.
 _BLOCK: Final = 1 << 20
 _LINE: Final = 1024
 _HEADER: Final = 64 << 10

@@ -15,7 +15,7 @@ Result = TypeVar("Result")
 
 # Tasks under way for each process: one that it works on, and some that wait for it.
 _UNDER_WAY: Final = 3
-# Octets of tasks under way, of which each process has its own copy.
+# Buffer of tasks under way, of which each process has its own copy.
 _WEIGHT: Final = 32 << 20
 # Seconds between two looks at whether the parent is still there.
 _LOOK: Final = 1.0

@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING, Final
 if TYPE_CHECKING:
     import os
 
-# Octets of lines that are sorted at a time, what a line costs besides its octets, and sorted files that are joined at a time.
+# Buffer of lines that are sorted at a time, what a line costs besides its octets, and sorted files that are joined at a time.
 _ROOM: Final = 24 << 20
 _COST: Final = 40
 _FILES: Final = 64

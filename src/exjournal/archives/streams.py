@@ -13,12 +13,12 @@ from typing import Any, BinaryIO, Final, NamedTuple, Protocol, cast
 from exjournal.errors import DefectCode, ParseError
 from exjournal.limits import ARCHIVE_LIMIT, STREAM_COST
 
-# Octets by which a stream is known: a tar file behind 257 of them, and a From line may be long.
+# Buffer by which a stream is known: a tar file behind 257 of them, and a From line may be long.
 HEAD: Final = 1024
 _BLOCK: Final = 1 << 20
 # Compressed octets that are unpacked at a time: what stands before damage comes out, but for as many.
 _STEP: Final = 4096
-# Octets of memory that xz may ask for: its strongest setting takes half of it.
+# Buffer of memory that xz may ask for: its strongest setting takes half of it.
 _DICTIONARY: Final = 128 << 20
 
 

@@ -11,6 +11,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from exjournal._wire.buffers import fast_find
 from exjournal._wire.canonical import (
     ENCODING,
     IDENTITY,
@@ -25,11 +26,10 @@ from exjournal._wire.canonical import (
 )
 from exjournal._wire.headers import has_odd_line
 from exjournal._wire.multipart import HEADER_KEPT, TooManyParts, body_spans, leaf_at
-from exjournal._wire.octets import find
 from exjournal.limits import NESTING_LIMIT, PART_HEADER_LIMIT, PART_HEADER_LINE_LIMIT, PART_LIMIT
 
 if TYPE_CHECKING:
-    from exjournal._wire.octets import Octets
+    from exjournal._wire.buffers import Buffer
 
 # Bcc is missing on purpose, as servers take it out, and the Message-ID, which is compared beside the content.
 _SHOWN: Final = (
@@ -86,7 +86,7 @@ class _Piece(NamedTuple):
     place: tuple[int, int] | None = None
 
 
-def same_content(data: "Octets", start: int, end: int, /) -> Sameness:
+def same_content(data: "Buffer", start: int, end: int, /) -> Sameness:
     """SHA-256 of what makes the message between `start` and `end` the same as another one.
 
     All the octets are taken where the header block is beyond the limits.
@@ -127,7 +127,7 @@ def same_content(data: "Octets", start: int, end: int, /) -> Sameness:
     return Sameness(digest.digest(), has_header=has_header)
 
 
-def text_digest(data: "Octets", start: int, end: int, /) -> bytes:
+def text_digest(data: "Buffer", start: int, end: int, /) -> bytes:
     """SHA-256 of a content with one kind of line end, and without the line ends at its end."""
     digest = hashlib.sha256()
     put_text(digest, data, start, end)
@@ -203,7 +203,7 @@ def _boundary(words: bytes) -> tuple[bytes, bytes]:
 
 
 def _take_apart(
-    data: "Octets", start: int, end: int, boundary: bytes, around: tuple[bytes, ...], pieces: list[_Piece]
+    data: "Buffer", start: int, end: int, boundary: bytes, around: tuple[bytes, ...], pieces: list[_Piece]
 ) -> None:
     """The pieces of a multipart inside those with the boundaries `around`. Raises _Unclear, or TooManyParts."""
     body = body_spans(data, start, end, boundary)
@@ -238,8 +238,8 @@ def _take_apart(
 _PIECE_LIMIT: Final = 2 * PART_LIMIT
 
 
-def _clear(data: "Octets", start: int, end: int, around: tuple[bytes, ...]) -> tuple[int, int]:
+def _clear(data: "Buffer", start: int, end: int, around: tuple[bytes, ...]) -> tuple[int, int]:
     """A place in which no boundary of the multiparts round it stands: in a line of its own it would end a part."""
-    if any(find(data, b"--" + boundary, start, end) >= 0 for boundary in around):
+    if any(fast_find(data, b"--" + boundary, start, end) >= 0 for boundary in around):
         raise _Unclear
     return start, end

@@ -93,7 +93,7 @@ def _key(prefix: bytes, kind: bytes, digest: bytes) -> bytes:
     return prefix[:_PREFIX] + kind + digest[:_REST]
 
 
-# Octets: nobody finds another message that agrees with a given one in so many as a key has.
+# Buffer: nobody finds another message that agrees with a given one in so many as a key has.
 _PREFIX: Final = 8
 _REST: Final = 23
 

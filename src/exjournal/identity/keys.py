@@ -20,7 +20,7 @@ from exjournal.identity.content_digest import repeated_fields, same_content, tex
 from exjournal.reports.models import COPIES, Evidence, ParsedReport, Part, PartKind, Recipient, ReportFormat
 
 if TYPE_CHECKING:
-    from exjournal._wire.octets import Octets
+    from exjournal._wire.buffers import Buffer
 
 # What a report with one of these lacks may be lines of its text as well as the end of its original.
 INCOMPLETE: Final = frozenset((DefectCode.PERHAPS_TRUNCATED, DefectCode.TRANSFER_ENCODING_DAMAGED))
@@ -172,9 +172,9 @@ def _part(parsed: ParsedReport, kind: PartKind) -> Part | None:
     return next((part for part in parsed.parts if part.kind is kind), None)
 
 
-def _place(part: Part) -> "tuple[Octets, int, int]":
+def _place(part: Part) -> "tuple[Buffer, int, int]":
     """The octets in which the content of a part stands, and where: the caller's, or those behind a transfer encoding."""
-    octets: Octets = part.content.obj  # type: ignore[assignment]  # the reader looks at bytes and mmap
+    octets: Buffer = part.content.obj  # type: ignore[assignment]  # the reader looks at bytes and mmap
     size = part.content.nbytes
     return (octets, 0, size) if len(octets) == size else (octets, part.offset, part.offset + part.size)
 
@@ -184,7 +184,7 @@ def _digest(*told: bytes) -> bytes:
     return hashlib.sha256(b"".join([b"%d:%b" % (len(piece), piece) for piece in (b"exjournal", *told)])).digest()
 
 
-def _fields(octets: "Octets", start: int, end: int, names: tuple[str, ...]) -> bytes:
+def _fields(octets: "Buffer", start: int, end: int, names: tuple[str, ...]) -> bytes:
     """Fields of a message that say who else got it: servers take them out, or put them in when it is sent on."""
     spans, _, _ = field_spans(octets, start, end, span_pattern(names))
     return b"".join([octets[begin:behind].replace(b"\r", b"") for begin, behind in spans])

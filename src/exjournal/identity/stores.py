@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # Marks a file as one of ours, and the form of its tables.
 _APPLICATION_ID: Final = 0x45784A6E
 _SCHEMA: Final = 1
-# Octets of a page of a new file, and of the log at which what is in it goes to the file.
+# Buffer of a page of a new file, and of the log at which what is in it goes to the file.
 _PAGE: Final = 2048
 _LOG: Final = 16 << 20
 # Seconds that a writer waits for the others.

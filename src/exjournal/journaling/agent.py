@@ -10,10 +10,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exjournal._wire import names
+from exjournal._wire.buffers import in_place
 from exjournal._wire.headers import field_pattern, scan
 from exjournal._wire.message import BYTE_ORDER_MARK, header_place, lead_in
 from exjournal._wire.multipart import DECODED_ENCODINGS, declared
-from exjournal._wire.octets import in_place
 from exjournal.errors import BuildError, InvalidValue, require_type
 from exjournal.journaling.decisions import Decision, Hold, HoldReason, PlannedReport, decide
 from exjournal.journaling.rules import RuleSet
@@ -24,9 +24,9 @@ from exjournal.reports.seals import known_secrets
 from exjournal.reports.writer import build_report, domain_problem, report_for
 
 if TYPE_CHECKING:
-    from exjournal._wire.octets import Data, Octets
+    from exjournal._wire.buffers import Buffer, Data
 
-# Octets and lines of a header block that are left to the fields that servers add behind a stamp.
+# Buffer and lines of a header block that are left to the fields that servers add behind a stamp.
 _MARGIN: Final = 4096
 # What Exchange writes into its processed stamp.
 _PROCESSED_VALUE: Final = "Journal Agent"
@@ -245,7 +245,7 @@ def _header(octets: bytes) -> tuple[int, int]:
     return start, end
 
 
-def _is_bare_tnef(octets: "Octets") -> bool:
+def _is_bare_tnef(octets: "Buffer") -> bool:
     """Whether a message is TNEF as a whole, and not yet in base64."""
     pattern = field_pattern("content-type", "content-transfer-encoding")
     found, _, _ = scan(octets, lead_in(octets)[-1], len(octets), pattern)

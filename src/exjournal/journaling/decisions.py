@@ -11,8 +11,8 @@ from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from exjournal._wire.buffers import in_place
 from exjournal._wire.message import likely_addresses, mailboxes_of
-from exjournal._wire.octets import in_place
 from exjournal.addresses import address_key, mailbox_key
 from exjournal.errors import require_type
 from exjournal.journaling.explanations import Explanation, Match, Place, Reason
@@ -25,7 +25,7 @@ from exjournal.reports.models import Envelope, Recipient, ReportFormat
 from exjournal.reports.seals import known_secrets
 
 if TYPE_CHECKING:
-    from exjournal._wire.octets import Data
+    from exjournal._wire.buffers import Data
 
 
 class HoldReason(StrEnum):

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exjournal._wire import names
+from exjournal._wire.buffers import in_place
 from exjournal._wire.headers import (
     BLOCK_LIMITS,
     SpanPattern,
@@ -23,7 +24,6 @@ from exjournal._wire.headers import (
 )
 from exjournal._wire.message import lead_in
 from exjournal._wire.multipart import DECODED_ENCODINGS, declared
-from exjournal._wire.octets import in_place
 from exjournal._wire.parts import content_of, leaves_of
 from exjournal.errors import DefectCode, InvalidValue, ParseError
 from exjournal.journaling.message_kinds import MessageKind, kind_of
@@ -34,8 +34,8 @@ from exjournal.reports.seals import Seal, known_secrets, seal_of
 from exjournal.reports.undeliverable import OWN_ID, unwrap_undeliverable
 
 if TYPE_CHECKING:
+    from exjournal._wire.buffers import Buffer, Data
     from exjournal._wire.headers import Fields, Span
-    from exjournal._wire.octets import Data, Octets
 
 
 # What a header firewall takes off mail from outside: none of it is a stranger's to write.
@@ -73,7 +73,7 @@ def matching_headers(message: "Data", names: Iterable[str], /) -> tuple[str, ...
     )
 
 
-def _spans(octets: "Octets", names: Iterable[str]) -> "list[Span]":
+def _spans(octets: "Buffer", names: Iterable[str]) -> "list[Span]":
     if isinstance(names, (str, bytes)):
         raise InvalidValue("names", "is one string, not a collection of names")
     if not isinstance(names, Iterable):
@@ -156,7 +156,7 @@ _STAMP: Final = names.STAMP.lower().encode()
 _PROCESSED: Final = {name.lower().encode(): name for name in names.PROCESSED}
 
 
-def look(octets: "Octets", secrets: tuple[bytes, ...], /) -> Look:
+def look(octets: "Buffer", secrets: tuple[bytes, ...], /) -> Look:
     """Look at a header block once, for everything that journaling is decided by."""
     start, end = lead_in(octets)[-1], len(octets)
     spans, body, complete = field_spans(octets, start, end, span_pattern(_LOOKED_FOR))
@@ -208,7 +208,7 @@ def _is_bounce(first: "Fields") -> bool:
     return kind is MessageKind.DELIVERY_STATUS or b"x-failed-recipients" in first
 
 
-def _bounced(octets: "Octets") -> str | None:
+def _bounced(octets: "Buffer") -> str | None:
     """What tells of the report inside a bounce, "" where it is a marker in a header alone; None where there is no report."""
     try:
         found = unwrap_undeliverable(octets)
@@ -219,7 +219,7 @@ def _bounced(octets: "Octets") -> str | None:
     return next((loop.header for loop in look(found.report, ()).loops if loop.reason is LoopReason.REPORT), "")
 
 
-def _nested(octets: "Octets", start: int, end: int) -> int:
+def _nested(octets: "Buffer", start: int, end: int) -> int:
     """How many reports there are inside one another, the outermost one included; counted up to the limit."""
     for level in range(REPORT_NESTING_LIMIT):
         fields, body, _ = scan(octets, start, end, OUTER)

@@ -8,13 +8,13 @@ message came.
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from exjournal._wire.buffers import in_place
 from exjournal._wire.headers import field_pattern, scan, unfold
 from exjournal._wire.message import lead_in
 from exjournal._wire.multipart import declared
-from exjournal._wire.octets import in_place
 
 if TYPE_CHECKING:
-    from exjournal._wire.octets import Data
+    from exjournal._wire.buffers import Data
 
 _DELIVERY, _RECEIPT = "delivery-status", "disposition-notification"
 

@@ -16,9 +16,9 @@ from exjournal.limits import TAG_LIMIT
 from exjournal.reports.seals import decoded, digest_of, encoded, keyed
 
 if TYPE_CHECKING:
-    from exjournal._wire.octets import Octets
+    from exjournal._wire.buffers import Buffer
 
-# Octets of a digest that make a tag: to hit one of a full stamp by chance takes 2 to the power of 60 tries against the server.
+# Buffer of a digest that make a tag: to hit one of a full stamp by chance takes 2 to the power of 60 tries against the server.
 _TAG_OCTETS: Final = 9
 _TAG_SIZE: Final = 12
 _TAGS_A_LINE: Final = 6
@@ -59,7 +59,7 @@ class Stamps(NamedTuple):
         return any(_tag(key, purpose, *told) in tags for key, tags in self.verified)
 
 
-def verified_stamps(octets: "Octets", values: Iterable[bytes], secrets: tuple[bytes, ...], /) -> Stamps:
+def verified_stamps(octets: "Buffer", values: Iterable[bytes], secrets: tuple[bytes, ...], /) -> Stamps:
     """The stamps among the values of a header field that one of the secrets verifies for this message."""
     found = [re.fullmatch(_STAMP, b"".join(value.split())) for value in values]
     # Copies of one stamp are one.
@@ -76,7 +76,7 @@ def verified_stamps(octets: "Octets", values: Iterable[bytes], secrets: tuple[by
     return Stamps(tuple([(key, frozenset(tags)) for key, tags in verified.items()]))
 
 
-def stamp_value(octets: "Octets", reports: Iterable[Journaled], secret: bytes, /) -> str:
+def stamp_value(octets: "Buffer", reports: Iterable[Journaled], secret: bytes, /) -> str:
     """The value of the stamp for the reports on a message, folded with CRLF and a tab.
 
     Of more reports than `TAG_LIMIT` the rest stays out, and is made again at the next hop.

@@ -29,13 +29,13 @@ from exjournal.reports.markers import OUTER, marked
 from exjournal.reports.models import JournalReport, ParsedReport, Part, PartKind, Recipient, ReportFormat, Role
 
 if TYPE_CHECKING:
+    from exjournal._wire.buffers import Buffer
     from exjournal._wire.headers import Fields
-    from exjournal._wire.octets import Octets
 
 _ROLES: Final = {b"to": Role.TO, b"cc": Role.CC, b"bcc": Role.BCC}
 
 
-def _places(octets: "Octets") -> tuple[int, int, int]:
+def _places(octets: "Buffer") -> tuple[int, int, int]:
     """The end of a byte order mark, where the header block begins, and where a From line before it does.
 
     A blank line is not passed over, as it is before a report, but ends the block: a message that had but a Bcc field begins
@@ -45,7 +45,7 @@ def _places(octets: "Octets") -> tuple[int, int, int]:
     return (mark, begin, mark) if blank == mark else (mark, mark, mark)
 
 
-def read_copy(octets: "Octets", format: ReportFormat, /) -> ParsedReport:
+def read_copy(octets: "Buffer", format: ReportFormat, /) -> ParsedReport:
     """Read a copy: the original is all of it, its facts are claims of its header block.
 
     A recipient that is named several times is one, and has the first of the roles To, Cc, Bcc that the message gives it.
@@ -125,7 +125,7 @@ def _kept(entries: list[str]) -> tuple[str, ...]:
     return tuple(entries)
 
 
-def write_copy(octets: "Octets", recipients: Sequence[Recipient], /, *, everyone: bool) -> bytes:
+def write_copy(octets: "Buffer", recipients: Sequence[Recipient], /, *, everyone: bool) -> bytes:
     """The message without its Bcc field, or with one for the recipients that its To and Cc do not name, or for `everyone`.
 
     To and Cc name a recipient by its own spelling, and by another one where its role says that they do. Nothing else is

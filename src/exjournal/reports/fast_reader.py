@@ -8,16 +8,16 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+from exjournal._wire.buffers import fast_find
 from exjournal._wire.multipart import ASCII_SUPERSETS, HEADER_KEPT, PLAIN_ENCODINGS, USUAL_MULTIPART, kept_info
-from exjournal._wire.octets import find
 from exjournal.limits import ADDRESS_LIMIT, REPORT_TEXT_LIMIT
 from exjournal.lines import BLANKS
 from exjournal.reports.envelope import read_usual_recipients
 from exjournal.reports.models import JournalReport, Part, PartKind, UncheckedPart, UncheckedReport
 
 if TYPE_CHECKING:
+    from exjournal._wire.buffers import Buffer
     from exjournal._wire.multipart import PartInfo
-    from exjournal._wire.octets import Octets
 
 _new = object.__new__
 # Looking a member up on its enumeration calls a function on Python 3.11.
@@ -25,7 +25,7 @@ _TEXT: Final = PartKind.TEXT
 _ORIGINAL: Final = PartKind.ORIGINAL
 
 _SENDER_LABEL: Final = len("Sender: ")
-# Octets in which a part header, with the three fields behind it or without, is looked for.
+# Buffer in which a part header, with the three fields behind it or without, is looked for.
 _HEAD_LIMIT: Final = 4096
 _CR: Final = 13
 _LF: Final = 10
@@ -63,7 +63,7 @@ _CRLF_SHAPE: Final = _shape("\r\n")
 
 
 def read_usual(  # noqa: PLR0915 - filled field by field in one place: a call for each value would show in the time
-    data: "Octets", body: int, end: int, content_type: bytes, envelope_sender: str | None, /
+    data: "Buffer", body: int, end: int, content_type: bytes, envelope_sender: str | None, /
 ) -> tuple[JournalReport, Part, Part] | None:
     """Read a usual body: what it says, the text and the original. None for any other body, with the time of a glance."""
     multipart = USUAL_MULTIPART.fullmatch(content_type)
@@ -78,7 +78,7 @@ def read_usual(  # noqa: PLR0915 - filled field by field in one place: a call fo
     text_start = begins.start(3) - _SENDER_LABEL
     # The line end before a delimiter is the delimiter's.
     before = len(line_end) - 1
-    hit = find(data, needle, begins.end() - 1, end)
+    hit = fast_find(data, needle, begins.end() - 1, end)
     text_end = hit - before
     begins_too = original_begins.match(data, hit + len(needle), hit + _HEAD_LIMIT)
     if begins_too is None:
@@ -90,7 +90,7 @@ def read_usual(  # noqa: PLR0915 - filled field by field in one place: a call fo
         original_end <= original_start
         or data[end - len(close) : end] != close
         or data[hit] != _LF
-        or find(data, needle[1:], original_start, end) != hit + 1
+        or fast_find(data, needle[1:], original_start, end) != hit + 1
         or data[text_end] != first_octet
         or data[original_end] != first_octet
         or text_end - text_start > REPORT_TEXT_LIMIT

@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 
 from exjournal._wire import names
+from exjournal._wire.buffers import fast_find, in_place
 from exjournal._wire.endings import (
     ENDING_SIZE,
     ENDINGS,
@@ -51,7 +52,6 @@ from exjournal._wire.multipart import (
     declared,
     text_decoded,
 )
-from exjournal._wire.octets import find, in_place
 from exjournal._wire.parts import Opened, content_of, leaves_of, opened
 from exjournal.addresses import address_problem
 from exjournal.errors import Defect, DefectCode, InvalidValue, ParseError
@@ -77,8 +77,8 @@ from exjournal.reports.models import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from exjournal._wire.buffers import Buffer, Data
     from exjournal._wire.headers import Fields
-    from exjournal._wire.octets import Data, Octets
 
 
 _ENVELOPE_SENDER: Final = names.ENVELOPE_SENDER.lower().encode()
@@ -138,7 +138,7 @@ def parse_report(data: "Data", /, *, format: ReportFormat | None = None, strict:
     return result
 
 
-def _read(octets: "Octets", wanted: ReportFormat | None) -> ParsedReport:
+def _read(octets: "Buffer", wanted: ReportFormat | None) -> ParsedReport:
     defects: Defects = []
     end = len(octets)
     start = _begin(octets, defects) if octets[:1] in ODD_BEGINNINGS else 0
@@ -193,7 +193,7 @@ def _read(octets: "Octets", wanted: ReportFormat | None) -> ParsedReport:
     return result  # type: ignore[no-any-return]
 
 
-def _may_be_cut(octets: "Octets", close: int) -> bool:
+def _may_be_cut(octets: "Buffer", close: int) -> bool:
     """A glance at the end of a message: most end with one line end, after a byte that no notice ends with."""
     last = octets[close - 1]
     if last == _LF:
@@ -201,7 +201,7 @@ def _may_be_cut(octets: "Octets", close: int) -> bool:
     return last in LAST_BYTES and octets[close - ENDING_SIZE : close].rstrip().endswith(ENDINGS)
 
 
-def _note_cut(octets: "Octets", start: int, end: int, original: Part | None, defects: Defects) -> None:
+def _note_cut(octets: "Buffer", start: int, end: int, original: Part | None, defects: Defects) -> None:
     """Add a defect for a notice in the last line that the message was cut, unless the defect is there for another reason."""
     notice = cut_notice(octets, start, end)
     if notice is None or any(defect.code is DefectCode.PERHAPS_TRUNCATED for defect in defects):
@@ -214,7 +214,7 @@ def _note_cut(octets: "Octets", start: int, end: int, original: Part | None, def
     defects.append(Defect(DefectCode.PERHAPS_TRUNCATED, "the last lines say so", notice))
 
 
-def _begin(octets: "Octets", defects: Defects) -> int:
+def _begin(octets: "Buffer", defects: Defects) -> int:
     """Where the outer header block begins, behind what mailbox files and text editors put before it."""
     mark, blank, begin = lead_in(octets)
     for start, end, code in (
@@ -228,7 +228,7 @@ def _begin(octets: "Octets", defects: Defects) -> int:
     return begin
 
 
-def _body_after_odd_block(octets: "Octets", start: int, end: int) -> int:
+def _body_after_odd_block(octets: "Buffer", start: int, end: int) -> int:
     body, complete = block_end(octets, start, end)
     if not complete:
         refuse_cr_line_ends(octets, start, end)
@@ -243,7 +243,7 @@ def _ambiguous(block: bytes, start: int) -> Defects:
 
 
 def _require_report(
-    octets: "Octets", start: int, body: int, end: int, outer: "Fields", info: PartInfo, wanted: ReportFormat | None
+    octets: "Buffer", start: int, body: int, end: int, outer: "Fields", info: PartInfo, wanted: ReportFormat | None
 ) -> tuple[ReportFormat, str]:
     """The format of the report and its marker, "" where only the caller says so; ParseError for what is no report."""
     if info.media_type == "multipart/report":
@@ -268,7 +268,7 @@ def _require_report(
 READS_LIKE: Final = "no marker, but it reads like a report: format=ReportFormat.ENVELOPE reads it as one"
 
 
-def _reads_like_report(octets: "Octets", body: int, end: int, boundary: bytes) -> bool:
+def _reads_like_report(octets: "Buffer", body: int, end: int, boundary: bytes) -> bool:
     """Whether a message without a marker is a report in full: a report text and an original."""
     # A glance at the first text: ordinary mail must not pay for this.
     position = octets.find(b"--" + boundary, body, min(end, body + _GLANCE))
@@ -303,7 +303,7 @@ _Body = tuple[JournalReport, tuple[Part, ...], Part | None, Part | None, str, tu
 
 
 def _read_parts(
-    octets: "Octets",
+    octets: "Buffer",
     start: int,
     body: int,
     end: int,
@@ -326,7 +326,7 @@ def _read_parts(
 
 
 def _read_leaves(
-    octets: "Octets",
+    octets: "Buffer",
     leaves: list[Leaf],
     body: int,
     format: ReportFormat,
@@ -352,7 +352,7 @@ def _read_leaves(
 
 
 def _read_opened(
-    octets: "Octets",
+    octets: "Buffer",
     inside: Opened,
     body: int,
     format: ReportFormat,
@@ -404,7 +404,7 @@ class _Text(NamedTuple):
 
 
 def _find_text(
-    octets: "Octets", leaves: list[Leaf], format: ReportFormat, marker: str, defects: Defects
+    octets: "Buffer", leaves: list[Leaf], format: ReportFormat, marker: str, defects: Defects
 ) -> _Text | None:
     """The first text part with a sender and recipients; under a marker the first with anything of a report.
 
@@ -452,7 +452,7 @@ def _no_text(leaves: list[Leaf], marker: str, body: int) -> NoReturn:
     raise ParseError(DefectCode.REPORT_TEXT_MISSING, f"no text part holds {missing}", body)
 
 
-def _read_text(octets: "Octets", leaf: Leaf, format: ReportFormat, oddities: Defects) -> _Text:
+def _read_text(octets: "Buffer", leaf: Leaf, format: ReportFormat, oddities: Defects) -> _Text:
     info, start, end = leaf
     raw = octets[start:end] if info.encoding in PLAIN_ENCODINGS else _content(octets, leaf, oddities)
     is_plain = info.encoding in PLAIN_ENCODINGS or _is_plain(oddities)
@@ -496,7 +496,7 @@ def _line_starts(raw: bytes, numbers: "Iterable[int]") -> dict[int, int]:
     return starts
 
 
-def _content(octets: "Octets", leaf: Leaf, defects: Defects) -> bytes:
+def _content(octets: "Buffer", leaf: Leaf, defects: Defects) -> bytes:
     """The octets of a part behind its transfer encoding."""
     encoding = leaf.info.encoding
     if encoding not in DECODED_ENCODINGS:
@@ -511,7 +511,7 @@ def _is_plain(defects: Defects) -> bool:
 
 
 def _parts(
-    octets: "Octets", leaves: list[Leaf], text: _Text, format: ReportFormat, defects: Defects
+    octets: "Buffer", leaves: list[Leaf], text: _Text, format: ReportFormat, defects: Defects
 ) -> tuple[list[Any], list[Any]]:
     """Every part with its kind, and of them the messages, two at most; none has its class yet."""
     view = memoryview(octets)
@@ -572,7 +572,7 @@ def _told_apart(messages: list[Any]) -> tuple[Part | None, Part | None, str]:
     return original, decrypted, evidence
 
 
-# Octets of a message in which the attachment of a protected one is looked for: behind a few lines of text.
+# Buffer of a message in which the attachment of a protected one is looked for: behind a few lines of text.
 _PROTECTION_LIMIT: Final = 1 << 20
 
 
@@ -596,7 +596,7 @@ def _has_protected_content(octets: bytes) -> bool:
 _MENTIONS: Final = 20
 
 
-def _compare(octets: "Octets", original: Part, subject: str | None, message_id: str | None, defects: Defects) -> bool:
+def _compare(octets: "Buffer", original: Part, subject: str | None, message_id: str | None, defects: Defects) -> bool:
     """Look at the original: its header block, whose it is, that it agrees with the report text, and how a multipart ends.
 
     True where that showed that no notice is at its end.
@@ -644,7 +644,7 @@ def _compare(octets: "Octets", original: Part, subject: str | None, message_id: 
                 and scan(octets, start, end, field_pattern("x-ms-tnef-correlator"))[0]
                 .get(b"x-ms-tnef-correlator", b"")
                 .strip()
-                and find(octets, b"winmail.dat", body, end) >= 0
+                and fast_find(octets, b"winmail.dat", body, end) >= 0
             ):
                 defects.append(Defect(DefectCode.ORIGINAL_HOLDS_TNEF, "an attachment", offset))
     elif b"/ms-tnef" in content_type:
@@ -725,7 +725,7 @@ def _facts(text: _Text, format: ReportFormat, envelope_sender: str | None, defec
     return report
 
 
-def _envelope_sender(octets: "Octets", start: int, body: int, value: bytes, defects: Defects) -> str | None:
+def _envelope_sender(octets: "Buffer", start: int, body: int, value: bytes, defects: Defects) -> str | None:
     """MAIL FROM as the writer put it: in angle brackets, or as encoded words where it is more than visible ASCII."""
     text = decode(unfold(value))
     address = text[1:-1] if text[:1] == "<" and text[-1:] == ">" else decode_words(text)

@@ -13,16 +13,16 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from exjournal._wire import names
+from exjournal._wire.buffers import in_place
 from exjournal._wire.canonical import sealed_digest
 from exjournal._wire.headers import field_spans, scan, span_pattern, unfold
 from exjournal._wire.message import lead_in
-from exjournal._wire.octets import in_place
 from exjournal.errors import InvalidValue
 from exjournal.limits import SECRET_MINIMUM
 from exjournal.reports.markers import OUTER, marked
 
 if TYPE_CHECKING:
-    from exjournal._wire.octets import Data, Octets
+    from exjournal._wire.buffers import Buffer, Data
 
 
 _SEAL: Final = rb"v=2;\s*s=([A-Za-z0-9_-]{43})"
@@ -50,7 +50,7 @@ def verify_seal(report: "Data", /, *, secrets: Iterable[bytes]) -> Seal:
     return seal_of(in_place(report, "a report"), keys)
 
 
-def seal_of(octets: "Octets", secrets: tuple[bytes, ...], /) -> Seal:
+def seal_of(octets: "Buffer", secrets: tuple[bytes, ...], /) -> Seal:
     """The same for secrets that were looked at; without any, a seal is INVALID."""
     start = lead_in(octets)[-1]
     spans, _, _ = field_spans(octets, start, len(octets), span_pattern((names.SEAL,)))
@@ -66,18 +66,18 @@ def seal_of(octets: "Octets", secrets: tuple[bytes, ...], /) -> Seal:
     return Seal.VALID if valid else Seal.INVALID
 
 
-def seal_field(octets: "Octets", secret: bytes, /) -> bytes:
+def seal_field(octets: "Buffer", secret: bytes, /) -> bytes:
     """The header field that seals a report, with its line end, to be put before everything else."""
     return b"%b: v=2; s=%b\r\n" % (names.SEAL.encode(), encoded(keyed(secret, b"report", *_told(octets))))
 
 
-def _told(octets: "Octets") -> tuple[bytes, bytes]:
+def _told(octets: "Buffer") -> tuple[bytes, bytes]:
     """What a report says, and the format that its marker names: a marker changes its name where a report leaves."""
     fields, _, _ = scan(octets, lead_in(octets)[-1], len(octets), OUTER)
     return digest_of(octets), str(marked(fields)[0]).encode("ascii")
 
 
-def digest_of(octets: "Octets", /) -> bytes:
+def digest_of(octets: "Buffer", /) -> bytes:
     """The digest of the content that a seal is made over; loaded with the first one, as few programs seal."""
     return sealed_digest(octets)
 
@@ -108,7 +108,7 @@ def _sized(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def encoded(octets: bytes, /) -> bytes:
-    """Octets as text of a header field: base64 for URLs (RFC 4648 section 5), without padding."""
+    """Buffer as text of a header field: base64 for URLs (RFC 4648 section 5), without padding."""
     return binascii.b2a_base64(octets, newline=False).translate(_FOR_URLS).rstrip(b"=")
 
 

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exjournal._wire import names
+from exjournal._wire.buffers import in_place
 from exjournal._wire.endings import cut_notice
 from exjournal._wire.headers import (
     BLOCK_LIMITS,
@@ -24,7 +25,6 @@ from exjournal._wire.headers import (
 )
 from exjournal._wire.message import lead_in, mailboxes_of, message_id_of, refuse_cr_line_ends
 from exjournal._wire.multipart import DECODED_ENCODINGS, Leaf, PartInfo, declared, transfer_decoded
-from exjournal._wire.octets import in_place
 from exjournal._wire.parts import content_of, leaves_of
 from exjournal.errors import Defect, DefectCode, InvalidValue, ParseError
 from exjournal.limits import (
@@ -40,7 +40,7 @@ from exjournal.reports.models import COPIES, ParsedReport, ReportFormat
 from exjournal.reports.reader import parse_report
 
 if TYPE_CHECKING:
-    from exjournal._wire.octets import Data, Octets
+    from exjournal._wire.buffers import Buffer, Data
 
 
 # The last one is against RFC 6522, and met.
@@ -146,14 +146,14 @@ def unwrap_undeliverable(data: "Data", /, *, format: ReportFormat | None = None)
 class _Outside(NamedTuple):
     """A message that may be a bounce: its bytes, where its header block begins and where its body, and what it declares."""
 
-    octets: "Octets"
+    octets: "Buffer"
     start: int
     body: int
     end: int
     info: PartInfo
 
 
-def _unwrap(octets: "Octets", begin: int, end: int, depth: int, copy: ReportFormat | None) -> Undeliverable:
+def _unwrap(octets: "Buffer", begin: int, end: int, depth: int, copy: ReportFormat | None) -> Undeliverable:
     """The report that the message from `begin` to `end` is, or holds."""
     start = lead_in(octets, begin, end)[-1]
     outer, body, complete = scan(octets, start, end, OUTER)
@@ -273,7 +273,7 @@ def _in_text(outside: _Outside, depth: int, copy: ReportFormat | None) -> Undeli
     defects: list[Defect] = []
     leaf = Leaf(declared(b"", value), body, end)
     is_encoded = leaf.info.encoding in DECODED_ENCODINGS
-    text: Octets = octets
+    text: Buffer = octets
     first, last = body, end
     if is_encoded:
         text = content_of(octets, leaf, defects)
@@ -327,7 +327,7 @@ _ANNOUNCED = re.compile(rb"(?i:is \d{1,20} (?:characters|bytes|octets) long;? on
 _LAST_TEXT: Final = 1024
 
 
-def _announced(octets: "Octets", leaves: list[Leaf]) -> Iterator[Defect]:
+def _announced(octets: "Buffer", leaves: list[Leaf]) -> Iterator[Defect]:
     """A defect for each text before or beside the message that says at its end that only a part is returned."""
     for leaf in leaves:
         if leaf.info.family == "text":
@@ -420,7 +420,7 @@ def _inside(
 
 
 def _attached(
-    octets: "Octets", leaf: Leaf, depth: int, copy: ReportFormat | None, defects: list[Defect]
+    octets: "Buffer", leaf: Leaf, depth: int, copy: ReportFormat | None, defects: list[Defect]
 ) -> Undeliverable:
     """The report that an attached message is or holds. Raises ParseError, with an offset in `octets`."""
     if leaf.info.encoding not in DECODED_ENCODINGS:
@@ -435,13 +435,13 @@ def _attached(
     return inside._replace(defects=(encoded, *[defect._replace(offset=leaf.start) for defect in inside.defects]))
 
 
-def _header_only(octets: "Octets", leaves: list[Leaf], defects: list[Defect]) -> Undeliverable | None:
+def _header_only(octets: "Buffer", leaves: list[Leaf], defects: list[Defect]) -> Undeliverable | None:
     """The id of a report of which a bounce carries the header and nothing else (RFC 6522 section 4)."""
     report_id = next((report_id for _, report_id in _headers_of_reports(octets, leaves, defects)), None)
     return None if report_id is None else Undeliverable(None, report_id, (), ())
 
 
-def _headers_of_reports(octets: "Octets", leaves: list[Leaf], defects: list[Defect]) -> Iterator[tuple[Leaf, str]]:
+def _headers_of_reports(octets: "Buffer", leaves: list[Leaf], defects: list[Defect]) -> Iterator[tuple[Leaf, str]]:
     """The parts that are the header of a report, each with the id of the report."""
     for leaf in leaves:
         if leaf.info.media_type in _HEADERS_ONLY:
@@ -453,7 +453,7 @@ def _headers_of_reports(octets: "Octets", leaves: list[Leaf], defects: list[Defe
                 yield leaf, report_id
 
 
-def _other_headers(octets: "Octets", leaves: list[Leaf], report_id: str) -> Iterator[Defect]:
+def _other_headers(octets: "Buffer", leaves: list[Leaf], report_id: str) -> Iterator[Defect]:
     """A defect for each header of a report other than the one that was found; many bounces have both of one report."""
     for leaf, other in _headers_of_reports(octets, leaves, []):
         if other != report_id:

@@ -13,9 +13,9 @@ from types import NoneType
 from typing import TYPE_CHECKING, Final
 
 from exjournal._wire import names
+from exjournal._wire.buffers import fast_find, in_place
 from exjournal._wire.headers import encode_words, field_pattern, fields, scan, text_of
 from exjournal._wire.message import Addressing, Facts, facts, perhaps_named, skip_from_line
-from exjournal._wire.octets import find, in_place
 from exjournal._wire.quoted_printable import quoted_printable
 from exjournal.addresses import mailbox_key, same_mailbox
 from exjournal.errors import BuildError, InvalidValue, require_type
@@ -27,7 +27,7 @@ from exjournal.reports.models import COPIES, Envelope, JournalReport, Recipient,
 from exjournal.reports.seals import keyed, known_secrets, seal_field
 
 if TYPE_CHECKING:
-    from exjournal._wire.octets import Data, Octets
+    from exjournal._wire.buffers import Buffer, Data
 
 # Looking a member up on its enumeration calls a function on Python 3.11.
 _ENVELOPE: Final = ReportFormat.ENVELOPE
@@ -51,7 +51,7 @@ _VISIBLE_ASCII = re.compile(r"[!-~]+")
 # The fields of the original that stand in the outer block too, in the order of the reports seen.
 _COPIED: Final = (("Subject", b"subject"), ("CC", b"cc"), ("To", b"to"), ("From", b"from"))
 _WANTED: Final = {field: name for name, field in _COPIED}
-# Octets: the name of a copied field and its colon take no more of a line.
+# Buffer: the name of a copied field and its colon take no more of a line.
 _NAME_LIMIT: Final = 79
 _HEADER: Final = ("subject", "cc", "to", "from", "list-[a-z-]+", "precedence", "x-mailing-list")
 _LINE_ENDS = re.compile(rb"\r?\n")
@@ -85,7 +85,7 @@ def report_for(message: "Data", envelope: Envelope, /) -> JournalReport:
     )
 
 
-def _with_roles(envelope: Envelope, told: Facts, addressing: Addressing, octets: "Octets") -> Iterator[Recipient]:
+def _with_roles(envelope: Envelope, told: Facts, addressing: Addressing, octets: "Buffer") -> Iterator[Recipient]:
     roles = dict.fromkeys(map(mailbox_key, told.cc), Role.CC) | dict.fromkeys(map(mailbox_key, told.to), Role.TO)
     is_looked_for = False
     perhaps: frozenset[str] | None = None
@@ -287,7 +287,7 @@ def _boundary(report_id: str, *contents: bytes) -> bytes:
     while True:
         seed = hashlib.sha256(f"{step} {report_id}".encode()).hexdigest()
         boundary = f"_{_guid(seed)}_".encode()
-        if all(find(content, boundary, 0, len(content)) < 0 for content in contents):
+        if all(fast_find(content, boundary, 0, len(content)) < 0 for content in contents):
             return boundary
         step += 1
 
