@@ -1,4 +1,4 @@
-# `make demo` and `make test` need Python 3.11 or later and make, nothing else: they set up what they need, in this folder only.
+# `make demo`, `make quick` and `make test` need Python 3.11 or later and make, nothing else: they set up what they need, in this folder only.
 
 PYTHON ?= $(shell for python in python3 python3.15 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
@@ -8,12 +8,14 @@ MORE_PYTHONS := for bin in "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.*/bin "$$H
 	if [ -d "$$bin" ]; then PATH="$$PATH:$$bin"; fi; done; export PATH;
 TOX := $(MORE_PYTHONS) $(VENV)/bin/python -m tox run
 
-.PHONY: help demo test services spark readers endpoint gateway merge check lint types dist bench fuzz clean
+.PHONY: help demo quick test nightly services spark readers endpoint gateway merge check lint types dist bench fuzz clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo   build a report round a sample message and read it back"
+	@echo "make quick  run the tests that are not slow, with few examples for each property, in about a minute"
 	@echo "make test   run the suite on every Python from 3.11 up that is here; its slow tests and its coverage on one of them"
+	@echo "make nightly  run the whole suite with ten times the examples"
 	@echo "make services  run the tests that need real servers (redis-server, postfix; as root), which must be installed"
 	@echo "make spark  run the tests on Apache Spark, which need Java"
 	@echo "make readers  compare with other mail readers, which need node, npm and GMime's bindings (python3-gi, gir1.2-gmime-3.0)"
@@ -28,6 +30,12 @@ demo: python
 # One interpreter runs the whole suite, the others all but its slow tests.
 test: $(VENV)/tox
 	@$(TOX) -m test --skip-env "$$($(VENV)/bin/python -c 'import sys; print("py%d%d" % sys.version_info[:2])')"
+
+quick: $(VENV)/tox
+	@$(TOX) -q -e quick
+
+nightly: $(VENV)/tox
+	@HYPOTHESIS_PROFILE=nightly $(TOX) -e whole
 
 services spark readers: $(VENV)/tox
 	@$(TOX) -e $@
@@ -66,7 +74,7 @@ python:
 $(VENV)/tox: Makefile | python
 	@rm -rf $(VENV)
 	@$(PYTHON) -m venv $(VENV) || { echo "this Python has no venv module (on Debian and Ubuntu: install python3-venv)" >&2; exit 1; }
-	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check "tox>=4.24"
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check "tox==4.67.15"
 	@touch $@
 
 clean:

@@ -275,8 +275,11 @@ def test_there_is_one_clock() -> None:
 
 
 def test_the_package_module_is_a_table_of_contents() -> None:
-    """`__init__` holds imports and `__all__`, nothing else."""
-    body = ast.parse(modules()[""].read_text("utf-8")).body
-    assert isinstance(body[0], ast.Expr)
-    assert all(isinstance(node, ast.ImportFrom) for node in body[1:-1])
-    assert isinstance(body[-1], ast.Assign)
+    """`__init__` holds imports, `__all__` and the version, nothing else."""
+    docstring, *imported, names, version = ast.parse(modules()[""].read_text("utf-8")).body
+    assert isinstance(docstring, ast.Expr)
+    assert all(isinstance(node, ast.ImportFrom) for node in imported)
+    assert [ast.unparse(node.targets[0]) for node in (names, version) if isinstance(node, ast.Assign)] == [
+        "__all__",
+        "__version__",
+    ]

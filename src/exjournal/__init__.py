@@ -158,3 +158,5 @@ __all__ = [
     "unwrap_undeliverable",
     "verify_seal",
 ]
+
+__version__ = "0.1.0"

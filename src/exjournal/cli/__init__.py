@@ -9,9 +9,9 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 from typing import NoReturn
 
+from exjournal import __version__
 from exjournal.cli import build, check, decide, merge, parse, scan, unwrap
 from exjournal.cli.output import INTERRUPTED, PIPE_CLOSED, shown, unreadable
 
@@ -47,14 +47,6 @@ def _discard_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-class _Version(argparse.Action):
-    """The version, looked up only when it is asked for: a copy that is not installed has none."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        print(f"exjournal {version('exjournal')}")
-        parser.exit()
-
-
 class _Parser(argparse.ArgumentParser):
     """A parser whose complaints are fit for a terminal: a shell may have put the names of files among the options."""
 
@@ -66,7 +58,9 @@ def _parser() -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = _Parser(
         prog="exjournal", description="Read and write Microsoft Exchange journal reports."
     )
-    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
+    parser.add_argument(
+        "--version", action="version", version=f"exjournal {__version__}", help="show the version and exit"
+    )
     verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
     # The order is that of the help.
     build.add(verbs)
