@@ -814,7 +814,12 @@ class TestVerbatim:
     def test_reports_that_email_wrote(self, given_arguments: Arguments, linesep: str) -> None:
         """A report that the package read and wrote comes out as the package wrote it on its own."""
         chosen = policy.compat32.clone(linesep=linesep)
-        report = message_from_bytes(given_arguments._replace(original=ORIGINAL).build(), policy=chosen)
+        # The package cannot write every message that it reads, such as one with bytes beyond ASCII before its first part.
+        options = {
+            name: ORIGINAL if name == "decrypted" and value else value
+            for name, value in given_arguments.options.items()
+        }
+        report = message_from_bytes(given_arguments._replace(original=ORIGINAL, options=options).build(), policy=chosen)
         bounce = MIMEMultipart("report", _subparts=[MIMEText("It failed."), MIMEMessage(report)], policy=chosen)
         assert unwrap_undeliverable(bounce.as_bytes()).report == report.as_bytes()
 
