@@ -1154,6 +1154,77 @@ class TestOtherShapes:
         assert unwrap_undeliverable(self.text(REPORT, line * 9 + self.LINE)).report == REPORT
         assert refusal(self.text(REPORT, line * 10 + self.LINE)).code is DefectCode.NO_REPORT_INSIDE
 
+    @pytest.mark.parametrize(
+        ("line", "is_direct"),
+        [
+            (b"Original message follows.\r\n", False),
+            (b"A copy of the original message below this line:\r\n", False),
+            (b"--- Below the next line is a copy of the message.\r\n--- \xce\xc9\xd6\xc5.\r\n", False),
+            (b" --------Unsent Message below:\r\n", False),
+            (b"--------RETURNED MAIL FOLLOWS--------\r\n", False),
+            (b"---- START OF RETURNED MESSAGE ----\r\n", True),
+            (b"|------------------------- Message text follows: ------------------------|\r\n", True),
+        ],
+    )
+    def test_lines_of_servers(self, line: bytes, is_direct: bool) -> None:
+        """Lines that servers write before the message: most need a blank line after them, and none is words in a line."""
+        for end in (b"\r\n", b"\n"):
+            report = REPORT.replace(b"\r\n", end)
+            whole, direct, before, after = (
+                self.text(report, text).replace(b"\r\n", end)
+                for text in (
+                    line + b"\r\n",
+                    line,
+                    b"Look: " + line + b"\r\n",
+                    line.replace(b"\r\n", b" Look:\r\n", 1) + b"\r\n",
+                )
+            )
+            assert unwrap_undeliverable(whole).report == report
+            assert refusal(before).code is refusal(after).code is DefectCode.NO_REPORT_INSIDE
+            if is_direct:
+                assert unwrap_undeliverable(direct).report == report
+            else:
+                assert refusal(direct).code is DefectCode.NO_REPORT_INSIDE
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            b"Message headers follow:\r\n\r\n",
+            b"Original message headers:\r\n\r\n",
+            b"Included is a copy of the message header:\r\n-----------------------------------------\r\n",
+        ],
+    )
+    def test_lines_before_a_header(self, line: bytes) -> None:
+        """After a line that announces the header alone, the id of the report is known, and that of another message is not."""
+        found = unwrap_undeliverable(self.text(REPORT.partition(b"\r\n\r\n")[0], line))
+        assert (found.report, found.report_id, found.found) == (None, parse_report(REPORT).report_id, "text")
+        assert refusal(self.text(ORIGINAL, line)).code is DefectCode.NO_REPORT_INSIDE
+
+    @pytest.mark.parametrize("end", [b"\r\n", b"\n"], ids=repr)
+    @pytest.mark.parametrize(
+        ("line", "closing"),
+        [
+            (b"--------RETURNED MAIL FOLLOWS--------", b"---------END OF RETURNED MAIL--------"),
+            (b" --------Unsent Message below:", b" --------End of Unsent Message"),
+            (b"---- START OF RETURNED MESSAGE ----", b"---- END OF RETURNED MESSAGE ----"),
+        ],
+    )
+    def test_lines_after_the_message(self, line: bytes, closing: bytes, end: bytes) -> None:
+        """The line that closes the one before the message is not a part of it, and one blank line before it is not either."""
+        report, line, closing = (one.replace(b"\r\n", end) for one in (REPORT, line + end * 2, closing))
+        head = self.text(b"", b"").replace(b"\r\n", end) + line
+        for after in (closing, closing + end * 3, end + closing, end + closing + end):
+            assert unwrap_undeliverable(head + report + after).report == report
+        for ending in (end * 2, b"text", closing + b" and more" + end, b"x" + closing):
+            assert unwrap_undeliverable(head + report + ending).report == report + ending
+        assert unwrap_undeliverable(head + report + end * 2 + closing).report == report + end
+        # A line of other words, one that is far from the end, and one that begins before what is looked at.
+        for other in (b"--- End of original message" + end, closing + end * 300, b"x" + b"-" * 300 + closing):
+            assert unwrap_undeliverable(head + report + other).report == report + other
+        for other_line in (self.LINE, b"----- Unsent message follows -----" + end * 2):
+            unclosed = self.text(b"", other_line).replace(b"\r\n", end) + report + closing
+            assert unwrap_undeliverable(unclosed).report == report + closing
+
     def test_a_bounce_in_a_text(self) -> None:
         """A bounce after a text is opened, a plain text inside a bounce as well, and the limit of bounces holds."""
         assert unwrap_undeliverable(self.text(round_report(REPORT))).report == REPORT

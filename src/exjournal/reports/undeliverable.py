@@ -282,15 +282,17 @@ def _in_text(outside: _Outside, depth: int, copy: ReportFormat | None) -> Undeli
         defects.append(Defect(DefectCode.ORIGINAL_ENCODED, leaf.info.encoding, body))
     lines = _RETURNED.finditer(text, max(first - 1, 0), min(last, first + BOUNCE_TEXT_LIMIT))
     for line in islice(lines, RETURNED_LINE_LIMIT):
-        after = _BEFORE_RETURNED.match(text, line.end(), last)
+        is_header = line["header"] is not None
+        before = _BEFORE_DIRECTLY if is_header or line["directly"] is not None else _BEFORE_RETURNED
+        after = before.match(text, line.end(), last)
         place = last if after is None else after.end()
         header = lead_in(text, place, last)[-1]
         if not first_line_is_field(text, header, last):
             continue
-        at = body if is_encoded else line.start(1)
+        at = body if is_encoded else line.start("line")
         found, _, _ = scan(text, header, last, OUTER)
         is_marked = marked(found)[0] is not None
-        if line[2] is not None:
+        if is_header:
             report_id = message_id_of(found.get(b"message-id", b""))
             if is_marked or report_id.endswith(OWN_ID):
                 return _elsewhere(Undeliverable(None, report_id, (), ()), "text", at, defects)
@@ -301,7 +303,7 @@ def _in_text(outside: _Outside, depth: int, copy: ReportFormat | None) -> Undeli
         if depth == BOUNCE_LIMIT:
             raise ParseError(DefectCode.NESTING_LIMIT, f"more than {BOUNCE_LIMIT} bounces", start)
         try:
-            inside = _unwrap(text, place, last, depth + 1, copy)
+            inside = _unwrap(text, place, _end_of_returned(text, place, last, line["line"]), depth + 1, copy)
         except ParseError as error:
             raise ParseError(error.code, error.detail, body if is_encoded else error.offset) from None
         if is_encoded:
@@ -312,15 +314,51 @@ def _in_text(outside: _Outside, depth: int, copy: ReportFormat | None) -> Undeli
     raise _no_report(body)
 
 
-# The line before a returned message (Exim, qmail, sendmail and others), and the one before nothing but its header.
+# The line before a returned message: with dashes (Exim, qmail, sendmail, phquery and others) or without (IMail, EarthLink).
+# A message follows some lines directly (Demon, Smail), and others announce nothing but its header (MailEnable, Vade, MX Logic).
 _RETURNED = re.compile(
-    rb"\n[ \t]*+(-{2,}+[ \t]*+(?i:this is a copy of (?:the|your) message, including all the headers"
-    rb"|below this line is a copy of the message|(?:the )?(?:unsent|original|returned) (?:message|mail)(?: follows)?"
-    rb"|(this is a copy of (?:the|your) message's headers|message header follows"
-    rb"|the header of the original message is following))[^\w\n]*+)\n"
+    rb"\n[ \t]*+(?P<line>(?i:"
+    rb"-{2,}+[ \t]*+(?:this is a copy of (?:the|your) message, including all the headers"
+    rb"|below (?:this|the next) line is a copy of the message"
+    rb"|(?:the )?(?:unsent|original|returned) (?:message|mail)(?: follows| below)?)"
+    rb"|original message follows\.|a copy of the original message below this line:"
+    rb"|(?P<directly>-{2,}+[ \t]*+start of returned message|\|-{2,}+ message text follows: -{2,}+\|)"
+    rb"|(?P<header>-{2,}+[ \t]*+(?:this is a copy of (?:the|your) message's headers|message header follows"
+    rb"|the header of the original message is following)"
+    rb"|message headers follow:|original message headers:|included is a copy of the message header:)"
+    rb")[^\w\n]*+)\n"
 )
 # Lines that say more of it, as Exim does where it returns only the beginning; then a blank line.
 _BEFORE_RETURNED = re.compile(rb"(?:[ \t]*+--[^\n]*+\n){0,8}+(?:[ \t]*+\r?\n)++")
+# The same before a header alone, or a message that may follow directly.
+_BEFORE_DIRECTLY = re.compile(rb"(?:[ \t]*+--[^\n]*+\n){0,8}+(?:[ \t]*+\r?\n)*+")
+# The words of lines before a message that another line closes after it: USA.NET, phquery and Demon.
+_CLOSED_BY: Final = {
+    b"returned mail follows": b"end of returned mail",
+    b"unsent message below": b"end of unsent message",
+    b"start of returned message": b"end of returned message",
+}
+# Bytes at the end of a text in which that line is looked for, blank lines after it included.
+_CLOSING_SIZE: Final = 256
+_BLANK_LINE_AT_THE_END = re.compile(rb"(?<=\n)\r?\n\Z")
+
+
+def _end_of_returned(text: "Buffer", start: int, end: int, line: bytes) -> int:
+    """Where a message after `line` ends: before the last line where that closes it, and before one blank line above that."""
+    words = line.lower()
+    closed_by = next((closing for opening, closing in _CLOSED_BY.items() if opening in words), None)
+    if closed_by is None:
+        return end
+    first = max(start, end - _CLOSING_SIZE)
+    tail = text[first:end].rstrip()
+    begin = tail.rfind(b"\n") + 1
+    last_line = tail[begin:].strip()
+    if begin == 0 or not last_line.startswith(b"--") or last_line.strip(b" \t-").lower() != closed_by:
+        return end
+    blank = _BLANK_LINE_AT_THE_END.search(tail, max(0, begin - 3), begin)
+    return first + (begin if blank is None else blank.start())
+
+
 # Exim over its size limit, before the message.
 _ANNOUNCED = re.compile(rb"(?i:is \d{1,20} (?:characters|bytes|octets) long;? only the first)")
 # Bytes at the end of a text part in which it is looked for.
