@@ -244,6 +244,7 @@ def test_returned_messages_of_the_set(collected: dict[str, bytes]) -> None:
 CORPUS_OF_OTHER_SHAPES = (
     *("attached-as-octet-stream", "attached-as-text-by-disposition", "attached-file-of-an-ordinary-message"),
     *("attached-in-base64", "message-as-the-whole-body", "part-of-a-digest", "text-in-base64"),
+    "text-part-beside-a-footer",
     *("report-that-is-no-bounce", "plain-message", "read-receipt", "nothing-but-line-ends"),
     *("bounce-without-a-message", "mixed-without-a-message", "copy-missing-from-a-mixed-bounce"),
 )

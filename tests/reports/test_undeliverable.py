@@ -1247,6 +1247,68 @@ class TestOtherShapes:
             else:
                 assert {defect.offset for defect in unwrap_undeliverable(data).defects} == {len(head)}
 
+    def test_a_report_in_a_text_part(self) -> None:
+        """A report in the text part of a bounce comes out where a status, a daemon or the type shows that it is one."""
+        mixed = b"Content-Type: multipart/mixed; boundary=bounce\r\n\r\n"
+        text = self.text(REPORT).partition(b"\r\n\r\n")[2]
+        footer = a_part(b"text/plain", b"Sent through example.org.")
+        for head, parts in (
+            (self.SIGNS + mixed, [a_part(b"text/plain", text), footer]),
+            (self.SIGNS + mixed, [footer, a_part(b"text/html", b"No."), a_part(b"text/plain", text)]),
+            (mixed, [a_part(b"text/plain", text), a_part(b"message/delivery-status", STATUS)]),
+            (HEAD, [a_part(b"text/plain", text)]),
+        ):
+            found = unwrap_undeliverable(a_bounce(*parts, head=head))
+            assert (found.report, found.found, codes(found)) == (REPORT, "text", [DefectCode.FOUND_ELSEWHERE])
+            assert len(found.status) == (STATUS in b"".join(parts))
+        receipt = HEAD.replace(b"report-type=delivery-status", b"report-type=disposition-notification")
+        assert receipt != HEAD
+        for head in (mixed, receipt):
+            assert refusal(a_bounce(a_part(b"text/plain", text), head=head)).code is DefectCode.NOT_A_REPORT
+
+    def test_an_encoded_text_part(self) -> None:
+        """A report in an encoded text part comes out decoded, and a defect says so, with the offset of the part."""
+        encoded = base64.encodebytes(self.text(REPORT).partition(b"\r\n\r\n")[2])
+        data = a_bounce(a_part(b"text/plain", encoded, b"Content-Transfer-Encoding: base64"))
+        found = unwrap_undeliverable(data)
+        assert found.report == REPORT
+        assert codes(found) == [DefectCode.ORIGINAL_ENCODED, DefectCode.FOUND_ELSEWHERE]
+        assert {defect.offset for defect in found.defects} == {data.index(encoded)}
+
+    def test_what_is_before_a_text_part(self) -> None:
+        """The message part of a bounce counts, and the header part, before what its text holds."""
+        text = a_part(b"text/plain", self.text(built(report_id="<text@example.com>")).partition(b"\r\n\r\n")[2])
+        assert unwrap_undeliverable(a_bounce(text, a_part(b"message/rfc822", REPORT))).report == REPORT
+        only = unwrap_undeliverable(a_bounce(text, a_part(b"text/rfc822-headers", REPORT.partition(b"\r\n\r\n")[0])))
+        assert (only.report, only.report_id) == (None, parse_report(REPORT).report_id)
+        assert refusal(a_bounce(text, a_part(b"message/rfc822", ORIGINAL))).code is DefectCode.NO_REPORT_INSIDE
+
+    def test_a_text_part_with_nothing_in_it(self) -> None:
+        """A text part with another message is a bounce of that, and one with too many bounces says so."""
+        text = self.text(ORIGINAL).partition(b"\r\n\r\n")[2]
+        assert refusal(a_bounce(a_part(b"text/plain", text))).code is DefectCode.NO_REPORT_INSIDE
+        data = REPORT
+        for level in range(BOUNCE_LIMIT + 1):
+            part = a_part(b"text/plain", self.LINE + b"@@")
+            data = a_bounce(part, part).replace(b"bounce", b"level%d" % level).replace(b"@@", data)
+        assert refusal(data).code is DefectCode.NESTING_LIMIT
+
+    def test_a_text_part_with_a_notice_in_its_report(self) -> None:
+        """The words of a notice inside the report in a text part say nothing, and those before it make it perhaps truncated."""
+        notice = b"The message is 5000 bytes long; only the first 3 follow."
+        report = built(b"Subject: x\r\n\r\n" + notice + b"\r\n")
+        for before, expected in ((b"", [DefectCode.FOUND_ELSEWHERE]), (notice, None)):
+            line = self.LINE[:-2] + (b"--- " + before + b"\r\n" if before else b"") + b"\r\n"
+            found = unwrap_undeliverable(a_bounce(a_part(b"text/plain", b"No.\r\n" + line + report)))
+            assert found.report == report
+            assert codes(found) == (expected or [DefectCode.PERHAPS_TRUNCATED, DefectCode.FOUND_ELSEWHERE])
+
+    def test_copies_in_text_parts(self) -> None:
+        """With its format, a copy in a text part comes out, and without it the bounce is one of another message."""
+        data = a_bounce(a_part(b"text/plain", b"No.\r\n" + self.LINE + ORIGINAL))
+        assert unwrap_undeliverable(data, format=ReportFormat.BCC).report == ORIGINAL
+        assert refusal(data).code is DefectCode.NO_REPORT_INSIDE
+
     def test_text_parts_that_announce_a_cut(self) -> None:
         """A text part that says that only the beginning follows makes the report perhaps truncated, encoded or not."""
         said_so = (

@@ -85,7 +85,8 @@ class Undeliverable(NamedTuple):
     entry for each recipient, those of the innermost bounce first. `defects` show what may have harmed the report on its way,
     and which other reports (`another-report`) and messages (`extra-part`) are in the bounce. `format` is that of a copy, where
     the caller said that it is one. `found` is None for the message part of a `multipart/report`; "mixed" for that of another
-    multipart; "attached" for a part of another type, or for a message that is the whole body; "text" for a plain text.
+    multipart; "attached" for a part of another type, or for a message that is the whole body; "text" for a plain text, or a
+    text part.
     """
 
     report: bytes | None
@@ -119,7 +120,7 @@ class Undeliverable(NamedTuple):
 
 def unwrap_undeliverable(data: "Data", /, *, format: ReportFormat | None = None) -> Undeliverable:
     """The report inside a bounce: a `multipart/report` (RFC 3464), any multipart with the report as a message in it, a message
-    that is attached under another type or is the whole body, or a plain text with the message after it.
+    that is attached under another type or is the whole body, or a plain text or text part with the message after it.
 
     Nothing marks a copy in the BCC or message-only format: with such a `format` whatever message bounced is one, as is a
     message that is not a bounce. What is not a `multipart/report` is a bounce by its delivery status, or by a null Return-Path
@@ -180,7 +181,8 @@ def _unwrap(octets: "Buffer", begin: int, end: int, depth: int, copy: ReportForm
         inside = _attached(octets, Leaf(declared(b"message/rfc822", value), body, end), depth, copy, noted)
         return _elsewhere(inside, "attached", body, noted)
     if _has_signs(outside):
-        return _in_text(outside, depth, copy)
+        value = scan(octets, start, end, _ENCODING)[0].get(b"content-transfer-encoding", b"")
+        return _in_text(octets, Leaf(declared(b"", value), body, end), depth, copy)
     if depth:
         raise _no_report(begin)
     raise ParseError(DefectCode.NOT_A_REPORT, "no marker, and no message inside")
@@ -237,6 +239,10 @@ def _in_parts(outside: _Outside, depth: int, copy: ReportFormat | None) -> Undel
         room -= min(room, len(content))
     is_report = info.media_type == "multipart/report"
     inside = _inside(outside, leaves, depth, copy, defects) or _header_only(octets, leaves, defects)
+    is_in_text = False
+    if inside is None and (told or _has_signs(outside) or (is_report and info.report_type in ("", "delivery-status"))):
+        inside = _in_text_parts(octets, leaves, depth, copy)
+        is_in_text = inside is not None
     if inside is None:
         # Read receipts and feedback reports are multipart/report as well, and not bounces.
         if (
@@ -249,7 +255,9 @@ def _in_parts(outside: _Outside, depth: int, copy: ReportFormat | None) -> Undel
         raise ParseError(DefectCode.NOT_A_REPORT, "no marker, and no message inside")
     defects += _other_headers(octets, leaves, inside.report_id)
     if inside.report is not None:
-        defects += _announced(octets, leaves)
+        # What a text says before the message in it was looked at with it, and what follows is the message's own.
+        if not is_in_text:
+            defects += _announced(octets, leaves)
         if not is_report and inside.found is None:
             inside = inside._replace(found="mixed")
             if copy is not None:
@@ -263,15 +271,28 @@ def _elsewhere(inside: Undeliverable, where: str, offset: int, defects: list[Def
     return inside._replace(found=where, defects=(*defects, found, *inside.defects))
 
 
-def _in_text(outside: _Outside, depth: int, copy: ReportFormat | None) -> Undeliverable:
+def _in_text_parts(octets: "Buffer", leaves: list[Leaf], depth: int, copy: ReportFormat | None) -> Undeliverable | None:
+    """The report in the first text part that has one after its text, as where a gateway made parts of a plain-text bounce."""
+    problem: ParseError | None = None
+    for leaf in leaves:
+        if leaf.info.family == "text" and leaf.info.media_type not in _HEADERS_ONLY:
+            try:
+                return _in_text(octets, leaf, depth, copy)
+            except ParseError as error:
+                if error.code is not DefectCode.NO_REPORT_INSIDE:
+                    problem = problem or error
+    if problem is not None:
+        raise problem
+    return None
+
+
+def _in_text(octets: "Buffer", leaf: Leaf, depth: int, copy: ReportFormat | None) -> Undeliverable:
     """The report after the line of a plain text that announces it, which servers write as they did before MIME.
 
     Raises ParseError where there is no such line, no header block after it, or no report.
     """
-    octets, start, body, end, _ = outside
-    value = scan(octets, start, end, _ENCODING)[0].get(b"content-transfer-encoding", b"")
+    body, end = leaf.start, leaf.end
     defects: list[Defect] = []
-    leaf = Leaf(declared(b"", value), body, end)
     is_encoded = leaf.info.encoding in DECODED_ENCODINGS
     text: Buffer = octets
     first, last = body, end
@@ -301,7 +322,7 @@ def _in_text(outside: _Outside, depth: int, copy: ReportFormat | None) -> Undeli
         if not is_marked and copy is None and declared(found.get(b"content-type", b"")).family != "multipart":
             continue
         if depth == BOUNCE_LIMIT:
-            raise ParseError(DefectCode.NESTING_LIMIT, f"more than {BOUNCE_LIMIT} bounces", start)
+            raise ParseError(DefectCode.NESTING_LIMIT, f"more than {BOUNCE_LIMIT} bounces", body)
         try:
             inside = _unwrap(text, place, _end_of_returned(text, place, last, line["line"]), depth + 1, copy)
         except ParseError as error:
