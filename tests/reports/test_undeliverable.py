@@ -1247,6 +1247,32 @@ class TestOtherShapes:
             else:
                 assert {defect.offset for defect in unwrap_undeliverable(data).defects} == {len(head)}
 
+    def test_a_limit_before_the_message(self) -> None:
+        """A body as large as the limit that Exim gives is perhaps truncated, and a report with its end is complete."""
+        line = b"------ This is a copy of your message, including all the headers.\r\n"
+        limit = b"------ No more than %b characters of the body are included.\r\n\r\n"
+        head = b"Subject: x\r\n\r\n"
+        for size, said_limit, is_cut in (
+            (999, b"1K", False),
+            (1000, b"1K", True),
+            (499, b"500", False),
+            (500, b"500", True),
+            (1_999_999, b"2M", False),
+            (2_000_000, b"2M", True),
+        ):
+            copy = head + b"x" * size
+            found = unwrap_undeliverable(self.text(copy, line + limit % said_limit), format=ReportFormat.BCC)
+            assert found.report == copy
+            assert codes(found) == [DefectCode.PERHAPS_TRUNCATED] * is_cut + [DefectCode.FOUND_ELSEWHERE]
+            assert found.parsed is not None
+            assert identify(found.parsed).complete is not is_cut
+        report = built(head + b"x" * 2000)
+        for inside, is_complete in ((report, True), (report[:-200], False)):
+            found = unwrap_undeliverable(self.text(inside, line + limit % b"1K"))
+            assert (found.report, codes(found)[0]) == (inside, DefectCode.PERHAPS_TRUNCATED)
+            assert found.parsed is not None
+            assert identify(found.parsed).complete is is_complete
+
     def test_a_report_in_a_text_part(self) -> None:
         """A report in the text part of a bounce comes out where a status, a daemon or the type shows that it is one."""
         mixed = b"Content-Type: multipart/mixed; boundary=bounce\r\n\r\n"

@@ -61,6 +61,7 @@ _TELLING: Final = frozenset(
 # What the detail of `perhaps-truncated` says where the bounce has a notice in words.
 _SAID_BEFORE: Final = "said before the message"
 _SAID_AT_THE_END: Final = "the last lines say so"
+_LIMIT_SAID: Final = "as large as the limit given before the message"
 
 
 class DeliveryStatus(NamedTuple):
@@ -311,7 +312,7 @@ def _in_text(octets: "Buffer", leaf: Leaf, depth: int, copy: ReportFormat | None
         if not first_line_is_field(text, header, last):
             continue
         at = body if is_encoded else line.start("line")
-        found, _, _ = scan(text, header, last, OUTER)
+        found, content, _ = scan(text, header, last, OUTER)
         is_marked = marked(found)[0] is not None
         if is_header:
             report_id = message_id_of(found.get(b"message-id", b""))
@@ -331,6 +332,9 @@ def _in_text(octets: "Buffer", leaf: Leaf, depth: int, copy: ReportFormat | None
             inside = inside._replace(defects=tuple([one._replace(offset=body) for one in inside.defects]))
         if _ANNOUNCED.search(text, line.start(), place):
             defects.append(Defect(DefectCode.PERHAPS_TRUNCATED, _SAID_BEFORE, at))
+        limit = _LIMIT.search(text, line.start(), place)
+        if limit is not None and last - content >= int(limit[1]) * _UNITS[limit[2].upper()]:
+            defects.append(Defect(DefectCode.PERHAPS_TRUNCATED, _LIMIT_SAID, at))
         return _elsewhere(inside, "text", at, defects)
     raise _no_report(body)
 
@@ -382,6 +386,9 @@ def _end_of_returned(text: "Buffer", start: int, end: int, line: bytes) -> int:
 
 # Exim over its size limit, before the message.
 _ANNOUNCED = re.compile(rb"(?i:is \d{1,20} (?:characters|bytes|octets) long;? only the first)")
+# Exim where it returns at most that much of any message; a line end may count as one byte or two.
+_LIMIT = re.compile(rb"(?i:no more than (\d{1,9})([km]?) (?:characters|bytes) of the body are included)")
+_UNITS: Final = {b"": 1, b"K": 1000, b"M": 1_000_000}
 # Bytes at the end of a text part in which it is looked for.
 _LAST_TEXT: Final = 1024
 
