@@ -1,7 +1,7 @@
 """Bounces that other people collected: a report in the place of the returned message must come out of each.
 
-The collection is the test data of flufl.bounce, with which Mailman reads who refused what. Only its source distribution has it,
-and the environment `readers` downloads that. Every run does the same to the bounces of the corpus.
+The collection is the test data of flufl.bounce, with which Mailman finds the addresses that bounced. Only its source
+distribution has it, and the environment `readers` downloads that. Every run tests the bounces of the corpus in the same way.
 
 The returned message is found here by other means than the library's: by the header of its part and the delimiter line above it,
 or by the line that announces it, from a list of its own.
@@ -124,13 +124,13 @@ def with_report(bounce: bytes, place: Place, report: bytes) -> bytes:
     if place.encoding == "quoted-printable":
         inside = quopri.encodestring(inside)
     if place.is_text:
-        # Those who collected them kept the Return-Path of the list that got the bounce, or none. A server writes the null one.
+        # The collected files have the Return-Path of the mailing list that got the bounce, or none; a server writes a null one.
         before = b"Return-Path: <>\n" + re.sub(rb"(?i)\A((?:.+\n)*?)return-path:.*\n", rb"\1", before)
     return before + inside + after
 
 
 def outcome(bounce: bytes, report: bytes, *, is_text: bool) -> str:
-    """What comes out of a bounce: the report, its id alone, another thing, or an error."""
+    """Return "report", "id" where only the header is there, "another thing", or the code of the refusal."""
     try:
         found = unwrap_undeliverable(bounce)
     except ParseError as error:
@@ -143,7 +143,7 @@ def outcome(bounce: bytes, report: bytes, *, is_text: bool) -> str:
 
 
 def outcomes(bounces: Mapping[str, bytes]) -> dict[str, str]:
-    """What comes out of each bounce with each report in it, in LF and in CRLF: one thing, unless these differ."""
+    """Return what comes out of each bounce with each report in it, in LF and in CRLF; different results are joined by "or"."""
     return {name: " or ".join(sorted(_outcomes(data))) for name, data in bounces.items()}
 
 
@@ -239,8 +239,8 @@ def test_returned_messages_of_the_set(collected: dict[str, bytes]) -> None:
     assert count > 10
 
 
-# Files of the corpus with the returned message where only the reader finds it, and files that are not bounces.
-# `test_any_report_in_any_bounce` has the former.
+# Files of the corpus in which `place_of` does not find the message, and files that are not bounces. For the former,
+# `test_any_report_in_any_bounce` puts other reports in place of the one that the reader found.
 CORPUS_OF_OTHER_SHAPES = (
     *("attached-as-octet-stream", "attached-as-text-by-disposition", "attached-file-of-an-ordinary-message"),
     *("attached-in-base64", "message-as-the-whole-body", "part-of-a-digest", "text-in-base64"),

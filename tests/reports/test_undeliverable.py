@@ -1252,7 +1252,7 @@ class TestOtherShapes:
         line = b"------ This is a copy of your message, including all the headers.\r\n"
         limit = b"------ No more than %b characters of the body are included.\r\n\r\n"
         head = b"Subject: x\r\n\r\n"
-        for size, said_limit, is_cut in (
+        for size, given_limit, is_cut in (
             (999, b"1K", False),
             (1000, b"1K", True),
             (499, b"500", False),
@@ -1261,7 +1261,7 @@ class TestOtherShapes:
             (2_000_000, b"2M", True),
         ):
             copy = head + b"x" * size
-            found = unwrap_undeliverable(self.text(copy, line + limit % said_limit), format=ReportFormat.BCC)
+            found = unwrap_undeliverable(self.text(copy, line + limit % given_limit), format=ReportFormat.BCC)
             assert found.report == copy
             assert codes(found) == [DefectCode.PERHAPS_TRUNCATED] * is_cut + [DefectCode.FOUND_ELSEWHERE]
             assert found.parsed is not None

@@ -61,7 +61,7 @@ _TELLING: Final = frozenset(
 # What the detail of `perhaps-truncated` says where the bounce has a notice in words.
 _SAID_BEFORE: Final = "said before the message"
 _SAID_AT_THE_END: Final = "the last lines say so"
-_LIMIT_SAID: Final = "as large as the limit given before the message"
+_LIMIT_GIVEN: Final = "as large as the limit given before the message"
 
 
 class DeliveryStatus(NamedTuple):
@@ -256,7 +256,7 @@ def _in_parts(outside: _Outside, depth: int, copy: ReportFormat | None) -> Undel
         raise ParseError(DefectCode.NOT_A_REPORT, "no marker, and no message inside")
     defects += _other_headers(octets, leaves, inside.report_id)
     if inside.report is not None:
-        # What a text says before the message in it was looked at with it, and what follows is the message's own.
+        # `_in_text` has looked for the notice before a message in a text; after that, the text is the message's own.
         if not is_in_text:
             defects += _announced(octets, leaves)
         if not is_report and inside.found is None:
@@ -273,7 +273,7 @@ def _elsewhere(inside: Undeliverable, where: str, offset: int, defects: list[Def
 
 
 def _in_text_parts(octets: "Buffer", leaves: list[Leaf], depth: int, copy: ReportFormat | None) -> Undeliverable | None:
-    """The report in the first text part that has one after its text, as where a gateway made parts of a plain-text bounce."""
+    """The report in the first text part that holds one: some gateways turn a plain-text bounce into a multipart."""
     problem: ParseError | None = None
     for leaf in leaves:
         if leaf.info.family == "text" and leaf.info.media_type not in _HEADERS_ONLY:
@@ -334,7 +334,7 @@ def _in_text(octets: "Buffer", leaf: Leaf, depth: int, copy: ReportFormat | None
             defects.append(Defect(DefectCode.PERHAPS_TRUNCATED, _SAID_BEFORE, at))
         limit = _LIMIT.search(text, line.start(), place)
         if limit is not None and last - content >= int(limit[1]) * _UNITS[limit[2].upper()]:
-            defects.append(Defect(DefectCode.PERHAPS_TRUNCATED, _LIMIT_SAID, at))
+            defects.append(Defect(DefectCode.PERHAPS_TRUNCATED, _LIMIT_GIVEN, at))
         return _elsewhere(inside, "text", at, defects)
     raise _no_report(body)
 
@@ -369,7 +369,7 @@ _BLANK_LINE_AT_THE_END = re.compile(rb"(?<=\n)\r?\n\Z")
 
 
 def _end_of_returned(text: "Buffer", start: int, end: int, line: bytes) -> int:
-    """Where a message after `line` ends: before the last line where that closes it, and before one blank line above that."""
+    """Return where the message after `line` ends: before a last line that closes `line`, and one blank line above that."""
     words = line.lower()
     closed_by = next((closing for opening, closing in _CLOSED_BY.items() if opening in words), None)
     if closed_by is None:
