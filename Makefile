@@ -18,7 +18,7 @@ help:
 	@echo "make nightly  run the whole suite with ten times the examples"
 	@echo "make services  run the tests that need real servers (redis-server, postfix; as root), which must be installed"
 	@echo "make spark  run the tests on Apache Spark, which need Java"
-	@echo "make readers  compare with other mail readers, which need node, npm and GMime's bindings (python3-gi, gir1.2-gmime-3.0)"
+	@echo "make readers  compare with other mail readers, and read the bounces of flufl.bounce: needs node, npm and GMime's bindings (python3-gi, gir1.2-gmime-3.0)"
 	@echo "make endpoint, make gateway, make merge  run an example: the archive endpoint, Postfix, Apache Spark"
 	@echo "make check  lint, types and the built distributions"
 	@echo "make bench  measure, and print the table of docs/performance.md"

@@ -137,6 +137,7 @@ def _check_in_text(report: bytes, report_id: str) -> None:
     for line in (
         b"------ This is a copy of the message, including all the headers. ------",
         b"--- Unsent message follows",
+        b"Original message follows.",
     ):
         head = b"Return-Path: <>\r\nFrom: MAILER-DAEMON@mx.example.com\r\n\r\nNo.\r\n\r\n"
         found = unwrap_undeliverable(head + line + b"\r\n\r\n" + report)

@@ -606,6 +606,10 @@ def _body_places() -> Iterator[Place]:
     yield Place("bounce: after the line", lambda fill: daemon + line + fill + b"\r\n" + report(), BOUNCE)
     yield Place("bounce: lines", lambda fill: daemon + line * 9 + b"\r\n" + fill + report(), BOUNCE)
     yield Place("bounce: in plain text", lambda fill: daemon + line + b"\r\n" + report() + fill, BOUNCE)
+    direct = b"\r\n---- START OF RETURNED MESSAGE ----\r\n"
+    closing = b"\r\n---- END OF RETURNED MESSAGE ----\r\n"
+    yield Place("bounce: directly after the line", lambda fill: daemon + direct + fill + report(), BOUNCE)
+    yield Place("bounce: at its closing line", lambda fill: daemon + direct + report() + fill + closing + fill, BOUNCE)
     yield Place(
         "bounce: part names", lambda fill: bounce(inside=report(), kind=b"text/plain; name=a.eml; x=" + fill), BOUNCE
     )

@@ -61,6 +61,7 @@ _TELLING: Final = frozenset(
 # What the detail of `perhaps-truncated` says where the bounce has a notice in words.
 _SAID_BEFORE: Final = "said before the message"
 _SAID_AT_THE_END: Final = "the last lines say so"
+_LIMIT_GIVEN: Final = "as large as the limit given before the message"
 
 
 class DeliveryStatus(NamedTuple):
@@ -85,7 +86,8 @@ class Undeliverable(NamedTuple):
     entry for each recipient, those of the innermost bounce first. `defects` show what may have harmed the report on its way,
     and which other reports (`another-report`) and messages (`extra-part`) are in the bounce. `format` is that of a copy, where
     the caller said that it is one. `found` is None for the message part of a `multipart/report`; "mixed" for that of another
-    multipart; "attached" for a part of another type, or for a message that is the whole body; "text" for a plain text.
+    multipart; "attached" for a part of another type, or for a message that is the whole body; "text" for a plain text, or a
+    text part.
     """
 
     report: bytes | None
@@ -119,7 +121,7 @@ class Undeliverable(NamedTuple):
 
 def unwrap_undeliverable(data: "Data", /, *, format: ReportFormat | None = None) -> Undeliverable:
     """The report inside a bounce: a `multipart/report` (RFC 3464), any multipart with the report as a message in it, a message
-    that is attached under another type or is the whole body, or a plain text with the message after it.
+    that is attached under another type or is the whole body, or a plain text or text part with the message after it.
 
     Nothing marks a copy in the BCC or message-only format: with such a `format` whatever message bounced is one, as is a
     message that is not a bounce. What is not a `multipart/report` is a bounce by its delivery status, or by a null Return-Path
@@ -180,7 +182,8 @@ def _unwrap(octets: "Buffer", begin: int, end: int, depth: int, copy: ReportForm
         inside = _attached(octets, Leaf(declared(b"message/rfc822", value), body, end), depth, copy, noted)
         return _elsewhere(inside, "attached", body, noted)
     if _has_signs(outside):
-        return _in_text(outside, depth, copy)
+        value = scan(octets, start, end, _ENCODING)[0].get(b"content-transfer-encoding", b"")
+        return _in_text(octets, Leaf(declared(b"", value), body, end), depth, copy)
     if depth:
         raise _no_report(begin)
     raise ParseError(DefectCode.NOT_A_REPORT, "no marker, and no message inside")
@@ -237,6 +240,10 @@ def _in_parts(outside: _Outside, depth: int, copy: ReportFormat | None) -> Undel
         room -= min(room, len(content))
     is_report = info.media_type == "multipart/report"
     inside = _inside(outside, leaves, depth, copy, defects) or _header_only(octets, leaves, defects)
+    is_in_text = False
+    if inside is None and (told or _has_signs(outside) or (is_report and info.report_type in ("", "delivery-status"))):
+        inside = _in_text_parts(octets, leaves, depth, copy)
+        is_in_text = inside is not None
     if inside is None:
         # Read receipts and feedback reports are multipart/report as well, and not bounces.
         if (
@@ -249,7 +256,9 @@ def _in_parts(outside: _Outside, depth: int, copy: ReportFormat | None) -> Undel
         raise ParseError(DefectCode.NOT_A_REPORT, "no marker, and no message inside")
     defects += _other_headers(octets, leaves, inside.report_id)
     if inside.report is not None:
-        defects += _announced(octets, leaves)
+        # `_in_text` has looked for the notice before a message in a text; after that, the text is the message's own.
+        if not is_in_text:
+            defects += _announced(octets, leaves)
         if not is_report and inside.found is None:
             inside = inside._replace(found="mixed")
             if copy is not None:
@@ -263,15 +272,28 @@ def _elsewhere(inside: Undeliverable, where: str, offset: int, defects: list[Def
     return inside._replace(found=where, defects=(*defects, found, *inside.defects))
 
 
-def _in_text(outside: _Outside, depth: int, copy: ReportFormat | None) -> Undeliverable:
+def _in_text_parts(octets: "Buffer", leaves: list[Leaf], depth: int, copy: ReportFormat | None) -> Undeliverable | None:
+    """The report in the first text part that holds one: some gateways turn a plain-text bounce into a multipart."""
+    problem: ParseError | None = None
+    for leaf in leaves:
+        if leaf.info.family == "text" and leaf.info.media_type not in _HEADERS_ONLY:
+            try:
+                return _in_text(octets, leaf, depth, copy)
+            except ParseError as error:
+                if error.code is not DefectCode.NO_REPORT_INSIDE:
+                    problem = problem or error
+    if problem is not None:
+        raise problem
+    return None
+
+
+def _in_text(octets: "Buffer", leaf: Leaf, depth: int, copy: ReportFormat | None) -> Undeliverable:
     """The report after the line of a plain text that announces it, which servers write as they did before MIME.
 
     Raises ParseError where there is no such line, no header block after it, or no report.
     """
-    octets, start, body, end, _ = outside
-    value = scan(octets, start, end, _ENCODING)[0].get(b"content-transfer-encoding", b"")
+    body, end = leaf.start, leaf.end
     defects: list[Defect] = []
-    leaf = Leaf(declared(b"", value), body, end)
     is_encoded = leaf.info.encoding in DECODED_ENCODINGS
     text: Buffer = octets
     first, last = body, end
@@ -282,15 +304,17 @@ def _in_text(outside: _Outside, depth: int, copy: ReportFormat | None) -> Undeli
         defects.append(Defect(DefectCode.ORIGINAL_ENCODED, leaf.info.encoding, body))
     lines = _RETURNED.finditer(text, max(first - 1, 0), min(last, first + BOUNCE_TEXT_LIMIT))
     for line in islice(lines, RETURNED_LINE_LIMIT):
-        after = _BEFORE_RETURNED.match(text, line.end(), last)
+        is_header = line["header"] is not None
+        before = _BEFORE_DIRECTLY if is_header or line["directly"] is not None else _BEFORE_RETURNED
+        after = before.match(text, line.end(), last)
         place = last if after is None else after.end()
         header = lead_in(text, place, last)[-1]
         if not first_line_is_field(text, header, last):
             continue
-        at = body if is_encoded else line.start(1)
-        found, _, _ = scan(text, header, last, OUTER)
+        at = body if is_encoded else line.start("line")
+        found, content, _ = scan(text, header, last, OUTER)
         is_marked = marked(found)[0] is not None
-        if line[2] is not None:
+        if is_header:
             report_id = message_id_of(found.get(b"message-id", b""))
             if is_marked or report_id.endswith(OWN_ID):
                 return _elsewhere(Undeliverable(None, report_id, (), ()), "text", at, defects)
@@ -299,30 +323,72 @@ def _in_text(outside: _Outside, depth: int, copy: ReportFormat | None) -> Undeli
         if not is_marked and copy is None and declared(found.get(b"content-type", b"")).family != "multipart":
             continue
         if depth == BOUNCE_LIMIT:
-            raise ParseError(DefectCode.NESTING_LIMIT, f"more than {BOUNCE_LIMIT} bounces", start)
+            raise ParseError(DefectCode.NESTING_LIMIT, f"more than {BOUNCE_LIMIT} bounces", body)
         try:
-            inside = _unwrap(text, place, last, depth + 1, copy)
+            inside = _unwrap(text, place, _end_of_returned(text, place, last, line["line"]), depth + 1, copy)
         except ParseError as error:
             raise ParseError(error.code, error.detail, body if is_encoded else error.offset) from None
         if is_encoded:
             inside = inside._replace(defects=tuple([one._replace(offset=body) for one in inside.defects]))
         if _ANNOUNCED.search(text, line.start(), place):
             defects.append(Defect(DefectCode.PERHAPS_TRUNCATED, _SAID_BEFORE, at))
+        limit = _LIMIT.search(text, line.start(), place)
+        if limit is not None and last - content >= int(limit[1]) * _UNITS[limit[2].upper()]:
+            defects.append(Defect(DefectCode.PERHAPS_TRUNCATED, _LIMIT_GIVEN, at))
         return _elsewhere(inside, "text", at, defects)
     raise _no_report(body)
 
 
-# The line before a returned message (Exim, qmail, sendmail and others), and the one before nothing but its header.
+# The line before a returned message: with dashes (Exim, qmail, sendmail, phquery and others) or without (IMail, EarthLink).
+# A message follows some lines directly (Demon, Smail), and others announce nothing but its header (MailEnable, Vade, MX Logic).
 _RETURNED = re.compile(
-    rb"\n[ \t]*+(-{2,}+[ \t]*+(?i:this is a copy of (?:the|your) message, including all the headers"
-    rb"|below this line is a copy of the message|(?:the )?(?:unsent|original|returned) (?:message|mail)(?: follows)?"
-    rb"|(this is a copy of (?:the|your) message's headers|message header follows"
-    rb"|the header of the original message is following))[^\w\n]*+)\n"
+    rb"\n[ \t]*+(?P<line>(?i:"
+    rb"-{2,}+[ \t]*+(?:this is a copy of (?:the|your) message, including all the headers"
+    rb"|below (?:this|the next) line is a copy of the message"
+    rb"|(?:the )?(?:unsent|original|returned) (?:message|mail)(?: follows| below)?)"
+    rb"|original message follows\.|a copy of the original message below this line:"
+    rb"|(?P<directly>-{2,}+[ \t]*+start of returned message|\|-{2,}+ message text follows: -{2,}+\|)"
+    rb"|(?P<header>-{2,}+[ \t]*+(?:this is a copy of (?:the|your) message's headers|message header follows"
+    rb"|the header of the original message is following)"
+    rb"|message headers follow:|original message headers:|included is a copy of the message header:)"
+    rb")[^\w\n]*+)\n"
 )
 # Lines that say more of it, as Exim does where it returns only the beginning; then a blank line.
 _BEFORE_RETURNED = re.compile(rb"(?:[ \t]*+--[^\n]*+\n){0,8}+(?:[ \t]*+\r?\n)++")
+# The same before a header alone, or a message that may follow directly.
+_BEFORE_DIRECTLY = re.compile(rb"(?:[ \t]*+--[^\n]*+\n){0,8}+(?:[ \t]*+\r?\n)*+")
+# The words of lines before a message that another line closes after it: USA.NET, phquery and Demon.
+_CLOSED_BY: Final = {
+    b"returned mail follows": b"end of returned mail",
+    b"unsent message below": b"end of unsent message",
+    b"start of returned message": b"end of returned message",
+}
+# Bytes at the end of a text in which that line is looked for, blank lines after it included.
+_CLOSING_SIZE: Final = 256
+_BLANK_LINE_AT_THE_END = re.compile(rb"(?<=\n)\r?\n\Z")
+
+
+def _end_of_returned(text: "Buffer", start: int, end: int, line: bytes) -> int:
+    """Return where the message after `line` ends: before a last line that closes `line`, and one blank line above that."""
+    words = line.lower()
+    closed_by = next((closing for opening, closing in _CLOSED_BY.items() if opening in words), None)
+    if closed_by is None:
+        return end
+    first = max(start, end - _CLOSING_SIZE)
+    tail = text[first:end].rstrip()
+    begin = tail.rfind(b"\n") + 1
+    last_line = tail[begin:].strip()
+    if begin == 0 or not last_line.startswith(b"--") or last_line.strip(b" \t-").lower() != closed_by:
+        return end
+    blank = _BLANK_LINE_AT_THE_END.search(tail, max(0, begin - 3), begin)
+    return first + (begin if blank is None else blank.start())
+
+
 # Exim over its size limit, before the message.
 _ANNOUNCED = re.compile(rb"(?i:is \d{1,20} (?:characters|bytes|octets) long;? only the first)")
+# Exim where it returns at most that much of any message; a line end may count as one byte or two.
+_LIMIT = re.compile(rb"(?i:no more than (\d{1,9})([km]?) (?:characters|bytes) of the body are included)")
+_UNITS: Final = {b"": 1, b"K": 1000, b"M": 1_000_000}
 # Bytes at the end of a text part in which it is looked for.
 _LAST_TEXT: Final = 1024
 
