@@ -57,6 +57,6 @@ def fast_find(data: "Buffer", needle: bytes, start: int, end: int, /) -> int:
 
 # Bytes: below this the whole needle is searched at once; one hit in so many is worth a step of the interpreter; the longest
 # stretch that is searched for the whole needle before the short way is tried again.
-_SHORT: Final = 4096
+_SHORT: Final = 1 << 14
 _SPARSE: Final = 1024
 _LONG: Final = 1 << 17

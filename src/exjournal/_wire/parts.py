@@ -7,6 +7,7 @@ from exjournal._wire.another_message import another_message
 from exjournal._wire.buffers import fast_find
 from exjournal._wire.multipart import (
     DECODED_ENCODINGS,
+    USUAL_MULTIPART,
     Body,
     Leaf,
     PartInfo,
@@ -173,7 +174,8 @@ def message_after(data: "Buffer", header: int, end: int, /) -> tuple[Defect, ...
     # Most messages have one part, and are known at a fraction of the time.
     found = _MULTIPART.match(data, header, end) or _MULTIPART_OR_BLANK.search(data, header, end)
     value = found and found[1]
-    boundary = declared(value).boundary if value else b""
+    usual = USUAL_MULTIPART.fullmatch(value) if value else None
+    boundary = usual[1] if usual else declared(value).boundary if value else b""
     defects: list[Defect] = []
     if found is not None and boundary:
         needle = b"\n--%b--" % boundary
