@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from exjournal._wire.another_message import another_message
+from exjournal._wire.beginnings import find_another_message
 from exjournal.archives import mbox
 from exjournal.archives.mbox import (
     Entry,
@@ -541,13 +541,13 @@ class TestAnotherMessage:
     def test_message(self, before: bytes, message: bytes) -> None:
         """A From line with a field after it, or three fields of a message, are found wherever the text has them."""
         data = b"body" + before + message + b"more"
-        assert another_message(data, 4, len(data)) == 4 + len(before)
-        assert another_message(data, 4, 4 + len(before)) is None
+        assert find_another_message(data, 4, len(data)) == 4 + len(before)
+        assert find_another_message(data, 4, 4 + len(before)) is None
 
     def test_mark(self) -> None:
         """So is a mark of an MMDF file with something after it."""
-        assert another_message(b"\n\1\1\1\1\n\1\1\1\1\nx", 0, 12) == 6
-        assert another_message(b"\n\1\1\1\1\n", 0, 6) is None
+        assert find_another_message(b"\n\1\1\1\1\n\1\1\1\1\nx", 0, 12) == 6
+        assert find_another_message(b"\n\1\1\1\1\n", 0, 6) is None
 
     @pytest.mark.parametrize(
         "text",
@@ -568,19 +568,19 @@ class TestAnotherMessage:
     )
     def test_ordinary_text(self, text: bytes) -> None:
         """Footers, notices, lists of addresses and pasted lines are not another message."""
-        assert another_message(text, 0, len(text)) is None
+        assert find_another_message(text, 0, len(text)) is None
 
     def test_long_text(self) -> None:
         """Text above the limit counts without a look: no footer is so long."""
         text = b"x\n" * (EPILOGUE_LIMIT // 2 + 1)
-        assert another_message(text, 0, len(text)) == 0
-        assert another_message(text, 2, len(text)) is None
+        assert find_another_message(text, 0, len(text)) == 0
+        assert find_another_message(text, 2, len(text)) is None
 
     @pytest.mark.parametrize("piece", [b"\n", b"\r\n", b"From ", b"\nFrom ", b"\nFrom 0:00", b"\nTo:", b"\n\1\1\1\1\r"])
     def test_hostile(self, piece: bytes) -> None:
         """Text made to take long is read in one go."""
         text = piece * (EPILOGUE_LIMIT // len(piece))
-        assert another_message(text, 0, len(text)) is None
+        assert find_another_message(text, 0, len(text)) is None
 
 
 def test_mailbox_of_several() -> None:

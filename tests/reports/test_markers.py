@@ -9,7 +9,7 @@ from exjournal.reports.markers import MARKERS, OUTER, envelope_marker, marked
 
 def outer(block: bytes) -> dict[bytes, bytes]:
     """The fields of a block that a reader looks for."""
-    return scan(block, 0, len(block), OUTER)[0]
+    return scan(block, 0, len(block), OUTER).fields
 
 
 class TestMarked:

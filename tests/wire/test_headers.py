@@ -12,17 +12,18 @@ from hypothesis import strategies as st
 from exjournal import DefectCode, ParseError, parse_report
 from exjournal._wire.headers import (
     UNCLEAR,
+    Block,
     ambiguities,
     decode,
     decode_words,
     encode_words,
     field_pattern,
-    field_spans,
     fields,
     first_line_is_field,
     known_charset,
     one_line,
     scan,
+    scan_spans,
     span_pattern,
     unfold,
     value_offset,
@@ -54,32 +55,36 @@ class TestScan:
     )
     def test_blocks(self, data: bytes, found: dict[bytes, bytes], rest: bytes) -> None:
         """The first value of each wanted name, with its folds, up to the first empty line."""
-        result, body, is_complete = scan(data, 0, len(data), PATTERN)
+        _, body, result, is_complete = scan(data, 0, len(data), PATTERN)
         assert result == found
         assert data[body:] == rest
         assert is_complete
         # Behind a line end, as in a part, the same is found.
-        result, body, is_complete = scan(b"x\n" + data, 2, len(data) + 2, PATTERN)
+        _, body, result, is_complete = scan(b"x\n" + data, 2, len(data) + 2, PATTERN)
         assert (result, data[body - 2 :], is_complete) == (found, rest, True)
 
     @pytest.mark.parametrize("data", [b"", b"To: a", b"To: a\r\n", b"To: a\r\n b", b"\r"])
     def test_no_end(self, data: bytes) -> None:
-        """A block without an empty line ends with the data, and is not complete."""
-        result, body, is_complete = scan(data, 0, len(data), PATTERN)
-        assert (body, is_complete) == (len(data), False)
+        """A block without an empty line ends with the data."""
+        _, body, result, is_complete = scan(data, 0, len(data), PATTERN)
+        assert (body, is_complete) == (len(data), True)
         assert set(result) <= {b"to"}
 
     def test_in_place(self) -> None:
         """Nothing before the start or behind the end is looked at."""
         data = b"To: a\r\n\r\nSubject: b\r\nTo: c\r\n\r\n"
         start, end = data.index(b"Subject"), data.index(b"\r\nTo: c")
-        assert scan(data, start, end, PATTERN) == ({b"subject": b" b"}, end, False)
+        assert scan(data, start, end, PATTERN) == Block(start, end, {b"subject": b" b"}, complete=True)
 
     def test_limit(self) -> None:
         """A block is looked at to the limit and no further."""
         line = b"X: " + b"y" * 59 + b"\r\n"
         data = line * (HEADER_LIMIT // len(line) + 1) + b"To: a\r\n\r\n"
-        assert scan(data, 0, len(data), PATTERN) == ({}, HEADER_LIMIT, False)
+        block = scan(data, 0, len(data), PATTERN)
+        assert block == Block(0, HEADER_LIMIT, {}, complete=False)
+        with pytest.raises(ParseError) as caught:
+            block.require_complete()
+        assert (caught.value.code, caught.value.offset) == (DefectCode.HEADER_TOO_LARGE, HEADER_LIMIT)
 
     @pytest.mark.parametrize("line", [b"X: y\r\n", b"S\n", b"\tfold\n"])
     @pytest.mark.parametrize("before", [b"", b"xy\n"])
@@ -88,15 +93,16 @@ class TestScan:
         start = len(before)
         first = before + b"Subject: b" + b" " * (64 << 10) + b"\n"
         data = first + line * (HEADER_LINE_LIMIT - 1)
-        assert scan(data + b"To: a\n\n", start, len(data) + 7, PATTERN)[1:] == (len(data), False)
+        block = scan(data + b"To: a\n\n", start, len(data) + 7, PATTERN)
+        assert (block.body, block.complete) == (len(data), False)
         data = first + line * (HEADER_LINE_LIMIT - 3) + b"To: a\n\n"
-        found, body, complete = scan(data, start, len(data), PATTERN)
+        _, body, found, complete = scan(data, start, len(data), PATTERN)
         assert (found.keys(), body, complete) == ({b"subject", b"to"}, len(data), True)
 
     @given(message_like())
     def test_agrees_with_fields(self, data: bytes) -> None:
         """The values found are the first ones in the list of all fields."""
-        result, body, _ = scan(data, 0, len(data), PATTERN)
+        _, body, result, _ = scan(data, 0, len(data), PATTERN)
         listed: dict[bytes, bytes] = {}
         for name, value in fields(data[:body]):
             listed.setdefault(name.lower(), value)
@@ -165,7 +171,7 @@ class TestFieldSpans:
         """Each field with its folds and its line end, up to the blank line, in place."""
         for before in (b"", b"Bcc: no\n"):
             whole = before + data
-            spans, body, complete = field_spans(whole, len(before), len(whole), span_pattern(("bcc",)))
+            _, body, spans, complete = scan_spans(whole, len(before), len(whole), span_pattern(("bcc",)))
             pieces, position = [], len(before)
             for start, end in spans:
                 pieces.append(whole[position:start])
@@ -189,19 +195,21 @@ class TestFieldSpans:
     def test_names(self, names: tuple[str, ...], found: list[bytes]) -> None:
         """Names are literal and without letter case, one that ends in * is a prefix, and no name is no field."""
         data = b"To: 1\r\nX-A: 2\r\nx-ab : 3\r\nX.B: 4\r\nx-: 5\r\n\r\n"
-        spans, _, _ = field_spans(data, 0, len(data), span_pattern(names))
+        spans = scan_spans(data, 0, len(data), span_pattern(names)).fields
         assert [data[start:end].partition(b":")[0].rstrip() for start, end in spans] == found
 
     def test_limit(self) -> None:
         """A block is looked at to its limit, and that shows."""
         data = b"Bcc: a\r\n" + b"X: " + b"y" * HEADER_LIMIT + b"\r\nBcc: b\r\n\r\n"
-        assert field_spans(data, 0, len(data), span_pattern(("bcc",))) == ([(0, 8)], HEADER_LIMIT, False)
+        assert scan_spans(data, 0, len(data), span_pattern(("bcc",))) == Block(
+            0, HEADER_LIMIT, [(0, 8)], complete=False
+        )
 
     @given(message_like())
     def test_agrees_with_fields(self, data: bytes) -> None:
         """The spans are those of the fields that a list of all fields has."""
         pattern = span_pattern(("to", "subject", "x*"))
-        spans, body, _ = field_spans(data, 0, len(data), pattern)
+        _, body, spans, _ = scan_spans(data, 0, len(data), pattern)
         names = [name for name, _ in fields(data[:body]) if re.fullmatch(rb"(?i)to|subject|x[!-9;-~]*", name)]
         assert [data[start:end].partition(b":")[0].rstrip(b" \t") for start, end in spans] == names
         assert all(end == len(data) or data[end - 1 : end] == b"\n" for _, end in spans)
@@ -454,7 +462,7 @@ class TestAmbiguities:
             (b"Content-Type: a/b\n\nContent-Type: c/d\n", False),
             (b"X: y\ncontent-type: a/b\nTo: a\nContent-Type: c/d\n\n", True),
         ):
-            assert (UNCLEAR in scan(block, 0, len(block), pattern)[0]) == repeated
+            assert (UNCLEAR in scan(block, 0, len(block), pattern).fields) == repeated
 
 
 class TestFieldLimit:
@@ -465,12 +473,13 @@ class TestFieldLimit:
     def test_at_the_limit(self) -> None:
         """So many fields as the limit allows are no reason to stop."""
         block = b"To: a\r\n" * (FIELD_LIMIT - 1) + b"\r\n"
-        assert scan(block, 0, len(block), self.PATTERN)[1:] == (len(block), True)
+        result = scan(block, 0, len(block), self.PATTERN)
+        assert (result.body, result.complete) == (len(block), True)
 
     def test_beyond_the_limit(self) -> None:
         """The look ends behind the last field that was counted, before the end of the block."""
         block = b"To: a\r\n" * (FIELD_LIMIT + 5) + b"\r\n"
-        fields, body, complete = scan(block, 0, len(block), self.PATTERN)
+        _, body, fields, complete = scan(block, 0, len(block), self.PATTERN)
         assert (fields, complete) == ({b"to": b" a\r"}, False)
         assert body < len(block)
 

@@ -13,9 +13,9 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exjournal._wire import names
+from exjournal._wire.beginnings import header_place, is_separator
 from exjournal._wire.buffers import fast_find
-from exjournal._wire.headers import field_spans, fields, has_odd_line, span_pattern
-from exjournal._wire.message import header_place, is_separator
+from exjournal._wire.headers import fields, has_odd_line, scan_spans, span_pattern
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -84,7 +84,7 @@ def header_of(
     spans: list[Span] = []
     complete = body > start  # only a blank line
     if not is_bare:
-        spans, body, complete = field_spans(data, start, end, span_pattern(wanted))
+        _, body, spans, complete = scan_spans(data, start, end, span_pattern(wanted))
     before = b"" if is_separator(data, begin, start, or_quoted=quoted_separator) else _lines(data[begin:start])
     is_odd = before != b"" or has_odd_line(data[start:body])
     return Header(before, start, body, spans, complete, is_bare, is_odd)
@@ -245,7 +245,7 @@ def sealed_digest(data: "Buffer", /) -> bytes:
 def _own(block: bytes) -> bytes:
     """A header block without the fields that servers put before it."""
     start = 0
-    for begin, behind in field_spans(block, 0, len(block), span_pattern(_ADDED))[0]:
+    for begin, behind in scan_spans(block, 0, len(block), span_pattern(_ADDED)).fields:
         if begin != start or has_odd_line(block[begin:behind]):
             break
         start = behind

@@ -85,6 +85,8 @@ def is_unclosed(data: "Buffer", body: int, end: int, content_type: bytes, /) -> 
 
 def is_closed_bounce(data: "Buffer", start: int, end: int, /) -> bool:
     """Whether a message is a `multipart/report` with its close delimiter: a notice in it is about the message it returns."""
-    found, body, _ = scan(data, start, end, field_pattern("content-type"))
-    value = found.get(b"content-type", b"")
-    return declared(value).media_type == "multipart/report" and not is_unclosed(data, body, end, value)
+    block = scan(data, start, end, field_pattern("content-type"))
+    content_type = block.fields.get(b"content-type", b"")
+    return declared(content_type).media_type == "multipart/report" and not is_unclosed(
+        data, block.body, end, content_type
+    )

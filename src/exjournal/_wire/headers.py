@@ -1,6 +1,7 @@
 """Header blocks: find fields without listing them, unfold, decode, cut as bytes, and write values that need encoding.
 
 Every function takes (data, start, end) and works in place, so that blocks inside parts inside messages need no copies.
+`beginnings` finds the block of a message after what mailbox files put before it.
 """
 
 import binascii
@@ -9,8 +10,9 @@ from collections.abc import Iterator
 from encodings.aliases import aliases
 from functools import lru_cache
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
+from exjournal.errors import DefectCode, ParseError
 from exjournal.limits import FIELD_LIMIT, HEADER_LIMIT, HEADER_LINE_LIMIT
 from exjournal.lines import BLANKS, holds_forbidden, without_forbidden
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 # Buffer: lines are counted in blocks that are longer than this.
 _UNCOUNTED: Final = 64 << 10
-# What stands in an error about a block that is beyond them.
+# The detail of an error about a block beyond them.
 BLOCK_LIMITS: Final = (
     f"more than {HEADER_LIMIT} octets, {HEADER_LINE_LIMIT} lines, or {FIELD_LIMIT} fields of the names looked for"
 )
@@ -32,6 +34,24 @@ Fields = dict[bytes, bytes]
 # Not a name: a key of the fields of a block that repeats a field by which its body is read. `ambiguities` says more.
 UNCLEAR: Final = b":"
 _ONCE: Final = frozenset((b"content-type", b"content-transfer-encoding"))
+
+# `Fields`, or a list of `Span`.
+FieldsT = TypeVar("FieldsT")
+
+
+class Block(NamedTuple, Generic[FieldsT]):
+    """A header block: where it and the body after it begin, and its wanted fields, by name or by their places."""
+
+    start: int
+    body: int
+    fields: FieldsT
+    # False for a block that goes on beyond the limits; `body` is then where reading stopped.
+    complete: bool
+
+    def require_complete(self) -> None:
+        """Raise ParseError for a block beyond the limits."""
+        if not self.complete:
+            raise ParseError(DefectCode.HEADER_TOO_LARGE, BLOCK_LIMITS, self.body)
 
 
 # A value runs to the line end that no blank follows (RFC 5322 section 2.2.3).
@@ -50,26 +70,26 @@ def field_pattern(*names: str) -> FieldPattern:
     return re.compile(rb"\n(?=[%b])((?i:%b))%b" % (initials, wanted, _VALUE))
 
 
-def block_end(data: "Buffer", start: int, end: int, /) -> tuple[int, bool]:
-    """Where the body after the header block at `start` begins, and whether a blank line ended the block.
+def _block_end(data: "Buffer", start: int, end: int, /) -> tuple[int, bool]:
+    """Where the body after the header block at `start` begins, and whether a blank line or the end of the data ended the block.
 
-    Without a blank line that is `end`, or, if that comes first, where the block reaches `HEADER_LIMIT` or `HEADER_LINE_LIMIT`.
+    Otherwise that is where the block reaches `HEADER_LIMIT` or `HEADER_LINE_LIMIT`.
     """
     if data[start : start + 1] in _LINE_END_BYTES and (first := _BLANK_LINE.match(data, start, end)) is not None:
         return first.end(), True
     limit = min(end, start + _UNCOUNTED)
     blank = _BLOCK_END.search(data, start, limit)
     if blank is None and limit < end:
-        lines = re.compile(_MANY_LINES).match(data, start, start + HEADER_LIMIT)
+        lines = _MANY_LINES.match(data, start, start + HEADER_LIMIT)
         limit = min(end, start + HEADER_LIMIT if lines is None else lines.end())
         blank = _BLOCK_END.search(data, start, limit)
-    return (limit, False) if blank is None else (blank.end(), True)
+    return (limit, limit == end) if blank is None else (blank.end(), True)
 
 
 def even_block_end(data: "Buffer", start: int, end: int, /) -> int:
     """Where the body begins after a block that ends with a blank line and in which no line is odd; -1 after any other block.
 
-    One pass instead of `block_end` and `is_even`, for blocks of at most 64 KiB.
+    One pass instead of finding the end and `is_even`, for blocks of at most 64 KiB.
     """
     if _FIELD_BEGINS.match(data, start, end) is None:
         return -1
@@ -88,16 +108,17 @@ def scan(
     /,
     *,
     repeated: list[tuple[bytes, bytes]] | None = None,
-) -> tuple[Fields, int, bool]:
-    """Find the wanted fields of the block at `start`: the fields, where the body begins, whether a blank line ended the block.
+) -> Block[Fields]:
+    """Find the wanted fields of the block at `start`.
 
     The first field of each name is in the result; the others go into `repeated`, by name and value, in order.
-    Linear, and never past the blank line, `HEADER_LIMIT` or `HEADER_LINE_LIMIT`. The look ends at a field beyond `FIELD_LIMIT`
-    as it would at the end of the data.
+    Linear, and never past the blank line, `HEADER_LIMIT` or `HEADER_LINE_LIMIT`. A field beyond `FIELD_LIMIT` ends the search.
     """
-    body, complete = block_end(data, start, end)
+    body, complete = _block_end(data, start, end)
     fields, beyond = find_fields(data[start:body], pattern, repeated)
-    return (fields, body, complete) if beyond is None else (fields, start + beyond, False)
+    if beyond is not None:
+        return Block(start, start + beyond, fields, complete=False)
+    return Block(start, body, fields, complete)
 
 
 def find_fields(
@@ -125,10 +146,8 @@ def find_fields(
     return fields, beyond
 
 
-_MANY_LINES: Final = rb"(?:[^\n]*+\n){%d}" % HEADER_LINE_LIMIT
-
-# Compiled once for a set of names of which every field is wanted, wherever it stands in its block: for a field behind a line
-# end, and for one at the beginning.
+# Compiled once for a set of names of which every field is wanted: for a field at the beginning of a block, and for one after a
+# line end.
 SpanPattern = tuple[re.Pattern[bytes], re.Pattern[bytes]]
 
 
@@ -138,38 +157,27 @@ def span_pattern(names: tuple[str, ...], /) -> SpanPattern:
     wanted = "|".join([re.escape(name.removesuffix("*")) + "[!-9;-~]*+" * name.endswith("*") for name in names])
     # No name at all matches nothing.
     field = rf"(?:{wanted or '(?!)'})[ \t]*+:[^\n]*+(?:\n[ \t][^\n]*+)*+".encode("ascii")
-    return re.compile(rb"\n(?:(\r?\n)|(?i:%b))" % field), re.compile(field, re.IGNORECASE)
+    return re.compile(field, re.IGNORECASE), re.compile(rb"\n(?i:%b)" % field)
 
 
-def field_spans(
-    data: "Buffer", start: int, end: int, pattern: SpanPattern, /, *, span: int = 0
-) -> tuple[list[Span], int, bool]:
-    """Where each wanted field lies, with its folds and its line end; where the body begins; whether the block ended.
+def scan_spans(data: "Buffer", start: int, end: int, pattern: SpanPattern, /) -> Block[list[Span]]:
+    """Find every wanted field of the block at `start`: where it lies with its folds and its line end.
 
-    Linear, and never past the blank line or the limits of a block; the end of the data ends a block as well.
-    `span` is for this function alone.
+    Linear, with the bounds of `scan`.
     """
-    limit = min(end, start + (span or _UNCOUNTED))
-    blank = _BLANK_LINE.match(data, start, limit)
-    if blank is not None:
-        return [], blank.end(), True
-    behind_line_end, at_start = pattern
+    body, complete = _block_end(data, start, end)
+    at_start, after_line_end = pattern
     spans: list[Span] = []
     position = start
-    first = at_start.match(data, start, limit)
+    first = at_start.match(data, start, body)
     if first is not None:
         position = first.end()
         spans.append((start, min(position + 1, end)))
-    for found in behind_line_end.finditer(data, position, limit):
-        if found[1] is not None:
-            return spans, found.end(), True
+    for found in after_line_end.finditer(data, position, body):
         spans.append((found.start() + 1, min(found.end() + 1, end)))
         if len(spans) > FIELD_LIMIT:
-            return spans, found.start(), False
-    if span or limit == end:
-        return spans, limit, limit == end
-    lines = re.compile(_MANY_LINES).match(data, start, start + HEADER_LIMIT)
-    return field_spans(data, start, end, pattern, span=HEADER_LIMIT if lines is None else lines.end() - start)
+            return Block(start, found.start(), spans, complete=False)
+    return Block(start, body, spans, complete)
 
 
 def without(data: "Buffer", spans: list[Span], start: int = 0, /) -> list[memoryview]:
@@ -194,6 +202,7 @@ def value_offset(data: "Buffer", start: int, end: int, name: bytes, /) -> int:
 
 _BLANK_LINE = re.compile(rb"\r?\n")
 _BLOCK_END = re.compile(rb"\n\r?\n")
+_MANY_LINES = re.compile(rb"(?:[^\n]*+\n){%d}" % HEADER_LINE_LIMIT)
 _FIELD_BEGINS = re.compile(rb"[!-9;-~]++:")
 # The line end before the first line that is neither a field nor a fold with text in it, with that line if it is blank.
 _STOP = re.compile(rb"\n(?![!-9;-~]++:|[ \t]++[^ \t\r\n])(\r?\n)?")

@@ -3,10 +3,10 @@
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from exjournal._wire.headers import decode, decode_words, field_pattern, first_line_is_field, one_line, scan, unfold
+from exjournal._wire.beginnings import lead_in, skip_from_line
+from exjournal._wire.headers import decode, decode_words, field_pattern, one_line, scan, unfold
 from exjournal.addresses import address_problem, comment_end, mailbox_key
-from exjournal.errors import DefectCode, ParseError
-from exjournal.limits import ADDRESS_FIELD_LIMIT, FROM_LINE_LIMIT
+from exjournal.limits import ADDRESS_FIELD_LIMIT
 from exjournal.lines import without_forbidden
 
 if TYPE_CHECKING:
@@ -46,14 +46,14 @@ def facts(data: "Buffer", start: int, end: int, /) -> tuple[Facts, Addressing]:
     begin = skip_from_line(data, start, end)
     is_whole = True
     if data[begin : begin + 1] in _NO_FIELD:
-        mark, blank, behind = lead_in(data, start, end)
-        begin, is_whole = (behind, True) if blank == mark else (begin, False)
+        leading = lead_in(data, start, end)
+        begin, is_whole = (leading.block, True) if leading.blank_end == leading.mark_end else (begin, False)
     repeated: list[tuple[bytes, bytes]] = []
-    found, body, complete = scan(data, begin, end, field_pattern(*_FIELDS), repeated=repeated)
-    complete = complete or body >= end
-    if not complete:
+    block = scan(data, begin, end, field_pattern(*_FIELDS), repeated=repeated)
+    found = block.fields
+    if not block.complete:
         # Very many fields of one name hide none of another.
-        found = scan(data, begin, end, field_pattern("subject", "message-id"))[0] | found
+        found = scan(data, begin, end, field_pattern("subject", "message-id")).fields | found
     to, cc = found.get(b"to"), found.get(b"cc")
     values = [value for value in (to, cc) if value is not None]
     addresses = {name: addresses_of(found.get(name, b"")) for name in _ADDRESS_FIELDS}
@@ -71,7 +71,7 @@ def facts(data: "Buffer", start: int, end: int, /) -> tuple[Facts, Addressing]:
         one_line(found.get(b"subject", b"")),
         message_id_of(found.get(b"message-id", b"")),
     )
-    return told, Addressing(tuple(values), named, begin, body, is_whole and complete)
+    return told, Addressing(tuple(values), named, begin, block.body, is_whole and block.complete)
 
 
 _ADDRESS_FIELDS: Final = (b"from", b"sender", b"to", b"cc")
@@ -107,90 +107,6 @@ def message_id_of(value: bytes, /) -> str:
     if text.isprintable() and " " not in text:
         return text
     return " ".join(without_forbidden(decode(unfold(value))).split())
-
-
-# Buffer of line ends before a header block; behind more of them is nothing that anybody sent.
-_BLANK_LIMIT: Final = 64 << 10
-BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
-ODD_BEGINNINGS: Final = (b"\xef", b"\r", b"\n", b"F", b">")
-
-
-def lead_in(data: "Buffer", start: int = 0, end: int | None = None, /) -> tuple[int, int, int]:
-    """What mailbox files and text editors put before a header block: the ends of a byte order mark, blank lines, From lines.
-
-    Each is the one before where there is no such thing; the last is where the block begins.
-    """
-    if data[start : start + 1] not in ODD_BEGINNINGS:
-        return start, start, start
-    end = len(data) if end is None else end
-    mark = start + 3 if data[start : start + 3] == BYTE_ORDER_MARK else start
-    beginning = data[mark : min(end, mark + _BLANK_LIMIT)]
-    blank = mark + len(beginning) - len(beginning.lstrip(b"\r\n"))
-    return mark, blank, skip_from_line(data, blank, end)
-
-
-def header_place(data: "Buffer", begin: int = 0, end: int | None = None, /) -> tuple[int, int, bool]:
-    """Where a field can be put before those of a message; where its body begins if it has no header; whether it has none.
-
-    Without a header a message begins with a blank line, or with what is no field.
-    """
-    end = len(data) if end is None else end
-    mark, blank, start = lead_in(data, begin, end)
-    if blank > mark:
-        start = mark
-    found = _BLANK_LINE.match(data, start, end)
-    if found is not None:
-        return start, found.end(), True
-    return start, start, start < end and not first_line_is_field(data, start, end)
-
-
-_BLANK_LINE = re.compile(rb"\r?\n")
-
-
-def skip_from_line(data: "Buffer", start: int, end: int, /) -> int:
-    """Where the header block begins: after a `From ` line that a mailbox file left before it (RFC 4155).
-
-    Some programs leave another one, quoted as `>From `: readpst alone, ImportExportTools after the first.
-    """
-    if data[start : start + 5] == b"From ":
-        found = re.compile(_FROM_LINE).match(data, start, end)
-        start = start if found is None else found.end()
-    if data[start : start + 6] == b">From ":
-        found = re.compile(_QUOTED_FROM_LINE).match(data, start, end)
-        start = start if found is None else found.end()
-    return start
-
-
-# No line of a mailbox file is a From field with blanks before its colon, as old mail has it. In a file with CR line ends all
-# would be one line.
-_FROM_LINE: Final = rb"From (?![ \t]*:)(?:[^\n]*+\n|[^\r\n]*+\r?\Z)"
-# The line before a header block: the first line of a text without a header is quoted like this as well.
-_QUOTED_FROM_LINE: Final = rb">From (?![ \t]*:)[^\n]{0,998}+\n(?=[!-9;-~]{1,998}+[ \t]*+:)"
-
-
-def refuse_cr_line_ends(data: "Buffer", start: int, end: int, /) -> None:
-    """Raise ParseError for a message whose lines end in CR alone: all of it would be one field of one line."""
-    if data.find(b"\n", start, end) < 0 and b"\r" in data[start:end].strip(b"\r"):
-        raise ParseError(DefectCode.CR_LINE_ENDS, "lines end in CR alone; CRLF or LF is expected", start)
-
-
-def is_separator(data: "Buffer", start: int, end: int, /, *, or_quoted: bool = False) -> bool:
-    """Whether nothing is between `start` and `end`, or one separator line of a mailbox file in its strict form.
-
-    The form is a sender and the date that C's `asctime` writes (RFC 4155), with the zone that some programs add. Text in any
-    other form says something to a reader. With `or_quoted` another such line may follow, or be there alone, after `>`.
-    """
-    form = _QUOTED_SEPARATOR if or_quoted else _SEPARATOR
-    return start == end or (end - start <= FROM_LINE_LIMIT and re.compile(form).fullmatch(data, start, end) is not None)
-
-
-# Few programs read mailbox files, and all load this module.
-_ZONE: Final = rb"(?: (?:[A-Z]{1,5}|[+-]\d{4}))?"
-_SEPARATOR: Final = (
-    rb"From [!-~]++ +(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ 0-3]\d"
-    rb" \d\d:\d\d:\d\d%b \d{4}%b\r?\n" % (_ZONE, _ZONE)
-)
-_QUOTED_SEPARATOR: Final = rb"(?:%b)?(?:>%b)?" % (_SEPARATOR, _SEPARATOR)
 
 
 # RFC 5322 section 3.4, as senders write it: quoted strings, comments, angle brackets, delimiters, words with address

@@ -94,7 +94,7 @@ _PART_FIELDS: Final = ("content-type", "content-transfer-encoding", "content-dis
 
 def _info(block: bytes, /) -> PartInfo:
     # The line end of the delimiter line is no blank line of the block.
-    values, _, _ = scan(block, block[:1] == b"\n", len(block), field_pattern(*_PART_FIELDS))
+    values = scan(block, block[:1] == b"\n", len(block), field_pattern(*_PART_FIELDS)).fields
     content_type = values.get(b"content-type", b"")
     info = declared(content_type, values.get(b"content-transfer-encoding", b""))
     begin = int(block[:1] == b"\n")

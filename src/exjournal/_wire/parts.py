@@ -3,7 +3,7 @@
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from exjournal._wire.another_message import another_message
+from exjournal._wire.beginnings import find_another_message
 from exjournal._wire.buffers import fast_find
 from exjournal._wire.multipart import (
     DECODED_ENCODINGS,
@@ -220,6 +220,6 @@ def _look_around(data: "Buffer", start: int, end: int, body: Body, defects: list
 
 def _look_for_another(data: "Buffer", start: int, end: int, defects: list[Defect]) -> None:
     """Report another message in the text after a close delimiter: nobody reads it as part of this one."""
-    place = another_message(data, start, end)
+    place = find_another_message(data, start, end)
     if place is not None:
         defects.append(Defect(DefectCode.ANOTHER_MESSAGE, "after the last part", place))

@@ -7,8 +7,8 @@ kind. `containers` finds the octets, `parser` and `undeliverable` read them.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, TypeVar
 
+from exjournal._wire.beginnings import lead_in
 from exjournal._wire.headers import first_line_is_field
-from exjournal._wire.message import lead_in
 from exjournal._wire.parts import message_after
 from exjournal.archives.mbox import UNREAD_BEGINNINGS, is_mailbox_of_several, unread_form
 from exjournal.archives.parallel import cores, in_parallel, is_over
@@ -346,7 +346,7 @@ _NO_TEXT: Final = frozenset(
 
 def _message(source: Source, octets: bytes, error: ParseError, defects: tuple[Defect, ...]) -> ArchiveItem:
     """A message that is not a report, if it begins as a message; a defect for another message after it."""
-    start = lead_in(octets)[-1]
+    start = lead_in(octets).block
     if first_line_is_field(octets, start, len(octets)):
         another = message_after(octets, start, len(octets))
         if not another and start and source.offset is None and is_mailbox_of_several(octets):

@@ -10,9 +10,10 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from exjournal._wire.headers import field_pattern, field_spans, scan, span_pattern
+from exjournal._wire.beginnings import header_place, lead_in
+from exjournal._wire.headers import field_pattern, scan, scan_spans, span_pattern
 from exjournal._wire.html import lines_of_html
-from exjournal._wire.message import header_place, lead_in, message_id_of
+from exjournal._wire.message import message_id_of
 from exjournal._wire.multipart import DECODED_ENCODINGS, transfer_decoded
 from exjournal.addresses import address_key
 from exjournal.errors import DefectCode, require_type
@@ -80,7 +81,7 @@ def identify(parsed: ParsedReport, /) -> Identity:
         content, has_header = same_content(octets, start, end)
         if has_header:
             begin = header_place(octets, start, end)[0]
-            found, _, _ = scan(octets, begin, end, field_pattern("message-id"))
+            found = scan(octets, begin, end, field_pattern("message-id")).fields
             message_id = message_id_of(found.get(b"message-id", b""))
             # The Bcc field of a copy was read as recipients, in whatever order.
             own = _fields(octets, begin, end, ("Resent-*",) if parsed.format in COPIES else ("Resent-*", "Bcc"))
@@ -186,7 +187,7 @@ def _digest(*told: bytes) -> bytes:
 
 def _fields(octets: "Buffer", start: int, end: int, names: tuple[str, ...]) -> bytes:
     """Fields of a message that say who else got it: servers take them out, or put them in when it is sent on."""
-    spans, _, _ = field_spans(octets, start, end, span_pattern(names))
+    spans = scan_spans(octets, start, end, span_pattern(names)).fields
     return b"".join([octets[begin:behind].replace(b"\r", b"") for begin, behind in spans])
 
 
@@ -214,7 +215,7 @@ def _rest(parsed: ParsedReport) -> Iterator[bytes]:
     buffers = [_place(part)[0] for part in parsed.parts]
     inside = [octets for octets, part in zip(buffers, parsed.parts, strict=True) if len(octets) != part.content.nbytes]
     octets = inside[0] if inside else b""
-    position = lead_in(octets)[-1] + len(parsed.outer_block)
+    position = lead_in(octets).block + len(parsed.outer_block)
     for part in parsed.parts:
         yield _between(octets[position : part.offset])
         position = part.offset + part.size

@@ -10,9 +10,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exjournal._wire import names
+from exjournal._wire.beginnings import BYTE_ORDER_MARK, header_place, scan_message
 from exjournal._wire.buffers import in_place
-from exjournal._wire.headers import field_pattern, scan
-from exjournal._wire.message import BYTE_ORDER_MARK, header_place, lead_in
+from exjournal._wire.headers import field_pattern
 from exjournal._wire.multipart import DECODED_ENCODINGS, declared
 from exjournal.errors import BuildError, InvalidValue, require_type
 from exjournal.journaling.decisions import Decision, Hold, HoldReason, PlannedReport, decide
@@ -240,15 +240,14 @@ class JournalAgent:
 
 
 def _header(octets: bytes) -> tuple[int, int]:
-    start = lead_in(octets)[-1]
-    _, end, _ = scan(octets, start, len(octets), field_pattern("content-type"))
-    return start, end
+    block = scan_message(octets, field_pattern("content-type"))
+    return block.start, block.body
 
 
 def _is_bare_tnef(octets: "Buffer") -> bool:
     """Whether a message is TNEF as a whole, and not yet in base64."""
     pattern = field_pattern("content-type", "content-transfer-encoding")
-    found, _, _ = scan(octets, lead_in(octets)[-1], len(octets), pattern)
+    found = scan_message(octets, pattern).fields
     info = declared(found.get(b"content-type", b""), found.get(b"content-transfer-encoding", b""))
     return info.family == "tnef" and info.encoding not in DECODED_ENCODINGS
 

@@ -13,19 +13,17 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exjournal._wire import names
+from exjournal._wire.beginnings import lead_in, scan_message_spans
 from exjournal._wire.buffers import in_place
 from exjournal._wire.headers import (
-    BLOCK_LIMITS,
     SpanPattern,
-    field_spans,
     scan,
     span_pattern,
     without,
 )
-from exjournal._wire.message import lead_in
 from exjournal._wire.multipart import DECODED_ENCODINGS, declared
 from exjournal._wire.parts import content_of, leaves_of
-from exjournal.errors import DefectCode, InvalidValue, ParseError
+from exjournal.errors import InvalidValue, ParseError
 from exjournal.journaling.message_kinds import MessageKind, kind_of
 from exjournal.journaling.stamps import Stamps, verified_stamps
 from exjournal.limits import HOP_LIMIT, REPORT_NESTING_LIMIT
@@ -78,10 +76,9 @@ def _spans(octets: "Buffer", names: Iterable[str]) -> "list[Span]":
         raise InvalidValue("names", "is one string, not a collection of names")
     if not isinstance(names, Iterable):
         raise TypeError(f"a collection of names of header fields is expected, not {type(names).__name__}")
-    spans, body, complete = field_spans(octets, lead_in(octets)[-1], len(octets), _pattern(tuple(names)))
-    if not complete and body < len(octets):
-        raise ParseError(DefectCode.HEADER_TOO_LARGE, BLOCK_LIMITS, body)
-    return spans
+    block = scan_message_spans(octets, _pattern(tuple(names)))
+    block.require_complete()
+    return block.fields
 
 
 def _pattern(names: tuple[str, ...]) -> SpanPattern:
@@ -158,18 +155,17 @@ _PROCESSED: Final = {name.lower().encode(): name for name in names.PROCESSED}
 
 def look(octets: "Buffer", secrets: tuple[bytes, ...], /) -> Look:
     """Look at a header block once, for everything that journaling is decided by."""
-    start, end = lead_in(octets)[-1], len(octets)
-    spans, body, complete = field_spans(octets, start, end, span_pattern(_LOOKED_FOR))
+    block = scan_message_spans(octets, span_pattern(_LOOKED_FOR))
     found: dict[bytes, list[bytes]] = {}
     written: dict[bytes, str] = {}
-    for begin, behind in spans:
+    for begin, behind in block.fields:
         name, _, value = octets[begin:behind].partition(b":")
         name = name.rstrip()
         lowered = name.lower()
         found.setdefault(lowered, []).append(value)
         written.setdefault(lowered, name.decode("ascii"))
     # What stands behind a carriage return alone is a field to some readers.
-    for name, value in _HIDDEN.findall(octets, 0, body):
+    for name, value in _HIDDEN.findall(octets, 0, block.body):
         found.setdefault(name.lower(), []).append(value)
     first: Fields = {name: values[0] for name, values in found.items() if name in written}
     sure: list[Loop] = []
@@ -184,13 +180,13 @@ def look(octets: "Buffer", secrets: tuple[bytes, ...], /) -> Look:
         stamps = verified_stamps(octets, found[_STAMP], secrets)
         verified = bool(stamps.verified)
         (sure if verified else doubtful).append(Loop(LoopReason.STAMP, written[_STAMP], not verified))
-    if not complete and body < end:
+    if not block.complete:
         limits.append(Loop(LoopReason.HEADER_TOO_LARGE, "", forgeable=True))
     is_multipart_report = declared(first.get(b"content-type", b"")).media_type == "multipart/report"
     format_, marker = marked(first)
     if format_ is not None and not is_multipart_report:
         told.append(Loop(LoopReason.REPORT, written[marker.lower().encode()], forgeable=True))
-        if _nested(octets, start, end) >= REPORT_NESTING_LIMIT:
+        if _nested(octets, block.start, len(octets)) >= REPORT_NESTING_LIMIT:
             limits.append(Loop(LoopReason.NESTING_LIMIT, written[marker.lower().encode()], forgeable=True))
     elif is_multipart_report or _is_bounce(first):
         inside = _bounced(octets)
@@ -222,12 +218,12 @@ def _bounced(octets: "Buffer") -> str | None:
 def _nested(octets: "Buffer", start: int, end: int) -> int:
     """How many reports there are inside one another, the outermost one included; counted up to the limit."""
     for level in range(REPORT_NESTING_LIMIT):
-        fields, body, _ = scan(octets, start, end, OUTER)
-        info = declared(fields.get(b"content-type", b""))
-        if marked(fields)[0] is None or info.media_type == "multipart/report":
+        block = scan(octets, start, end, OUTER)
+        info = declared(block.fields.get(b"content-type", b""))
+        if marked(block.fields)[0] is None or info.media_type == "multipart/report":
             return level
         try:
-            leaves = leaves_of(octets, start, body, end, info, []) if info.family == "multipart" else []
+            leaves = leaves_of(octets, start, block.body, end, info, []) if info.family == "multipart" else []
         except ParseError:
             return level + 1
         original = next((leaf for leaf in leaves if leaf.info.family == "message"), None)
@@ -238,5 +234,5 @@ def _nested(octets: "Buffer", start: int, end: int) -> int:
             start, end = 0, len(octets)
         else:
             start, end = original.start, original.end
-        start = lead_in(octets, start, end)[-1]
+        start = lead_in(octets, start, end).block
     return REPORT_NESTING_LIMIT

@@ -8,9 +8,9 @@ message came.
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from exjournal._wire.beginnings import scan_message
 from exjournal._wire.buffers import in_place
-from exjournal._wire.headers import field_pattern, scan, unfold
-from exjournal._wire.message import lead_in
+from exjournal._wire.headers import field_pattern, unfold
 from exjournal._wire.multipart import declared
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def message_kind(message: "Data", /) -> MessageKind:
     writes. Looks at the header block only.
     """  # noqa: D205
     octets = in_place(message, "a message")
-    found, _, _ = scan(octets, lead_in(octets)[-1], len(octets), field_pattern("content-type", "content-class"))
+    found = scan_message(octets, field_pattern("content-type", "content-class")).fields
     return kind_of(found.get(b"content-type", b""), found.get(b"content-class", b""))
 
 

@@ -7,23 +7,24 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from exjournal._wire.beginnings import lead_in, refuse_cr_line_ends
 from exjournal._wire.endings import cut_notice, is_closed_bounce, is_unclosed
 from exjournal._wire.headers import (
     BLOCK_LIMITS,
     encode_words,
     field_pattern,
-    field_spans,
     fields,
     first_line_is_field,
     one_line,
     scan,
+    scan_spans,
     span_pattern,
     value_offset,
     without,
 )
-from exjournal._wire.message import addresses_of, lead_in, mailboxes_of, message_id_of, refuse_cr_line_ends
+from exjournal._wire.message import addresses_of, mailboxes_of, message_id_of
 from exjournal.addresses import address_key, mailbox_key, same_mailbox
-from exjournal.errors import BuildError, Defect, DefectCode, ParseError
+from exjournal.errors import BuildError, Defect, DefectCode
 from exjournal.limits import ADDRESS_FIELD_LIMIT, DEFECT_LIMIT, HEADER_LIMIT, HEADER_LINE_LIMIT, UNPARSED_LIMIT
 from exjournal.reports.markers import OUTER, marked
 from exjournal.reports.models import JournalReport, ParsedReport, Part, PartKind, Recipient, ReportFormat, Role
@@ -57,11 +58,10 @@ def read_copy(octets: "Buffer", format: ReportFormat, /) -> ParsedReport:
         defects.append(Defect(DefectCode.LEADING_BOM, "", 0))
     if start != from_line:
         defects.append(Defect(DefectCode.LEADING_FROM_LINE, "", from_line))
-    outer, body, complete = scan(octets, start, end, OUTER)
-    if not complete:
-        refuse_cr_line_ends(octets, start, end)
-        if body < end:
-            raise ParseError(DefectCode.HEADER_TOO_LARGE, BLOCK_LIMITS, body)
+    header = scan(octets, start, end, OUTER)
+    refuse_cr_line_ends(octets, start, end)
+    header.require_complete()
+    outer, body = header.fields, header.body
     block = octets[start:body]
     if not first_line_is_field(octets, start, body):
         defects.append(Defect(DefectCode.ORIGINAL_WITHOUT_HEADERS, "", start))
@@ -73,9 +73,9 @@ def read_copy(octets: "Buffer", format: ReportFormat, /) -> ParsedReport:
     if notice is not None and not is_closed_bounce(octets, start, end):
         defects.append(Defect(DefectCode.PERHAPS_TRUNCATED, "the last lines say so", notice))
     repeated: list[tuple[bytes, bytes]] = []
-    found, behind, complete = scan(octets, start, end, field_pattern("from", "sender", "subject"), repeated=repeated)
-    if not complete and behind < end:
-        raise ParseError(DefectCode.HEADER_TOO_LARGE, BLOCK_LIMITS, behind)
+    header = scan(octets, start, end, field_pattern("from", "sender", "subject"), repeated=repeated)
+    header.require_complete()
+    found = header.fields
     author = _first_address(b"from", found, repeated)
     delegate = _first_address(b"sender", found, repeated)
     delegate = "" if same_mailbox(delegate, author) else delegate
@@ -132,8 +132,8 @@ def write_copy(octets: "Buffer", recipients: Sequence[Recipient], /, *, everyone
     touched. The field stands first in the header block. Raises BuildError.
     """
     (_, start, from_line), end = _places(octets), len(octets)
-    spans, body, complete = field_spans(octets, start, end, span_pattern(("bcc",)))
-    if not complete and body < end:
+    _, body, spans, complete = scan_spans(octets, start, end, span_pattern(("bcc",)))
+    if not complete:
         raise BuildError("original", f"has a header block of {BLOCK_LIMITS}")
     if recipients and not everyone:
         recipients = _hidden(octets[start:body], recipients)

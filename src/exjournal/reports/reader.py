@@ -9,6 +9,14 @@ import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 
 from exjournal._wire import names
+from exjournal._wire.beginnings import (
+    BYTE_ORDER_MARK,
+    ODD_BEGINNINGS,
+    is_separator,
+    lead_in,
+    refuse_cr_line_ends,
+    scan_message,
+)
 from exjournal._wire.buffers import fast_find, in_place
 from exjournal._wire.endings import (
     ENDING_SIZE,
@@ -23,7 +31,6 @@ from exjournal._wire.headers import (
     BLOCK_LIMITS,
     UNCLEAR,
     ambiguities,
-    block_end,
     decode,
     decode_words,
     even_block_end,
@@ -36,14 +43,7 @@ from exjournal._wire.headers import (
     value_offset,
 )
 from exjournal._wire.html import lines_of_html
-from exjournal._wire.message import (
-    BYTE_ORDER_MARK,
-    ODD_BEGINNINGS,
-    is_separator,
-    lead_in,
-    message_id_of,
-    refuse_cr_line_ends,
-)
+from exjournal._wire.message import message_id_of
 from exjournal._wire.multipart import (
     DECODED_ENCODINGS,
     PLAIN_ENCODINGS,
@@ -78,7 +78,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from exjournal._wire.buffers import Buffer, Data
-    from exjournal._wire.headers import Fields
+    from exjournal._wire.headers import Block, Fields
 
 
 _ENVELOPE_SENDER: Final = names.ENVELOPE_SENDER.lower().encode()
@@ -110,7 +110,7 @@ def detect_format(data: "Data", /) -> ReportFormat | None:
     none whatever else it says. Linear, at most 512 KiB are looked at.
     """
     octets = in_place(data, "a report")
-    outer, _, _ = scan(octets, lead_in(octets)[-1], len(octets), OUTER)
+    outer = scan_message(octets, OUTER).fields
     info = declared(outer.get(b"content-type", b""))
     return None if info.media_type == "multipart/report" else marked(outer)[0]
 
@@ -146,13 +146,13 @@ def _read(octets: "Buffer", wanted: ReportFormat | None) -> ParsedReport:
         raise ParseError(DefectCode.EMPTY)
     if wanted in COPIES:
         return read_copy(octets, wanted)
-    is_even = (body := even_block_end(octets, start, end)) >= 0
-    if not is_even:
-        body = _body_after_odd_block(octets, start, end)
-    block = octets[start:body]
+    body = even_block_end(octets, start, end)
+    is_even = body >= 0
+    block = octets[start:body] if is_even else b""
     outer, beyond = find_fields(block, OUTER)
-    if beyond is not None:
-        raise ParseError(DefectCode.HEADER_TOO_LARGE, BLOCK_LIMITS, start + beyond)
+    if not is_even or beyond is not None:
+        _, body, outer, _ = _odd_block(octets, start, end)
+        block = octets[start:body]
     outer_defects = [] if is_even and UNCLEAR not in outer else _ambiguous(block, start)
     content_type = outer.get(b"content-type", b"")
     envelope_sender = None
@@ -228,13 +228,11 @@ def _begin(octets: "Buffer", defects: Defects) -> int:
     return begin
 
 
-def _body_after_odd_block(octets: "Buffer", start: int, end: int) -> int:
-    body, complete = block_end(octets, start, end)
-    if not complete:
-        refuse_cr_line_ends(octets, start, end)
-        if body < end:
-            raise ParseError(DefectCode.HEADER_TOO_LARGE, BLOCK_LIMITS, body)
-    return body
+def _odd_block(octets: "Buffer", start: int, end: int) -> "Block[Fields]":
+    block = scan(octets, start, end, OUTER)
+    refuse_cr_line_ends(octets, start, end)
+    block.require_complete()
+    return block
 
 
 def _ambiguous(block: bytes, start: int) -> Defects:
@@ -577,7 +575,7 @@ _PROTECTION_LIMIT: Final = 1 << 20
 
 
 def _has_protected_class(octets: bytes) -> bool:
-    found, _, _ = scan(octets, 0, len(octets), field_pattern("content-class"))
+    found = scan(octets, 0, len(octets), field_pattern("content-class")).fields
     return b"rpmsg.message" in found.get(b"content-class", b"").lower()
 
 
@@ -618,8 +616,8 @@ def _compare(octets: "Buffer", original: Part, subject: str | None, message_id: 
     start = first.start(1)
     if start != begin and b"\n>From " in b"\n" + octets[begin:start]:
         defects.append(Defect(DefectCode.LEADING_FROM_LINE, "before the original", offset))
-    inner, body, complete = scan(octets, start, end, _INNER)
-    if not complete and body < end:
+    _, body, inner, complete = scan(octets, start, end, _INNER)
+    if not complete:
         defects.append(Defect(DefectCode.ORIGINAL_HEADER_TOO_LARGE, BLOCK_LIMITS, offset))
     is_quiet = False
     declared_type = inner.get(b"content-type", b"")
@@ -635,14 +633,14 @@ def _compare(octets: "Buffer", original: Part, subject: str | None, message_id: 
             defects.append(Defect(DefectCode.ORIGINAL_UNCLOSED, "", offset))
         if b"multipart/mixed" in content_type:
             if (_MARKER_WORD.search(octets, start, body) or _MARKER_WORD_LOWER.search(octets, start, body)) and marked(
-                scan(octets, start, end, field_pattern(*MARKERS))[0]
+                scan(octets, start, end, field_pattern(*MARKERS)).fields
             )[0] is not None:
                 defects.append(Defect(DefectCode.NESTED_REPORT, "the original is a report itself", offset))
             # Exchange writes X-MS-TNEF-Correlator, with an id in it, on what it encodes as TNEF.
             if (
                 octets.find(b"orrelator", start, body) >= 0
-                and scan(octets, start, end, field_pattern("x-ms-tnef-correlator"))[0]
-                .get(b"x-ms-tnef-correlator", b"")
+                and scan(octets, start, end, field_pattern("x-ms-tnef-correlator"))
+                .fields.get(b"x-ms-tnef-correlator", b"")
                 .strip()
                 and fast_find(octets, b"winmail.dat", body, end) >= 0
             ):

@@ -13,10 +13,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from exjournal._wire import names
+from exjournal._wire.beginnings import scan_message, scan_message_spans
 from exjournal._wire.buffers import in_place
 from exjournal._wire.canonical import sealed_digest
-from exjournal._wire.headers import field_spans, scan, span_pattern, unfold
-from exjournal._wire.message import lead_in
+from exjournal._wire.headers import span_pattern, unfold
 from exjournal.errors import InvalidValue
 from exjournal.limits import SECRET_MINIMUM
 from exjournal.reports.markers import OUTER, marked
@@ -52,8 +52,7 @@ def verify_seal(report: "Data", /, *, secrets: Iterable[bytes]) -> Seal:
 
 def seal_of(octets: "Buffer", secrets: tuple[bytes, ...], /) -> Seal:
     """The same for secrets that were looked at; without any, a seal is INVALID."""
-    start = lead_in(octets)[-1]
-    spans, _, _ = field_spans(octets, start, len(octets), span_pattern((names.SEAL,)))
+    spans = scan_message_spans(octets, span_pattern((names.SEAL,))).fields
     if not spans:
         return Seal.ABSENT
     found = [re.fullmatch(_SEAL, unfold(octets[begin:behind].partition(b":")[2])) for begin, behind in spans]
@@ -73,7 +72,7 @@ def seal_field(octets: "Buffer", secret: bytes, /) -> bytes:
 
 def _told(octets: "Buffer") -> tuple[bytes, bytes]:
     """What a report says, and the format that its marker names: a marker changes its name where a report leaves."""
-    fields, _, _ = scan(octets, lead_in(octets)[-1], len(octets), OUTER)
+    fields = scan_message(octets, OUTER).fields
     return digest_of(octets), str(marked(fields)[0]).encode("ascii")
 
 

@@ -13,9 +13,10 @@ from types import NoneType
 from typing import TYPE_CHECKING, Final
 
 from exjournal._wire import names
+from exjournal._wire.beginnings import skip_from_line
 from exjournal._wire.buffers import fast_find, in_place
 from exjournal._wire.headers import encode_words, field_pattern, fields, scan, text_of
-from exjournal._wire.message import Addressing, Facts, facts, perhaps_named, skip_from_line
+from exjournal._wire.message import Addressing, Facts, facts, perhaps_named
 from exjournal._wire.quoted_printable import quoted_printable
 from exjournal.addresses import mailbox_key, same_mailbox
 from exjournal.errors import BuildError, InvalidValue, require_type
@@ -401,7 +402,7 @@ def _own_fields_2003(date: str, report_id: str, *, correct_marker: bool) -> str:
 def _copied_fields(original: bytes) -> tuple[dict[str, bytes], bytes]:
     """The original's fields that a report repeats, cut as bytes: the first of each name, and all of a mailing list."""
     start = skip_from_line(original, 0, len(original))
-    found, body, _ = scan(original, start, len(original), field_pattern(*_HEADER))
+    _, body, found, _ = scan(original, start, len(original), field_pattern(*_HEADER))
     copied = {name: cut for name, field in _COPIED if field in found and (cut := _cut(found[field])) is not None}
     if len(copied) == len(found):
         return copied, b""  # nothing to look for but the first of each
