@@ -70,6 +70,9 @@ def field_pattern(*names: str) -> FieldPattern:
     return re.compile(rb"\n(?=[%b])((?i:%b))%b" % (initials, wanted, _VALUE))
 
 
+_new_tuple = tuple.__new__
+
+
 def _block_end(data: "Buffer", start: int, end: int, /) -> tuple[int, bool]:
     """Where the body after the header block at `start` begins, and whether a blank line or the end of the data ended the block.
 
@@ -118,7 +121,8 @@ def scan(
     fields, beyond = find_fields(data[start:body], pattern, repeated)
     if beyond is not None:
         return Block(start, start + beyond, fields, complete=False)
-    return Block(start, body, fields, complete)
+    # Calling the class takes longer, and every report is scanned.
+    return _new_tuple(Block, (start, body, fields, complete))
 
 
 def find_fields(
