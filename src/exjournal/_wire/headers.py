@@ -35,7 +35,7 @@ Fields = dict[bytes, bytes]
 UNCLEAR: Final = b":"
 _ONCE: Final = frozenset((b"content-type", b"content-transfer-encoding"))
 
-# `Fields`, or a list of `Span`.
+# `Fields`, all values by name, or a list of `Span`.
 FieldsT = TypeVar("FieldsT")
 
 
@@ -103,31 +103,20 @@ def even_block_end(data: "Buffer", start: int, end: int, /) -> int:
     return stop.end() if block.count(b"\r") == block.count(b"\r\n") else -1
 
 
-def scan(
-    data: "Buffer",
-    start: int,
-    end: int,
-    pattern: FieldPattern,
-    /,
-    *,
-    repeated: list[tuple[bytes, bytes]] | None = None,
-) -> Block[Fields]:
-    """Find the wanted fields of the block at `start`.
+def scan(data: "Buffer", start: int, end: int, pattern: FieldPattern, /) -> Block[Fields]:
+    """Find the first field of each wanted name in the block at `start`.
 
-    The first field of each name is in the result; the others go into `repeated`, by name and value, in order.
     Linear, and never past the blank line, `HEADER_LIMIT` or `HEADER_LINE_LIMIT`. A field beyond `FIELD_LIMIT` ends the search.
     """
     body, complete = _block_end(data, start, end)
-    fields, beyond = find_fields(data[start:body], pattern, repeated)
+    fields, beyond = find_fields(data[start:body], pattern)
     if beyond is not None:
         return Block(start, start + beyond, fields, complete=False)
     # Calling the class takes longer, and every report is scanned.
     return _new_tuple(Block, (start, body, fields, complete))
 
 
-def find_fields(
-    block: bytes, pattern: FieldPattern, repeated: list[tuple[bytes, bytes]] | None = None, /
-) -> tuple[Fields, int | None]:
+def find_fields(block: bytes, pattern: FieldPattern, /) -> tuple[Fields, int | None]:
     """Find the wanted fields of a block, as `scan` does; where the first field beyond `FIELD_LIMIT` begins, if there is one."""
     block = b"\n" + block
     found = pattern.findall(block)
@@ -136,18 +125,24 @@ def find_fields(
         beyond = next(islice(pattern.finditer(block), FIELD_LIMIT, None)).start() - 1
         del found[FIELD_LIMIT:]
     fields: Fields = {}
-    if repeated is not None:
-        repeated.clear()
     for name, value in found:
         name = name.lower()  # noqa: PLW2901
         if name not in fields:
             fields[name] = value
-            continue
-        if repeated is not None:
-            repeated.append((name, value))
-        if name in _ONCE:
+        elif name in _ONCE:
             fields[UNCLEAR] = b""
     return fields, beyond
+
+
+def scan_all(data: "Buffer", start: int, end: int, pattern: FieldPattern, /) -> Block[dict[bytes, list[bytes]]]:
+    """Find every wanted field of the block at `start`: the values of each name, in order. Linear, with the bounds of `scan`."""
+    body, complete = _block_end(data, start, end)
+    values: dict[bytes, list[bytes]] = {}
+    for number, found in enumerate(pattern.finditer(b"\n" + data[start:body])):
+        if number == FIELD_LIMIT:
+            return Block(start, start + found.start() - 1, values, complete=False)
+        values.setdefault(found[1].lower(), []).append(found[2])
+    return Block(start, body, values, complete)
 
 
 # Compiled once for a set of names of which every field is wanted: for a field at the beginning of a block, and for one after a

@@ -4,7 +4,7 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exjournal._wire.beginnings import lead_in, skip_from_line
-from exjournal._wire.headers import decode, decode_words, field_pattern, one_line, scan, unfold
+from exjournal._wire.headers import decode, decode_words, field_pattern, one_line, scan, scan_all, unfold
 from exjournal.addresses import address_problem, comment_end, mailbox_key
 from exjournal.limits import ADDRESS_FIELD_LIMIT
 from exjournal.lines import without_forbidden
@@ -48,32 +48,35 @@ def facts(data: "Buffer", start: int, end: int, /) -> tuple[Facts, Addressing]:
     if data[begin : begin + 1] in _NO_FIELD:
         leading = lead_in(data, start, end)
         begin, is_whole = (leading.block, True) if leading.blank_end == leading.mark_end else (begin, False)
-    repeated: list[tuple[bytes, bytes]] = []
-    block = scan(data, begin, end, field_pattern(*_FIELDS), repeated=repeated)
-    found = block.fields
+    block = scan_all(data, begin, end, field_pattern(*_FIELDS))
+    values = block.fields
     if not block.complete:
         # Very many fields of one name hide none of another.
-        found = scan(data, begin, end, field_pattern("subject", "message-id")).fields | found
-    to, cc = found.get(b"to"), found.get(b"cc")
-    values = [value for value in (to, cc) if value is not None]
-    addresses = {name: addresses_of(found.get(name, b"")) for name in _ADDRESS_FIELDS}
-    for name, value in repeated:
-        if name in addresses:
-            addresses[name] += addresses_of(value)
-            if name in (b"to", b"cc"):
-                values.append(value)
-    named = len(addresses[b"to"]) + len(addresses[b"cc"])
-    told = Facts(
-        addresses[b"from"],
-        next(iter(addresses[b"sender"]), ""),
-        addresses[b"to"],
-        addresses[b"cc"],
-        one_line(found.get(b"subject", b"")),
-        message_id_of(found.get(b"message-id", b"")),
+        others = scan(data, begin, end, field_pattern("subject", "message-id")).fields
+        values = {name: [value] for name, value in others.items()} | values
+    addresses = {
+        name: tuple([address for value in values.get(name, ()) for address in addresses_of(value)])
+        for name in _ADDRESS_FIELDS
+    }
+    stated = Facts(
+        authors=addresses[b"from"],
+        sender=next(iter(addresses[b"sender"]), ""),
+        to=addresses[b"to"],
+        cc=addresses[b"cc"],
+        subject=one_line(values.get(b"subject", _ABSENT)[0]),
+        message_id=message_id_of(values.get(b"message-id", _ABSENT)[0]),
     )
-    return told, Addressing(tuple(values), named, begin, block.body, is_whole and block.complete)
+    addressing = Addressing(
+        values=(*values.get(b"to", ()), *values.get(b"cc", ())),
+        certain=len(stated.to) + len(stated.cc),
+        start=begin,
+        body=block.body,
+        is_whole=is_whole and block.complete,
+    )
+    return stated, addressing
 
 
+_ABSENT: Final = [b""]
 _ADDRESS_FIELDS: Final = (b"from", b"sender", b"to", b"cc")
 # How a byte order mark and a blank line begin.
 _NO_FIELD: Final = (b"\xef", b"\r", b"\n")

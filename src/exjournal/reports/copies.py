@@ -17,6 +17,7 @@ from exjournal._wire.headers import (
     first_line_is_field,
     one_line,
     scan,
+    scan_all,
     scan_spans,
     span_pattern,
     value_offset,
@@ -31,7 +32,6 @@ from exjournal.reports.models import JournalReport, ParsedReport, Part, PartKind
 
 if TYPE_CHECKING:
     from exjournal._wire.buffers import Buffer
-    from exjournal._wire.headers import Fields
 
 _ROLES: Final = {b"to": Role.TO, b"cc": Role.CC, b"bcc": Role.BCC}
 
@@ -72,12 +72,11 @@ def read_copy(octets: "Buffer", format: ReportFormat, /) -> ParsedReport:
     notice = cut_notice(octets, body, end)
     if notice is not None and not is_closed_bounce(octets, start, end):
         defects.append(Defect(DefectCode.PERHAPS_TRUNCATED, "the last lines say so", notice))
-    repeated: list[tuple[bytes, bytes]] = []
-    header = scan(octets, start, end, field_pattern("from", "sender", "subject"), repeated=repeated)
-    header.require_complete()
-    found = header.fields
-    author = _first_address(b"from", found, repeated)
-    delegate = _first_address(b"sender", found, repeated)
+    header_values = scan_all(octets, start, end, field_pattern("from", "sender", "subject"))
+    header_values.require_complete()
+    values = header_values.fields
+    author = _first_address(values.get(b"from", []))
+    delegate = _first_address(values.get(b"sender", []))
     delegate = "" if same_mailbox(delegate, author) else delegate
     message_id = message_id_of(outer.get(b"message-id", b""))
     recipients, unparsed = _recipients(block)
@@ -99,7 +98,7 @@ def read_copy(octets: "Buffer", format: ReportFormat, /) -> ParsedReport:
         sender=delegate or author,
         on_behalf_of=author if author and delegate else None,
         recipients=recipients,
-        subject=one_line(found.get(b"subject", b"")),
+        subject=one_line(values[b"subject"][0]) if b"subject" in values else "",
         message_id=message_id,
     )
     view = memoryview(octets)
@@ -187,9 +186,8 @@ def _hidden(block: bytes, recipients: Sequence[Recipient]) -> list[Recipient]:
     ]
 
 
-def _first_address(name: bytes, found: "Fields", repeated: list[tuple[bytes, bytes]]) -> str:
-    """The first address in the fields of a name, or ""."""
-    values = [found.get(name, b""), *[value for other, value in repeated if other == name]]
+def _first_address(values: list[bytes]) -> str:
+    """The first address in some address fields, or ""."""
     return next((address for value in values for address in addresses_of(value)), "")
 
 
