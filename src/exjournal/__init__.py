@@ -1,6 +1,6 @@
 """Microsoft Exchange journal reports: read them, write them, decide what is journaled, keep every recipient and every byte."""
 
-# When two addresses are the same
+# Comparing addresses
 from exjournal.addresses import address_key, mailbox_key, same_mailbox
 
 # Archives of millions
@@ -16,23 +16,23 @@ from exjournal.archives.items import (
 from exjournal.archives.scan import ScanSummary, scan_archive
 from exjournal.archives.sources import MboxVariant, Source
 
-# What was odd, and what went wrong
+# Errors and defects
 from exjournal.errors import BuildError, Defect, DefectCode, InvalidValue, JournalError, ParseError, StoreError
 
-# One message, many reports: what is known of it already
+# One message, many reports: finding duplicates
 from exjournal.identity.duplicates import Sighting, look_up, remember, remember_all
 from exjournal.identity.keys import Identity, identify
 
-# One message, many reports: all that they say
+# One message, many reports: merging them
 from exjournal.identity.merging import MergedRecipient, MergedReport, merge
 from exjournal.identity.statements import Statement
 from exjournal.identity.stores import MemoryStore, SeenStore, SqliteStore
 
-# What a gateway calls
+# The agent of a gateway, and its file of rules
 from exjournal.journaling.agent import Body, Delivery, JournalAgent, Outcome
 from exjournal.journaling.config import Config, load_config, load_secret
 
-# What is journaled, and why
+# Deciding, and explaining a decision
 from exjournal.journaling.decisions import Decision, Hold, HoldReason, PlannedReport, decide
 from exjournal.journaling.explanations import Explanation, Match, Place, Reason
 from exjournal.journaling.loops import (
@@ -46,12 +46,12 @@ from exjournal.journaling.loops import (
     strip_headers,
 )
 
-# What a message is, whether it was journaled already, and what stops one that is restored
+# Kinds of messages, journaling loops, and header fields of restored messages
 from exjournal.journaling.message_kinds import MessageKind, message_kind
 from exjournal.journaling.organization import Organization
 from exjournal.journaling.rules import JournalRule, RuleSet, Scope
 
-# What goes in and what comes out
+# Reports and their parts, envelopes and recipients
 from exjournal.reports.models import (
     Envelope,
     Evidence,
@@ -67,7 +67,7 @@ from exjournal.reports.models import (
 from exjournal.reports.reader import detect_format, parse_report
 from exjournal.reports.seals import Seal, verify_seal
 
-# The way back for reports that nobody took
+# Reports that could not be delivered
 from exjournal.reports.undeliverable import DeliveryStatus, Undeliverable, unwrap_undeliverable
 
 # Reading and writing reports

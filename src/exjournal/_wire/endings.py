@@ -1,6 +1,6 @@
-"""How a message ends: whether its last lines say that the rest was left out, and whether its own multipart is closed.
+"""How a message ends: with a notice that it was cut, and with or without the close delimiter of its multipart.
 
-Both look at the last bytes of a message. Only a multipart whose close delimiter is not there is searched as a whole, once.
+Both are found in the last bytes of a message. Only a multipart without its close delimiter there is searched as a whole.
 """
 
 import re
@@ -13,7 +13,7 @@ from exjournal._wire.multipart import declared
 if TYPE_CHECKING:
     from exjournal._wire.buffers import Buffer
 
-# Bytes in which the last line is looked for: a delimiter has at most 74, and line ends may follow it.
+# Bytes in which the last line is searched for: a delimiter has at most 74, and line ends may follow it.
 LINE_SIZE: Final = 96
 # Close delimiters after a notice: those of the multiparts that a message can be in.
 _LEVELS: Final = 8
@@ -23,20 +23,20 @@ _ENDING: Final = 512
 _LAST_WORDS: Final = (
     *(b"uncated", b"UNCATED", b"ncluded", b"NCLUDED", b"ppressed", b"PPRESSED", b"tripped", b"TRIPPED"),
 )
-# How the last line can end where there is a notice, perhaps before close delimiters.
+# How the last line can end if there is a notice, perhaps before close delimiters.
 ENDINGS: Final = (
     *(b"--", b"**", b"ated", b"ated.", b"ATED", b"ATED.", b"uded", b"uded.", b"UDED", b"ssed", b"ssed.", b"SSED"),
     *(b"pped", b"pped.", b"PPED", b"d]", b"D]", b"d)", b"D)"),
 )
-# The last byte of each, and what may follow it.
+# The last byte of each ending, and the white space that may follow it.
 LAST_BYTES: Final = frozenset(b"-*.dD]) \t\r\n\v\f")
-# Bytes in which that shows: line ends may follow.
+# Bytes that have the ending and the line ends after it.
 ENDING_SIZE: Final = 16
 _SIGNS: Final = b"-*=.!)]> \t\r\n"
 # Gmail and Google Workspace write `----- Message truncated -----`, AOL `Message truncated.`, CipherTrust
 # `*** Body Not Included ***`, sendmail `----- Message body suppressed -----`, qmail with a size limit
 # `--- End of message stripped.`.
-_NOTICE: Final = (
+_NOTICE = re.compile(
     rb"(?i:\W{0,20}+(?:message (?:is |was |has been )?truncated"
     rb"|(?:message )?body (?:is |was )?(?:not included|suppressed|truncated)"
     rb"|(?:end|rest) of message (?:stripped|truncated))\W{0,20}+)"
@@ -45,13 +45,13 @@ _CLOSE_LINE_END = re.compile(rb"[ \t]*+(?:\r?\n|\r?\Z)")
 
 
 def cut_notice(data: "Buffer", start: int, end: int, /) -> int | None:
-    """The offset of a notice in the last line, which says that the message was cut; only close delimiters may follow it."""
+    """Find the offset of a last line which says that the message was cut; only close delimiters may follow it."""
     for _ in range(_LEVELS):
         begin = end - LINE_SIZE if end - start > LINE_SIZE else start
         ending = data[begin:end].rstrip()
         if ending.rstrip(_SIGNS).endswith(_LAST_WORDS):
             line = ending.rfind(b"\n") + 1
-            return begin + line if re.fullmatch(_NOTICE, ending[line:].strip()) else None
+            return begin + line if _NOTICE.fullmatch(ending[line:].strip()) else None
         if not ending.endswith(b"--"):
             break
         line = ending.rfind(b"\n")
@@ -84,7 +84,7 @@ def is_unclosed(data: "Buffer", body: int, end: int, content_type: bytes, /) -> 
 
 
 def is_closed_bounce(data: "Buffer", start: int, end: int, /) -> bool:
-    """Whether a message is a `multipart/report` with its close delimiter: a notice in it is about the message it returns."""
+    """Whether a message is a `multipart/report` with its close delimiter, in which a notice is about the returned message."""
     block = scan(data, start, end, field_pattern("content-type"))
     content_type = block.fields.get(b"content-type", b"")
     return declared(content_type).media_type == "multipart/report" and not is_unclosed(

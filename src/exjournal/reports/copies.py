@@ -24,7 +24,7 @@ from exjournal._wire.headers import (
     without,
 )
 from exjournal._wire.message import addresses_of, mailboxes_of, message_id_of
-from exjournal.addresses import address_key, mailbox_key, same_mailbox
+from exjournal.addresses import address_key, escape, mailbox_key, same_mailbox
 from exjournal.errors import BuildError, Defect, DefectCode
 from exjournal.limits import ADDRESS_FIELD_LIMIT, DEFECT_LIMIT, HEADER_LIMIT, HEADER_LINE_LIMIT, UNPARSED_LIMIT
 from exjournal.reports.markers import OUTER, marked
@@ -153,7 +153,6 @@ def write_copy(octets: "Buffer", recipients: Sequence[Recipient], /, *, everyone
 
 # An address that stands in an address list as it is (RFC 5322 section 3.4.1).
 _PLAIN = re.compile(r'[^\s"(),:;<>@\[\]\\]+@[^\s"(),:;<>@\[\]\\]+')
-_TO_ESCAPE = re.compile(r'(["\\])')
 
 
 def _bcc_field(recipients: Sequence[Recipient], line_end: bytes) -> bytes:
@@ -163,7 +162,7 @@ def _bcc_field(recipients: Sequence[Recipient], line_end: bytes) -> bytes:
         if not one.display_name or "<" in one.address:  # a bracket in quotes ends the brackets, for many a reader
             entries.append(address if _PLAIN.fullmatch(one.address) else b"<%b>" % address)
         elif one.display_name.isascii() and one.display_name.isprintable() and "=?" not in one.display_name:
-            entries.append(b'"%b" <%b>' % (_TO_ESCAPE.sub(r"\\\1", one.display_name).encode("ascii"), address))
+            entries.append(b'"%b" <%b>' % (escape(one.display_name).encode("ascii"), address))
         else:
             entries.append(b"%b <%b>" % (encode_words(one.display_name), address))
     value = b",\r\n ".join(entries)

@@ -27,6 +27,7 @@ from exjournal._wire.endings import (
     is_closed_bounce,
     is_unclosed,
 )
+from exjournal._wire.grammar import FROM_BEGINS, HEADER_END, QUOTED_FROM_LINE, SHORT_FIELD_BEGINS
 from exjournal._wire.headers import (
     BLOCK_LIMITS,
     UNCLEAR,
@@ -289,7 +290,7 @@ def _reads_like_report(octets: "Buffer", body: int, end: int, boundary: bytes) -
 _GLANCE: Final = 4096
 # Multiparts that gateways put around a report.
 _OPENED: Final = 5
-_HEADER_END = re.compile(rb"\n\r?\n")
+_HEADER_END = re.compile(HEADER_END)
 # The first label of a report text, or `Sender` in base64.
 _TEXT_BEGINS = re.compile(
     rb"(?:\xef\xbb\xbf)?\s{0,20}(?:(?i:sender|on-behalf-of|subject|message-id|to|cc|bcc|recipient)[ \t]*:|U2VuZGVyO)"
@@ -667,9 +668,7 @@ _MESSAGE_ID: Final = r"<[^<>]*>"
 # Bytes of a value, and characters of a reported one, that are compared by words; longer ones agree only if they are equal.
 _COMPARED_LIMIT: Final = 64 << 10
 # The first field of a message, after the lines that mailbox files left before it.
-_FIRST_FIELD = re.compile(
-    rb"(?:From (?![ \t]*:)[^\n]*+\n)?(?:>From (?![ \t]*:)[^\n]{0,998}+\n)?([!-9;-~]{1,998}+[ \t]*+:)"
-)
+_FIRST_FIELD = re.compile(rb"(?:%b[^\n]*+\n)?(?:%b)?(%b)" % (FROM_BEGINS, QUOTED_FROM_LINE, SHORT_FIELD_BEGINS))
 
 
 def _agree(field: bytes, value: bytes, reported: str) -> bool:
