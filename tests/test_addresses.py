@@ -11,7 +11,7 @@ from strategies import addresses, plain_addresses, spellings
 
 
 class TestAddressProblem:
-    """An address may be whatever a recipient line can carry and give back."""
+    """An address may be any text that a recipient line can carry unchanged."""
 
     @pytest.mark.parametrize(
         "address",
@@ -35,7 +35,7 @@ class TestAddressProblem:
         ],
     )
     def test_allowed(self, address: str) -> None:
-        """What can be written and read again is allowed, whatever it looks like."""
+        """Text of any form is allowed if it can be written and read again."""
         assert address_problem(address) is None
 
     @pytest.mark.parametrize(
@@ -70,11 +70,11 @@ class TestAddressProblem:
         ],
     )
     def test_refused(self, address: str, reason: str) -> None:
-        """What could not be told from something else is refused with the reason."""
+        """An address that reads like something else is refused with the reason."""
         assert address_problem(address) == reason
 
     def test_length_counts_characters(self) -> None:
-        """The limit is one of characters: of two octets each as many are allowed."""
+        """The limit counts characters: those of two bytes each count the same."""
         assert address_problem("\u00e9" * 571) is None
         assert address_problem("\u00e9" * 572) is not None
 
@@ -146,7 +146,7 @@ class TestMailboxKey:
             ("Sales (EMEA)", "sales (emea)"),
             ('"' + "X" * 571 + '"@example.com', '"' + "x" * 571 + '"@example.com'),
             ("\u00c9" * 572 + "@example.com", "\u00e9" * 572 + "@example.com"),
-            # More octets than a label may have: no A-label, and so its own spelling.
+            # More bytes than a label may have: no A-label, and so its own spelling.
             ("alice@" + "\u00c9" * 64 + ".example", "alice@" + "\u00e9" * 64 + ".example"),
             ("alice@\u00e9..example", "alice@\u00e9..example"),
         ],

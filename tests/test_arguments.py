@@ -225,7 +225,7 @@ def call(name: str, place: str, value: object) -> object:
 
 
 class TestWrongTypes:
-    """A wrong type is an error that says what was expected."""
+    """A wrong type is an error that names the expected one."""
 
     def test_every_function(self) -> None:
         """No public function is left out."""

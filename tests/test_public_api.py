@@ -104,7 +104,7 @@ SETS = [name for name in DOCUMENTED if name.isupper()]
 CLASSES = [
     name for name in DOCUMENTED if inspect.isclass(thing := getattr(exjournal, name)) and not issubclass(thing, str)
 ]
-# What one module of the library tells another, and no caller needs.
+# Names that one module of the library shares with another, and no caller needs.
 INNER = {"index", "journaled"}
 HEAVY = ["argparse", "email", "logging", "pathlib", "sqlite3", "tomllib"]
 

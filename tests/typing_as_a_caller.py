@@ -169,7 +169,7 @@ def says_by_hand() -> bytes:
 
 
 def reads(data: bytes) -> None:
-    """What was read has one type for each thing, and None where something may be missing."""
+    """Results have one type for each fact, and None if it may be missing."""
     assert_type(detect_format(data), ReportFormat | None)
     parsed = parse_report(data, format=None, strict=True)
     assert_type(parsed, ParsedReport)
@@ -192,7 +192,7 @@ def reads(data: bytes) -> None:
 
 
 def reads_what_it_says(report: JournalReport) -> None:
-    """A report holds text; None stands for what it does not say."""
+    """A report has text; None means that it does not say."""
     assert_type(report.sender, str)
     assert_type(report.recipients, tuple[Recipient, ...])
     assert_type(report.subject, str)
@@ -247,7 +247,7 @@ def reads_in_place(data: bytes) -> None:
 
 
 def rescues(data: bytes) -> None:
-    """A report comes out of a bounce as bytes, with a status that is typed; a report that is no bounce comes back."""
+    """A report comes out of a bounce as bytes, with a status that is typed; a report that is not a bounce comes back."""
     bounce = b"\r\n".join(
         [
             b"Content-Type: multipart/report; report-type=delivery-status; boundary=b\r\n\r\n--b",
@@ -447,7 +447,7 @@ def takes_fields_out() -> None:
 
 
 def makes_rules() -> RuleSet:
-    """Rules take strings, vocabularies or any collection; one string stands for a collection of one in a mapping."""
+    """Rules take strings, vocabularies or any collection; in a mapping, a string is a collection of one."""
     lazy: Iterator[str] = iter(["bob@example.com", "dave@example.com"])
     organization = Organization(
         ["example.com", "*.corp.example"],
@@ -532,7 +532,7 @@ def decides(rules: RuleSet) -> None:
     assert [one.rule for one in decision.matches] == ["Bob", "Border"]
 
 
-def tells_loops() -> None:
+def detects_loops() -> None:
     """A loop names its header; a hold its reason."""
     loop = detect_loop(b"X-MS-Journal-Report:\r\n" + MESSAGE, secrets=iter([SECRET]))
     assert_type(loop, Loop | None)
@@ -614,7 +614,7 @@ def names() -> list[str]:
 
 
 def code_of(error: JournalError) -> str:
-    """Errors are told apart by their class, and each says what it is about."""
+    """Errors differ by their class, and each names its subject."""
     match error:
         case ParseError():
             assert_type(error.code, DefectCode)
@@ -703,7 +703,7 @@ def main() -> None:
     takes_fields_out()
     rules = makes_rules()
     decides(rules)
-    tells_loops()
+    detects_loops()
     journals(rules)
     loads()
     compares_addresses()

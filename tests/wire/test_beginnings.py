@@ -26,7 +26,7 @@ class TestFromLine:
         ],
     )
     def test_skipped(self, data: bytes, begin: int) -> None:
-        """It is passed over to its end; a From field is none."""
+        """It is skipped to its end; a From field is not such a line."""
         assert skip_from_line(data, 0, len(data)) == begin
         assert skip_from_line(b"ab" + data, 2, len(data) + 2) == begin + 2
 
@@ -58,7 +58,7 @@ class TestLeadIn:
         assert moved == tuple([end + len(before) for end in ends])
 
     def test_limit(self) -> None:
-        """Behind many blank lines is nothing that anybody sent."""
+        """Nobody sends a message after very many blank lines."""
         mark, blank, begin = lead_in(b"\n" * 200_000)
         assert mark == 0
         assert 0 < blank == begin < 200_000

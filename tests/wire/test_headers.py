@@ -59,7 +59,7 @@ class TestScan:
         assert result == found
         assert data[body:] == rest
         assert is_complete
-        # Behind a line end, as in a part, the same is found.
+        # After a line end, as in a part, the same is found.
         _, body, result, is_complete = scan(b"x\n" + data, 2, len(data) + 2, PATTERN)
         assert (result, data[body - 2 :], is_complete) == (found, rest, True)
 
@@ -71,7 +71,7 @@ class TestScan:
         assert set(result) <= {b"to"}
 
     def test_in_place(self) -> None:
-        """Nothing before the start or behind the end is looked at."""
+        """Nothing before the start or after the end is read."""
         data = b"To: a\r\n\r\nSubject: b\r\nTo: c\r\n\r\n"
         start, end = data.index(b"Subject"), data.index(b"\r\nTo: c")
         assert scan(data, start, end, PATTERN) == Block(start, end, {b"subject": b" b"}, complete=True)
@@ -110,7 +110,7 @@ class TestScan:
         assert {name: value.removesuffix(b"\r") for name, value in result.items()} == wanted
 
     def test_value_offset(self) -> None:
-        """The place of a value is found again for telling of it, or the block's beginning stands for it."""
+        """The offset of a value is found again for a defect; a missing field gives the beginning of the block."""
         data = b"X-To: a\r\nSubject: b\r\nTO : c\r\nTo: d\r\n\r\n"
         assert data[value_offset(data, 0, len(data), b"to") :].startswith(b" c")
         assert data[value_offset(data, 0, len(data), b"subject") :].startswith(b" b")
@@ -122,7 +122,7 @@ class TestFields:
     """Every field of a block, in order."""
 
     def test_list(self) -> None:
-        """Names and values as written, with folds; lines that are no field are passed over."""
+        """Names and values as written, with folds; other lines are skipped."""
         block = b"A: b\r\nno field\r\nC :d\r\n e\r\n: f\r\nG\x80: h\r\ni: \r\nJ:\n\tk\n"
         assert [*fields(block)] == [(b"A", b" b"), (b"C", b"d\r\n e"), (b"i", b" "), (b"J", b"\n\tk")]
 
@@ -193,7 +193,7 @@ class TestFieldSpans:
         ],
     )
     def test_names(self, names: tuple[str, ...], found: list[bytes]) -> None:
-        """Names are literal and without letter case, one that ends in * is a prefix, and no name is no field."""
+        """Names are literal and without letter case, one that ends in * is a prefix, and without names there are no fields."""
         data = b"To: 1\r\nX-A: 2\r\nx-ab : 3\r\nX.B: 4\r\nx-: 5\r\n\r\n"
         spans = scan_spans(data, 0, len(data), span_pattern(names)).fields
         assert [data[start:end].partition(b":")[0].rstrip() for start, end in spans] == found
@@ -239,7 +239,7 @@ class TestValues:
         [(b"a", "a"), (b"\xc3\xa9", "\u00e9"), (b"\xe9", "\u00e9"), (b"\xc3\xa9\xe9", "\u00c3\u00a9\u00e9")],
     )
     def test_decode(self, value: bytes, text: str) -> None:
-        """UTF-8, or else latin-1, so that every octet counts."""
+        """UTF-8, or else latin-1, so that every byte counts."""
         assert decode(value) == text
 
     @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ class TestValues:
 
     @given(st.binary(max_size=60) | st.text("=?utf-8QqBb_ \t\r\n\0A", max_size=60).map(str.encode))
     def test_one_line_is_one_line(self, value: bytes) -> None:
-        """Whatever the octets, the text stands on one line without outer blanks."""
+        """Any bytes become one line of text without outer spaces."""
         text = one_line(value.replace(b"\n", b"\n "))
         assert not re.search("[\0-\x08\n-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]", text)
         assert text == text.strip(" \t")
@@ -288,7 +288,7 @@ class TestEncodedWords:
         ],
     )
     def test_decoded(self, text: str, decoded: str) -> None:
-        """Words are decoded where they stand, neighbours together, characters cut between them joined."""
+        """Words are decoded in place, neighbors together, characters cut between them joined."""
         assert decode_words(text) == decoded
 
     @pytest.mark.parametrize(
@@ -317,7 +317,7 @@ class TestEncodedWords:
 
     @given(lines(max_size=120))
     def test_round_trip(self, text: str) -> None:
-        """What was encoded decodes to the same, here and in the standard library."""
+        """Encoded text decodes to the same, here and in the standard library."""
         words = encode_words(text)
         assert one_line(words) == text
         if text:
@@ -411,11 +411,11 @@ class TestCharsets:
         ],
     )
     def test_unknown(self, name: str) -> None:
-        """What is no charset of mail is none, a codec of Python's own included."""
+        """Names that are not charsets of mail are refused, a codec of Python's own included."""
         assert known_charset(name) is None
 
     def test_every_charset_decodes(self) -> None:
-        """No name of Python's tables leads to a codec that is not there, or that is no decoder of text."""
+        """Every name of Python's tables leads to a codec that exists and decodes to text."""
         from encodings.aliases import aliases
 
         for name in {*aliases, *aliases.values()}:
@@ -471,13 +471,13 @@ class TestFieldLimit:
     PATTERN = field_pattern("to")
 
     def test_at_the_limit(self) -> None:
-        """So many fields as the limit allows are no reason to stop."""
+        """The search does not stop at exactly the limit."""
         block = b"To: a\r\n" * (FIELD_LIMIT - 1) + b"\r\n"
         result = scan(block, 0, len(block), self.PATTERN)
         assert (result.body, result.complete) == (len(block), True)
 
     def test_beyond_the_limit(self) -> None:
-        """The look ends behind the last field that was counted, before the end of the block."""
+        """The search ends after the last field that was counted, before the end of the block."""
         block = b"To: a\r\n" * (FIELD_LIMIT + 5) + b"\r\n"
         _, body, fields, complete = scan(block, 0, len(block), self.PATTERN)
         assert (fields, complete) == ({b"to": b" a\r"}, False)

@@ -76,7 +76,7 @@ class TestFacts:
 
     @pytest.mark.parametrize("message", [b"", b"\r\n", b"body", b"\r\nFrom: x@example.com\r\n", b"From x\n"])
     def test_nothing(self, message: bytes) -> None:
-        """What is absent is empty."""
+        """The fact of an absent field is empty."""
         assert facts(message, 0, len(message))[0] == ((), "", (), (), "", "")
 
     def test_in_place(self) -> None:
@@ -87,7 +87,7 @@ class TestFacts:
 
     @given(message_like())
     def test_valid(self, message: bytes) -> None:
-        """Every address that is told could be a sender or recipient."""
+        """Every address in the facts could be a sender or recipient."""
         told, _ = facts(message, 0, len(message))
         sender = (told.sender,) if told.sender else ()
         assert not any(map(address_problem, (*told.authors, *sender, *told.to, *told.cc)))
@@ -134,7 +134,7 @@ class TestMailboxesOf:
         ],
     )
     def test_entries(self, value: str, found: list[tuple[str, str]]) -> None:
-        """A name is decoded, without quotes and on one line; what is no address is kept as it was written."""
+        """A name is decoded, without quotes and on one line; an entry without an address is kept as written."""
         assert mailboxes_of(value.encode()) == found
 
     def test_limit(self) -> None:
@@ -150,7 +150,7 @@ class TestMailboxesOf:
         | st.binary(max_size=30).map(lambda octets: octets.decode("latin-1"))
     )
     def test_valid(self, value: str) -> None:
-        """Whatever the value, an address is valid or empty, and a name stands on one line."""
+        """In any value, an address is valid or empty, and a name is one line."""
         found = mailboxes_of(value.replace("\n", "\n ").encode())
         for mailbox in found:
             assert isinstance(mailbox, Mailbox)
@@ -171,7 +171,7 @@ class TestMailboxesOf:
 
 
 class TestLikelyAddresses:
-    """Whatever some reader could take for an address."""
+    """All text that some reader could take for an address."""
 
     @pytest.mark.parametrize(
         ("value", "found"),
@@ -259,7 +259,7 @@ class TestMessageId:
 
     @given(st.binary(max_size=40))
     def test_one_line(self, value: bytes) -> None:
-        """Whatever the octets, it stands on one line without outer blanks."""
+        """Any bytes become one line without outer spaces."""
         message_id = message_id_of(value.replace(b"\n", b"\n "))
         assert not {"\r", "\n", "\0"} & {*message_id}
         assert message_id == message_id.strip()
@@ -320,7 +320,7 @@ class TestAddressesOf:
         ],
     )
     def test_lists(self, value: str, found: list[str]) -> None:
-        """Of mailboxes and of the members of groups, in order; what is no address is left out."""
+        """Of mailboxes and of the members of groups, in order; other entries are left out."""
         assert [*addresses_of(value.encode())] == found
 
     def test_folded(self) -> None:
