@@ -1246,7 +1246,7 @@ class TestSecret:
     @pytest.mark.parametrize("format", [ReportFormat.BCC, ReportFormat.MESSAGE_ONLY])
     def test_copies(self, format: ReportFormat, secret: bytes) -> None:
         """A copy bears no seal: a secret for it is refused, good or not."""
-        with pytest.raises(BuildError, match="belongs to the envelope formats") as caught:
+        with pytest.raises(BuildError, match="needs the format envelope or envelope-2003") as caught:
             built(format=format, secret=secret)
         assert caught.value.field == "secret"
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from exjournal._wire.beginnings import lead_in, refuse_cr_line_ends
+from exjournal._wire.buffers import in_place
 from exjournal._wire.endings import cut_notice, is_closed_bounce, is_unclosed
 from exjournal._wire.headers import (
     BLOCK_LIMITS,
@@ -27,11 +28,12 @@ from exjournal._wire.message import addresses_of, mailboxes_of, message_id_of
 from exjournal.addresses import address_key, escape, mailbox_key, same_mailbox
 from exjournal.errors import BuildError, Defect, DefectCode
 from exjournal.limits import ADDRESS_FIELD_LIMIT, DEFECT_LIMIT, HEADER_LIMIT, HEADER_LINE_LIMIT, UNPARSED_LIMIT
+from exjournal.reports.assembly import Options
 from exjournal.reports.markers import OUTER, marked
 from exjournal.reports.models import JournalReport, ParsedReport, Part, PartKind, Recipient, ReportFormat, Role
 
 if TYPE_CHECKING:
-    from exjournal._wire.buffers import Buffer
+    from exjournal._wire.buffers import Buffer, Data
 
 _ROLES: Final = {b"to": Role.TO, b"cc": Role.CC, b"bcc": Role.BCC}
 
@@ -124,12 +126,25 @@ def _kept(entries: list[str]) -> tuple[str, ...]:
     return tuple(entries)
 
 
-def write_copy(octets: "Buffer", recipients: Sequence[Recipient], /, *, everyone: bool) -> bytes:
+def write_bcc(report: JournalReport, original: "Data | None", options: Options, /) -> bytes:
+    """A copy with a Bcc field for recipients. Raises BuildError, and TypeError for a message of another type."""
+    return _write_copy(original, report.recipients, everyone=options.bcc_all)
+
+
+def write_message_only(_report: JournalReport, original: "Data | None", _options: Options, /) -> bytes:
+    """A copy without a Bcc field. Raises BuildError, and TypeError for a message of another type."""
+    return _write_copy(original, (), everyone=False)
+
+
+def _write_copy(original: "Data | None", recipients: Sequence[Recipient], *, everyone: bool) -> bytes:
     """The message without its Bcc field, or with one for the recipients that its To and Cc do not name, or for `everyone`.
 
     To and Cc name a recipient by its own spelling, and by another one where its role says that they do. Nothing else is
     touched. The field stands first in the header block. Raises BuildError.
     """
+    if original is None:
+        raise BuildError("original", "is required: a copy is the original itself")
+    octets = in_place(original, "original")
     (_, start, from_line), end = _places(octets), len(octets)
     _, body, spans, complete = scan_spans(octets, start, end, span_pattern(("bcc",)))
     if not complete:

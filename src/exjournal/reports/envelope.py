@@ -16,13 +16,32 @@ from typing import TYPE_CHECKING, Final
 from exjournal._wire import names
 from exjournal._wire.quoted_printable import BREAK, EDGE
 from exjournal.addresses import address_problem, addresses_in_list
-from exjournal.errors import DefectCode
-from exjournal.limits import ADDRESS_LIMIT, DEFECT_LIMIT, LABEL_LIMIT, RECIPIENT_LIMIT, RECIPIENT_SIZE, UNPARSED_LIMIT
+from exjournal.errors import BuildError, DefectCode
+from exjournal.limits import (
+    ADDRESS_LIMIT,
+    DEFECT_LIMIT,
+    LABEL_LIMIT,
+    LINE_LIMIT,
+    RECIPIENT_LIMIT,
+    RECIPIENT_SIZE,
+    UNPARSED_LIMIT,
+)
 from exjournal.lines import BLANKS, Pieces, holds_control, line_problem, lines_in
+from exjournal.reports.assembly import (
+    VISIBLE_ASCII,
+    Draft,
+    Options,
+    begin_report,
+    derive_report_id,
+    finish_report,
+    write_text_part,
+)
 from exjournal.reports.models import JournalReport, Recipient, Role, UncheckedRecipient, unchecked_recipient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from exjournal._wire.buffers import Data
 
 
 _ROLES: Final = {str(role): role for role in Role}
@@ -487,3 +506,34 @@ _MARKED: Final = (
     f"{EDGE}, {BREAK}{names.EXPANDED}: {EDGE}",
     f"{EDGE}, {BREAK}{names.FORWARDED}: {EDGE}",
 )
+
+
+def write_envelope(report: JournalReport, original: "Data | None", options: Options, /) -> bytes:
+    """The bytes of a report in this format. Raises BuildError, and TypeError for a message of another type."""
+    if options.domain is None:
+        raise BuildError("domain", "is required: the domain of the system sender")
+    draft = begin_report(report, original, options)
+    text = write_report_text(report)
+    text_part = write_text_part(text, lambda: write_report_text(report, is_marked=True), allows_8bit=draft.allows_8bit)
+    is_8bit = draft.allows_8bit and not text_part.isascii()
+    report_id = options.report_id
+    if report_id is None:
+        report_id = derive_report_id(draft, text, f"{options.internal}{' 8bit' if is_8bit else ''}")
+    return finish_report(draft, report_id, text_part, _own_fields(draft, report_id), is_8bit=is_8bit)
+
+
+def _own_fields(draft: Draft, report_id: str) -> str:
+    """The header fields of a report that do not come from the original (MS-XJRNL 2.1)."""
+    parent = draft.report.message_id
+    has_parent = len(parent) < LINE_LIMIT and VISIBLE_ASCII.fullmatch(parent) is not None
+    is_internal = draft.options.internal
+    return (
+        f"Sender:\r\n\t<{names.SYSTEM_SENDER}@{draft.options.domain}>\r\n"
+        f"Message-ID: {report_id}\r\n"
+        f"Date: {draft.date}\r\n"
+        f"{names.MARKER_IN_TRANSPORT if is_internal else names.MARKER}:\r\n"
+        + (f"{names.PARENT_MESSAGE_ID}:\r\n\t{parent}\r\n" if has_parent else "")
+        + "Auto-Submitted: auto-generated\r\n"
+        + f"{names.GENERATED_SOURCE}: Journal Agent\r\n"
+        + (f"{names.TRANSPORT_PROPERTIES}: MustDeliver=True;\r\n" if is_internal else "")
+    )

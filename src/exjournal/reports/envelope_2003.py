@@ -16,15 +16,27 @@ from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Final
 
 from exjournal._wire import names
+from exjournal._wire.headers import text_of
 from exjournal._wire.quoted_printable import BREAK, EDGE
 from exjournal.addresses import address_problem
 from exjournal.errors import DefectCode
 from exjournal.lines import BLANKS, line_problem, lines_in
-from exjournal.reports.envelope import ReportText, TooManyRecipients, recipient_limit
+from exjournal.reports.assembly import (
+    Draft,
+    Options,
+    begin_report,
+    choose_boundary,
+    derive_report_id,
+    finish_report,
+    write_text_part,
+)
+from exjournal.reports.envelope import ReportText, TooManyRecipients, recipient_limit, write_report_text
 from exjournal.reports.models import JournalReport, Recipient, Role, unchecked_recipient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from exjournal._wire.buffers import Data
 
 _LABELS: Final = {
     names.SENDER.lower(): "sender",
@@ -273,3 +285,52 @@ def html_twin(text: str, /) -> str:
     """A report text as HTML, every character of it escaped that means something there."""
     lines = text.translate(_HTML).replace("\t", "&nbsp;&nbsp;&nbsp;&nbsp;").removesuffix("\r\n").split("\r\n")
     return "<html>\r\n<body>\r\n" + "".join([f"{line}<br>\r\n" for line in lines]) + "</body>\r\n</html>\r\n"
+
+
+def write_envelope_2003(report: JournalReport, original: "Data | None", options: Options, /) -> bytes:
+    """The bytes of a report in this format. Raises BuildError, and TypeError for a message of another type."""
+    draft = begin_report(report, original, options)
+    text = write_report_text_2003(report)
+    parts = _write_text_parts(text, report, allows_8bit=draft.allows_8bit)
+    is_8bit = draft.allows_8bit and not all(map(bytes.isascii, parts))
+    report_id = options.report_id
+    if report_id is None:
+        # The later text is for facts that this one leaves out, such as roles.
+        facts = f"{text}{write_report_text(report)}{options.correct_marker}"
+        report_id = derive_report_id(draft, facts, "2003 8bit" if is_8bit else "2003")
+    text_part = _write_alternative(parts, report_id, is_8bit=is_8bit)
+    return finish_report(draft, report_id, text_part, _own_fields(draft, report_id), is_8bit=is_8bit)
+
+
+def _write_text_parts(text: str, report: JournalReport, *, allows_8bit: bool) -> tuple[bytes, bytes]:
+    """The part of the report text and that of its HTML twin, in ISO 8859-1 if that has every character."""
+    charset = "iso-8859-1"
+    try:
+        if text_of(text.encode(charset), "latin_1") != text:
+            charset = "utf-8"  # C1 control characters, which readers take for windows-1252
+    except UnicodeEncodeError:
+        charset = "utf-8"
+
+    def marked() -> str:
+        return write_report_text_2003(report, is_marked=True)
+
+    return (
+        write_text_part(text, marked, "plain", charset, allows_8bit=allows_8bit),
+        write_text_part(html_twin(text), lambda: html_twin(marked()), "html", charset, allows_8bit=allows_8bit),
+    )
+
+
+def _write_alternative(parts: tuple[bytes, bytes], report_id: str, *, is_8bit: bool) -> bytes:
+    """The multipart/alternative of the report text and its HTML twin."""
+    boundary = choose_boundary(f"alternative {report_id}", *parts)
+    delimiter = b"\r\n--%b" % boundary
+    header = b'Content-Type: multipart/alternative;\r\n\tboundary="%b"\r\n' % boundary
+    if is_8bit:
+        header += b"Content-Transfer-Encoding: 8bit\r\n"
+    return b"%b%b\r\n%b%b\r\n%b%b--\r\n" % (header, delimiter, parts[0], delimiter, parts[1], delimiter)
+
+
+def _own_fields(draft: Draft, report_id: str) -> str:
+    """The header fields of a report that do not come from the original."""
+    marker = names.MARKER_2003_RIGHT if draft.options.correct_marker else names.MARKER_2003
+    return f"Message-ID: {report_id}\r\nDate: {draft.date}\r\n{marker}: ExJournalReport\r\n"
