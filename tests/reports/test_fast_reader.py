@@ -135,6 +135,20 @@ class TestSameAnswer:
         data = data[:place] + piece + data[place + cut :]
         assert answer(data) == general_answer(data)
 
+    @pytest.mark.parametrize("end", [b".", b"!", b" ===", b">", b"*", b")", b"]", b"", b".\r\n" + b"\r\n" * 20, b"?"])
+    @pytest.mark.parametrize("is_multipart", [False, True])
+    def test_of_a_message_that_was_cut(self, end: bytes, is_multipart: bool) -> None:
+        """A notice in the last line is found by both, with any sign or line ends after its words."""
+        original = b"Subject: Hello\r\nMessage-ID: <1@example.com>\r\n"
+        if is_multipart:
+            original += b'Content-Type: multipart/mixed; boundary="q"\r\n\r\n--q\r\n\r\nMessage truncated' + end
+            original += b"\r\n--q--\r\n"
+        else:
+            original += b"\r\nMessage truncated" + end + b"\r\n"
+        data = a_report(*a_body(original=original))
+        assert is_usual(data)
+        assert answer(data) == general_answer(data)
+
 
 class TestTaken:
     """What is read in one go, and what is not."""

@@ -273,6 +273,14 @@ class TestJournalReport:
         assert not hasattr(a_report(), "__dict__")
 
 
+def filled(quick: Any, public: Any) -> Any:
+    """An object of a class without checks, with the fields and then the class of a checked one."""
+    for field in dataclasses.fields(public):
+        setattr(quick, field.name, getattr(public, field.name))
+    quick.__class__ = type(public)
+    return quick
+
+
 class TestUnchecked:
     """The quick constructors make what the public ones make."""
 
@@ -292,8 +300,7 @@ class TestUnchecked:
     @given(reports())
     def test_report(self, public: JournalReport) -> None:
         """A report made without checks equals the checked one in every way."""
-        quick: Any = UncheckedReport(*[getattr(public, field.name) for field in dataclasses.fields(public)])
-        quick.__class__ = JournalReport
+        quick = filled(UncheckedReport(), public)
         assert quick == public
         assert hash(quick) == hash(public)
         assert repr(quick) == repr(public)
@@ -303,20 +310,16 @@ class TestUnchecked:
 
     def test_part(self) -> None:
         """A part made without checks has the fields of the other."""
-        values: Any = (PartKind.OTHER, "text/plain", "7bit", memoryview(b"x"), 1, 1)
-        quick: Any = UncheckedPart(*values)
-        quick.__class__ = Part
-        public = Part(*values)
+        public = Part(PartKind.OTHER, "text/plain", "7bit", memoryview(b"x"), 1, 1)
+        quick = filled(UncheckedPart(), public)
         assert all(getattr(quick, one.name) == getattr(public, one.name) for one in dataclasses.fields(Part))
         assert repr(quick) == repr(public) == "<Part other: 1 octets at 1>"
 
     def test_parsed_report(self) -> None:
         """A parsed report made without checks has the fields of the other."""
         parsed = parse_report(built())
-        values: Any = [getattr(parsed, one.name) for one in dataclasses.fields(ParsedReport)]
-        quick: Any = UncheckedParsedReport(*values)
-        quick.__class__ = ParsedReport
-        public = ParsedReport(*values)
+        public = ParsedReport(*[getattr(parsed, one.name) for one in dataclasses.fields(ParsedReport)])
+        quick = filled(UncheckedParsedReport(), public)
         assert all(getattr(quick, one.name) == getattr(public, one.name) for one in dataclasses.fields(ParsedReport))
         assert quick.to_dict() == public.to_dict() == parsed.to_dict()
 

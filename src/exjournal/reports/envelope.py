@@ -11,7 +11,7 @@ The reader takes any order and letter case, LF as well, and accounts for every n
 
 import re
 from itertools import islice, repeat
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exjournal._wire import names
 from exjournal._wire.quoted_printable import BREAK, EDGE
@@ -90,12 +90,19 @@ def recipient_limit(text: str, /) -> int:
     return max(RECIPIENT_LIMIT, len(text) // RECIPIENT_SIZE)
 
 
+class Oddity(NamedTuple):
+    """A code with the numbers of its first and last line; adjacent lines with the same code are one oddity."""
+
+    code: DefectCode
+    first: int
+    last: int
+
+
 class ReportText:
     """What was read from a report text: values by attribute, recipients, lines not understood, oddities.
 
-    An oddity is a code with the numbers of its first and last line: neighbours with one code are one oddity. There are at most
-    `DEFECT_LIMIT`; `left_out` counts the others. `unparsed` has one string for each line up to `UNPARSED_LIMIT`; all lines
-    after that are in one more string.
+    There are at most `DEFECT_LIMIT` oddities; `left_out` counts the others. `unparsed` has one string for each line up to
+    `UNPARSED_LIMIT`; all lines after that are in one more string.
     """
 
     __slots__ = ("_code", "_number", "_rest", "left_out", "oddities", "recipients", "unparsed", "values")
@@ -104,7 +111,7 @@ class ReportText:
         self.values = values
         self.recipients = recipients
         self.unparsed: list[str] = []
-        self.oddities: list[tuple[DefectCode, int, int]] = []
+        self.oddities: list[Oddity] = []
         self.left_out = 0
         self._rest: Pieces | None = None
         # Of the newest oddity, whether it was left out or not: its code and its last line.
@@ -117,9 +124,9 @@ class ReportText:
         self._code, self._number = code, number
         if goes_on:
             if not self.left_out:
-                self.oddities[-1] = (code, self.oddities[-1][1], number)
+                self.oddities[-1] = self.oddities[-1]._replace(last=number)
         elif len(self.oddities) < DEFECT_LIMIT:
-            self.oddities.append((code, number, number))
+            self.oddities.append(Oddity(code, number, number))
         else:
             self.left_out += 1
 
@@ -149,24 +156,40 @@ def read_report_text(text: str, /) -> ReportText:
     return read_usual_text(text) or _read_any(text)
 
 
-# A report text as Exchange writes it: three fields, then recipient lines, every address without quotes or blanks.
-_USUAL_HEAD: Final = (
-    r'Sender: ([^ \t,;<>"\r\n]{1,%d})(\r?\n)Subject: ([^\r\n]*)\2Message-Id: ([^\r\n]*)\2' % ADDRESS_LIMIT
-)
+# A value on one line, of ASCII (`line_problem`): no control characters except TAB.
+_USUAL_VALUE: Final = r"[^\0-\x08\n-\x1f\x7f]*"
+
+
+def usual_head(line_end: str, /) -> str:
+    """A pattern for the first three lines of an ASCII report text as Exchange writes it.
+
+    Its groups are the sender, an address without quotes or spaces, and the values of Subject and Message-Id.
+    """
+    return (
+        rf'Sender: ([^\0- ,;<>":\x7f]{{1,{ADDRESS_LIMIT}}}){line_end}'
+        rf"Subject: ({_USUAL_VALUE}){line_end}Message-Id: ({_USUAL_VALUE}){line_end}"
+    )
+
+
+_USUAL_HEADS: Final = {line_end: re.compile(usual_head(line_end)) for line_end in ("\r\n", "\n")}
 
 
 def read_usual_text(text: str, /) -> ReportText | None:
     """Read a text that holds nothing but what Exchange writes, or None: `_read_any` gives the same answer, more slowly."""
-    head = re.match(_USUAL_HEAD, text)
-    if head is None or not text.isascii() or holds_control(head[0].encode("ascii")):
+    if not text.isascii():
         return None
-    sender, line_end, subject, message_id = head.groups()
-    recipients = None if ":" in sender else read_usual_recipients(text[head.end() :].removesuffix(line_end), line_end)
-    if recipients is None:
-        return None
-    return ReportText(
-        {"sender": sender, "subject": subject.strip(BLANKS), "message_id": message_id.strip(BLANKS)}, recipients
-    )
+    for line_end, pattern in _USUAL_HEADS.items():
+        head = pattern.match(text)
+        if head is not None:
+            sender, subject, message_id = head.groups()
+            recipients = read_usual_recipients(text[head.end() :].removesuffix(line_end), line_end)
+            if recipients is None:
+                return None
+            return ReportText(
+                {"sender": sender, "subject": subject.strip(BLANKS), "message_id": message_id.strip(BLANKS)},
+                recipients,
+            )
+    return None
 
 
 _LINE_BEGINS: Final = {

@@ -6,13 +6,13 @@ it is left to the reader's general way, which gives the same answer for these, a
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exjournal._wire.buffers import fast_find
 from exjournal._wire.multipart import ASCII_SUPERSETS, HEADER_KEPT, PLAIN_ENCODINGS, USUAL_MULTIPART, kept_info
-from exjournal.limits import ADDRESS_LIMIT, REPORT_TEXT_LIMIT
+from exjournal.limits import REPORT_TEXT_LIMIT
 from exjournal.lines import BLANKS
-from exjournal.reports.envelope import read_usual_recipients
+from exjournal.reports.envelope import read_usual_recipients, usual_head
 from exjournal.reports.models import JournalReport, Part, PartKind, UncheckedPart, UncheckedReport
 
 if TYPE_CHECKING:
@@ -20,46 +20,41 @@ if TYPE_CHECKING:
     from exjournal._wire.multipart import PartInfo
 
 _new = object.__new__
-# Looking a member up on its enumeration calls a function on Python 3.11.
-_TEXT: Final = PartKind.TEXT
-_ORIGINAL: Final = PartKind.ORIGINAL
 
 _SENDER_LABEL: Final = len("Sender: ")
-# Buffer in which a part header, with the three fields behind it or without, is looked for.
+# Bytes in which a part header is looked for, with or without the three fields after it.
 _HEAD_LIMIT: Final = 4096
 _CR: Final = 13
 _LF: Final = 10
 
 
-# What a usual body looks like in one kind of line end: how its text and its original begin, the line end, the first octet of
-# that, and how the body closes.
-_Shape = tuple[re.Pattern[bytes], re.Pattern[bytes], str, int, bytes]
+class _Shape(NamedTuple):
+    """The patterns of a usual body with one kind of line end."""
+
+    text_begins: re.Pattern[bytes]
+    original_begins: re.Pattern[bytes]
+    line_end: str
+    line_end_byte: int
+    """The first byte of the line end."""
+    close: bytes
 
 
-# What a value on one line holds, of ASCII (`line_problem`): no control characters but the TAB.
-_VALUE: Final = r"[^\0-\x08\n-\x1f\x7f]*"
-
-
-@lru_cache
 def _shape(line_end: str) -> _Shape:
-    end = re.escape(line_end)
     # Header lines of a part: none begins with a dash, so none is a delimiter.
-    part_header = rf"{end}((?:[^\r\n-][^\r\n]*+{end})*+){end}"
-    # The first delimiter stands on the first line, or behind the one empty line that some writers leave.
-    text_begins = (
-        rf"(?:{end})?--([^\r\n]+){part_header}"
-        rf'Sender: ([^\0- ,;<>":\x7f]{{1,{ADDRESS_LIMIT}}}){end}Subject: ({_VALUE}){end}Message-Id: ({_VALUE}){end}'
-    )
-    return (
-        re.compile(text_begins.encode("ascii")),
-        re.compile(part_header.encode("ascii")),
-        line_end,
-        ord(line_end[0]),
-        f"--{line_end}".encode("ascii"),
+    part_header = rf"{line_end}((?:[^\r\n-][^\r\n]*+{line_end})*+){line_end}"
+    # The first delimiter is on the first line, or after the one empty line that some writers leave.
+    text_begins = rf"(?:{line_end})?--([^\r\n]+){part_header}{usual_head(line_end)}"
+    return _Shape(
+        text_begins=re.compile(text_begins.encode("ascii")),
+        original_begins=re.compile(part_header.encode("ascii")),
+        line_end=line_end,
+        line_end_byte=ord(line_end[0]),
+        close=f"--{line_end}".encode("ascii"),
     )
 
 
 _CRLF_SHAPE: Final = _shape("\r\n")
+_LF_SHAPE: Final = _shape("\n")
 
 
 def read_usual(  # noqa: PLR0915 - filled field by field in one place: a call for each value would show in the time
@@ -67,7 +62,7 @@ def read_usual(  # noqa: PLR0915 - filled field by field in one place: a call fo
 ) -> tuple[JournalReport, Part, Part] | None:
     """Read a usual body: what it says, the text and the original. None for any other body, with the time of a glance."""
     multipart = USUAL_MULTIPART.fullmatch(content_type)
-    text_begins, original_begins, line_end, first_octet, close = _CRLF_SHAPE if data[body - 2] == _CR else _shape("\n")
+    text_begins, original_begins, line_end, line_end_byte, close = _CRLF_SHAPE if data[body - 2] == _CR else _LF_SHAPE
     begins = text_begins.match(data, body, body + _HEAD_LIMIT)
     if begins is None or multipart is None:
         return None
@@ -91,8 +86,8 @@ def read_usual(  # noqa: PLR0915 - filled field by field in one place: a call fo
         or data[end - len(close) : end] != close
         or data[hit] != _LF
         or fast_find(data, needle[1:], original_start, end) != hit + 1
-        or data[text_end] != first_octet
-        or data[original_end] != first_octet
+        or data[text_end] != line_end_byte
+        or data[original_end] != line_end_byte
         or text_end - text_start > REPORT_TEXT_LIMIT
     ):
         return None
@@ -100,7 +95,7 @@ def read_usual(  # noqa: PLR0915 - filled field by field in one place: a call fo
     if text_info is None or original_info is None:
         return None
     last_end = text_end - before - 1
-    is_ended = data[text_end - 1] == _LF and data[last_end] == first_octet
+    is_ended = data[text_end - 1] == _LF and data[last_end] == line_end_byte
     lines = data[begins.end() : last_end if is_ended else text_end]
     if not lines.isascii() or not data[text_start : begins.end()].isascii():
         return None
@@ -118,7 +113,7 @@ def read_usual(  # noqa: PLR0915 - filled field by field in one place: a call fo
     report.__class__ = JournalReport
     view = memoryview(data)
     text = _new(UncheckedPart)
-    text.kind = _TEXT
+    text.kind = PartKind.TEXT
     text.media_type = text_info.media_type
     text.encoding = text_info.encoding
     text.content = view[text_start:text_end]
@@ -126,7 +121,7 @@ def read_usual(  # noqa: PLR0915 - filled field by field in one place: a call fo
     text.size = text_end - text_start
     text.__class__ = Part
     original = _new(UncheckedPart)
-    original.kind = _ORIGINAL
+    original.kind = PartKind.ORIGINAL
     original.media_type = original_info.media_type
     original.encoding = original_info.encoding
     original.content = view[original_start:original_end]

@@ -4,8 +4,8 @@ Facts and evidence stay apart: `JournalReport` holds what a report says and no o
 beside views of the caller's bytes. Values validate themselves; two that are equal hash equal.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -468,28 +468,17 @@ def _part_dict(part: Part, *, content: bool) -> dict[str, object]:
     return result
 
 
-def _fill(self: Any, *values: object) -> None:
-    for name, value in zip(self._names, values, strict=True):
-        setattr(self, name, value)
+def _unchecked(cls: type) -> Any:
+    """A class of the same layout without checks. Set all fields of an object of it, then its `__class__` to the real one.
 
-
-def _unchecked(cls: type, fill: Callable[..., None] | None = _fill) -> Any:
-    """A class of the same layout without checks: fill it, by position or field by field, then set `__class__` to the real one.
-
-    Where `fill` is None, only field by field.
-
-    A frozen dataclass stores each field through `object.__setattr__`, at four times the time of a plain assignment, and a
-    report with 10 000 recipients is read ten thousand times as often as it is built. Callers prove what the public constructor
-    checks.
+    A frozen dataclass stores each field through `object.__setattr__`, which takes four times as long as an assignment, and
+    there may be 10,000 recipients in a report. Callers ensure what the public constructor checks.
     """
-    room: dict[str, object] = {"__slots__": cls.__dict__["__slots__"]}
-    if fill is not None:
-        room |= {"__init__": fill, "_names": tuple([one.name for one in fields(cls)])}
-    return type(cls.__name__, cls.__bases__, room)
+    return type(cls.__name__, cls.__bases__, {"__slots__": cls.__dict__["__slots__"]})
 
 
-# The reader sets attributes of these, which no type of a frozen class allows.
-UncheckedRecipient: Any = _unchecked(Recipient, None)
+# `Any`, as the reader sets attributes that the types of the frozen classes do not let it set.
+UncheckedRecipient: Any = _unchecked(Recipient)
 UncheckedPart: Any = _unchecked(Part)
 UncheckedReport: Any = _unchecked(JournalReport)
 UncheckedParsedReport: Any = _unchecked(ParsedReport)
