@@ -233,6 +233,7 @@ class TestRecipientLines:
         [
             ("To: <a@example.com>", TO, False),
             ("To: <smtp:a@example.com>", TO, False),
+            ('To: <"a smtp:b"@example.com>', Recipient('"a smtp:b"@example.com', Role.TO), False),
             ("To: A B <a@example.com>", dataclasses.replace(TO, display_name="A B"), False),
             ('To: "A, B" <SMTP:a@example.com>', dataclasses.replace(TO, display_name="A, B"), False),
             ('To: "" <a@example.com>', TO, False),
