@@ -313,7 +313,7 @@ class TestUnchecked:
         public = Part(PartKind.OTHER, "text/plain", "7bit", memoryview(b"x"), 1, 1)
         quick = filled(UncheckedPart(), public)
         assert all(getattr(quick, one.name) == getattr(public, one.name) for one in dataclasses.fields(Part))
-        assert repr(quick) == repr(public) == "<Part other: 1 octets at 1>"
+        assert repr(quick) == repr(public) == "<Part other: 1 bytes at 1>"
 
     def test_parsed_report(self) -> None:
         """A parsed report made without checks has the fields of the other."""
@@ -359,7 +359,7 @@ class TestHeaders:
     def test_bytes(self) -> None:
         """The block is there as it was."""
         assert bytes(Headers(b"A: b\nC")) == b"A: b\nC"
-        assert repr(Headers(b"A: b\nC")) == "<Headers of 6 octets>"
+        assert repr(Headers(b"A: b\nC")) == "<Headers of 6 bytes>"
         assert [*Headers(b"")] == []
 
 

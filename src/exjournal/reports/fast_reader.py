@@ -1,7 +1,7 @@
-"""The report that nearly every report is, read in one go: Exchange's own text in one part, the original in the other.
+"""The fast way to read the most common report: Exchange's own text in one part, the original in the other.
 
-Two expressions and two searches find all of it, and nothing is made that is not handed out. Whatever is not as Exchange writes
-it is left to the reader's general way, which gives the same answer for these, at twice the time.
+Two patterns and two searches find everything in it, and nothing is created that is not returned. Anything that is not as
+Exchange writes it is left to the reader's general way, which gives the same answer for these reports in twice the time.
 """
 
 import re
@@ -34,9 +34,8 @@ class _Shape(NamedTuple):
     text_begins: re.Pattern[bytes]
     original_begins: re.Pattern[bytes]
     line_end: str
-    line_end_byte: int
-    """The first byte of the line end."""
-    close: bytes
+    line_end_byte: int  # the first one
+    close: bytes  # the end of the close delimiter line
 
 
 def _shape(line_end: str) -> _Shape:
@@ -57,47 +56,47 @@ _CRLF_SHAPE: Final = _shape("\r\n")
 _LF_SHAPE: Final = _shape("\n")
 
 
-def read_usual(  # noqa: PLR0915 - filled field by field in one place: a call for each value would show in the time
+def read_usual(  # noqa: PLR0915 - filled field by field: a call for each value would cost time
     data: "Buffer", body: int, end: int, content_type: bytes, envelope_sender: str | None, /
 ) -> tuple[JournalReport, Part, Part] | None:
-    """Read a usual body: what it says, the text and the original. None for any other body, with the time of a glance."""
+    """Read a usual body into its report, its text part and its original. Returns None quickly for any other body."""
     multipart = USUAL_MULTIPART.fullmatch(content_type)
     text_begins, original_begins, line_end, line_end_byte, close = _CRLF_SHAPE if data[body - 2] == _CR else _LF_SHAPE
-    begins = text_begins.match(data, body, body + _HEAD_LIMIT)
-    if begins is None or multipart is None:
+    head = text_begins.match(data, body, body + _HEAD_LIMIT)
+    if head is None or multipart is None:
         return None
-    boundary, text_block, sender, subject, message_id = begins.groups()
+    boundary, text_block, sender, subject, message_id = head.groups()
     if boundary != multipart[1]:
         return None
     needle = b"\n--" + boundary
-    text_start = begins.start(3) - _SENDER_LABEL
-    # The line end before a delimiter is the delimiter's.
-    before = len(line_end) - 1
-    hit = fast_find(data, needle, begins.end() - 1, end)
-    text_end = hit - before
-    begins_too = original_begins.match(data, hit + len(needle), hit + _HEAD_LIMIT)
-    if begins_too is None:
+    text_start = head.start(3) - _SENDER_LABEL
+    # The line end before a delimiter belongs to the delimiter.
+    before_lf = len(line_end) - 1
+    delimiter = fast_find(data, needle, head.end() - 1, end)
+    text_end = delimiter - before_lf
+    original_head = original_begins.match(data, delimiter + len(needle), delimiter + _HEAD_LIMIT)
+    if original_head is None:
         return None
-    original_start = begins_too.end()
-    hit = end - len(needle) - len(close)
-    original_end = hit - before
+    original_start = original_head.end()
+    close_delimiter = end - len(needle) - len(close)
+    original_end = close_delimiter - before_lf
     if (
         original_end <= original_start
         or data[end - len(close) : end] != close
-        or data[hit] != _LF
-        or fast_find(data, needle[1:], original_start, end) != hit + 1
+        or data[close_delimiter] != _LF
+        or fast_find(data, needle[1:], original_start, end) != close_delimiter + 1
         or data[text_end] != line_end_byte
         or data[original_end] != line_end_byte
         or text_end - text_start > REPORT_TEXT_LIMIT
     ):
         return None
-    text_info, original_info = _text_info(text_block), _original_info(begins_too[1])
+    text_info, original_info = _text_info(text_block), _original_info(original_head[1])
     if text_info is None or original_info is None:
         return None
-    last_end = text_end - before - 1
+    last_end = text_end - before_lf - 1
     is_ended = data[text_end - 1] == _LF and data[last_end] == line_end_byte
-    lines = data[begins.end() : last_end if is_ended else text_end]
-    if not lines.isascii() or not data[text_start : begins.end()].isascii():
+    lines = data[head.end() : last_end if is_ended else text_end]
+    if not lines.isascii() or not data[text_start : head.end()].isascii():
         return None
     recipients = read_usual_recipients(lines.decode("ascii"), line_end)
     if recipients is None:
@@ -133,7 +132,7 @@ def read_usual(  # noqa: PLR0915 - filled field by field in one place: a call fo
 
 @lru_cache(maxsize=64)
 def _text_info(block: bytes) -> "PartInfo | None":
-    """What the header block of a usual report text declares; None for any other."""
+    """The declarations of a usual report text's header block; None for any other block."""
     if len(block) > HEADER_KEPT:
         return None
     info = kept_info(block)
@@ -143,7 +142,7 @@ def _text_info(block: bytes) -> "PartInfo | None":
 
 @lru_cache(maxsize=64)
 def _original_info(block: bytes) -> "PartInfo | None":
-    """What the header block of a usual original declares; None for any other."""
+    """The declarations of a usual original's header block; None for any other block."""
     if len(block) > HEADER_KEPT:
         return None
     info = kept_info(block)
