@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exjournal._wire.buffers import fast_find
 from exjournal._wire.endings import cut_notice, find_usual_close, is_closed_bounce, is_unclosed
+from exjournal._wire.grammar import FROM_BEGINS, QUOTED_FROM_LINE, SHORT_FIELD_BEGINS
 from exjournal._wire.headers import (
     BLOCK_LIMITS,
     decode,
@@ -38,9 +39,7 @@ _MARKER_FIELDS = field_pattern(*MARKERS)
 # Exchange writes this field, with an id in it, on messages that it encodes as TNEF.
 _TNEF_CORRELATOR = field_pattern("x-ms-tnef-correlator")
 # The first field of a message, after the lines that mailbox files left before it.
-_FIRST_FIELD = re.compile(
-    rb"(?:From (?![ \t]*:)[^\n]*+\n)?(?:>From (?![ \t]*:)[^\n]{0,998}+\n)?([!-9;-~]{1,998}+[ \t]*+:)"
-)
+_FIRST_FIELD = re.compile(rb"(?:%b[^\n]*+\n)?(?:%b)?(%b)" % (FROM_BEGINS, QUOTED_FROM_LINE, SHORT_FIELD_BEGINS))
 _MESSAGE_ID = re.compile(r"<[^<>]*>")
 # Bytes of a value, and characters of a reported one, that are compared by words; longer ones agree only if they are equal.
 _COMPARED_LIMIT: Final = 64 << 10

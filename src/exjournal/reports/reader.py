@@ -19,6 +19,7 @@ from exjournal._wire.beginnings import (
 )
 from exjournal._wire.buffers import in_place
 from exjournal._wire.endings import may_end_with_notice
+from exjournal._wire.grammar import HEADER_END
 from exjournal._wire.headers import (
     UNCLEAR,
     ambiguities,
@@ -78,7 +79,7 @@ READS_LIKE: Final = "no marker, but it reads like a report: format=ReportFormat.
 _GLANCE: Final = 4096
 # Multiparts that gateways put around a report.
 _MULTIPARTS_AROUND: Final = 5
-_HEADER_END = re.compile(rb"\n\r?\n")
+_HEADER_END = re.compile(HEADER_END)
 # The first label of a report text, or `Sender` in base64.
 _TEXT_BEGINS = re.compile(
     rb"(?:\xef\xbb\xbf)?\s{0,20}(?:(?i:sender|on-behalf-of|subject|message-id|to|cc|bcc|recipient)[ \t]*:|U2VuZGVyO)"
