@@ -40,7 +40,7 @@ def outer_block(data: bytes) -> bytes:
 
 
 def outer_fields(data: bytes) -> list[tuple[bytes, bytes]]:
-    """The outer fields in order, each value as it stands behind its colon."""
+    """The outer fields in order, each with the text after its colon as its value."""
     lines = re.split(rb"\r\n(?![ \t])", outer_block(data)[:-2])
     return [(name, value) for name, _, value in [line.partition(b":") for line in lines]]
 
@@ -60,7 +60,7 @@ def text_part(data: bytes) -> tuple[bytes, bytes]:
 
 
 class TestReportId:
-    """The report's own id follows from what the report says, unless it is given."""
+    """The report's own id is derived from the report, unless it is given."""
 
     def test_given(self) -> None:
         """A given id is written as it is."""
@@ -316,7 +316,7 @@ class TestOuterHeaders:
 
     @given(message_like())
     def test_well_formed(self, original: bytes) -> None:
-        """Whatever the original's header holds, the outer block has the names it should have, once and in order."""
+        """With any header of the original, the outer block has the expected names, once and in order."""
         data = built(original)
         assert BLOCK.fullmatch(outer_block(data))
         names = [name for name, _ in outer_fields(data)]
@@ -344,7 +344,7 @@ class TestOuterHeaders:
         ],
     )
     def test_copied(self, name: bytes, value: bytes, written: bytes) -> None:
-        """A field is copied as bytes, with its folds; stray controls become blanks and empty folds go."""
+        """A field is copied as bytes, with its folds; stray control characters become spaces and empty folds are dropped."""
         data = built(name + b":" + value + b"\r\nX: y\r\n\r\nbody")
         assert outer(data, {b"Cc": b"CC"}.get(name, name)) == written
         assert BLOCK.fullmatch(outer_block(data))
@@ -366,8 +366,8 @@ class TestOuterHeaders:
         data = built(b"To: \r\nTo: one@example.com\r\nTo: two@example.com\r\n\r\n")
         assert outer(data, b"To") == b" one@example.com"
 
-    def test_body_is_no_header(self) -> None:
-        """What stands behind the blank line is not copied."""
+    def test_body_is_not_a_header(self) -> None:
+        """Nothing after the blank line is copied."""
         data = built(b"X: y\n\nTo: bob@example.net\nSubject: x\n")
         assert outer(data, b"To") is None
         assert outer(data, b"Subject") == b" Hello"
@@ -411,7 +411,7 @@ class TestOuterHeaders:
         ],
     )
     def test_own_author(self, sender: str, written: bytes) -> None:
-        """An author that the original has not is the report's sender, where that can stand in a header."""
+        """If the original has no author, From is the report's sender, if a header field can hold it."""
         assert outer(built(None, report=a_report(sender=sender)), b"From") == written
 
     @pytest.mark.parametrize(
@@ -425,7 +425,7 @@ class TestOuterHeaders:
         ],
     )
     def test_envelope_sender(self, sender: str | None, written: bytes | None) -> None:
-        """MAIL FROM stands in a header of ours, where it is known."""
+        """MAIL FROM is in a header field of our own, if it is known."""
         data = built(report=a_report(envelope_sender=sender))
         assert outer(data, b"X-ExJournal-Envelope-Sender") == written
         assert parse_report(data).report.envelope_sender == sender
@@ -442,7 +442,7 @@ class TestOuterHeaders:
         ],
     )
     def test_parent_message_id(self, message_id: str, written: bytes | None) -> None:
-        """The original's Message-ID stands outside too, where it fits in a header."""
+        """The original's Message-ID is in the outer block too, if it fits in a header field."""
         data = built(report=a_report(message_id=message_id))
         assert outer(data, b"X-MS-Exchange-Parent-Message-Id") == written
 
@@ -461,7 +461,7 @@ class TestOuterHeaders:
         ],
     )
     def test_list_mail(self, fields: bytes, copied: list[bytes]) -> None:
-        """The fields of a mailing list are copied from list mail alone, behind all others and in their order."""
+        """The fields of a mailing list are copied from list mail only, after all others and in their order."""
         data = built(fields + ORIGINAL)
         names = [name for name, _ in outer_fields(data)]
         assert names[names.index(b"X-MS-Exchange-Generated-Message-Source") + 1 :] == copied

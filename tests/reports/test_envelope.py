@@ -20,7 +20,7 @@ def codes(read: ReportText) -> list[DefectCode]:
 
 
 def recipient_of(line: str) -> tuple[Recipient | None, list[str], list[DefectCode]]:
-    """What one recipient line behind the three fields is read as, what it leaves unparsed, and what is odd about it."""
+    """The recipient in one line after the three fields, the unparsed lines, and the codes of the oddities."""
     read = read_report_text(HEAD + line + "\n")
     assert read.values == VALUES
     assert len(read.recipients) <= 1
@@ -31,12 +31,12 @@ class TestWriting:
     """The grammar as Exchange writes it (MS-XJRNL 2.1.1)."""
 
     def test_least(self) -> None:
-        """The three fields are always there, and the null sender stands in brackets."""
+        """The three fields are always there, and the null sender is a pair of brackets."""
         report = JournalReport(sender="", recipients=["bob@example.net"])
         assert write_report_text(report) == "Sender: <>\r\nSubject: \r\nMessage-Id: \r\nRecipient: bob@example.net\r\n"
 
     def test_most(self) -> None:
-        """Every field in its place, every redirect behind a comma."""
+        """Every field in its place, every redirect after a comma."""
         report = a_report(
             on_behalf_of="chief@example.com",
             label="L",
@@ -68,7 +68,7 @@ class TestWriting:
 
     @given(reports())
     def test_read_again(self, report: JournalReport) -> None:
-        """What was written is read again, with nothing odd."""
+        """A written text is read back, without an oddity."""
         read = read_report_text(write_report_text(report))
         values = dict(read.values, recipients=read.recipients, envelope_sender=report.envelope_sender)
         assert JournalReport(**values) == carried(report)  # type: ignore[arg-type]
@@ -110,7 +110,7 @@ class TestFields:
         ],
     )
     def test_read(self, line: str, values: dict[str, str]) -> None:
-        """A field is what stands behind its label, without outer blanks."""
+        """A value is the text after its label, without spaces and tabs around it."""
         read = read_report_text(line)
         assert (read.values, read.recipients, read.unparsed, read.oddities) == (values, [], [], [])
 
@@ -143,7 +143,7 @@ class TestFields:
         ],
     )
     def test_set_aside(self, line: str, code: DefectCode) -> None:
-        """What is no field stays as it was written."""
+        """A line that is not a field is kept as written."""
         read = read_report_text(line)
         assert (read.values, read.recipients, read.unparsed) == ({}, [], [line])
         assert read.oddities == [(code, 0, 0)]
@@ -171,7 +171,7 @@ class TestFields:
         ],
     )
     def test_brackets(self, line: str, sender: str, name: str) -> None:
-        """A sender in brackets is read, with its display name, and told of."""
+        """A sender in brackets is read, with its display name, and noted."""
         read = read_report_text(line)
         assert read.values == ({"sender": sender, "sender_display_name": name} if name else {"sender": sender})
         assert read.unparsed == []
@@ -225,7 +225,7 @@ class TestRecipientLines:
         ],
     )
     def test_read(self, line: str, found: Recipient) -> None:
-        """Blanks, letter case, a missing comma and the order of redirects do not matter."""
+        """Spaces, letter case, a missing comma and the order of redirects do not matter."""
         assert recipient_of(line) == (found, [], [])
 
     @pytest.mark.parametrize(
@@ -246,7 +246,7 @@ class TestRecipientLines:
         ],
     )
     def test_brackets(self, line: str, found: Recipient, unparsed: bool) -> None:
-        """Display forms are read and told of; a redirect's display name has no place and keeps its line."""
+        """Display forms are read and noted; the display name of a redirect has no place in the model, so the line is kept."""
         assert recipient_of(line) == (found, [line] if unparsed else [], [DefectCode.ADDRESS_IN_BRACKETS])
 
     @pytest.mark.parametrize(
@@ -272,7 +272,7 @@ class TestRecipientLines:
         ],
     )
     def test_set_aside(self, line: str) -> None:
-        """What is no recipient line in full is no recipient, and stays as it was written."""
+        """A line that is not completely a recipient line is not a recipient, and is kept as written."""
         assert recipient_of(line) == (None, [line], [DefectCode.INVALID_VALUE])
 
     @pytest.mark.parametrize(
@@ -350,7 +350,7 @@ class TestRecipientLines:
 
     @pytest.mark.parametrize("character", ["\t", "\x01", "\x0b", "\x1c", "\x1f", "\x7f", "\x85", "\u2028", "\u2029"])
     def test_control_characters(self, character: str) -> None:
-        """An address that some reader would split in two is none, in neither place and in whatever company."""
+        """An address that some reader would split in two is invalid, in both places and next to anything."""
         address = f"a@example.com{character}Bcc: b@example.com"
         for line in (f"To: {address}", f"To: a@example.com, Expanded: {address}"):
             assert recipient_of(line) == (None, [line], [DefectCode.INVALID_VALUE])
@@ -360,7 +360,7 @@ class TestRecipientLines:
 
     @pytest.mark.parametrize("address", ["Expanded:", "expanded:x", "forwarded :x@example.com"])
     def test_address_that_reads_like_a_redirect(self, address: str) -> None:
-        """What begins like a redirect is no address, in neither place and in whatever company."""
+        """Text that begins like a redirect is not an address, in both places and next to anything."""
         for line in (f"To: {address}", f"To: a@example.com, Expanded: {address}"):
             assert recipient_of(line) == (None, [line], [DefectCode.INVALID_VALUE])
             read = read_report_text(f"{HEAD}{line}\nCc: \u00e9@example.com\n")
@@ -422,7 +422,7 @@ class TestFolds:
 
     @pytest.mark.parametrize("line", [" b@example.com", "\tX: y", " ", "  indented text"])
     def test_no_fold(self, line: str) -> None:
-        """An indented line behind a recipient that was complete is a line of its own."""
+        """An indented line after a complete recipient is a line of its own."""
         read = read_report_text(f"To: a@example.com\n{line}\n")
         assert read.recipients == [TO]
         assert read.unparsed == ([line] if line.strip() else [])
@@ -435,14 +435,14 @@ class TestFolds:
         assert read.recipients == [TO]
 
     def test_folded_and_refused(self) -> None:
-        """A folded line that is no recipient is kept as one line."""
+        """A folded line that is not a recipient is kept as one line."""
         read = read_report_text("To: a,\n b, c\n")
         assert read.recipients == []
         assert read.unparsed == ["To: a, b, c"]
 
 
 class TestForeignParagraphs:
-    """A message or a footer that stands behind the recipient lines is no part of the report."""
+    """A message or a footer after the recipient lines is not part of the report."""
 
     def test_message(self) -> None:
         """The header of a message has a To as well, and gives no recipient."""
@@ -453,7 +453,7 @@ class TestForeignParagraphs:
         assert read.oddities == [(DefectCode.UNKNOWN_LINE, 5, 7), (DefectCode.UNKNOWN_LINE, 9, 9)]
 
     def test_body_of_a_message(self) -> None:
-        """Nothing behind a foreign paragraph is believed: who writes the body of a message adds no recipient."""
+        """Nothing after a foreign paragraph is believed: the body of a message cannot add a recipient."""
         read = read_report_text(HEAD + "To: a@example.com\n\nReceived: from x\n\nBcc: no@example.com\n")
         assert read.recipients == [TO]
         assert read.unparsed == ["Received: from x", "Bcc: no@example.com"]
@@ -541,7 +541,7 @@ class TestTotal:
 
     @given(report_texts())
     def test_oddities(self, text: str) -> None:
-        """Oddities name lines of the text, the first not behind the last."""
+        """Oddities name lines of the text, the first not after the last."""
         count = text.count("\n") + 1
         assert all(0 <= first <= last < count for _, first, last in read_report_text(text).oddities)
 

@@ -13,7 +13,7 @@ def outer(block: bytes) -> dict[bytes, bytes]:
 
 
 class TestMarked:
-    """A marker names the format of a report, and which marker it was is told as it is written."""
+    """A marker names the format of a report, and its own name is returned as servers write it."""
 
     @pytest.mark.parametrize(
         ("field", "format", "marker"),
@@ -42,7 +42,7 @@ class TestMarked:
         assert envelope_marker(found) == (marker if format is ReportFormat.ENVELOPE else "")
 
     def test_several(self) -> None:
-        """Of several markers the one that a product writes on its own counts, in whatever order they stand."""
+        """Of several markers the one that a product writes on its own counts, in any order."""
         fields = [marker.encode() + b": ExJournalReport\r\n" for marker in MARKERS]
         for block in (b"".join(fields), b"".join(reversed(fields))):
             assert marked(outer(block + b"\r\n")) == (ReportFormat.ENVELOPE, "X-MS-Journal-Report")

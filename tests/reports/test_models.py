@@ -31,9 +31,9 @@ from exjournal import (
 from exjournal.reports.models import UncheckedParsedReport, UncheckedPart, UncheckedReport, unchecked_recipient
 from strategies import ORIGINAL, TEXT, a_message, a_report, built, envelopes, recipients, reports
 
-# What can stand in no field: CR, LF, NUL, a lone surrogate, outer blanks.
+# Values that no field can have: with CR, LF, NUL, a lone surrogate, or spaces around them.
 NOT_ON_A_LINE = ["a\rb", "a\nb", "ab\0", "\ud800", " a", "a\t"]
-# And what can stand in no address.
+# And values that no address can have.
 NO_ADDRESS = [*NOT_ON_A_LINE, "a,b", "<a@example.com>", '"a', "a Expanded: b", "a" * 572]
 
 
@@ -49,7 +49,7 @@ class TestVocabularies:
     """Closed sets of words are strings."""
 
     def test_words(self) -> None:
-        """Each member is the word it stands for."""
+        """Each member equals its word."""
         assert [*Role] == ["To", "Cc", "Bcc", "Recipient"]
         assert [*ReportFormat] == ["envelope", "envelope-2003", "bcc", "message-only"]
         assert [*Evidence] == ["envelope", "unmarked", "header"]
@@ -73,24 +73,24 @@ class TestRecipient:
 
     @pytest.mark.parametrize("role", ["to", "", "Sender", None, 1])
     def test_refused_role(self, role: Any) -> None:
-        """A role that is none of the four is refused."""
+        """A role other than the four is refused."""
         refused(lambda: Recipient("bob@example.net", role), "role")
 
     @pytest.mark.parametrize("value", [*NO_ADDRESS, ""])
     @pytest.mark.parametrize("field", ["address", "expanded_from", "forwarded_from"])
     def test_refused_address(self, field: str, value: str) -> None:
-        """What is no address is refused in each of the three places for one."""
+        """A value that is not an address is refused in each of the three places for one."""
         values: dict[str, Any] = {"address": "bob@example.net", field: value}
         refused(lambda: Recipient(**values), field)
 
     @pytest.mark.parametrize("value", NOT_ON_A_LINE)
     def test_refused_display_name(self, value: str) -> None:
-        """A display name stands on one line."""
+        """A display name is on one line."""
         refused(lambda: Recipient("bob@example.net", display_name=value), "display_name")
 
     @pytest.mark.parametrize("field", ["address", "expanded_from", "forwarded_from", "display_name"])
     def test_refused_type(self, field: str) -> None:
-        """Buffer are no text."""
+        """Bytes are not text."""
         values: dict[str, Any] = {"address": "bob@example.net", field: b"bob"}
         refused(lambda: Recipient(**values), field)
 
@@ -134,11 +134,11 @@ class TestEnvelope:
 
     @pytest.mark.parametrize("value", NO_ADDRESS)
     def test_refused_sender(self, value: str) -> None:
-        """A sender that is no address is refused."""
+        """A sender that is not an address is refused."""
         refused(lambda: Envelope(value, ["bob@example.net"]), "sender")
 
     def test_refused_sender_type(self) -> None:
-        """A sender that is no text is refused."""
+        """A sender that is not text is refused."""
         none: Any = None
         refused(lambda: Envelope(none, ["bob@example.net"]), "sender")
 
@@ -154,7 +154,7 @@ class TestEnvelope:
 
     @pytest.mark.parametrize("value", NO_ADDRESS)
     def test_refused_recipient(self, value: str) -> None:
-        """A recipient that is no address is refused."""
+        """A recipient that is not an address is refused."""
         refused(lambda: Envelope("alice@example.com", ["bob@example.net", value]), "address")
 
     @given(envelopes())
@@ -170,7 +170,7 @@ LINES = ["subject", "message_id", "label", "mailbox", "sent_utc", "received_utc"
 
 
 class TestJournalReport:
-    """What a report says."""
+    """The facts that a report states."""
 
     def test_defaults(self) -> None:
         """A sender and recipients are enough."""
@@ -185,11 +185,11 @@ class TestJournalReport:
     @pytest.mark.parametrize("value", NO_ADDRESS)
     @pytest.mark.parametrize("field", ["sender", "on_behalf_of", "envelope_sender"])
     def test_refused_address(self, field: str, value: str) -> None:
-        """What is no address is refused in each place for one."""
+        """A value that is not an address is refused in each place for one."""
         refused(lambda: a_report(**{field: value}), field)
 
     def test_refused_empty_principal(self) -> None:
-        """There is no null principal."""
+        """A principal cannot be null."""
         refused(lambda: a_report(on_behalf_of=""), "on_behalf_of")
 
     @pytest.mark.parametrize("field", ["sender", "envelope_sender"])
@@ -200,17 +200,17 @@ class TestJournalReport:
     @pytest.mark.parametrize("value", NOT_ON_A_LINE)
     @pytest.mark.parametrize("field", LINES)
     def test_refused_line(self, field: str, value: str) -> None:
-        """What does not stand on one line is refused in each field of text."""
+        """A value that is not on one line is refused in each field of text."""
         refused(lambda: a_report(**{field: value}), field)
 
     @pytest.mark.parametrize("field", ["label", "mailbox", "sent_utc", "received_utc"])
     def test_empty_is_none(self, field: str) -> None:
-        """A field that may be absent is None then, and never empty."""
+        """An optional field is None or not empty."""
         refused(lambda: a_report(**{field: ""}), field)
 
     @pytest.mark.parametrize("field", ["sender", "on_behalf_of", *LINES])
     def test_refused_type(self, field: str) -> None:
-        """Buffer are no text."""
+        """Bytes are not text."""
         refused(lambda: a_report(**{field: b"x"}), field)
 
     def test_label_limit(self) -> None:
@@ -251,7 +251,7 @@ class TestJournalReport:
 
     @pytest.mark.parametrize(("text", "time"), [("sent_utc", "sent_at"), ("received_utc", "received_at")])
     def test_times(self, text: str, time: str) -> None:
-        """The text of a time is kept, and beside it stands the time where it is one that is known."""
+        """The text of a time is kept, and the time is there too if its form is known."""
         for value, expected in (
             ("2/29/2024 1:30:45 PM", datetime(2024, 2, 29, 13, 30, 45, tzinfo=UTC)),
             ("2024-02-29T14:30:45+01:00", datetime(2024, 2, 29, 13, 30, 45, tzinfo=UTC)),
@@ -264,7 +264,7 @@ class TestJournalReport:
 
     @given(reports())
     def test_times_of_any_text(self, report: JournalReport) -> None:
-        """Whatever the text of a time is, it is a time in UTC or none."""
+        """Any text of a time is parsed as a time in UTC, or as none."""
         for time in (report.sent_at, report.received_at):
             assert time is None or time.tzinfo is UTC
 
@@ -364,7 +364,7 @@ class TestHeaders:
 
 
 class TestParsedReport:
-    """What was read, and what can be asked of it."""
+    """A report that was read, and its properties."""
 
     def test_repr(self) -> None:
         """A representation counts, and shows nothing."""
@@ -413,7 +413,7 @@ class TestParsedReport:
 
     @given(st.data())
     def test_original_message_is_total(self, data: st.DataObject) -> None:
-        """Whatever an original is, its fields can be read."""
+        """The fields of any original can be read."""
         names = st.sampled_from(["Content-Type", "Content-Disposition", "From", "To", "Date", "Message-ID", "Subject"])
         pieces = st.sampled_from(
             ["=?utf-8?q?", "=?utf-7?q?+2AA-", "?=", "<", ">", "@", ";", "x*", '"', "(", ":", ",", "[", "a"]
@@ -530,25 +530,25 @@ class TestParsedReport:
 
     @pytest.mark.parametrize("format", ReportFormat)
     def test_to_dict_in_every_format(self, format: ReportFormat) -> None:
-        """The data has the same keys in every format, and says where the recipients come from."""
+        """The data has the same keys in every format, and names the evidence for the recipients."""
         parsed = parse_report(built(format=format), format=format)
         envelope = parse_report(built())
-        said = parsed.to_dict()
-        assert said.keys() == envelope.to_dict().keys()
+        data = parsed.to_dict()
+        assert data.keys() == envelope.to_dict().keys()
         is_copy = format in (ReportFormat.BCC, ReportFormat.MESSAGE_ONLY)
         assert parsed.recipients_from is (Evidence.HEADER if is_copy else Evidence.ENVELOPE)
-        assert said["recipients_from"] == ("header" if is_copy else "envelope")
-        assert said["format"] == format
-        assert said["marker"] == parsed.marker
-        assert json.loads(json.dumps(said)) == said
+        assert data["recipients_from"] == ("header" if is_copy else "envelope")
+        assert data["format"] == format
+        assert data["marker"] == parsed.marker
+        assert json.loads(json.dumps(data)) == data
 
     def test_to_dict_of_display_names(self) -> None:
         """The display names of Exchange 2003 are in the data."""
         recipient = Recipient("bob@example.net", display_name="Bob")
         report = a_report(sender_display_name="Alice", recipients=[recipient])
-        said = parse_report(built(format=ReportFormat.ENVELOPE_2003, report=report)).to_dict()
-        assert said["sender_display_name"] == "Alice"
-        assert said["recipients"] == [
+        data = parse_report(built(format=ReportFormat.ENVELOPE_2003, report=report)).to_dict()
+        assert data["sender_display_name"] == "Alice"
+        assert data["recipients"] == [
             {
                 "role": "Recipient",
                 "address": "bob@example.net",
@@ -562,34 +562,34 @@ class TestParsedReport:
         ("line", "written"), [(b"gar\0bage", "gar\u2400bage"), (b"caf\xc3\xa9 \xe2\x90\x80", "caf\u00e9 \u2400")]
     )
     def test_to_dict_escapes(self, line: bytes, written: str) -> None:
-        """NUL, which many readers of JSON refuse, is U+2400 in the data, where that is said; the report has it as it is."""
+        """NUL, which many readers of JSON refuse, is U+2400 in the data, and `escaped` is true; the report has it unchanged."""
         parsed = parse_report(a_message(TEXT + line + b"\r\n", b"Content-Type: message/rfc822\r\n\r\n" + ORIGINAL))
-        said = parsed.to_dict()
-        assert said["unparsed"] == [written]
-        assert said["escaped"] is (b"\0" in line)
+        data = parsed.to_dict()
+        assert data["unparsed"] == [written]
+        assert data["escaped"] is (b"\0" in line)
         assert parsed.unparsed == (line.decode(),)
-        assert "\\u0000" not in json.dumps(said)
+        assert "\\u0000" not in json.dumps(data)
 
     def test_to_dict_escapes_types_of_parts(self) -> None:
         """The declared type of a part can hold anything."""
         parsed = parse_report(a_message(TEXT, b"Content-Type: image/p\0ng\r\n\r\nx"))
-        said = parsed.to_dict()
+        data = parsed.to_dict()
         assert parsed.parts[1].media_type == "image/p\0ng"
-        assert said["escaped"] is True
-        assert "\\u0000" not in json.dumps(said)
+        assert data["escaped"] is True
+        assert "\\u0000" not in json.dumps(data)
 
     def test_to_dict_of_oddities(self) -> None:
         """Defects, lines that were not understood and display names are in the data."""
         text = TEXT + b"Cc: Carol <carol@example.org>\r\nodd\r\n"
         parsed = parse_report(a_message(text, b"Content-Type: message/rfc822\r\n\r\n" + ORIGINAL))
-        said = parsed.to_dict()
-        assert said["unparsed"] == [*parsed.unparsed] == ["odd"]
-        assert said["escaped"] is False
-        assert said["defects"] == [
+        data = parsed.to_dict()
+        assert data["unparsed"] == [*parsed.unparsed] == ["odd"]
+        assert data["escaped"] is False
+        assert data["defects"] == [
             {"code": defect.code, "detail": defect.detail, "offset": defect.offset} for defect in parsed.defects
         ]
         assert Defect(DefectCode.UNKNOWN_LINE, "line 6", a_message(text).index(b"odd")) in parsed.defects
-        [carol] = [one for one in cast("list[dict[str, object]]", said["recipients"]) if one["role"] == "Cc"]
+        [carol] = [one for one in cast("list[dict[str, object]]", data["recipients"]) if one["role"] == "Cc"]
         assert (carol["address"], carol["display_name"]) == ("carol@example.org", "Carol")
 
     def test_to_dict_with_content(self) -> None:

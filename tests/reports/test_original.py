@@ -1,4 +1,4 @@
-"""The original: which message it is, and what is noticed about it."""
+"""The original: which message it is, and the defects it can have."""
 
 import base64
 
@@ -18,8 +18,8 @@ ATTACHED = ORIGINAL.replace(
 )
 
 
-class TestToldApart:
-    """Of two messages the protected one is the original, the other its decrypted copy, and what said so is stated."""
+class TestChoice:
+    """Of two messages the protected one is the original, the other its decrypted copy, and the evidence is named."""
 
     @pytest.mark.parametrize(
         ("first", "second", "original", "evidence"),
@@ -44,7 +44,7 @@ class TestToldApart:
         ids=str,
     )
     def test_two(self, first: bytes, second: bytes, original: int, evidence: str) -> None:
-        """By what is in them, else by their order; parts stay in theirs."""
+        """By their content, or else by their order; the order of parts is kept."""
         messages = [first, second]
         parsed = parse_report(a_message(TEXT, BARE + first, BARE + second))
         assert parsed.original == messages[original]
@@ -55,7 +55,7 @@ class TestToldApart:
         assert [part.kind for part in parsed.parts[1:]] == (kinds[::-1] if original else kinds)
 
     def test_encoded(self) -> None:
-        """A protected message is told behind its transfer encoding."""
+        """A protected message is recognized after transfer decoding."""
         coded = b"Content-Transfer-Encoding: base64\r\n" + BARE + base64.encodebytes(ATTACHED)
         parsed = parse_report(a_message(TEXT, BARE + CLEAR, coded))
         assert (parsed.original, parsed.decrypted) == (ATTACHED, CLEAR)
@@ -63,13 +63,13 @@ class TestToldApart:
 
     @pytest.mark.parametrize("original", [CLASSED, CLEAR])
     def test_one(self, original: bytes) -> None:
-        """A message alone is the original, and nothing has to be told apart."""
+        """A single message is the original, without evidence."""
         parsed = parse_report(a_message(TEXT, BARE + original), strict=True)
         assert (parsed.original, parsed.decrypted, parsed.decrypted_evidence) == (original, None, "")
         assert parsed.to_dict()["decrypted_evidence"] is None
 
     def test_compared(self) -> None:
-        """It is the original that is compared with the report, wherever it stands."""
+        """The original is compared with the report, in either place."""
         other = CLASSED.replace(b"Hello", b"Other")
         data = a_message(TEXT, BARE + CLEAR, BARE + other)
         parsed = parse_report(data)
@@ -77,7 +77,7 @@ class TestToldApart:
 
 
 class TestOriginal:
-    """The original's header block is compared with what the report says of it."""
+    """The original's header block is compared with the report text."""
 
     @pytest.mark.parametrize(
         ("subject", "reported"),
@@ -93,15 +93,15 @@ class TestOriginal:
         ],
     )
     def test_agreement(self, subject: str, reported: str) -> None:
-        """Encoded words, as written or decoded, and other blanks are the same subject."""
+        """Encoded words, as written or decoded, and other spaces are the same subject."""
         original = ORIGINAL.replace(b"Hello", subject.encode())
         text = TEXT.replace(b"Hello", reported.encode())
         header = PLAIN + b"; charset=utf-8"
         assert parse_report(a_message(text, BARE + original, header=header), strict=True).original == original
 
     @pytest.mark.parametrize("reported", [b"<1@example.com>", b"<1@example.com> (added by mx.example.net)"])
-    def test_comment_behind_a_message_id(self, reported: bytes) -> None:
-        """A comment that a gateway put behind a Message-ID may stand in the report or not."""
+    def test_comment_after_a_message_id(self, reported: bytes) -> None:
+        """A comment that a gateway put after a Message-ID may be in the report or not."""
         original = ORIGINAL.replace(b"<1@example.com>", b"<1@example.com> (added by\r\n mx.example.net)")
         text = TEXT.replace(b"<1@example.com>", reported)
         assert parse_report(a_message(text, BARE + original), strict=True).original == original
@@ -119,11 +119,11 @@ class TestOriginal:
         ],
     )
     def test_mismatch(self, before: bytes, after: bytes, code: DefectCode) -> None:
-        """Another subject or Message-ID than the report names is told of."""
+        """Another subject or Message-ID than the report has is a defect."""
         assert codes(parse_report(a_message(TEXT, BARE + ORIGINAL.replace(before, after)))) == [code]
 
     def test_fields_that_are_not_reported(self) -> None:
-        """What the report does not name is not compared."""
+        """Fields that the report does not state are not compared."""
         text = b"Sender: alice@example.com\r\nTo: bob@example.net\r\n"
         assert codes(parse_report(a_message(text, PART))) == [DefectCode.SUBJECT_MISSING, DefectCode.MESSAGE_ID_MISSING]
 
@@ -146,7 +146,7 @@ class TestOriginal:
         ],
     )
     def test_nested_report(self, inner: bytes, is_report: bool) -> None:
-        """An original that is a report is told of; a stamp, or a marker elsewhere, makes none."""
+        """An original that is a report is a defect; a stamp, or a marker elsewhere, does not make a report."""
         parsed = parse_report(a_message(TEXT, BARE + inner))
         assert (DefectCode.NESTED_REPORT in codes(parsed)) is is_report
         assert parsed.original == inner
@@ -155,10 +155,10 @@ class TestOriginal:
         "original", [b"\r\n\r\nbody", b"body only", b"From alice\n", b"\0\0", b": x\r\n", b" X: y\r\n"]
     )
     def test_without_headers(self, original: bytes) -> None:
-        """An original that does not begin with a field is told of, and compared with nothing."""
+        """An original that does not begin with a field is a defect, and is not compared."""
         assert codes(parse_report(a_message(TEXT, BARE + original))) == [DefectCode.ORIGINAL_WITHOUT_HEADERS]
 
     def test_copy_is_not_compared(self) -> None:
-        """The decrypted copy is handed out without being looked at."""
+        """The decrypted copy is returned without a check."""
         parsed = parse_report(a_message(TEXT, PART, BARE + b"anything"), strict=True)
         assert parsed.decrypted == b"anything"

@@ -71,7 +71,7 @@ class TestExactBytes:
         )
 
     def test_everything(self) -> None:
-        """A report inside the organisation's transport, with every field, of list mail that needs eight bits."""
+        """A report inside the organization's transport, with every field, of list mail that needs eight bits."""
         report = JournalReport(
             sender="delegate@example.com",
             on_behalf_of="chief@example.com",
@@ -264,7 +264,7 @@ class TestExchange2003:
         assert parse_report(data, strict=True).report.recipients == report.recipients
 
     def test_domain(self) -> None:
-        """A domain is needed only where nobody else can stand in From."""
+        """A domain is needed only if there is no author for From."""
         assert outer(built(None, format=ReportFormat.ENVELOPE_2003, domain=None), b"From") == b" <alice@example.com>"
         null = a_report(sender="")
         assert (
@@ -308,7 +308,7 @@ class TestExchange2003:
     )
 
     def test_derived_id(self) -> None:
-        """Two reports of which any octet beside the date differs never share a derived id."""
+        """Two reports that differ in any byte except the date never share a derived id."""
         options: dict[str, Any] = {"report_id": None, "format": ReportFormat.ENVELOPE_2003}
         reports = [built(**(options | change)) for change in self.CHANGES]
         assert len(set(reports)) == len({outer(data, b"Message-ID") for data in reports}) == len(self.CHANGES)
@@ -362,7 +362,7 @@ class TestRefused:
         ],
     )
     def test_bad_domain(self, domain: str) -> None:
-        """What is no domain name in ASCII, and no address literal, is refused."""
+        """Only a domain name in ASCII or an address literal is accepted."""
         refused("domain", domain=domain)
 
     @pytest.mark.parametrize(
@@ -391,7 +391,7 @@ class TestRefused:
         ],
     )
     def test_bad_report_id(self, report_id: str) -> None:
-        """What is no Message-ID in angle brackets is refused."""
+        """Only a Message-ID in angle brackets is accepted."""
         refused("report_id", report_id=report_id)
 
     def test_long_report_id(self) -> None:
@@ -427,7 +427,7 @@ class TestRefused:
 
     @pytest.mark.parametrize("other", [one for one in ReportFormat if one is not ReportFormat.BCC])
     def test_everyone(self, other: ReportFormat) -> None:
-        """Who stands in the Bcc field is an option of the one format that has it."""
+        """`bcc_all` is an option of the one format that has a Bcc field."""
         refused("bcc_all", format=other, bcc_all=True)
 
     @pytest.mark.parametrize("format", [one for one in ReportFormat if one is not ReportFormat.MESSAGE_ONLY])
@@ -470,7 +470,7 @@ class TestRefused:
 
 
 class TestBuffers:
-    """Messages may be in any buffer of octets."""
+    """Messages may be in any buffer of bytes."""
 
     @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
     def test_kinds(self, kind: Any) -> None:
@@ -490,14 +490,14 @@ class TestBuffers:
 BOB = "bob@example.net"
 
 
-def told(header: bytes, **options: Any) -> JournalReport:
+def facts_of(header: bytes, **options: Any) -> JournalReport:
     """The report on a message with this header, under an envelope from a list's bounce address."""
     sender, recipients = options.pop("sender", "bounces@example.net"), options.pop("recipients", [BOB])
     return report_for(header + b"\r\nbody", Envelope(sender, recipients, **options))
 
 
 class TestSender:
-    """The sender is who the message says, and MAIL FROM only where it names nobody (MS-XJRNL 2.1.1)."""
+    """The sender is the one that the message names, and MAIL FROM only if it names nobody (MS-XJRNL 2.1.1)."""
 
     @pytest.mark.parametrize(
         ("header", "sender", "on_behalf_of"),
@@ -551,18 +551,18 @@ class TestSender:
     @pytest.mark.parametrize("authenticated", [False, True])
     def test_table(self, header: bytes, sender: str, on_behalf_of: str | None, authenticated: bool) -> None:
         """From, or Sender where it names another mailbox; its principal only from an authenticated client."""
-        report = told(header, authenticated=authenticated)
+        report = facts_of(header, authenticated=authenticated)
         assert report.sender == sender
         assert report.on_behalf_of == (on_behalf_of if authenticated else None)
         assert report.envelope_sender == "bounces@example.net"
 
     def test_blank_before_the_colon_of_the_first_field(self) -> None:
-        """A From field with a blank before its colon, as old mail has it, is no line of a mailbox file."""
-        assert told(b"From : a@example.com\r\n").sender == "a@example.com"
+        """A From field with a space before its colon, as old mail has it, is not a line of a mailbox file."""
+        assert facts_of(b"From : a@example.com\r\n").sender == "a@example.com"
 
     def test_null_sender(self) -> None:
         """A message that names nobody, under the null sender, has the null sender."""
-        report = told(b"Subject: x\r\n", sender="")
+        report = facts_of(b"Subject: x\r\n", sender="")
         assert (report.sender, report.envelope_sender) == ("", "")
 
 
@@ -595,7 +595,7 @@ class TestRecipients:
     )
     def test_authenticated(self, given_recipient: Recipient, role: Role) -> None:
         """From a client that logged in, a recipient has the role of the address that was written to."""
-        report = told(self.HEADER, recipients=[given_recipient], authenticated=True)
+        report = facts_of(self.HEADER, recipients=[given_recipient], authenticated=True)
         assert report.recipients == (
             Recipient(
                 given_recipient.address,
@@ -639,7 +639,7 @@ class TestRecipients:
     def test_every_field(self, header: bytes, roles: list[str]) -> None:
         """Every To and Cc field counts, and who may be named in one that was not understood or not read is not called Bcc."""
         addresses = [BOB, "carol@example.org", "hidden@example.org"]
-        report = told(header, recipients=addresses, authenticated=True)
+        report = facts_of(header, recipients=addresses, authenticated=True)
         assert [str(one.role) for one in report.recipients] == roles
 
     @pytest.mark.parametrize("options", [{}, {"trusted_path": True}])
@@ -650,7 +650,7 @@ class TestRecipients:
             "carol@example.org",
             Recipient("d@example.org", Role.BCC, expanded_from="l@example.com"),
         ]
-        report = told(self.HEADER, recipients=given_recipients, **options)
+        report = facts_of(self.HEADER, recipients=given_recipients, **options)
         assert report.recipients == (
             Recipient(BOB),
             Recipient("carol@example.org"),
@@ -660,7 +660,7 @@ class TestRecipients:
     def test_every_recipient_of_the_envelope(self) -> None:
         """The report lists the envelope: in its order, repetitions included, and nobody of the header alone."""
         addresses = ["z@example.org", BOB, "z@example.org"]
-        report = told(self.HEADER, recipients=addresses, authenticated=True)
+        report = facts_of(self.HEADER, recipients=addresses, authenticated=True)
         assert [one.address for one in report.recipients] == addresses
 
 
@@ -686,7 +686,7 @@ class TestSubjectAndMessageId:
     )
     def test_subject(self, header: bytes, subject: str) -> None:
         """The subject is one decoded line."""
-        assert told(header).subject == subject
+        assert facts_of(header).subject == subject
 
     @pytest.mark.parametrize(
         ("header", "message_id"),
@@ -704,7 +704,7 @@ class TestSubjectAndMessageId:
     )
     def test_message_id(self, header: bytes, message_id: str) -> None:
         """The Message-ID is as it was written, on one line."""
-        assert told(header).message_id == message_id
+        assert facts_of(header).message_id == message_id
 
 
 def test_a_report_text_that_no_reader_takes() -> None:
@@ -747,7 +747,7 @@ class TestSecret:
         ids=lambda value: f"{type(value).__name__} {value!r:.12}",
     )
     def test_no_secret(self, secret: Any) -> None:
-        """What is no secret is a BuildError that shows nothing of it."""
+        """An invalid secret is a BuildError that shows nothing of it."""
         with pytest.raises(BuildError) as caught:
             built(secret=secret)
         assert caught.value.field == "secret"
