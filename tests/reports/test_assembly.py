@@ -28,7 +28,7 @@ SYSTEM_SENDER = b"<MicrosoftExchange329e71ec88ae4615bbc36ab6ce41109e@example.com
 
 
 def boundary_of(data: bytes) -> bytes:
-    """The boundary of a built report, which has the form of those seen."""
+    """The boundary of a built report, which has the form of those in real reports."""
     found = re.match(rb'Content-Type: multipart/mixed;\r\n\tboundary="(_%b_)"\r\n' % GUID, data)
     assert found is not None
     return found[1]
@@ -114,13 +114,13 @@ class TestReportId:
     )
 
     def test_everything_else_changes_it(self) -> None:
-        """Each argument but the date, and each field of the report, changes the id."""
+        """Each argument except the date, and each field of the report, changes the id."""
         ids = [outer(built(**({"report_id": None} | change)), b"Message-ID") for change in self.CHANGES]
         assert len(set(ids)) == len(self.CHANGES)
 
     @given(st.data())
     def test_two_reports_never_share_one(self, data: st.DataObject) -> None:
-        """Two reports that share a derived id are the same, byte for byte, whichever arguments differ but the date."""
+        """Two reports that share a derived id are the same, byte for byte, with any differences except in the date."""
         formats = (ReportFormat.ENVELOPE, ReportFormat.ENVELOPE_2003)
         one = data.draw(arguments(formats=formats))
         other = data.draw(arguments(formats=formats))
@@ -179,7 +179,7 @@ class TestBoundary:
         assert parse_report(data).report.subject == edge
 
     def test_follows_from_the_report_id(self) -> None:
-        """Another report id gives another boundary, the same the same."""
+        """Another report id gives another boundary, and the same id the same boundary."""
         assert boundary_of(built()) == boundary_of(built(b"other"))
         assert boundary_of(built()) != boundary_of(built(report_id="<s@example.com>"))
 
@@ -224,7 +224,7 @@ class TestTransferEncodings:
         ],
     )
     def test_text(self, subject: str, encoding: bytes, charset: bytes) -> None:
-        """The report text is as it is where seven bits and lines of mail have room for it, else in quoted-printable."""
+        """The report text is not encoded if it is ASCII in lines that mail allows; else it is in quoted-printable."""
         header, _ = text_part(built(report=a_report(subject=subject)))
         assert header == (
             b'Content-Type: text/plain; charset="' + charset + b'"\r\nContent-Transfer-Encoding: ' + encoding + b"\r\n"
@@ -235,7 +235,7 @@ class TestTransferEncodings:
         "options", [{"eight_bit": True}, {"original": b"X: y\r\n\r\n\xe9"}, {"original": b"X: y\r\n\r\n\0"}]
     )
     def test_eight_bit_text(self, format: ReportFormat, options: dict[str, Any]) -> None:
-        """A report that needs 8BITMIME anyway, or may, has its text as it is, declared on every multipart around it."""
+        """A report that needs 8BITMIME anyway, or may use it, has its text in 8bit, declared on every multipart around it."""
         report = a_report(sender_display_name="\u4e2d\u6587", subject="\u4e2d\u6587")
         data = built(**({"original": b"X: y\r\n\r\n"} | options), format=format, report=report)
         for block in re.findall(rb"Content-Type: (?:text|multipart).*?\r\n\r\n", data, re.DOTALL):
@@ -245,14 +245,14 @@ class TestTransferEncodings:
 
     @pytest.mark.parametrize("format", [ReportFormat.ENVELOPE, ReportFormat.ENVELOPE_2003])
     def test_eight_bit_changes_nothing_in_ascii(self, format: ReportFormat) -> None:
-        """A report that is ASCII is the same report, under the same id, wherever eight bits are allowed."""
+        """An ASCII report is the same, with the same id, whether or not eight bits are allowed."""
         assert built(format=format, report_id=None, eight_bit=True) == built(format=format, report_id=None)
 
     @pytest.mark.parametrize(
         ("subject", "encoding"), [("\u00e9" + "x" * 987, b"8bit"), ("\u00e9" + "x" * 988, b"quoted-printable")]
     )
     def test_eight_bit_lines(self, subject: str, encoding: bytes) -> None:
-        """A line of more than 998 bytes cannot be sent as it is, even with eight bits."""
+        """A line of more than 998 bytes is encoded, even with eight bits."""
         report = a_report(subject=subject)
         data = built(report=report, eight_bit=True)
         header, _ = text_part(data)
@@ -261,7 +261,7 @@ class TestTransferEncodings:
         assert parse_report(data).report.subject == subject
 
     def test_eight_bit_text_and_longer_twin(self) -> None:
-        """The HTML twin, in which a line is too long, is encoded, while the text stays as it is."""
+        """The HTML twin, in which a line is too long, is encoded, while the text is not."""
         recipient = Recipient("bob@example.net", display_name="\u00e9" + "&" * 300)
         report = a_report(recipients=[recipient])
         data = built(report=report, format=ReportFormat.ENVELOPE_2003, eight_bit=True)
@@ -294,7 +294,7 @@ class TestTransferEncodings:
 
     @given(arguments())
     def test_line_lengths(self, given_arguments: Arguments) -> None:
-        """No line that the builder writes is longer than a line of mail may be, and none ends but in CRLF."""
+        """Every line that the builder writes ends in CRLF and is as short as mail requires."""
         data = given_arguments.build()
         header, content = text_part(data)
         for written in (outer_block(data), header, content):
@@ -302,9 +302,9 @@ class TestTransferEncodings:
             assert not re.search(rb"(?<!\r)\n|\r(?!\n)|\0", written)
 
 
-# One header block: fields whose folds hold something, in visible lines that end in CRLF.
+# One header block: fields in visible lines that end in CRLF, without empty folds.
 BLOCK = re.compile(rb"(?:[!-9;-~]+:[^\r\n\0]*\r\n(?:[ \t][^\r\n\0]*[^\s\0][^\r\n\0]*\r\n)*)+")
-# What a report's outer block may hold, in its order.
+# The fields that a report's outer block may have, in order.
 NAMES = (
     b"Content-Type Subject CC To From MIME-Version Content-Transfer-Encoding Sender Message-ID Date X-MS-Journal-Report "
     b"X-MS-Exchange-Parent-Message-Id Auto-Submitted X-MS-Exchange-Generated-Message-Source X-ExJournal-Envelope-Sender"
@@ -354,7 +354,7 @@ class TestOuterHeaders:
         "value", [b"", b" ", b" \r\n ", b"\r", b" \x0b", b" " + b"x" * 5000, b" x\r\n " + b"x" * 5000]
     )
     def test_not_copied(self, value: bytes) -> None:
-        """A field that is empty or does not fit on lines of mail is left out, or written from the report."""
+        """A field that is empty or does not fit in lines of mail is omitted, or written from the report."""
         fields = b"".join([name + b":" + value + b"\r\n" for name in (b"Subject", b"To", b"Cc", b"From")])
         data = built(fields + b"\r\nbody")
         assert outer(data, b"Subject") == b" Hello"
@@ -362,7 +362,7 @@ class TestOuterHeaders:
         assert outer(data, b"To") is outer(data, b"CC") is None
 
     def test_first_of_a_name(self) -> None:
-        """Of a repeated field the first one that can be copied is."""
+        """Of a repeated field, the first one that can be copied is copied."""
         data = built(b"To: \r\nTo: one@example.com\r\nTo: two@example.com\r\n\r\n")
         assert outer(data, b"To") == b" one@example.com"
 
@@ -373,7 +373,7 @@ class TestOuterHeaders:
         assert outer(data, b"Subject") == b" Hello"
 
     def test_from_line(self) -> None:
-        """A line that a mailbox file left before the header is passed over."""
+        """A line that a mailbox file left before the header is skipped."""
         data = built(b"From alice Thu Feb 29 12:30:45 2024\nSubject: x\n\n")
         assert outer(data, b"Subject") == b" x"
 
@@ -388,11 +388,11 @@ class TestOuterHeaders:
         ],
     )
     def test_own_subject(self, subject: str, written: bytes) -> None:
-        """A subject that the original has not is encoded where it is more than visible ASCII."""
+        """If the original has no subject, that of the report is written, encoded if it is not visible ASCII."""
         assert outer(built(None, report=a_report(subject=subject)), b"Subject") == written
 
     def test_own_long_subject(self) -> None:
-        """A subject that does not fit on a line is folded as encoded words, and no character is cut."""
+        """A subject that does not fit on a line is folded as encoded words, between characters."""
         subject = "\u00e9x\u4e2d" * 400
         written = outer(built(None, report=a_report(subject=subject)), b"Subject")
         assert written is not None

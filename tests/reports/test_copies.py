@@ -40,7 +40,7 @@ EVERYONE = ["bob@example.net", "carol@example.org", HIDDEN]
 
 
 def copy(original: bytes = MESSAGE, *addresses: str | Recipient, everyone: bool = False) -> bytes:
-    """A copy with a Bcc field, for the three recipients where no others are given."""
+    """A copy with a Bcc field, by default for the three recipients."""
     report = a_report(recipients=addresses or EVERYONE)
     return build_report(report, original, format=BCC, bcc_all=everyone)
 
@@ -71,7 +71,7 @@ class TestWriting:
     """A Bcc field is added at the top, or an old one is removed, and every other byte is unchanged."""
 
     def test_hidden(self) -> None:
-        """The field names those whom To and Cc do not name."""
+        """The field names the recipients that To and Cc do not name."""
         assert copy() == b"Bcc: dave@example.org\r\n" + MESSAGE
 
     def test_everyone(self) -> None:
@@ -129,12 +129,12 @@ class TestWriting:
 
     @pytest.mark.parametrize("name", [b"X-Bcc", b"Bcc2", b"Resent-Bcc", b"Bc", b"Bcc x", b" Bcc"])
     def test_other_fields(self, name: bytes) -> None:
-        """What only resembles the field stays."""
+        """Lines that only resemble the field stay."""
         data = b"Subject: x\r\n" + name + b": old@example.com\r\n" + MESSAGE
         assert without_bcc(data) == data
 
     def test_last_field_without_an_end(self) -> None:
-        """A field that the message ends in goes up to the end."""
+        """A field at the end of the message is removed up to the end."""
         assert without_bcc(b"Subject: x\r\nBcc: y") == b"Subject: x\r\n"
         assert without_bcc(b"Bcc: y") == b""
         assert without_bcc(b"Subject: x\nBcc: y\n z\n") == b"Subject: x\n"
@@ -157,7 +157,7 @@ class TestWriting:
         ],
     )
     def test_beginnings(self, before: bytes) -> None:
-        """What mailbox files and editors put before a header block stays before it."""
+        """Anything that mailbox files and editors put before a header block stays before it."""
         assert copy(before + MESSAGE) == before + b"Bcc: dave@example.org\r\n" + MESSAGE
         assert without_bcc(before + b"BCC: x\r\n" + MESSAGE) == before + MESSAGE
         assert roles_and_addresses(copy(before + MESSAGE))[-1] == ("Bcc", HIDDEN)
@@ -193,7 +193,7 @@ class TestWriting:
         "original", [b"Hi.\r\n", b" folded: x\r\n\r\n", b": x\r\n\r\n", b"\0", b"no field\r\nTo: x\r\n\r\n"]
     )
     def test_no_header_block(self, original: bytes) -> None:
-        """Buffer that begin with no field have no place for one, and are left as they are without it."""
+        """Bytes that do not begin with a field have no place for one, and are unchanged if none is needed."""
         refused("original", original, HIDDEN)
         assert without_bcc(original) == original
 
@@ -283,7 +283,7 @@ class TestAddresses:
         "name", ["", "Dave", "Doe, Dave", 'D "D" \\', "caf\u00e9", "=?utf-8?q?x?=", "<x@example.com>", "\u4e2d" * 80]
     )
     def test_read_back(self, address: str, name: str) -> None:
-        """An address of any form that a header takes, with any display name, or the copy is refused."""
+        """An address in any form that a header field can have, with any display name; else the copy is refused."""
         given_recipient = Recipient(address, Role.BCC, display_name=name)
         try:
             data = copy(MESSAGE, given_recipient)
@@ -296,7 +296,7 @@ class TestAddresses:
 
     @pytest.mark.parametrize("address", ["dave", "two words", "X400:c=us", '"a>b"@example.org', "\x80"])
     def test_no_place(self, address: str) -> None:
-        """An address that a header field cannot say is refused, and does not become another one."""
+        """An address that a header field cannot have is refused, and does not become another one."""
         refused("recipients", MESSAGE, HIDDEN, address)
 
     @given(lines(max_size=40), plain_addresses())
@@ -381,7 +381,7 @@ class TestReading:
         ],
     )
     def test_roles(self, header: bytes, found: list[tuple[str, str]]) -> None:
-        """A recipient has the first of To, Cc and Bcc that names it, and is one however often it is named as it is written."""
+        """A recipient has the first of To, Cc and Bcc that names it, and counts once, however often this spelling occurs."""
         assert roles_and_addresses(header + b"\r\nTo: body@example.com\r\n") == found
 
     @pytest.mark.parametrize(
@@ -438,7 +438,7 @@ class TestReading:
         assert Defect(DefectCode.NESTED_REPORT, "the copy is a report itself", 0) in read(data).defects
 
     def test_huge_header_block(self) -> None:
-        """A header block whose end is not in sight is refused."""
+        """A header block beyond the limits is refused."""
         with pytest.raises(ParseError) as caught:
             read(b"X: " + b"x" * HEADER_LIMIT + b"\r\n" + MESSAGE)
         assert (caught.value.code, caught.value.offset) == (DefectCode.HEADER_TOO_LARGE, HEADER_LIMIT)
@@ -537,7 +537,7 @@ class TestUnparsed:
 
 
 def test_the_original_of_other_tests() -> None:
-    """A message is its own copy where nobody is hidden and nothing was."""
+    """A message without a Bcc field is its own copy if nobody is hidden."""
     report = a_report()
     for format in (BCC, MESSAGE_ONLY):
         assert build_report(report, ORIGINAL, format=format) == ORIGINAL
@@ -550,20 +550,20 @@ class TestTooLarge:
     """A message that is too large for a copy is refused, never read or written in part."""
 
     def test_very_many_senders(self) -> None:
-        """A copy with more From fields than are looked at is refused."""
+        """A copy with more From fields than the limit is refused."""
         with pytest.raises(ParseError) as caught:
             parse_report(b"From: a@example.com\r\n" * 1200 + b"\r\nbody", format=ReportFormat.BCC)
         assert caught.value.code is DefectCode.HEADER_TOO_LARGE
 
     def test_no_room_for_bcc(self) -> None:
-        """A header block that has no room for a Bcc field makes no BCC copy."""
+        """A BCC copy is refused if its header block would be too large with the Bcc field."""
         report = JournalReport(sender="a@example.com", recipients=[f"r{n}@example.org" for n in range(50)])
         with pytest.raises(BuildError) as caught:
             build_report(report, b"X: y\r\n" * 19_990 + b"\r\nbody", format=ReportFormat.BCC)
         assert caught.value.field == "recipients"
 
     def test_address_field_beyond_the_limit(self) -> None:
-        """An original with an address field that is not read makes no BCC copy."""
+        """A BCC copy of an original with an address field beyond the limit is refused."""
         report = JournalReport(sender="a@example.com", recipients=["b@example.org"])
         to = b"To: " + b",\r\n ".join([b"%d@%s.example" % (n, b"x" * 60) for n in range(6000)])
         with pytest.raises(BuildError) as caught:

@@ -150,7 +150,7 @@ class TestFields:
 
     @pytest.mark.parametrize("line", ["", " ", "\t \t", "\r", " \r", "\r\n\r\n", "\n\n\n"])
     def test_empty_lines(self, line: str) -> None:
-        """Empty lines are nothing."""
+        """Empty lines are ignored."""
         read = read_report_text(line)
         assert (read.values, read.recipients, read.unparsed, read.oddities) == ({}, [], [], [])
 
@@ -178,7 +178,7 @@ class TestFields:
         assert codes(read) == [DefectCode.ADDRESS_IN_BRACKETS]
 
     def test_principal_in_brackets(self) -> None:
-        """A display name of the principal has no place, and keeps its line."""
+        """The model has no place for a display name of the principal, so the line is kept."""
         read = read_report_text("On-Behalf-Of: Chief <c@example.com>")
         assert read.values == {"on_behalf_of": "c@example.com"}
         assert read.unparsed == ["On-Behalf-Of: Chief <c@example.com>"]
@@ -307,7 +307,7 @@ class TestRecipientLines:
         ],
     )
     def test_shared_redirect(self, line: str, ways: list[tuple[str, str | None, str | None]]) -> None:
-        """Where a line has one redirect for several addresses or several for one, each recipient has it, with a defect."""
+        """If a line has one redirect for several addresses or several for one, each recipient has it, with a defect."""
         read = read_report_text(f"{HEAD}To: {line}\n")
         assert [(one.address, one.expanded_from, one.forwarded_from) for one in read.recipients] == ways
         assert read.unparsed == [f"To: {line}"]
@@ -396,7 +396,7 @@ class TestFolds:
         ],
     )
     def test_fields(self, text: str, values: dict[str, str]) -> None:
-        """A subject goes on as long as lines are indented, another field where its value had not begun."""
+        """A subject continues while lines are indented, another field if its value had not begun."""
         read = read_report_text(text)
         assert (read.values, read.unparsed) == (values, [])
         assert set(codes(read)) == {DefectCode.FOLDED_LINE}
@@ -415,7 +415,7 @@ class TestFolds:
         ],
     )
     def test_recipients(self, text: str, found: Recipient) -> None:
-        """A recipient line goes on with a redirect, or where something was still to come."""
+        """A recipient line continues with a redirect, or after a comma or colon."""
         read = read_report_text(text)
         assert (read.recipients, read.unparsed) == ([found], [])
         assert set(codes(read)) == {DefectCode.FOLDED_LINE}
@@ -445,7 +445,7 @@ class TestForeignParagraphs:
     """A message or a footer after the recipient lines is not part of the report."""
 
     def test_message(self) -> None:
-        """The header of a message has a To as well, and gives no recipient."""
+        """The header of a message has a To as well, which does not add a recipient."""
         text = HEAD + "To: a@example.com\n\nReceived: from x\nTo: no@example.com\nSubject: x\n\nBody.\n"
         read = read_report_text(text)
         assert read.recipients == [TO]
@@ -465,7 +465,7 @@ class TestForeignParagraphs:
         assert read.unparsed == ["-- ", "This was scanned.", "Cc: x@example.com"]
 
     def test_more_recipients(self) -> None:
-        """A paragraph of nothing but report goes on with the report."""
+        """A paragraph of report fields only continues the report."""
         read = read_report_text(HEAD + "To: a@example.com\n\nCc: a@example.com\n\n\nLabel: x\n")
         assert read.recipients == [TO, dataclasses.replace(TO, role=Role.CC)]
         assert read.values["label"] == "x"
@@ -495,7 +495,7 @@ class TestMany:
             assert read.left_out == count - DEFECT_LIMIT
 
     def test_neighbours_after_the_limit(self) -> None:
-        """An oddity that is left out goes on over neighbouring lines, and is counted once."""
+        """An oddity that is left out extends over adjacent lines, and is counted once."""
         read = read_report_text(HEAD + "odd\nodd: 1\n" * (DEFECT_LIMIT // 2) + "odd\n" * 50 + "\n" + "odd: 1\n" * 50)
         assert (len(read.oddities), read.left_out) == (DEFECT_LIMIT, 2)
         assert len("\n".join(read.unparsed).split("\n")) == DEFECT_LIMIT + 100
@@ -514,7 +514,7 @@ class TestMany:
         assert read.oddities == [(DefectCode.FOLDED_LINE, 2, 9001)]
 
     def test_paragraphs(self) -> None:
-        """Paragraphs of recipients are read however many there are, up to the first that is something else."""
+        """Any number of paragraphs of recipients are read, up to the first that has anything else."""
         text = HEAD + "To: a@example.com\n\n\nCc: b@example.com,\n Expanded: c@example.com\n\n" * 2000
         read = read_report_text(text + "Received: from x\nTo: no@example.com\n\nTo: no@example.com\n")
         assert len(read.recipients) == 4000

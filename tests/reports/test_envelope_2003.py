@@ -23,7 +23,7 @@ def codes(read: ReportText) -> list[DefectCode]:
 
 
 def listed(*lines: str) -> ReportText:
-    """What the lines of a list are read as."""
+    """The text that the lines of a list are read as."""
     read = read_report_text_2003(HEAD + "\n".join(lines) + "\n")
     assert read.values == VALUES
     return read
@@ -33,7 +33,7 @@ class TestWriting:
     """The grammar as Exchange 2003 wrote it."""
 
     def test_least(self) -> None:
-        """A sender, a Message-ID and a recipient have their places, the null sender empty brackets."""
+        """A sender, a Message-ID and a recipient have their places; the null sender is a pair of brackets."""
         report = JournalReport(sender="", recipients=["bob@example.net"])
         assert write_report_text_2003(report) == (
             "Sender: <>\r\nMessage-ID: \r\nRecipients:\r\n\t<smtp:bob@example.net>\r\n"
@@ -92,7 +92,7 @@ class TestWriting:
         "name", ["", "Bob", "<bob@example.net>,", '"', "\\", "\\\\", '\\"', ",", "a@b", "Recipients:"]
     )
     def test_awkward(self, address: str, name: str) -> None:
-        """Types, quotes, brackets and backslashes in either place come back as they were."""
+        """Types, quotes, brackets and backslashes in either place are read back unchanged."""
         recipients = (Recipient(address, display_name=name), CAROL)
         report = a_report(sender=address, sender_display_name=name, recipients=recipients)
         read = read_report_text_2003(write_report_text_2003(report))
@@ -100,7 +100,7 @@ class TestWriting:
         assert (read.values["sender"], read.values["sender_display_name"]) == (address, name)
 
     def test_no_name(self) -> None:
-        """A display name that reads like what a C program prints for none is a name in quotes, and none without."""
+        """A display name like the one that C programs print for a missing name is a name in quotes, and none without."""
         report = a_report(recipients=[Recipient("bob@example.net", display_name="(null)")])
         text = write_report_text_2003(report)
         assert read_report_text_2003(text).recipients == [*report.recipients]
@@ -280,7 +280,7 @@ class TestList:
         assert read.unparsed == [indent + line]
 
     def test_folded_after_the_name(self) -> None:
-        """A gateway that cuts between a name in quotes and its address loses neither, of a recipient or of the sender."""
+        """A gateway that breaks the line between a quoted name and its address loses neither, for a recipient or the sender."""
         read = listed('\t"Bob"', "\t <smtp:bob@example.net>,", "\t<carol@example.org>")
         assert read.recipients == [Recipient("bob@example.net", display_name="Bob"), CAROL]
         assert (read.unparsed, codes(read)) == ([], [DefectCode.FOLDED_LINE])
@@ -292,7 +292,7 @@ class TestList:
         assert (read.recipients, read.unparsed) == ([], ['\t"Bob"', "\t<>"])
 
     def test_address_in_a_name(self) -> None:
-        """A name may be an address; one that holds an address and a comma may be two entries, and is kept as it is."""
+        """A name may be an address; one with an address and a comma may be two entries, and its line is kept."""
         assert listed("\tbob@example.net <bob@example.net>").recipients == [
             Recipient("bob@example.net", display_name="bob@example.net")
         ]
@@ -329,7 +329,7 @@ class TestList:
         assert read.values == VALUES
 
     def test_change_of_indents(self) -> None:
-        """A list keeps to its indent."""
+        """A list has one indentation."""
         read = listed("\tbob@example.net", "mallory@example.org")
         assert (read.recipients, read.unparsed) == ([BOB], ["mallory@example.org"])
         read = listed("bob@example.net", "\tmallory@example.org")
@@ -341,7 +341,7 @@ class TestList:
 
 
 class Seen(HTMLParser):
-    """What a browser sees: tags with their attributes, and text."""
+    """The content for a browser: tags with their attributes, and text."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -373,7 +373,7 @@ def seen(markup: str) -> Seen:
 
 
 class TestHtmlTwin:
-    """The same text as HTML, with everything escaped that means something there."""
+    """The same text as HTML, with every special character escaped."""
 
     def test_form(self) -> None:
         """A line of the text is a line in a browser, and its TAB is four spaces that are kept."""
@@ -390,7 +390,7 @@ class TestHtmlTwin:
 
     @given(reports())
     def test_escaped(self, report: JournalReport) -> None:
-        """The standard library sees exactly the text, and no tag but the twin's own."""
+        """The standard library reads exactly the text, and no tag except the twin's own."""
         text = write_report_text_2003(report)
         parser = seen(html_twin(text))
         assert parser.tags == ["html", "body"] + ["br"] * text.count("\r\n")
@@ -463,7 +463,7 @@ class TestTwinIsNotRead:
         "text", [b"Sender: alice@example.com", b"Recipients:\n\tbob@example.net", b"Message-ID: <1@example.com>"]
     )
     def test_text_that_is_not_complete(self, text: bytes) -> None:
-        """Under a marker less is enough."""
+        """In a marked report less is enough."""
         parsed = parse_report(twins(text, self.LYING))
         assert "mallory" not in str(parsed.report)
 
@@ -474,7 +474,7 @@ class TestTwinIsNotRead:
         assert parsed.defects[0].code is DefectCode.REPORT_TEXT_HTML
 
     def test_brackets_that_are_not_escaped(self) -> None:
-        """Of HTML that escapes nothing no name becomes an address, of a recipient or of the sender."""
+        """In HTML that is not escaped, no name becomes an address, of a recipient or of the sender."""
         html = b'Sender: "Alice" <smtp:alice@example.com><br>Recipients:<br>&nbsp;"Bob" <smtp:bob@example.net>,<br>'
         html += b"&nbsp;carol@example.org<br>"
         parsed = parse_report(twins(b"", html))

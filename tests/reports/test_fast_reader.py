@@ -114,7 +114,7 @@ def nearly_usual_reports(draw: st.DrawFn) -> bytes:
 
 
 class TestSameAnswer:
-    """Two ways, one answer."""
+    """The fast way and the general way give one answer."""
 
     @given(nearly_usual_reports())
     def test_of_reports(self, data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Markers: what in an outer header block names a format."""
+"""Markers: the fields of an outer header block that name a format."""
 
 import pytest
 
@@ -48,7 +48,7 @@ class TestMarked:
             assert marked(outer(block + b"\r\n")) == (ReportFormat.ENVELOPE, "X-MS-Journal-Report")
 
     def test_both_spellings(self) -> None:
-        """Where one of the two spellings has another value, the other one counts."""
+        """If one of the two spellings has another value, the other one counts."""
         block = b"Content-Identifer: ExJournalData\r\nContent-Identifier: ExJournalReport\r\n\r\n"
         assert marked(outer(block)) == (ReportFormat.ENVELOPE_2003, "Content-Identifier")
 
@@ -58,6 +58,6 @@ class TestMarked:
             assert marker.lower().encode() in outer(marker.encode() + b": x\r\n\r\n")
 
     def test_none(self) -> None:
-        """No field names no format."""
+        """Without a field, no format is named."""
         assert marked({}) == (None, "")
         assert envelope_marker({}) == ""

@@ -1,4 +1,4 @@
-"""The values: what they take and refuse, when two are equal, and what can be asked of them."""
+"""The values: what they accept, when two are equal, and their properties."""
 
 import base64
 import dataclasses
@@ -57,16 +57,16 @@ class TestVocabularies:
 
 
 class TestRecipient:
-    """One recipient, valid as soon as it is there."""
+    """One recipient, always valid."""
 
     def test_defaults(self) -> None:
-        """An address alone is a recipient of which nothing is claimed."""
+        """An address alone is a recipient in the role that claims nothing."""
         one = Recipient("bob@example.net")
         assert (one.role, one.expanded_from, one.forwarded_from, one.display_name) == (Role.RECIPIENT, None, None, "")
 
     @pytest.mark.parametrize("role", Role)
     def test_role_as_a_string(self, role: Role) -> None:
-        """A role may be given as its word, and is the member then."""
+        """A role may be given as its word, and becomes the member."""
         one = Recipient("bob@example.net", role.value)  # type: ignore[arg-type]
         assert one.role is role
         assert one == Recipient("bob@example.net", role)
@@ -143,12 +143,12 @@ class TestEnvelope:
         refused(lambda: Envelope(none, ["bob@example.net"]), "sender")
 
     def test_no_recipients(self) -> None:
-        """An envelope without recipients delivers nothing."""
+        """An envelope without recipients is refused."""
         refused(lambda: Envelope("alice@example.com", []), "recipients")
 
     @pytest.mark.parametrize("value", ["bob@example.net", b"bob@example.net", 1, None])
     def test_one_string(self, value: Any) -> None:
-        """One string is not taken for a collection of one-letter addresses, nor anything else for one."""
+        """A string is not taken for a collection of one-letter addresses, and any other type is refused."""
         refused(lambda: Envelope("alice@example.com", value), "recipients")
         refused(lambda: a_report(recipients=value), "recipients")
 
@@ -246,7 +246,7 @@ class TestJournalReport:
         assert a_report(**{field: value}) != a_report()
 
     def test_no_envelope_sender_is_not_the_null_sender(self) -> None:
-        """A MAIL FROM that is not known is not one that is empty."""
+        """An unknown MAIL FROM is not an empty one."""
         assert a_report(envelope_sender=None) != a_report(envelope_sender="")
 
     @pytest.mark.parametrize(("text", "time"), [("sent_utc", "sent_at"), ("received_utc", "received_at")])
@@ -282,7 +282,7 @@ def filled(quick: Any, public: Any) -> Any:
 
 
 class TestUnchecked:
-    """The quick constructors make what the public ones make."""
+    """Objects made without checks equal those of the public constructors."""
 
     @given(recipients())
     def test_recipient(self, public: Recipient) -> None:
@@ -351,13 +351,13 @@ class TestHeaders:
         assert self.HEADERS.get("x-empty") == ""
 
     def test_membership(self) -> None:
-        """A name is in the headers in any letter case, and nothing but a name is."""
+        """A name is in the headers in any letter case, and anything else is not."""
         assert "x-empty" in self.HEADERS
         assert "absent" not in self.HEADERS
         assert 1 not in self.HEADERS
 
     def test_bytes(self) -> None:
-        """The block is there as it was."""
+        """The bytes of the block are unchanged."""
         assert bytes(Headers(b"A: b\nC")) == b"A: b\nC"
         assert repr(Headers(b"A: b\nC")) == "<Headers of 6 bytes>"
         assert [*Headers(b"")] == []
@@ -367,7 +367,7 @@ class TestParsedReport:
     """A report that was read, and its properties."""
 
     def test_repr(self) -> None:
-        """A representation counts, and shows nothing."""
+        """A representation has counts, and no text of the message."""
         assert repr(parse_report(built())) == "<ParsedReport envelope: 1 recipients, 0 defects>"
 
     def test_identity(self) -> None:
@@ -397,7 +397,7 @@ class TestParsedReport:
         ],
     )
     def test_original_message_with_odd_fields(self, field: bytes) -> None:
-        """A field that the standard library fails to parse is a string as well, beside fields that it parses."""
+        """A field that the standard library fails to parse is a string, next to fields that it parses."""
         parsed = parse_report(built(field + b"\r\nReply-To: Ann <ann@example.com>\r\n\r\nHi.\r\n"))
         message = parsed.original_message()
         assert message is not None
@@ -428,7 +428,7 @@ class TestParsedReport:
             assert part.is_attachment() in (True, False)  # type: ignore[attr-defined]
 
     def test_original_message(self) -> None:
-        """The original is there as the standard library's object."""
+        """The original is available as an object of the standard library."""
         message = parse_report(built()).original_message()
         assert isinstance(message, EmailMessage)
         assert message["subject"] == "Hello"
@@ -447,7 +447,7 @@ class TestParsedReport:
         assert parsed.to_dict()["original"] == {"offset": parsed.parts[1].offset, "size": 0}
 
     def test_original_is_a_view(self) -> None:
-        """The original is a view of the caller's bytes, and stays there as long as it is held."""
+        """The original is a view of the caller's bytes, which keeps them alive."""
         data = built()
         original = parse_report(data).original
         assert isinstance(original, memoryview)
@@ -457,7 +457,7 @@ class TestParsedReport:
         assert original == ORIGINAL
 
     def test_to_dict(self) -> None:
-        """The report as data has every field, and of each part where it lies."""
+        """The report as data has every field, and the place of each part."""
         recipient = Recipient(
             "bob@example.net",
             Role.BCC,

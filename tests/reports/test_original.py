@@ -8,7 +8,7 @@ from test_reader import BARE, PLAIN, SOUND, codes
 from exjournal import Defect, DefectCode, PartKind, parse_report
 from strategies import ORIGINAL, PART, TEXT, a_message, built
 
-# A protected message (MS-OXORMMS), by its content class and by its attachment, and what anybody can read.
+# A protected message (MS-OXORMMS), by its content class and by its attachment, and its readable copy.
 CLEAR = ORIGINAL.replace(b"Hi.", b"In the clear.")
 CLASSED = ORIGINAL.replace(b"\r\n\r\n", b"\r\nContent-class: rpmsg.message\r\n\r\n")
 ATTACHED = ORIGINAL.replace(

@@ -162,18 +162,18 @@ class TestMarkers:
 
 
 class TestKnownFormat:
-    """A caller may know that something is a report which does not say so."""
+    """A caller may know that a message without a marker is a report."""
 
     UNMARKED = SOUND.replace(MARKER, b"")
 
     def test_without_a_marker(self) -> None:
-        """A report that lost its marker is read on the caller's word."""
+        """A report that lost its marker is read if the caller names the format."""
         parsed = parse_report(self.UNMARKED, format=ReportFormat.ENVELOPE)
         assert (parsed.marker, parsed.defects) == ("grammar", ())
         assert parsed.report == parse_report(SOUND).report
 
     def test_with_a_marker(self) -> None:
-        """A marker still convinces where there is one."""
+        """A marker still counts if there is one."""
         assert parse_report(SOUND, format=ReportFormat.ENVELOPE).marker == "X-MS-Journal-Report"
 
     def test_as_a_string(self) -> None:
@@ -189,7 +189,7 @@ class TestKnownFormat:
         assert refusal(b"Subject: x\r\n\r\nbody", format=ReportFormat.ENVELOPE).code is DefectCode.REPORT_TEXT_MISSING
 
     def test_exchange_2003(self) -> None:
-        """A report of Exchange 2003 that lost its marker is read on the caller's word."""
+        """A report of Exchange 2003 that lost its marker is read if the caller names the format."""
         data = headed(TestMarkers.MULTIPART, b"Message-ID: <r@example.com>", body=BODY_2003)
         parsed = parse_report(data, format=ReportFormat.ENVELOPE_2003, strict=True)
         assert (parsed.format, parsed.marker) == (ReportFormat.ENVELOPE_2003, "grammar")
@@ -199,14 +199,14 @@ class TestKnownFormat:
         "missing", [b"Sender: <alice@example.com>\r\n", b"\tbob@example.net,\r\n\tcarol@example.org"]
     )
     def test_grammar_of_exchange_2003_in_full(self, missing: bytes) -> None:
-        """The grammar of Exchange 2003 has to be there in full as well, where no marker is."""
+        """Without a marker, the grammar of Exchange 2003 must be complete as well."""
         data = headed(TestMarkers.MULTIPART, body=BODY_2003.replace(missing, b""))
         assert refusal(data, format=ReportFormat.ENVELOPE_2003).code is DefectCode.REPORT_TEXT_MISSING
         marked = b"Content-Identifer: ExJournalReport\r\n" + data
         assert parse_report(marked).marker == "Content-Identifer"
 
     def test_evidence_of_recipients(self) -> None:
-        """Recipients under a marker are evidence, and without one they are what anyone can send."""
+        """Recipients of a marked report are evidence; without a marker, anyone could have sent them."""
         assert parse_report(SOUND).recipients_from is Evidence.ENVELOPE
         assert parse_report(SOUND, format=ReportFormat.ENVELOPE).recipients_from is Evidence.ENVELOPE
         parsed = parse_report(self.UNMARKED, format=ReportFormat.ENVELOPE)
@@ -244,7 +244,7 @@ class TestKnownFormat:
         assert (error.detail == READS_LIKE) == is_like
 
     def test_a_text_that_is_mostly_not_a_report(self) -> None:
-        """On the caller's word alone, a text without an original and with more other lines than fields is not a report."""
+        """Without a marker, a text with more other lines than fields, and without an original, is not a report."""
         text = b"Subject: x\r\n\r\nSender: a@example.com\r\nTo: b@example.com\r\n"
         assert parse_report(text + b"one\r\ntwo\r\n", format=ReportFormat.ENVELOPE).unparsed == ("one", "two")
         error = refusal(text + b"one\r\ntwo\r\nthree\r\n", format=ReportFormat.ENVELOPE)
@@ -268,7 +268,7 @@ class TestKnownFormat:
         assert caught.value.field == "format"
 
     def test_another_marker(self) -> None:
-        """A caller who knows better than the marker of Exchange 2003 is believed."""
+        """The caller's format counts for more than the marker of Exchange 2003."""
         data = SOUND.replace(MARKER, b"Content-Identifer: ExJournalReport\r\n")
         assert parse_report(data, format=ReportFormat.ENVELOPE).marker == "grammar"
 
@@ -422,7 +422,7 @@ OF_BOUNCES = {
 
 
 class TestEncodedMultiparts:
-    """No multipart may be encoded, and some are."""
+    """A multipart must not be encoded, and some are."""
 
     @staticmethod
     def encoded(inner: bytes, after: bytes = b"") -> bytes:
@@ -431,7 +431,7 @@ class TestEncodedMultiparts:
         return a_message(base64.encodebytes(inner) + after, header=header)
 
     def test_places(self) -> None:
-        """Parts inside lie where the multipart does, and all others where they are; each has its content."""
+        """Parts inside have the place of the multipart, all others their own; each has its content."""
         inner = b"--in\r\n\r\n" + TEXT + b"\r\n--in\r\nContent-Type: text/html\r\n\r\n<p>\r\n--in--\r\n"
         data = self.encoded(inner, after=b"\r\n--edge\r\n" + BARE + ORIGINAL)
         parsed = parse_report(data)
@@ -455,7 +455,7 @@ class TestEncodedMultiparts:
         assert parse_report(self.encoded(inner, after=b"\r\n--edge\r\n" + coded)).original == ORIGINAL
 
     def test_without_a_delimiter(self) -> None:
-        """What does not decode to a multipart stays closed."""
+        """Content that does not decode to a multipart is not opened."""
         assert DefectCode.MULTIPART_ENCODED not in codes(parse_report(SOUND.replace(b"--edge--", self.closed(b"x"))))
         no_boundary = self.closed(b"--in\r\n").replace(b"; boundary=in", b"")
         assert DefectCode.MULTIPART_ENCODED not in codes(parse_report(SOUND.replace(b"--edge--", no_boundary)))
@@ -475,7 +475,7 @@ class TestEncodedMultiparts:
 
 
 class TestMislabelledParts:
-    """A label of base64 or quoted-printable does not make it so."""
+    """A part that is labeled base64 or quoted-printable may be neither."""
 
     @pytest.mark.parametrize("begin", [b"", b"\r\n", b"\xef\xbb\xbf", b"From a@example.com Thu\n", b">From a Thu\n"])
     def test_original(self, begin: bytes) -> None:
@@ -509,19 +509,19 @@ class TestMislabelledParts:
 
 
 class TestCodes:
-    """Every code has bytes that give it, at the place it means."""
+    """For every code there are bytes that have it, at the right place."""
 
     def test_all(self) -> None:
-        """No code of this reader is without a witness."""
+        """Every code of this reader has a witness."""
         assert set(WITNESSES) == set(DefectCode) - OF_BOUNCES - OF_ARCHIVES
 
     def test_sound(self) -> None:
-        """What the witnesses are made from is sound."""
+        """The report that the witnesses are made from has no defect."""
         assert parse_report(SOUND, strict=True).defects == ()
 
     @pytest.mark.parametrize("code", WITNESSES)
     def test_witness(self, code: DefectCode) -> None:
-        """The bytes give the code, as a defect or as the error, and strict reading ends there."""
+        """The bytes have the code, as a defect or as the error, and strict reading raises it."""
         data, place = WITNESSES[code]
         error = refusal(data, strict=True)
         try:
@@ -615,7 +615,7 @@ class TestManyDefects:
 
 
 class TestBeginnings:
-    """What mailbox files and editors put before a report does not hide it."""
+    """Anything that mailbox files and editors put before a report does not hide it."""
 
     def test_all_together(self) -> None:
         """A byte order mark, blank lines and a mailbox line are one defect each, and offsets count from the first byte."""
@@ -634,7 +634,7 @@ class TestBeginnings:
         "data", [b"", b"\r\n\r\n", b"\xef\xbb\xbf", b"From alice", b"From alice\n", b"\n\nFrom x\r\n"]
     )
     def test_nothing_else(self, data: bytes) -> None:
-        """Where nothing follows, there is nothing."""
+        """Without a header after it, the data is empty."""
         assert refusal(data).code is DefectCode.EMPTY
 
     def test_first_field_begins_like_a_mark(self) -> None:
@@ -648,7 +648,7 @@ class TestBeginnings:
 
 
 class TestBoundaries:
-    """The boundary is found however it is written, and where it is not."""
+    """The boundary is found in every notation, and without a declaration."""
 
     @pytest.mark.parametrize(
         ("parameter", "edge"),
@@ -672,7 +672,7 @@ class TestBoundaries:
         ],
     )
     def test_parameter(self, parameter: bytes, edge: bytes) -> None:
-        """Quoted, escaped, folded, in pieces, with a charset, with characters that mean something elsewhere."""
+        """Quoted, escaped, folded, in pieces, with a charset, with characters that are special elsewhere."""
         head, _, body = SOUND.partition(b"\r\n\r\n")
         data = head.replace(b"boundary=edge", parameter) + b"\r\n\r\n" + body.replace(b"--edge", b"--" + edge)
         parsed = parse_report(data, strict=True)
@@ -713,7 +713,7 @@ class TestBoundaries:
         ],
     )
     def test_taken_from_the_body(self, header: bytes, code: DefectCode) -> None:
-        """Where no boundary is named, or one that is not there, the first delimiter line names it."""
+        """If no boundary is declared, or a wrong one, the first delimiter line has it."""
         data = SOUND.replace(b"Content-Type: multipart/mixed; boundary=edge\r\n", header)
         parsed = parse_report(data)
         assert codes(parsed) == [code]
@@ -744,7 +744,7 @@ class TestBoundaries:
             assert parse_report(data).defects == ()
 
     def test_mixed_line_ends(self) -> None:
-        """Delimiters may end otherwise than the lines between them."""
+        """Delimiters may have other line ends than the lines between them."""
         data = SOUND.replace(b"--edge\r\n", b"--edge\n")
         assert parse_report(data).original_bytes() == ORIGINAL
 
@@ -796,7 +796,7 @@ class TestParts:
         assert parsed.parts[1].offset == SOUND.index(ORIGINAL)
 
     def test_type_in_global_form(self) -> None:
-        """An original with internationalised headers is an original."""
+        """An original with internationalized headers is an original."""
         data = SOUND.replace(b"message/rfc822", b"message/global")
         assert parse_report(data, strict=True).original == ORIGINAL
 
@@ -945,7 +945,7 @@ class TestTnef:
         assert parsed.parts[1].size == len(coded)
 
     def test_damaged(self) -> None:
-        """What can be decoded of a damaged one is there."""
+        """The part of a damaged one that can be decoded is there."""
         part = WINMAIL + b"Content-Transfer-Encoding: base64\r\n\r\neJ8+"
         parsed = parse_report(a_message(TEXT, part + b"I"))
         assert codes(parsed) == [DefectCode.ORIGINAL_TNEF, DefectCode.TRANSFER_ENCODING_DAMAGED]
@@ -1032,7 +1032,7 @@ class TestTransferEncodings:
 
     @pytest.mark.parametrize("encoding", [b"7bit", b"8BIT", b"binary", b" 7bit ; x", b""])
     def test_plain(self, encoding: bytes) -> None:
-        """Encodings that encode nothing leave views of the bytes."""
+        """Encodings without any encoding give views of the bytes."""
         part = b"Content-Transfer-Encoding:" + encoding + b"\r\n" + PART
         parsed = parse_report(a_message(TEXT, part), strict=True)
         assert parsed.original == ORIGINAL
@@ -1063,7 +1063,7 @@ class TestTransferEncodings:
         assert codes(parsed) == [DefectCode.ORIGINAL_ENCODED, DefectCode.ORIGINAL_EMPTY]
 
     def test_unknown_encoding_of_the_original(self) -> None:
-        """An original in an encoding that nobody knows is handed out as it is."""
+        """An original in an unknown encoding is returned unchanged."""
         parsed = parse_report(a_message(TEXT, b"Content-Transfer-Encoding: x-uuencode\r\n" + PART))
         assert parsed.original == ORIGINAL
         assert codes(parsed) == [DefectCode.TRANSFER_ENCODING_UNKNOWN]
@@ -1118,7 +1118,7 @@ class TestCharsets:
         ],
     )
     def test_fallback(self, header: bytes, raw: bytes, subject: str, code: DefectCode) -> None:
-        """A charset that lies, or that nobody knows, gives way to UTF-8 and then to latin-1."""
+        """Instead of a wrong or unknown charset, UTF-8 and then latin-1 is used."""
         parsed = parse_report(a_message(TEXT.replace(b"Hello", raw), PART, header=header))
         assert parsed.report.subject == subject
         assert codes(parsed)[0] is code
@@ -1131,10 +1131,10 @@ class TestCharsets:
 
 
 class TestReportText:
-    """The text part is found, and its oddities lie where they are."""
+    """The text part is found, and its oddities have the right places."""
 
     def test_first_complete_text_wins(self) -> None:
-        """A disclaimer before the report text, or a text with less in it, is passed over."""
+        """A disclaimer before the report text, or a text with fewer fields, is skipped."""
         data = a_message(b"Sender: x@example.com\r\n", b"\r\n" + TEXT, PART)
         parsed = parse_report(data)
         assert parsed.report.sender == "alice@example.com"
@@ -1143,7 +1143,7 @@ class TestReportText:
 
     @pytest.mark.parametrize("line", [b"Sender: x@example.com", b"Message-Id: <9@example.com>", b"Bcc: x@example.com"])
     def test_less_is_enough_under_a_marker(self, line: bytes) -> None:
-        """Under a marker a text with a sender, a Message-Id or a recipient is the report text, where no other is more."""
+        """In a marked report, a text with a sender, a Message-Id or a recipient is the report text, unless another has more."""
         parsed = parse_report(a_message(b"Hello\r\n", b"\r\n" + line, b"\r\n" + line, PART))
         assert [part.kind for part in parsed.parts] == ["other", "text", "other", "original"]
 
@@ -1156,7 +1156,7 @@ class TestReportText:
         assert (parsed.parts[0].kind, parsed.parts[0].media_type) == (PartKind.TEXT, "text/html")
 
     def test_html_after_text_without_fields(self) -> None:
-        """HTML is read where the text parts hold nothing of a report, and only there."""
+        """HTML is read only if the text parts have nothing of a report."""
         html = b"Content-Type: text/html\r\n\r\nSender: mallory@example.org<br>To: mallory@example.org"
         parsed = parse_report(a_message(b"Hello.\r\n", html, PART))
         assert parsed.report.sender == "mallory@example.org"
@@ -1177,13 +1177,13 @@ class TestReportText:
         assert parsed.parts[0].media_type == "text/enriched"
 
     def test_too_large_and_another(self) -> None:
-        """A text that is too large is passed over where another one is the report's."""
+        """A text that is too large is skipped if another one is the report text."""
         large = b"Content-Type: image/png\r\n\r\n" + b"x" * (REPORT_TEXT_LIMIT + 1)
         assert parse_report(a_message(TEXT, PART, large)).report.sender == "alice@example.com"
         assert refusal(a_message(b"Hello", large)).code is DefectCode.REPORT_TEXT_MISSING
 
     def test_offsets_of_lines(self) -> None:
-        """A defect of the text lies at its line, and neighbours with one code are one."""
+        """A defect of the text has the place of its line, and adjacent lines with one code are one defect."""
         data = a_message(TEXT + b"one\r\nX-New: 1\r\ntwo\r\nthree\r\n", PART)
         assert parse_report(data).defects == (
             Defect(DefectCode.UNKNOWN_LINE, "line 5", data.index(b"one")),
@@ -1284,7 +1284,7 @@ class TestLimits:
                 assert parse_report(data).original == ORIGINAL
 
     def test_header_without_an_end(self) -> None:
-        """A header block that the data ends in has no body."""
+        """A header block at the end of the data has no body."""
         assert refusal(MARKER + b"Content-Type: text/plain\r\n").code is DefectCode.REPORT_TEXT_MISSING
 
     def test_line_of_a_megabyte(self) -> None:
@@ -1361,7 +1361,7 @@ class TestAmbiguousHeaders:
     )
     @pytest.mark.parametrize("line_end", [b"\n", b"\r\n"], ids=repr)
     def test_reports(self, before: bytes, after: bytes, detail: str | None, line_end: bytes) -> None:
-        """The detail names the reason, and the offset is in the header block that is meant."""
+        """The detail names the reason, and the offset is in the right header block."""
         data = built(ORIGINAL).replace(before, after, 1).replace(b"\r\n", line_end)
         found = [one for one in parse_report(data).defects if one.code is DefectCode.AMBIGUOUS_HEADER]
         assert [one.detail for one in found] == ([] if detail is None else [detail])

@@ -1,4 +1,4 @@
-"""Seals: what they prove of a report, what may happen to it on its way, and what they never show."""
+"""Seals: what they prove about a report, which changes in transit they allow, and what they never show."""
 
 import base64
 import binascii
@@ -31,7 +31,7 @@ def sealed(given_arguments: Arguments, secret: bytes = SECRET) -> bytes:
 
 
 def seal_of(report: bytes, *secrets: bytes) -> Seal:
-    """What a seal proves for some secrets, else for the one that tests seal with."""
+    """The result of verifying a seal with some secrets, by default with the one that the tests use."""
     return verify_seal(report, secrets=secrets or (SECRET,))
 
 
@@ -90,7 +90,7 @@ class TestRoundTrip:
         assert seal_of(built(original, format=format, secret=SECRET)) is Seal.VALID
 
     def test_large_texts(self) -> None:
-        """The seal is good where the report text is large, and in quoted-printable."""
+        """The seal of a large report text in quoted-printable is VALID."""
         recipients = [Recipient(f"\u4e2d\u4e2d\u4e2d\u4e2d{number}@example.com") for number in range(5000)]
         report = built(report=a_report(recipients=recipients), secret=SECRET)
         assert b"quoted-printable" in report
@@ -98,11 +98,11 @@ class TestRoundTrip:
         assert seal_of(report.replace(b"\r\n", b"\n")) is Seal.VALID
 
     def test_the_field(self) -> None:
-        """The seal is one field before all others, of 43 letters that go into any header."""
+        """The seal is one field before all others, with 43 characters that any header field can have."""
         assert re.match(rb"X-ExJournal-Seal: v=2; s=[A-Za-z0-9_-]{43}\r\nContent-Type:", SEALED)
 
     def test_deterministic(self) -> None:
-        """The same report and secret give the same seal, other ones another."""
+        """The same report and secret give the same seal, others give another."""
         assert built(secret=SECRET) == built(secret=SECRET)
         lines = {built(**options).partition(b"\r\n")[0] for options in _OPTIONS}
         assert len(lines) == len(_OPTIONS)
@@ -135,7 +135,7 @@ _OPTIONS: list[dict[str, bytes | str | ReportFormat | JournalReport]] = [
 
 
 class TestUnderway:
-    """What servers do to a report on its way leaves the seal VALID."""
+    """Changes that servers make in transit leave the seal VALID."""
 
     @HEAVY
     @given(arguments(formats=ENVELOPES), st.data())
@@ -177,7 +177,7 @@ class TestUnderway:
         )
 
     def test_the_marker_of_another_format(self) -> None:
-        """A report that bears the marker of another format too is another one: it would be read as one of that format."""
+        """A report with the marker of another format too is changed: it would be read as one of that format."""
         seal, _, rest = built(format=ReportFormat.ENVELOPE_2003, secret=SECRET).partition(b"\r\n")
         for marker in (b"X-MS-Journal-Report:", b"X-MS-Exchange-Organization-Journal-Report:"):
             changed = seal + b"\r\n" + marker + b"\r\n" + rest
@@ -204,7 +204,7 @@ def _other_order(report: bytes) -> bytes:
     return (b"--" + _boundary(report)).join((head, original, text, end))
 
 
-# What may be done to a report, each thing enough to break its seal.
+# Changes to a report, each of which breaks its seal.
 _CHANGES: dict[str, Callable[[bytes], bytes]] = {
     "a recipient": lambda report: replaced(report, b"Recipient: bob@", b"Recipient: rob@"),
     "a recipient more": lambda report: replaced(
@@ -341,7 +341,7 @@ class TestChanged:
 
     @pytest.mark.parametrize("name", [b"Subject", b"To", b"From", b"Sender", b"Message-ID", b"Date", b"MIME-Version"])
     def test_outer_fields(self, name: bytes) -> None:
-        """The fields of the outer block that are shown can neither be changed nor taken out nor doubled."""
+        """The fields of the outer block that are shown cannot be changed, removed or repeated."""
         found = re.search(rb"\n(%b:[^\n]*\n(?:[ \t][^\n]*\n)*)" % name, SEALED)
         assert found is not None
         start, end = found.span(1)
@@ -350,7 +350,7 @@ class TestChanged:
 
     @pytest.mark.parametrize("format", ENVELOPES)
     def test_lines_of_the_text(self, format: ReportFormat) -> None:
-        """No line of the report text can be taken out, changed or doubled."""
+        """No line of the report text can be removed, changed or repeated."""
         recipients = ["bob@example.net", Recipient("carol@example.org", expanded_from="list@example.org")]
         report = built(report=a_report(recipients=recipients), format=format, secret=SECRET)
         start = report.index(b"Sender: ", report.index(b"text/plain"))
@@ -385,7 +385,7 @@ class TestChanged:
         assert seal_of(replaced(report, b"Hi.\r\n\0", b"Hi.\n\0")) is Seal.INVALID
 
     def test_of_another_report(self) -> None:
-        """The seal of one report is worth nothing on another."""
+        """The seal of one report is worthless on another."""
         line, _, _ = SEALED.partition(b"\r\n")
         for other in (built(report_id="<2@example.com>"), built(ORIGINAL + b"."), ORIGINAL, b"", built(SEALED)):
             assert seal_of(line + b"\r\n" + other) is Seal.INVALID
@@ -422,7 +422,7 @@ class TestSeveral:
         assert seal_of(lines + rest) is Seal.INVALID
 
     def test_two_signatures(self) -> None:
-        """Two seals of two secrets are each good, as neither covers the other."""
+        """Two seals of two secrets are both VALID, as neither covers the other."""
         both = built(secret=OTHER).partition(b"\r\n")[0] + b"\r\n" + SEALED
         assert seal_of(both) is seal_of(both, OTHER) is Seal.VALID
 
@@ -445,7 +445,7 @@ class TestSeveral:
         ids=range(12),
     )
     def test_malformed(self, change: Callable[[bytes], bytes]) -> None:
-        """A seal that is not written as seals are is INVALID."""
+        """A malformed seal is INVALID."""
         line, _, rest = SEALED.partition(b"\r\n")
         changed = change(line)
         if changed[: len(FIELD)].lower() == FIELD.lower():
@@ -464,7 +464,7 @@ class TestSeveral:
         assert seal_of(built(SEALED)) is Seal.ABSENT
 
     def test_many_seals_cost_little(self) -> None:
-        """The content is looked at once, however many seals there are."""
+        """The content is digested once, with any number of seals."""
         forged = FIELD + b": v=2; s=" + b"A" * 43 + b"\r\n"
         assert steps(lambda: seal_of(forged * 400 + SEALED)) <= 5 * steps(lambda: seal_of(forged * 100 + SEALED)) + 2000
 

@@ -29,7 +29,7 @@ BOB_NAMED = Recipient("bob@example.net", display_name="Bob, B")
 
 
 class TestExactBytes:
-    """A report is written as the reports seen are (MS-XJRNL 2.1)."""
+    """A report is written like the reports that servers write (MS-XJRNL 2.1)."""
 
     def test_plain(self) -> None:
         """A message to two recipients, over an untrusted path."""
@@ -152,7 +152,7 @@ class TestExactBytes:
         )
 
     def test_without_an_original(self) -> None:
-        """A report on a message that is not there: null sender, no subject, no Message-ID."""
+        """A report without the original: null sender, no subject, no Message-ID."""
         data = built(None, report=JournalReport(sender="", recipients=["bob@example.net"], envelope_sender=""))
         edge = boundary_of(data)
         assert outer_fields(data)[1:] == [
@@ -188,7 +188,7 @@ class TestExchange2003:
     REPORT = a_report(sender_display_name="Alice", recipients=[BOB_NAMED, "carol@example.org"])
 
     def test_exact_bytes(self) -> None:
-        """The misspelt marker, an alternative of text and HTML, the original; From is the author's own."""
+        """The misspelled marker, an alternative of text and HTML, the original; From is the author's own."""
         data = built(report=self.REPORT, format=ReportFormat.ENVELOPE_2003, domain=None)
         edge = boundary_of(data)
         inner = re.search(rb'multipart/alternative;\r\n\tboundary="(_%b_)"' % GUID, data)
@@ -240,7 +240,7 @@ class TestExchange2003:
         )
 
     def test_correct_marker(self) -> None:
-        """On request the marker is spelt right, and nothing but the marker changes where the id is given."""
+        """On request the marker is spelled correctly, and with a given id nothing else changes."""
         misspelt = built(format=ReportFormat.ENVELOPE_2003)
         right = built(format=ReportFormat.ENVELOPE_2003, correct_marker=True)
         assert right == misspelt.replace(b"Content-Identifer:", b"Content-Identifier:")
@@ -257,7 +257,7 @@ class TestExchange2003:
         ],
     )
     def test_charset(self, name: str, charset: str) -> None:
-        """Text and twin are in the charset of their time where that has all of it."""
+        """Text and twin are in ISO 8859-1 if that has every character."""
         report = a_report(recipients=[Recipient("bob@example.net", display_name=name)])
         data = built(report=report, format=ReportFormat.ENVELOPE_2003)
         assert re.findall(rb'Content-Type: text/(?:plain|html); charset="([^"]+)"', data) == [charset.encode()] * 2
@@ -290,7 +290,7 @@ class TestExchange2003:
         ("original", "encoding"), [(b"x", None), (b"X: y\r\n\r\n\xe9", b" 8bit"), (b"X: y\r\n\r\n\0", b" binary")]
     )
     def test_transfer_encoding(self, original: bytes, encoding: bytes | None) -> None:
-        """What the original needs of its transport is declared outside as well."""
+        """The transfer encoding of the original is declared in the outer block as well."""
         data = built(original, format=ReportFormat.ENVELOPE_2003)
         assert outer(data, b"Content-Transfer-Encoding") == encoding
 
@@ -400,7 +400,7 @@ class TestRefused:
         assert parse_report(built(report_id=report_id)).report_id == report_id
 
     def test_naive_date(self) -> None:
-        """A date without a time zone could be any of two dozen."""
+        """A date without a time zone is refused."""
         refused("date", date=datetime(2024, 2, 29))
 
     @pytest.mark.parametrize(
@@ -416,13 +416,13 @@ class TestRefused:
 
     @pytest.mark.parametrize("other", [one for one in ReportFormat if one is not ReportFormat.ENVELOPE])
     def test_options_of_the_envelope_format(self, other: ReportFormat) -> None:
-        """What ENVELOPE alone can say is refused elsewhere by its name."""
+        """The options of ENVELOPE alone are refused in other formats, by name."""
         refused("internal", format=other, internal=True)
         refused("decrypted", format=other, decrypted=b"x")
 
     @pytest.mark.parametrize("other", [one for one in ReportFormat if one is not ReportFormat.ENVELOPE_2003])
     def test_marker_of_exchange_2003(self, other: ReportFormat) -> None:
-        """A spelling is an option of the one marker that has two."""
+        """The spelling of the marker is an option of the one format that has two."""
         refused("correct_marker", format=other, correct_marker=True)
 
     @pytest.mark.parametrize("other", [one for one in ReportFormat if one is not ReportFormat.BCC])
@@ -432,7 +432,7 @@ class TestRefused:
 
     @pytest.mark.parametrize("format", [one for one in ReportFormat if one is not ReportFormat.MESSAGE_ONLY])
     def test_no_recipients_in_any_format(self, format: ReportFormat) -> None:
-        """A report of any format that names recipients names one at least."""
+        """Recipients are required in every format that names them."""
         refused("recipients", report=a_report(recipients=[]), format=format)
 
     @pytest.mark.parametrize("word", ["", "Envelope", "eml"])
@@ -491,7 +491,7 @@ BOB = "bob@example.net"
 
 
 def facts_of(header: bytes, **options: Any) -> JournalReport:
-    """The report on a message with this header, under an envelope from a list's bounce address."""
+    """The facts for a message with this header, under an envelope from a list's bounce address."""
     sender, recipients = options.pop("sender", "bounces@example.net"), options.pop("recipients", [BOB])
     return report_for(header + b"\r\nbody", Envelope(sender, recipients, **options))
 
@@ -611,11 +611,11 @@ class TestRecipients:
         [
             (b"To: bob@example.net\r\nTo: carol@example.org\r\n", ["To", "To", "Bcc"]),
             (b"Cc: bob@example.net\r\nCC: carol@example.org\r\nTo: CAROL@example.org\r\n", ["Cc", "To", "Bcc"]),
-            # In some reader's eyes the field names the recipient.
+            # Some reader would find the recipient in the field.
             (b'To: "bob@example.net" <carol@example.org>\r\n', ["Recipient", "To", "Bcc"]),
             (b'To: "bob". x@example.org, carol@example.org (bob@example.net)\r\n', ["Recipient", "To", "Bcc"]),
             (b"X: y\rTo: bob@example.net\r\n", ["Recipient", "Bcc", "Bcc"]),
-            # Nobody can say who is hidden.
+            # It cannot be known who is hidden.
             (
                 b"To: bob@example.net\r\n" + b"X: y\r\n" * 100_000 + b"To: carol@example.org\r\n",
                 ["To"] + ["Recipient"] * 2,
@@ -637,7 +637,7 @@ class TestRecipients:
         ],
     )
     def test_every_field(self, header: bytes, roles: list[str]) -> None:
-        """Every To and Cc field counts, and who may be named in one that was not understood or not read is not called Bcc."""
+        """Every To and Cc field counts, and a recipient that one may name which was not understood or read is not Bcc."""
         addresses = [BOB, "carol@example.org", "hidden@example.org"]
         report = facts_of(header, recipients=addresses, authenticated=True)
         assert [str(one.role) for one in report.recipients] == roles
@@ -716,7 +716,7 @@ def test_a_report_text_that_no_reader_takes() -> None:
 
 
 class TestSecret:
-    """A secret puts a seal before a report, and changes nothing else of it but a derived id."""
+    """A secret puts a seal before a report, and otherwise changes only a derived id."""
 
     @HEAVY
     @given(arguments(formats=(ReportFormat.ENVELOPE, ReportFormat.ENVELOPE_2003)))
@@ -758,13 +758,13 @@ class TestSecret:
     @pytest.mark.parametrize("secret", [SECRET, b""], ids=repr)
     @pytest.mark.parametrize("format", [ReportFormat.BCC, ReportFormat.MESSAGE_ONLY])
     def test_copies(self, format: ReportFormat, secret: bytes) -> None:
-        """A copy bears no seal: a secret for it is refused, good or not."""
+        """A copy has no seal: a secret for it is refused, valid or not."""
         with pytest.raises(BuildError, match="needs the format envelope or envelope-2003") as caught:
             built(format=format, secret=secret)
         assert caught.value.field == "secret"
 
     def test_no_format(self) -> None:
-        """A word that is not a format is refused as one, also with a secret."""
+        """An unknown format is refused by name, also with a secret."""
         with pytest.raises(BuildError) as caught:
             built(format="nonsense", secret=SECRET)
         assert caught.value.field == "format"
@@ -777,7 +777,7 @@ class TestSecret:
             built(format=format, secret=secret)
 
     def test_derived_id(self) -> None:
-        """A sealed report has another id than an unsealed one, and one under each secret; a retry has the same."""
+        """A sealed report has another id than an unsealed one, and another for each secret; a retry has the same."""
         first, again, other, unsealed = (
             parse_report(built(report_id=None, secret=secret)).report_id
             for secret in (SECRET, SECRET, SECRET + b"x", None)
