@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 from exjournal._wire import names
 from exjournal._wire.headers import text_of
 from exjournal._wire.quoted_printable import BREAK, EDGE
-from exjournal.addresses import address_problem
+from exjournal.addresses import QUOTED_CONTENT, address_problem, escape, unescape
 from exjournal.errors import DefectCode
 from exjournal.lines import BLANKS, line_problem, lines_in
 from exjournal.reports.assembly import (
@@ -49,21 +49,17 @@ _LABEL = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,60}")
 _LABEL_SIZE: Final = 61
 
 # All, some or none of a display name is in quotes. Without quotes it may have commas, as each mailbox has its own line.
-_INSIDE_QUOTES: Final = r'[^"\\]*+(?:\\.[^"\\]*+)*+'
-_BRACKETED = re.compile(rf'((?:"{_INSIDE_QUOTES}"|[^"<>])*+)<((?:"{_INSIDE_QUOTES}"|[^<>"])*+)>[ \t]*+(?:,[ \t]*+|\Z)')
-_BARE = re.compile(rf'((?:"{_INSIDE_QUOTES}"|[^",<>])++)(?:,[ \t]*+|\Z)')
-_QUOTED = re.compile(rf'"({_INSIDE_QUOTES})"')
-_AT_SIGN_OUTSIDE = re.compile(rf'(?:"{_INSIDE_QUOTES}"|[^"@]++)*+@')
-_COMMA_OUTSIDE = re.compile(rf'(?:"{_INSIDE_QUOTES}"|[^",]++)*+,')
-_ESCAPED = re.compile(r"\\(.)")
-_TO_ESCAPE = re.compile(r'(["\\])')
-_ESCAPE: Final = r"\\\1"
+_BRACKETED = re.compile(rf'((?:"{QUOTED_CONTENT}"|[^"<>])*+)<((?:"{QUOTED_CONTENT}"|[^<>"])*+)>[ \t]*+(?:,[ \t]*+|\Z)')
+_BARE = re.compile(rf'((?:"{QUOTED_CONTENT}"|[^",<>])++)(?:,[ \t]*+|\Z)')
+_QUOTED = re.compile(rf'"({QUOTED_CONTENT})"')
+_AT_SIGN_OUTSIDE = re.compile(rf'(?:"{QUOTED_CONTENT}"|[^"@]++)*+@')
+_COMMA_OUTSIDE = re.compile(rf'(?:"{QUOTED_CONTENT}"|[^",]++)*+,')
 _SMTP: Final = "smtp:"
 # An address of another kind has its type before it (X400:, EX:, FAX:).
 _OTHER_TYPE = re.compile(r"(?!smtp:)[A-Za-z][A-Za-z0-9-]*:", re.IGNORECASE)
 # Without brackets, only text that cannot be a sentence is an address; the labels of a header are not address types.
 _PLAIN_BARE = re.compile(
-    rf'(?:"{_INSIDE_QUOTES}"|[^\s"@])++ ?@ ?[^\s"@]++'
+    rf'(?:"{QUOTED_CONTENT}"|[^\s"@])++ ?@ ?[^\s"@]++'
     r"|smtp:.*\S"
     r"|(?!(?:to|cc|bcc|from|sender|subject|date|recipients?):)[A-Za-z][A-Za-z0-9]*:\S.*",
     re.IGNORECASE,
@@ -240,7 +236,7 @@ def _mailboxes(content: str, limit: int) -> list[Recipient] | None:
             quoted = _QUOTED.fullmatch(phrase)
             name = "" if phrase == _NO_NAME else phrase
             if quoted is not None:
-                name = _ESCAPED.sub(r"\1", quoted[1]).strip(BLANKS)
+                name = unescape(quoted[1]).strip(BLANKS)
         if address[: len(_SMTP)].lower() == _SMTP:
             address = address[len(_SMTP) :].strip(BLANKS)
         if (address and address_problem(address) is not None) or line_problem(name) is not None:
@@ -273,7 +269,7 @@ def _write_mailbox(name: str, address: str, break_mark: str, edge_mark: str) -> 
     if address:
         kind = "" if _OTHER_TYPE.match(address) is not None else _SMTP
         mailbox = f"{break_mark}<{kind}{edge_mark}{address}{edge_mark}>"
-    return f'"{_TO_ESCAPE.sub(_ESCAPE, name)}" {mailbox}' if name else mailbox
+    return f'"{escape(name)}" {mailbox}' if name else mailbox
 
 
 def html_twin(text: str, /) -> str:
