@@ -56,7 +56,7 @@ from exjournal import (
 )
 from exjournal.journaling.loops import look
 from exjournal.limits import HEADER_LIMIT, HEADER_LINE_LIMIT, HOP_LIMIT
-from exjournal.reports.envelope import _read_any, read_usual_text
+from exjournal.reports.envelope import read_any_text, read_usual_text
 from strategies import (
     DATE,
     ENVELOPES,
@@ -900,7 +900,7 @@ class TestUsualIsAny:
         text = first + "".join([ends[number % len(ends)] + line for number, line in enumerate(lines)])
         usual = read_usual_text(text)
         if usual is not None:
-            thorough = _read_any(text)
+            thorough = read_any_text(text)
             assert (usual.values, usual.recipients) == (thorough.values, thorough.recipients)
             assert thorough.unparsed == thorough.oddities == []
 
@@ -910,7 +910,7 @@ class TestUsualIsAny:
         text = text.replace("\n", "\r\n") if wide else text
         usual = read_usual_text(text)
         if usual is not None:
-            thorough = _read_any(text)
+            thorough = read_any_text(text)
             assert usual.values == thorough.values
             assert usual.recipients == thorough.recipients
             assert usual.unparsed == thorough.unparsed == []

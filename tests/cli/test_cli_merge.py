@@ -582,7 +582,7 @@ class TestReport:
     def test_too_many_recipients(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Where all recipients together are more than a report has room for, the message is named, and none is left out."""
         put("many.eml", report(*(f"{'m' * 40}{number}@example.com" for number in range(3)), id="<u@example.com>"))
-        monkeypatch.setattr("exjournal.reports.writer.REPORT_TEXT_LIMIT", 200)
+        monkeypatch.setattr("exjournal.reports.assembly.REPORT_TEXT_LIMIT", 200)
         assert run("merge", "--report", *DATED, "a.eml").status == 0
         outcome = run("merge", "--report", *DATED, "a.eml", "many.eml")
         assert (outcome.status, outcome.data, len(outcome.told)) == (1, b"", 1)

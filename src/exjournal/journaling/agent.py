@@ -19,9 +19,10 @@ from exjournal.journaling.decisions import Decision, Hold, HoldReason, PlannedRe
 from exjournal.journaling.rules import RuleSet
 from exjournal.journaling.stamps import stamp_value
 from exjournal.limits import HEADER_LIMIT, HEADER_LINE_LIMIT
+from exjournal.reports.assembly import domain_problem
 from exjournal.reports.models import COPIES, Envelope
 from exjournal.reports.seals import known_secrets
-from exjournal.reports.writer import build_report, domain_problem, report_for
+from exjournal.reports.writer import build_report, report_for
 
 if TYPE_CHECKING:
     from exjournal._wire.buffers import Buffer, Data
