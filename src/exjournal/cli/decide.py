@@ -4,7 +4,7 @@ import argparse
 import json
 from typing import Final
 
-from exjournal import Config, Decision, Envelope, Explanation, InvalidValue, decide, load_config
+from exjournal import Decision, Envelope, InvalidValue, JournalAgent, RuleSet, decide, load_config
 from exjournal.cli.output import FINE, FOUND, put_line, read, shown, unreadable, usage
 from exjournal.cli.secrets import add_secret_files, secrets_of
 
@@ -47,7 +47,7 @@ def _run(options: argparse.Namespace) -> int:
     except OSError as error:
         return unreadable(options.rules, error)
     if options.check_config:
-        return _check(options, config)
+        return _check(options, config.rules, config.agent)
     if options.sender is None or not options.to:
         return usage("--from and --to: are required: the envelope decides")
     try:
@@ -71,36 +71,34 @@ def _run(options: argparse.Namespace) -> int:
     return FINE if decision.hold is None else FOUND
 
 
-def _check(options: argparse.Namespace, config: Config) -> int:
-    rules, organization = config.rules.rules, config.rules.organization
-    enabled = [rule for rule in rules if rule.enabled]
-    mailboxes = {organization.key(rule.journal_to) for rule in enabled}
+def _check(options: argparse.Namespace, rules: RuleSet, agent: JournalAgent | None) -> int:
+    """Show the size of a configuration, and what in it is allowed but probably a mistake."""
+    enabled = [rule for rule in rules.rules if rule.enabled]
     counts = {
-        "rules": len(rules),
+        "rules": len(rules.rules),
         "enabled": len(enabled),
-        "journal_mailboxes": len(mailboxes),
-        "groups": len(organization.groups),
-        "secrets": len(config.secrets),
+        "journal_mailboxes": len({rules.organization.key(rule.journal_to) for rule in enabled}),
+        "groups": len(rules.organization.groups),
+        "secrets": len(agent.secrets) if agent else 0,
     }
-    warnings = [*config.rules.warnings, *_warnings(config)]
+    warnings = [*rules.warnings, *_warnings(rules, agent)]
     if options.json:
         put_line(json.dumps({"file": options.rules, **counts, "warnings": warnings}))
     else:
-        told = ", ".join([f"{name.replace('_', ' ')} {count}" for name, count in counts.items()])
-        put_line(f"{shown(options.rules)}: {told}")
+        sizes = ", ".join([f"{name.replace('_', ' ')} {count}" for name, count in counts.items()])
+        put_line(f"{shown(options.rules)}: {sizes}")
         for warning in warnings:
             put_line(f"  {shown(warning)}")
     return FOUND if warnings else FINE
 
 
-def _warnings(config: Config) -> list[str]:
+def _warnings(rules: RuleSet, agent: JournalAgent | None) -> list[str]:
     warnings = []
-    if not config.rules.organization.domains:
+    if not rules.organization.domains:
         warnings.append("organization.domains: is empty: everybody is outside")
-    keeps = config.agent is not None and config.agent.hold_undeliverable
-    if config.rules.organization.alternate_mailbox is None and not keeps:
+    if rules.organization.alternate_mailbox is None and not (agent and agent.hold_undeliverable):
         warnings.append("organization.alternate_mailbox: is missing: a report that is refused has nowhere to go")
-    if config.agent is not None and not config.secrets:
+    if agent and not agent.secrets:
         warnings.append("agent.secret_files: is empty: no stamp is written, and a second pass journals again")
     return warnings
 
@@ -124,14 +122,11 @@ def _view(name: str, decision: Decision) -> str:
     lines.append("  rules")
     explanations = decision.explain()
     width = max([len(shown(one.rule)) for one in explanations], default=0)
-    lines += [_row(one, width) for one in explanations]
+    for explanation in explanations:
+        words = str(explanation).removeprefix(f"{explanation.rule}: ")
+        lines.append(f"    {shown(explanation.rule):<{width}}  {shown(words)}")
     return "\n".join(lines)
 
 
 def _ends(decision: Decision) -> tuple[tuple[str, tuple[str, ...]], ...]:
     return ("sender", decision.sender_sides), ("recipients", decision.recipient_sides)
-
-
-def _row(one: Explanation, width: int) -> str:
-    words = str(one).removeprefix(f"{one.rule}: ")
-    return f"    {shown(one.rule):<{width}}  {shown(words)}"

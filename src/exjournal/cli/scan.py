@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from time import perf_counter
 from typing import Final
 
-from exjournal import DefectCode, InvalidValue, ScanSummary, Source, StoreError, octets_in, scan_archive
+from exjournal import DefectCode, InvalidValue, ScanSummary, Source, StoreError, scan_archive
+from exjournal.archives.items import octets_in
 from exjournal.cli.output import FINE, FOUND, UNREADABLE, put_line, say, unreadable, usage, usage_of
 from exjournal.cli.reading import STDIN, Archive, add_reader
 

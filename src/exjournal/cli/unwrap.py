@@ -14,13 +14,13 @@ from exjournal import (
     DefectCode,
     ParseError,
     ReportFormat,
-    matching_headers,
     strip_headers,
 )
 from exjournal.cli.output import FINE, FOUND, put, say, usage, write
 from exjournal.cli.reading import STDIN, Archive, Entry, add_reader, defects_of
 from exjournal.cli.rescue import rescue
 from exjournal.cli.secrets import add_secret_files
+from exjournal.journaling.loops import matching_headers
 
 # The formats that nothing marks.
 _COPIES: Final = (ReportFormat.BCC, ReportFormat.MESSAGE_ONLY)
