@@ -1043,9 +1043,9 @@ class TestParseForPeople:
             "    list staff@example.com, forwarded by old@example.org",
             "      Recipient grace@example.org",
             "  parts",
-            f"    text      text/plain          {text.size:>10} octets at {text.offset}",
-            f"    original  message/rfc822      {len(ORIGINAL):>10} octets at {original.offset}  sha256 {sha256(ORIGINAL)}",
-            f"    decrypted message/rfc822      {len(clear):>10} octets at {decrypted.offset}  sha256 {sha256(clear)}",
+            f"    text      text/plain          {text.size:>10} bytes at {text.offset}",
+            f"    original  message/rfc822      {len(ORIGINAL):>10} bytes at {original.offset}  sha256 {sha256(ORIGINAL)}",
+            f"    decrypted message/rfc822      {len(clear):>10} bytes at {decrypted.offset}  sha256 {sha256(clear)}",
             "  oddities     1",
             f"    epilogue text after the last part (offset {data.index(b'trailing')})",
             "",
@@ -1336,9 +1336,9 @@ class TestFormats:
             "    Recipient bob@example.net  (Bob, of Sales)",
             "    Recipient erin@example.org",
             "  parts",
-            f"    text      text/plain          {text.size:>10} octets at {text.offset}",
-            f"    other     text/html           {twin.size:>10} octets at {twin.offset}",
-            f"    original  message/rfc822      {len(ORIGINAL):>10} octets at {original.offset}  sha256 {sha256(ORIGINAL)}",
+            f"    text      text/plain          {text.size:>10} bytes at {text.offset}",
+            f"    other     text/html           {twin.size:>10} bytes at {twin.offset}",
+            f"    original  message/rfc822      {len(ORIGINAL):>10} bytes at {original.offset}  sha256 {sha256(ORIGINAL)}",
             "  oddities     none",
             "",
         ]
@@ -2227,7 +2227,7 @@ class TestCheck:
         put("r.eml", data)
         outcome = run("check", "r.eml")
         assert (outcome.status, outcome.err) == (1, "")
-        assert outcome.out.startswith(f"r.eml: no report: {code} at offset ")
+        assert outcome.out.startswith(f"r.eml: not a report: {code} at offset ")
 
     def test_json(self) -> None:
         """The same as data, one object a line."""

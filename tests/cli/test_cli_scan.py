@@ -302,7 +302,7 @@ class TestOptions:
             ("duplicates", summary.duplicates),
             ("conflicts", summary.conflicts),
             ("octets", summary.octets),
-            ("the store said", summary.reports),
+            ("in the store", summary.reports),
             ("  archive-damaged", 1),
         ):
             assert rows[name] == f"{number:,}"

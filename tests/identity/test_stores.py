@@ -680,9 +680,9 @@ class TestTrouble:
         ("make", "reason"),
         [
             (_text, "not a database"),
-            (_other_tables, "something else"),
-            (_other_application, "something else"),
-            (_other_version, "something else"),
+            (_other_tables, "another program"),
+            (_other_application, "another program"),
+            (_other_version, "another program"),
             (_newer, "schema version 2"),
             (_cut, "SQLite"),
         ],
