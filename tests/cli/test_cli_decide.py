@@ -5,9 +5,9 @@ from tempfile import TemporaryDirectory
 from typing import Any, NoReturn
 
 import pytest
+from cli_helpers import HELD, UNUSABLE, Failing, Outcome, files, put, run, seen, unusable
 from hypothesis import given
 from hypothesis import strategies as st
-from test_cli import HELD, UNUSABLE, Failing, Outcome, files, put, run, seen, unusable
 
 from exjournal import (
     Envelope,

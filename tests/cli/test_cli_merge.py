@@ -12,9 +12,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from cli_helpers import HELD, UNREADABLE, UNSEEN, Failing, Outcome, files, listed, put, run, seen, unusable
 from hypothesis import given
 from hypothesis import strategies as st
-from test_cli import HELD, UNREADABLE, UNSEEN, Failing, Outcome, files, listed, put, run, seen, unusable
 from test_merging import BARE, FORK, NAMELESS, OTHER
 from test_statements import readable
 

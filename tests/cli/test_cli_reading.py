@@ -13,9 +13,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from cli_helpers import SECRET, Failing, files, listed, put, run, seen
 from hypothesis import given
 from hypothesis import strategies as st
-from test_cli import SECRET, Failing, files, listed, put, run, seen
 from test_scan import BARE, GARBAGE, REFUSED, add_member, bounce, lines, mboxrd
 
 from exjournal import (

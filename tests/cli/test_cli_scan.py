@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_cli import UNSEEN, Outcome, run
-from test_cli import seen as shows
+from cli_helpers import UNSEEN, Outcome, run
+from cli_helpers import seen as shows
 from test_scan import (
     BARE,
     GARBAGE,

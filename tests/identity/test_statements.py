@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cli_helpers import put, run
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from test_cli import put, run
 
 from exjournal import (
     Evidence,
