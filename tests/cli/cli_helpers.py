@@ -20,7 +20,7 @@ WITHOUT_ORIGINAL = a_message(TEXT)
 # The closing delimiter is gone, and with it the proof that the original is whole.
 TRUNCATED = REPORT[: REPORT.rindex(b"\r\n--_")]
 WITH_OTHER_TEXT = a_message(TEXT + b"X-Other: one\r\nof no form\r\nX-Other: two\r\n", PART)
-# Each of them moves the cursor, hides or reorders text, or is no character of a line.
+# Each of them moves the cursor, hides or reorders text, or cannot be shown.
 UNSEEN = [
     "\x1b[2J",
     "\x1b]0;title\x07",
@@ -57,7 +57,7 @@ class Outcome(NamedTuple):
         return self.data.decode()
 
     @property
-    def told(self) -> list[str]:
+    def messages(self) -> list[str]:
         """The lines of standard error."""
         return self.err.split("\n")[:-1]
 
@@ -99,7 +99,7 @@ def run(*words: str | Path, stdin: bytes | io.BytesIO = b"", encoding: str = "ut
 
 
 def build(*words: str | Path, message: bytes = ORIGINAL, domain: str = "example.com") -> Outcome:
-    """Build a report round a message on standard input."""
+    """Build a report on a message from standard input."""
     return run("build", "--domain", domain, *words, stdin=message)
 
 
@@ -165,7 +165,7 @@ UNREADABLE = ["missing", "forbidden", "broken"]
 
 
 def fill_disk(patch: pytest.MonkeyPatch, step: str) -> None:
-    """Let a step of writing fail, after some octets if it writes any."""
+    """Let a step of writing fail, after a few bytes if it writes any."""
     honest = Path.write_bytes
 
     def fail(path: Path, data: Any) -> int:

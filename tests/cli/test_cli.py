@@ -53,7 +53,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 class TestUsage:
-    """What stands on the command line."""
+    """The arguments of the command line."""
 
     @pytest.mark.parametrize(
         "words",
@@ -76,7 +76,7 @@ class TestUsage:
         ids=" ".join,
     )
     def test_wrong(self, words: list[str]) -> None:
-        """Wrong usage is told on standard error, with exit status 2."""
+        """Wrong usage is reported on standard error, with exit status 2."""
         outcome = run(*words)
         assert outcome.status == 2
         assert outcome.data == b""
@@ -150,7 +150,7 @@ class TestWriting:
         before = files()
         outcome = run(*words)
         assert (outcome.status, outcome.data) == (1, b"")
-        assert outcome.told == [outcome.err.rstrip("\n")]
+        assert outcome.messages == [outcome.err.rstrip("\n")]
         assert "there/r.original.eml" in outcome.err
         assert "--force" in outcome.err
         assert files() == before
@@ -185,13 +185,13 @@ class TestWriting:
         before = files()
         outcome = run(*words, *force)
         assert outcome.status in {1, 2}
-        assert len(outcome.told) == 1
+        assert len(outcome.messages) == 1
         assert outcome.err.startswith("there/r.original.eml: ")
         assert files() == before
 
     @pytest.mark.parametrize("force", [[], ["--force"]], ids=["plain", "force"])
     def test_pipe_in_its_place(self, verb: str, force: list[str]) -> None:
-        """What is neither file nor folder is never replaced by a file: a pipe, a device."""
+        """Something that is neither a file nor a folder, such as a pipe or a device, is never replaced by a file."""
         # Fails with --force, as it would for /dev/null.
         words = write_words(verb, Path("there/r.original.eml"))
         Path("there").mkdir()
@@ -209,7 +209,7 @@ class TestWriting:
         put("there", b"kept")
         before = files()
         outcome = run(*words, *force)
-        assert (outcome.status, len(outcome.told)) == (2, 1)
+        assert (outcome.status, len(outcome.messages)) == (2, 1)
         assert outcome.err.startswith("there")
         assert "--force" not in outcome.err
         assert files() == before
@@ -221,7 +221,7 @@ class TestWriting:
         put("there", b"kept")
         before = files()
         outcome = run(*words, *force)
-        assert (outcome.status, len(outcome.told)) == (2, 1)
+        assert (outcome.status, len(outcome.messages)) == (2, 1)
         assert outcome.err.startswith("there")
         assert files() == before
 
@@ -231,7 +231,7 @@ class TestWriting:
     def test_disk_error(
         self, verb: str, step: str, force: list[str], there: bytes | None, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Where the disk fails the old file stays, no part of the new one is left, and the reason is told."""
+        """If the disk fails, the old file stays, no part of the new one is left, and the reason is reported."""
         words = write_words(verb, Path("there/r.original.eml"))
         if there is not None:
             put("there/r.original.eml", there)
@@ -240,7 +240,7 @@ class TestWriting:
             fill_disk(patch, step)
             outcome = run(*words, *force)
         assert files() == before
-        assert (outcome.data, len(outcome.told)) == (b"", 1)
+        assert (outcome.data, len(outcome.messages)) == (b"", 1)
         if there is None or force:
             assert outcome.status == 2
             assert outcome.err.endswith(": No space left on device\n")
@@ -252,7 +252,7 @@ class TestWriting:
         """The file that could not be written is named."""
         words = write_words(verb, Path("there/r.original.eml"))
         fill_disk(monkeypatch, step)
-        assert run(*words).told == ["there/r.original.eml: No space left on device"]
+        assert run(*words).messages == ["there/r.original.eml: No space left on device"]
 
     @pytest.mark.parametrize("force", [[], ["--force"]], ids=["plain", "force"])
     def test_interrupted(self, verb: str, force: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -277,12 +277,12 @@ class TestWriting:
         words = write_words(verb, Path("there", "r" * 243 + ".original.eml"))
         before = files()
         outcome = run(*words, *force)
-        assert (outcome.status, len(outcome.told)) == (2, 1)
+        assert (outcome.status, len(outcome.messages)) == (2, 1)
         assert files() == before
 
     @pytest.mark.parametrize("force", [[], ["--force"]], ids=["plain", "force"])
     def test_longest_name(self, verb: str, force: list[str]) -> None:
-        """A name of 255 octets is one that a file can have."""
+        """A file can have a name of 255 bytes."""
         # Fails: the name of the part is longer, and without --force an empty file stays.
         target = Path("there", "r" * 242 + ".original.eml")
         words = write_words(verb, target)
@@ -292,7 +292,7 @@ class TestWriting:
         assert files().keys() - before.keys() == {str(target)}
 
     def test_neighbour(self, verb: str) -> None:
-        """No file beside the written one is touched, whatever its name."""
+        """No file next to the written one is touched, whatever its name."""
         # Fails: a file whose name is that of the part is overwritten and then gone.
         words = write_words(verb, Path("there/r.original.eml"))
         put("there/.r.original.eml.part", b"kept")
@@ -307,7 +307,7 @@ def in_format(name: str, **changes: Any) -> bytes:
 
 
 class TestFormats:
-    """The verbs that read, told the format or not."""
+    """The verbs that read, with and without a given format."""
 
     def test_2003_for_people(self) -> None:
         """A report of Exchange 2003 has display names beside its addresses, the sender's as well, and no subject."""
@@ -357,13 +357,13 @@ class TestFormats:
             "    Cc        dave@example.com  (Dave)",
             "    Bcc       erin@example.org",
             "  parts",
-            f"    original  message/rfc822      {len(copy):>10} octets at 0  sha256 {sha256(copy)}",
+            f"    original  message/rfc822      {len(copy):>10} bytes at 0  sha256 {sha256(copy)}",
             "  oddities     none",
             "",
         ]
 
     def test_envelope_claims_nothing(self) -> None:
-        """The recipients of an envelope are no claims."""
+        """The recipients of an envelope do not count as claims."""
         put("r.eml")
         assert "  recipients   1\n" in run("parse", "r.eml").out
 
@@ -402,7 +402,7 @@ class TestFormats:
 
     @pytest.mark.parametrize("format_", ["bcc", "message-only"])
     def test_copies_need_the_format(self, format_: str) -> None:
-        """Nothing tells a copy from ordinary mail but the caller."""
+        """Only the caller can distinguish a copy from ordinary mail."""
         put("r.eml", in_format(format_))
         assert run("check", "r.eml").status == 1
         assert run("check", "--format", format_, "r.eml").status == 0
@@ -452,7 +452,7 @@ class TestReading:
         words = [] if verb == "unwrap" else json_words
         outcome = run(verb, *words, path, *target_words(verb))
         assert (outcome.status, outcome.data) == (2, b"")
-        assert len(outcome.told) == 1
+        assert len(outcome.messages) == 1
         assert outcome.err.startswith(f"{path}: ")
         assert len(outcome.err) > len(f"{path}: \n")
         assert not Path("there").exists()
@@ -461,7 +461,7 @@ class TestReading:
         """A file on a disk that breaks is named like any other that cannot be read."""
         path = unusable("broken", monkeypatch)
         outcome = run(verb, path, *target_words(verb))
-        assert (outcome.status, outcome.told) == (2, [f"{path}: Input/output error"])
+        assert (outcome.status, outcome.messages) == (2, [f"{path}: Input/output error"])
 
     def test_many_bad_files(self, verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """Bad files are named in their order, and never end the run; a folder is read, and this one is empty."""
@@ -475,14 +475,14 @@ class TestReading:
         names = ["missing.eml", "first.eml", "empty.eml", str(folder_), "message.eml", str(forbidden), "noise.eml"]
         outcome = run(verb, *names, "last.eml", *target_words(verb))
         assert outcome.status == 2
-        told = [line.partition(": ")[0] for line in outcome.told]
+        named = [line.partition(": ")[0] for line in outcome.messages]
         if verb == "check":
-            assert told == ["missing.eml", "forbidden.eml"]
+            assert named == ["missing.eml", "forbidden.eml"]
             shown = [line.partition(": ")[0] for line in outcome.out.split("\n")[:-1]]
             assert shown == ["first.eml", "empty.eml", "message.eml", "noise.eml", "last.eml"]
             return
-        reasons = dict(line.split(": ", 1) for line in outcome.told)
-        assert told == [name for name in names if name not in ("first.eml", "folder.eml")]
+        reasons = dict(line.split(": ", 1) for line in outcome.messages)
+        assert named == [name for name in names if name not in ("first.eml", "folder.eml")]
         assert reasons["empty.eml"] == "empty at offset 0"
         assert reasons["message.eml"].startswith("not-a-report at offset 0")
         if verb == "parse":
@@ -491,7 +491,7 @@ class TestReading:
             assert listed("there") == ["first.original.eml", "last.original.eml"]
 
     def test_not_a_report(self, verb: str) -> None:
-        """One that is no report makes exit status 1, beside good ones as well."""
+        """A file that is not a report makes exit status 1, also next to good ones."""
         put("message.eml", ORIGINAL)
         put("r.eml")
         assert run(verb, "message.eml", *target_words(verb)).status == 1
@@ -499,7 +499,7 @@ class TestReading:
 
     @pytest.mark.parametrize("order", [1, -1])
     def test_worst_counts(self, verb: str, order: int) -> None:
-        """Of several exit statuses the highest one stands, wherever it came up."""
+        """The exit status is the highest one of all files, in any order."""
         put("message.eml", ORIGINAL)
         put("r.eml")
         assert run(verb, *["message.eml", "missing.eml", "r.eml"][::order], *target_words(verb)).status == 2
@@ -512,7 +512,7 @@ class TestReading:
         assert run(verb, "-", *target_words(verb), stdin=REPORT).status == 0
 
     def test_standard_input_twice(self, verb: str) -> None:
-        """Standard input can be read once; the second time it is empty, and that is told."""
+        """Standard input can be read once; the second time it is empty, and that is reported."""
         outcome = run(verb, "-", "-", *target_words(verb), stdin=REPORT)
         assert outcome.status == 1
         assert "-: " in outcome.out + outcome.err
@@ -522,7 +522,7 @@ class TestReading:
         """Standard input that cannot be read is named like a file."""
         outcome = run(verb, "-", *target_words(verb), stdin=Failing(OSError(errno.EIO, "Input/output error")))
         assert (outcome.status, outcome.data) == (2, b"")
-        assert outcome.told == ["-: Input/output error"]
+        assert outcome.messages == ["-: Input/output error"]
 
     def test_lost_marker(self, verb: str) -> None:
         """A report that lost its marker is read where the format is given, and refused where it is not."""
@@ -535,8 +535,8 @@ class TestReading:
         else:
             assert "grammar" in outcome.out
 
-    def test_format_is_no_excuse(self, verb: str) -> None:
-        """Given a format, what has no report text is still refused."""
+    def test_format_excuses_nothing(self, verb: str) -> None:
+        """With a given format, a file without a report text is still refused."""
         put("message.eml", ORIGINAL)
         outcome = run(verb, "--format", "envelope", "message.eml", *target_words(verb))
         assert outcome.status == 1
@@ -544,7 +544,7 @@ class TestReading:
 
     @pytest.mark.parametrize("character", [*UNSEEN, "\n", "\r"], ids=ascii)
     def test_file_names(self, verb: str, character: str) -> None:
-        """Of a file's name nothing that moves the cursor or hides text reaches the terminal, whatever is told of it."""
+        """No character of a file name that moves the cursor or hides text reaches the terminal."""
         for name, data in {"r": REPORT, "none": ORIGINAL, "without": WITHOUT_ORIGINAL, "cut": TRUNCATED}.items():
             put(f"{character}{name}.eml", data)
         names = [f"{character}{name}.eml" for name in ("r", "none", "without", "cut", "missing")]
@@ -559,10 +559,10 @@ class TestReading:
 
     @pytest.mark.parametrize("name", ["new\nline.eml", "\r-.eml", "\udcff.eml"], ids=ascii)
     def test_names_of_more_than_a_line(self, verb: str, name: str) -> None:
-        """A name takes one line, whatever is in it, and one that is no text can be told as well."""
+        """Any name takes one line, and one that is not text can be shown as well."""
         outcome = run(verb, name, *target_words(verb))
         assert (outcome.status, outcome.data) == (2, b"")
-        assert len(outcome.told) == 1
+        assert len(outcome.messages) == 1
         assert outcome.err.startswith(f"{ascii(name)[1:-1]}: ")
 
 
@@ -600,7 +600,7 @@ class TestTerminal:
 
     @pytest.mark.parametrize("character", UNSEEN, ids=ascii)
     def test_report_by_a_stranger(self, character: str) -> None:
-        """Nor from a line that is no field, a media type, a report id or a header that is none."""
+        """Nor from an unknown line, a media type, a report id or an invalid header."""
         octets = character.encode()
         text = TEXT + b"a" + octets + b"b\r\nX" + octets + b": y\r\nTo: a" + octets + b", b\r\n"
         parts = [PART, b"Content-Type: text/x" + octets + b"y; charset=z" + octets + b"\r\n\r\n", PART, PART]
@@ -638,7 +638,7 @@ class TestTerminal:
     @HEAVY
     @given(arguments())
     def test_any_report(self, given_arguments: Arguments) -> None:
-        """Whatever a report says, each character of the view shows, and the original comes out as it went in."""
+        """Each character of the view can be seen, for any report, and the original comes out unchanged."""
         data = given_arguments.build()
         for verb in ("parse", "check"):
             outcome = run(verb, "-", stdin=data)
@@ -675,7 +675,7 @@ class TestTerminal:
         assert shown.startswith("\\u4e2d.eml\n")
         assert ("caf\\xe9 \\u4e2d" if encoding == "ascii" else "caf\u00e9 \\u4e2d") in shown
         assert "Recipient \\u4e2d@example.com" in shown
-        assert outcome.told[0].startswith("missing\\u4e2d.eml: ")
+        assert outcome.messages[0].startswith("missing\\u4e2d.eml: ")
         assert run("check", "\u4e2d.eml", encoding=encoding).data.startswith(b"\\u4e2d.eml: report")
 
 
@@ -721,7 +721,7 @@ class TestStreams:
     def test_no_standard_output(
         self, verb: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """Where there is no standard output, that is told."""
+        """A missing standard output is reported."""
         # Fails: a traceback.
         put("r.eml")
         monkeypatch.setattr("sys.stdout", None)
@@ -755,7 +755,7 @@ class TestProcess:
     @pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
     @pytest.mark.parametrize("words", [["parse"], ["parse", "--json"], ["check"]], ids=" ".join)
     def test_head(self, words: list[str], unbuffered: str) -> None:
-        """A reader that wants one line only gets it, and nothing is told of the rest."""
+        """A reader that wants only one line gets it, and there is no message about the rest."""
         put("r.eml", built(report=a_report(recipients=[f"r{number}@example.com" for number in range(2000)])))
         command, environment = process(*words, *["r.eml"] * 40, PYTHONUNBUFFERED=unbuffered)
         done = subprocess.run(
@@ -769,8 +769,8 @@ class TestProcess:
         "words", [["parse", "r.eml"], ["unwrap", "r.eml", "--out", "-"], ["check", "r.eml"], ["--help"], ["--version"]]
     )
     def test_nobody_reads(self, words: list[str]) -> None:
-        """Where nobody reads the output nothing is told of it."""
-        # Fails for --help and --version: Python tells of the broken pipe at its end.
+        """If nobody reads the output, there is no message about it."""
+        # Fails for --help and --version: Python reports the broken pipe at its end.
         put("r.eml")
         reader, writer = os.pipe()
         os.close(reader)
@@ -783,7 +783,7 @@ class TestProcess:
     @pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
     @pytest.mark.parametrize("words", [["parse", "r.eml"], ["unwrap", "r.eml", "--out", "-"]], ids=" ".join)
     def test_disk_full(self, words: list[str], unbuffered: str) -> None:
-        """Where standard output is a file on a full disk, that is told on one line, with exit status 2."""
+        """If standard output is a file on a full disk, that is reported on one line, with exit status 2."""
         # Fails: a traceback, and from unwrap with unbuffered streams exit status 0 for an original that was cut.
         put("r.eml", built(ORIGINAL * 500, report=a_report(subject="s" * 40_000)))
         command, environment = process(*words, PYTHONUNBUFFERED=unbuffered)
@@ -841,7 +841,7 @@ class TestProcess:
 
 
 def agrees(found: Any, wanted: Any) -> None:
-    """Assert that something holds at least what is wanted of it."""
+    """Assert that a value contains everything that is wanted of it."""
     if isinstance(wanted, dict):
         for key, value in wanted.items():
             agrees(found[key], value)

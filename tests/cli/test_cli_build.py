@@ -17,7 +17,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def said(*words: str | Path, message: bytes = ORIGINAL) -> JournalReport:
+def built_report(*words: str | Path, message: bytes = ORIGINAL) -> JournalReport:
     """What the report says that a run of build wrote."""
     outcome = build(*words, message=message)
     assert (outcome.status, outcome.err) == (0, "")
@@ -28,14 +28,14 @@ def said(*words: str | Path, message: bytes = ORIGINAL) -> JournalReport:
 
 def recipients(*words: str) -> set[tuple[str, str, str | None]]:
     """Role, address and list of each recipient in the report that a run of build wrote."""
-    found = said(*words).recipients
+    found = built_report(*words).recipients
     listed = {(str(one.role), one.address, one.expanded_from) for one in found}
     assert len(listed) == len(found)
     return listed
 
 
 class TestBuild:
-    """`exjournal build`: a report round a message."""
+    """`exjournal build`: a report on a message."""
 
     def test_is_the_public_function(self) -> None:
         """The report is what the library writes for the same envelope and message."""
@@ -52,7 +52,7 @@ class TestBuild:
         ids=["empty", "no header", "octets", "line ends", "report"],
     )
     def test_standard_input(self, words: list[str], message: bytes) -> None:
-        """Without a file, or for a dash, the message is standard input, octet by octet."""
+        """Without a file, or for a dash, the message is standard input, byte for byte."""
         outcome = build(*words, "--recipient", "bob@example.net", message=message)
         assert (outcome.status, outcome.err) == (0, "")
         assert parse_report(outcome.data).original_bytes() == message
@@ -101,19 +101,19 @@ class TestBuild:
         ],
     )
     def test_sender(self, words: list[str], sender: str | None) -> None:
-        """MAIL FROM is what is given, the null sender in both its spellings, and unknown without it."""
-        report = said("--to", "bob@example.net", *words)
+        """MAIL FROM is the given one, or the null sender in both its spellings; without the option it is unknown."""
+        report = built_report("--to", "bob@example.net", *words)
         assert report.envelope_sender == sender
         assert report.sender == "alice@example.com"
 
     def test_on_behalf_of(self) -> None:
         """Roles that only a logged-in client can have given make the delegate's principal believed."""
         message = b"Sender: dave@example.com\r\n" + ORIGINAL
-        assert said("--to", "bob@example.net", message=message).on_behalf_of == "alice@example.com"
-        assert said("--recipient", "bob@example.net", message=message).on_behalf_of is None
+        assert built_report("--to", "bob@example.net", message=message).on_behalf_of == "alice@example.com"
+        assert built_report("--recipient", "bob@example.net", message=message).on_behalf_of is None
 
     def test_internal(self) -> None:
-        """A report for the organisation's own transport bears its marker."""
+        """A report for the organization's own transport has its marker."""
         parsed = parse_report(build("--to", "bob@example.net", "--internal").data)
         assert parsed.marker == "X-MS-Exchange-Organization-Journal-Report"
 
@@ -162,41 +162,41 @@ class TestBuild:
         assert derived.pop().endswith("@journal.report.generator>")
 
     @pytest.mark.parametrize(
-        ("words", "field"),
+        ("words", "problem"),
         [
-            ([], "recipients"),
-            (["--sender", "ann@example.com"], "recipients"),
-            (["--to", ""], "address"),
-            (["--to", "a@example.com,b@example.com"], "address"),
-            (["--bcc", "Ann <ann@example.com>"], "address"),
-            (["--recipient", " bob@example.net"], "address"),
-            (["--cc", "bob@example.net\nTo: eve@example.org"], "address"),
-            (["--to", '"bob@example.net'], "address"),
-            (["--to", "bob@example.net, Expanded: staff@example.com"], "address"),
-            (["--to", "b" * 572], "address"),
-            (["--to", "bob\udcff@example.net"], "address"),
-            (["--to", "bob@example.net", "--sender", "<ann@example.com>"], "sender"),
-            (["--expanded", "dave@example.com"], "expanded"),
-            (["--expanded", "dave@example.com="], "expanded"),
-            (["--expanded", ""], "expanded"),
-            (["--expanded", "=staff@example.com"], "address"),
-            (["--expanded", "dave@example.com=a,b"], "expanded_from"),
-            (["--to", "bob@example.net", "--date", "2024-02-29T12:30:45"], "date"),
-            (["--to", "bob@example.net", "--date", "2024-02-29"], "date"),
-            (["--to", "bob@example.net", "--date", "yesterday"], "date"),
-            (["--to", "bob@example.net", "--date", ""], "date"),
-            (["--to", "bob@example.net", "--date", "0001-01-01T00:00:00+23:59"], "date"),
-            (["--to", "bob@example.net", "--report-id", "r@example.com"], "report_id"),
-            (["--to", "bob@example.net", "--report-id", "<r@example.com>\r\nBcc: eve@example.org"], "report_id"),
-            (["--to", "bob@example.net", "--report-id", ""], "report_id"),
+            ([], "a recipient is required: "),
+            (["--sender", "ann@example.com"], "a recipient is required: "),
+            (["--to", ""], "--to: "),
+            (["--to", "a@example.com,b@example.com"], "--to: "),
+            (["--bcc", "Ann <ann@example.com>"], "--bcc: "),
+            (["--recipient", " bob@example.net"], "--recipient: "),
+            (["--cc", "bob@example.net\nTo: eve@example.org"], "--cc: "),
+            (["--to", '"bob@example.net'], "--to: "),
+            (["--to", "bob@example.net, Expanded: staff@example.com"], "--to: "),
+            (["--to", "b" * 572], "--to: "),
+            (["--to", "bob\udcff@example.net"], "--to: "),
+            (["--to", "bob@example.net", "--sender", "<ann@example.com>"], "--sender: "),
+            (["--expanded", "dave@example.com"], "--expanded: "),
+            (["--expanded", "dave@example.com="], "--expanded: "),
+            (["--expanded", ""], "--expanded: "),
+            (["--expanded", "=staff@example.com"], "--expanded: "),
+            (["--expanded", "dave@example.com=a,b"], "--expanded: "),
+            (["--to", "bob@example.net", "--date", "2024-02-29T12:30:45"], "--date: "),
+            (["--to", "bob@example.net", "--date", "2024-02-29"], "--date: "),
+            (["--to", "bob@example.net", "--date", "yesterday"], "--date: "),
+            (["--to", "bob@example.net", "--date", ""], "--date: "),
+            (["--to", "bob@example.net", "--date", "0001-01-01T00:00:00+23:59"], "--date: "),
+            (["--to", "bob@example.net", "--report-id", "r@example.com"], "--report-id: "),
+            (["--to", "bob@example.net", "--report-id", "<r@example.com>\r\nBcc: eve@example.org"], "--report-id: "),
+            (["--to", "bob@example.net", "--report-id", ""], "--report-id: "),
         ],
     )
-    def test_refused(self, words: list[str], field: str) -> None:
+    def test_refused(self, words: list[str], problem: str) -> None:
         """What no report can be built from is named on one line, with exit status 2, and nothing is written."""
         outcome = build(*words, "--out", "report.eml", "--force")
         assert (outcome.status, outcome.data) == (2, b"")
-        assert len(outcome.told) == 1
-        assert outcome.err.startswith(f"exjournal: {field}: ")
+        assert len(outcome.messages) == 1
+        assert outcome.err.startswith(f"exjournal: {problem}")
         assert files() == {}
 
     @pytest.mark.parametrize(
@@ -207,22 +207,22 @@ class TestBuild:
         """The domain of the system sender is a domain."""
         outcome = build("--to", "bob@example.net", domain=domain)
         assert (outcome.status, outcome.data) == (2, b"")
-        assert outcome.err.startswith("exjournal: domain: ")
+        assert outcome.err.startswith("exjournal: --domain: ")
 
     def test_no_domain(self) -> None:
         """The domain of the system sender is required where there is a system sender, and is named."""
         outcome = run("build", "--to", "bob@example.net", "--out", "report.eml", stdin=ORIGINAL)
         assert (outcome.status, outcome.data) == (2, b"")
-        assert len(outcome.told) == 1
-        assert outcome.err.startswith("exjournal: domain: ")
+        assert len(outcome.messages) == 1
+        assert outcome.err.startswith("exjournal: --domain is required")
         assert files() == {}
 
     def test_no_domain_before_the_message(self) -> None:
-        """That is told before the message is read: whoever types the command does not wait for standard input in vain."""
-        # Fails: standard input is read first, and a missing message is told instead.
+        """That is reported before the message is read, so that nobody waits at standard input in vain."""
+        # Fails: standard input is read first, and a missing message is reported instead.
         outcome = run("build", "--to", "bob@example.net", stdin=Failing(KeyboardInterrupt()))
         assert outcome.status == 2
-        assert outcome.err.startswith("exjournal: domain: ")
+        assert outcome.err.startswith("exjournal: --domain is required")
 
     @pytest.mark.parametrize("words", [["{}"], ["message.eml", "--decrypted", "{}"]], ids=["message", "decrypted"])
     @pytest.mark.parametrize("kind", UNUSABLE)
@@ -232,7 +232,7 @@ class TestBuild:
         path = unusable(kind, monkeypatch)
         outcome = build("--to", "bob@example.net", *[word.format(path) for word in words], "--out", "report.eml")
         assert (outcome.status, outcome.data) == (2, b"")
-        assert len(outcome.told) == 1
+        assert len(outcome.messages) == 1
         assert outcome.err.startswith(f"{path}: ")
         assert not Path("report.eml").exists()
 
@@ -240,7 +240,7 @@ class TestBuild:
         """A file on a disk that breaks is named like any other that cannot be read."""
         path = unusable("broken", monkeypatch)
         outcome = build(str(path), "--to", "bob@example.net")
-        assert (outcome.status, outcome.told) == (2, [f"{path}: Input/output error"])
+        assert (outcome.status, outcome.messages) == (2, [f"{path}: Input/output error"])
 
 
 HIDDEN = ["--to", "bob@example.net", "--bcc", "erin@example.org"]
@@ -248,7 +248,7 @@ WITH_BCC = ORIGINAL.replace(b"Subject", b"bcc: old@example.org,\r\n\tolder@examp
 
 
 class TestBuildFormat:
-    """`build --format`: what is written instead of the envelope report of today."""
+    """`build --format`: the other formats."""
 
     @pytest.mark.parametrize(
         ("format_", "words", "options"),
@@ -265,7 +265,7 @@ class TestBuildFormat:
         ids=" ".join,
     )
     def test_is_the_public_function(self, format_: str, words: list[str], options: dict[str, bool]) -> None:
-        """What is written is what the library writes in that format, to standard output and to a file."""
+        """The command writes the bytes that the library writes in that format, to standard output and to a file."""
         given_words = [
             *HIDDEN,
             "--date",
@@ -321,11 +321,11 @@ class TestBuildFormat:
         assert parse_report(outcome.data, format=ReportFormat(format_)).report.sender == "alice@example.com"
 
     def test_2003_without_an_author(self) -> None:
-        """Where neither the message nor the command line names an author the system sender has to stand in for one."""
+        """If neither the message nor the command line names an author, the system sender replaces it."""
         words = ["--recipient", "bob@example.net", "--format", "envelope-2003"]
         outcome = run("build", *words, stdin=b"Subject: x\r\n\r\n")
         assert (outcome.status, outcome.data) == (2, b"")
-        assert outcome.err.startswith("exjournal: domain: ")
+        assert outcome.err.startswith("exjournal: --domain: ")
         assert run("build", *words, "--sender", "ann@example.com", stdin=b"Subject: x\r\n\r\n").status == 0
         assert build(*words, message=b"Subject: x\r\n\r\n").status == 0
 
@@ -352,43 +352,43 @@ class TestBuildFormat:
         assert outcome == (0, b"Bcc: erin@example.org\r\n" + ORIGINAL, "")
 
     def test_message_only(self) -> None:
-        """The message goes out without its Bcc field, whoever its recipients are."""
+        """The message goes out without its Bcc field, for any recipients."""
         assert build(*HIDDEN, "--format", "message-only", message=WITH_BCC) == (0, ORIGINAL, "")
         assert build(*HIDDEN, "--format", "message-only") == (0, ORIGINAL, "")
         assert build("--format", "message-only", message=WITH_BCC) == (0, ORIGINAL, "")  # which names nobody
 
     @pytest.mark.parametrize(
-        ("words", "field"),
+        ("words", "problem"),
         [
-            (["--correct-marker"], "correct_marker"),
-            (["--format", "envelope", "--correct-marker"], "correct_marker"),
-            (["--format", "bcc", "--correct-marker"], "correct_marker"),
-            (["--format", "message-only", "--correct-marker"], "correct_marker"),
-            (["--bcc-all"], "bcc_all"),
-            (["--format", "envelope-2003", "--bcc-all"], "bcc_all"),
-            (["--format", "message-only", "--bcc-all"], "bcc_all"),
-            (["--format", "bcc", "--eight-bit"], "eight_bit"),
-            (["--format", "message-only", "--eight-bit"], "eight_bit"),
-            (["--format", "envelope-2003", "--internal"], "internal"),
-            (["--format", "bcc", "--internal"], "internal"),
-            (["--format", "message-only", "--internal"], "internal"),
-            (["--format", "envelope-2003", "--decrypted", "clear.eml"], "decrypted"),
-            (["--format", "bcc", "--decrypted", "clear.eml"], "decrypted"),
-            (["--format", "message-only", "--decrypted", "clear.eml"], "decrypted"),
-            (["--format", "envelope-2003", "--domain", "ex ample.com"], "domain"),
-            (["--format", "envelope-2003", "--date", "2024-02-29T12:30:45"], "date"),
-            (["--format", "envelope-2003", "--report-id", "r@example.com"], "report_id"),
+            (["--correct-marker"], "--correct-marker needs --format "),
+            (["--format", "envelope", "--correct-marker"], "--correct-marker needs --format "),
+            (["--format", "bcc", "--correct-marker"], "--correct-marker needs --format "),
+            (["--format", "message-only", "--correct-marker"], "--correct-marker needs --format "),
+            (["--bcc-all"], "--bcc-all needs --format "),
+            (["--format", "envelope-2003", "--bcc-all"], "--bcc-all needs --format "),
+            (["--format", "message-only", "--bcc-all"], "--bcc-all needs --format "),
+            (["--format", "bcc", "--eight-bit"], "--eight-bit needs --format "),
+            (["--format", "message-only", "--eight-bit"], "--eight-bit needs --format "),
+            (["--format", "envelope-2003", "--internal"], "--internal needs --format "),
+            (["--format", "bcc", "--internal"], "--internal needs --format "),
+            (["--format", "message-only", "--internal"], "--internal needs --format "),
+            (["--format", "envelope-2003", "--decrypted", "clear.eml"], "--decrypted needs --format "),
+            (["--format", "bcc", "--decrypted", "clear.eml"], "--decrypted needs --format "),
+            (["--format", "message-only", "--decrypted", "clear.eml"], "--decrypted needs --format "),
+            (["--format", "envelope-2003", "--domain", "ex ample.com"], "--domain: "),
+            (["--format", "envelope-2003", "--date", "2024-02-29T12:30:45"], "--date: "),
+            (["--format", "envelope-2003", "--report-id", "r@example.com"], "--report-id: "),
         ],
         ids=" ".join,
     )
-    def test_misuse(self, words: list[str], field: str) -> None:
+    def test_misuse(self, words: list[str], problem: str) -> None:
         """An option of another format is named on one line, with exit status 2, and nothing is written."""
         put("clear.eml", b"clear")
         before = files()
         outcome = build(*HIDDEN, *words, "--out", "report.eml")
         assert (outcome.status, outcome.data) == (2, b"")
-        assert len(outcome.told) == 1
-        assert outcome.err.startswith(f"exjournal: {field}: ")
+        assert len(outcome.messages) == 1
+        assert outcome.err.startswith(f"exjournal: {problem}")
         assert files() == before
 
     @pytest.mark.parametrize("format_", ["envelope-2003", "bcc"])
@@ -396,7 +396,7 @@ class TestBuildFormat:
         """A format that names recipients needs one."""
         outcome = build("--format", format_)
         assert (outcome.status, outcome.data) == (2, b"")
-        assert outcome.err.startswith("exjournal: recipients: ")
+        assert outcome.err.startswith("exjournal: a recipient is required: ")
 
     @pytest.mark.parametrize(
         ("message", "format_"),
@@ -411,7 +411,7 @@ class TestBuildFormat:
         """A message that a Bcc field cannot be put into, or be looked for in, is refused."""
         outcome = build(*HIDDEN, "--format", format_, "--out", "copy.eml", message=message)
         assert (outcome.status, outcome.data) == (2, b"")
-        assert outcome.err.startswith("exjournal: original: ")
+        assert outcome.err.startswith("exjournal: MESSAGE: ")
         assert files() == {}
 
 
@@ -439,12 +439,12 @@ class TestExpanded:
         ],
     )
     def test_taken_apart(self, member: str, name: str) -> None:
-        """The first equals sign that stands in no local part divides the two."""
+        """The first equals sign outside a local part divides the two."""
         assert recipients("--expanded", f"{member}={name}") == {("Recipient", member, name)}
 
     @pytest.mark.parametrize("role", Role)
     def test_role_of_the_list(self, role: Role) -> None:
-        """A list that is given and expanded is no recipient itself; its members take its role."""
+        """A list that is given and expanded is not a recipient itself; its members take its role."""
         words = [f"--{role.lower()}", "staff@example.com"]
         words += [
             "--expanded",
@@ -487,7 +487,7 @@ class TestExpanded:
         }
 
     def test_member_of_two_lists(self) -> None:
-        """Whoever is a member of two lists is reported through both."""
+        """A member of two lists is reported through both."""
         words = ["--expanded", "dave@example.com=staff@example.com", "--expanded", "dave@example.com=board@example.com"]
         assert recipients(*words) == {
             ("Recipient", "dave@example.com", "staff@example.com"),
@@ -537,7 +537,7 @@ class TestBuildOut:
         outcome = build("--to", "bob@example.net", "--out", out, *force)
         assert outcome.status in {1, 2}
         assert outcome.data == b""
-        assert len(outcome.told) == 1
+        assert len(outcome.messages) == 1
         assert files() == {}
 
     def test_onto_its_own_message(self) -> None:

@@ -31,10 +31,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 class TestCheck:
-    """`exjournal check`: is it a report, of which format, and what is odd."""
+    """`exjournal check`: whether a file is a report, its format, and its defects."""
 
     def test_fine(self) -> None:
-        """A report without defects is told as such, with exit status 0."""
+        """A report without defects is shown as such, with exit status 0."""
         put("r.eml")
         assert run("check", "r.eml") == (0, b"r.eml: report, envelope, X-MS-Journal-Report: no defects\n", "")
 
@@ -44,9 +44,9 @@ class TestCheck:
         codes = [str(defect.code) for defect in parse_report(WITH_OTHER_TEXT).defects]
         outcome = run("check", "r.eml")
         assert (outcome.status, outcome.err) == (1, "")
-        told = outcome.out.removeprefix("r.eml: report, envelope, X-MS-Journal-Report: ").rstrip("\n").split(", ")
+        shown = outcome.out.removeprefix("r.eml: report, envelope, X-MS-Journal-Report: ").rstrip("\n").split(", ")
         counts = {code: codes.count(code) for code in codes}
-        assert told == sorted(code if count == 1 else f"{code} ({count})" for code, count in counts.items())
+        assert shown == sorted(code if count == 1 else f"{code} ({count})" for code, count in counts.items())
         assert 1 in counts.values()
         assert max(counts.values()) > 1
 
@@ -62,7 +62,7 @@ class TestCheck:
         ],
     )
     def test_no_report(self, data: bytes, code: str) -> None:
-        """What is no report is told with its reason, on standard output, with exit status 1."""
+        """A file that is not a report is shown with the reason, on standard output, with exit status 1."""
         put("r.eml", data)
         outcome = run("check", "r.eml")
         assert (outcome.status, outcome.err) == (1, "")
@@ -86,7 +86,7 @@ class TestCheck:
             }.items()
         ]
         assert outcome.status == 2
-        assert len(outcome.told) == 1
+        assert len(outcome.messages) == 1
         assert outcome.err.startswith("missing.eml: ")
 
 
@@ -132,7 +132,7 @@ class TestSeals:
         ],
     )
     def test_check(self, data: bytes, seal: str, status: int) -> None:
-        """What a seal proves is told behind the defects; one that is not valid, or not there, makes exit status 1."""
+        """The result of a seal comes after the defects; an invalid or missing one makes exit status 1."""
         put("r.eml", data)
         before = files()
         outcome = run("check", "r.eml", "--secret-file", "journal.secret")
@@ -178,7 +178,7 @@ class TestSeals:
         assert outcome.out.endswith(", seal valid\n")
 
     def test_many_files(self) -> None:
-        """Files that are no reports, or cannot be read, have no seal to tell of, and never end the run."""
+        """Files that are not reports, or cannot be read, have no seal to show, and never end the run."""
         put("sealed.eml", SEALED)
         put("altered.eml", SEALED.replace(b"Hi.", b"Ho."))
         put("message.eml", b"X-ExJournal-Seal: v=2; s=x\r\n" + ORIGINAL)
@@ -186,7 +186,7 @@ class TestSeals:
         names = ["message.eml", "sealed.eml", "missing.eml", "empty.eml", "altered.eml", "-"]
         outcome = run("check", "--json", "--secret-file", "journal.secret", *names, stdin=SEALED)
         assert outcome.status == 2
-        assert [line.partition(":")[0] for line in outcome.told] == ["missing.eml"]
+        assert [line.partition(":")[0] for line in outcome.messages] == ["missing.eml"]
         found = {one["file"]: one.get("seal") for one in outcome.objects}
         assert found == {
             "message.eml": None,
@@ -202,7 +202,7 @@ class TestSeals:
         assert "seal" not in outcome.out
 
     def test_copy(self) -> None:
-        """A copy bears no seal, whatever its header says."""
+        """A copy has no seal, even if its header looks like it."""
         put("copy.eml", ORIGINAL)
         outcome = run("check", "--format", "bcc", "copy.eml", "--secret-file", "journal.secret")
         assert outcome.status == 1
@@ -220,7 +220,7 @@ class TestSeals:
         secrets = ["--secret-file", "journal.secret", "--secret-file", path]
         outcome = run(*words, *secrets, stdin=Failing(KeyboardInterrupt()))
         assert (outcome.status, outcome.data) == (2, b"")
-        assert len(outcome.told) == 1
+        assert len(outcome.messages) == 1
         assert outcome.err.startswith(f"{path}: ")
 
     @pytest.mark.parametrize(
@@ -237,15 +237,15 @@ class TestSeals:
         before = files()
         outcome = run(*words, "--secret-file", "journal.secret", "--secret-file", "short.secret")
         assert (outcome.status, outcome.data) == (2, b"")
-        assert len(outcome.told) == 1
+        assert len(outcome.messages) == 1
         assert "short.secret: " in outcome.err
         assert "hunter2" not in outcome.err
         assert files() == before
 
     @pytest.mark.parametrize("line_end", [b"", b"\n", b"\r\n", b"\r\n\n"])
-    @pytest.mark.parametrize("secret", [SECRET, b"\0\xff\r\n" * 5 + b"\0", b" blanks are octets too "])
+    @pytest.mark.parametrize("secret", [SECRET, b"\0\xff\r\n" * 5 + b"\0", b" spaces are bytes, too "])
     def test_line_ends_of_a_secret(self, secret: bytes, line_end: bytes) -> None:
-        """Line ends at the end of the file are no part of a secret; every other octet is."""
+        """Line ends at the end of the file do not belong to a secret; every other byte does."""
         put("r.eml", built(secret=secret))
         put("a.secret", secret + line_end)
         assert run("check", "r.eml", "--secret-file", "a.secret").status == 0
@@ -281,7 +281,7 @@ class TestSeals:
         "message", [ORIGINAL, b"", b"\xff\0\r\r\n.\r\n", SEALED], ids=["mail", "empty", "octets", "report"]
     )
     def test_build_then_check(self, words: list[str], message: bytes) -> None:
-        """What was sealed is valid by its own secret alone, in both envelope formats, whatever is in the report."""
+        """A sealed report is valid by its own secret alone, in both envelope formats, with any content."""
         put("clear.eml", ORIGINAL)
         put("r.eml", build("--to", "bob@example.net", "--secret-file", "journal.secret", *words, message=message).data)
         seals = [
@@ -295,7 +295,7 @@ class TestSeals:
         """A copy is the message itself and takes no seal."""
         outcome = build("--format", format_, "--to", "bob@example.net", "--secret-file", "journal.secret")
         assert (outcome.status, outcome.data) == (2, b"")
-        assert outcome.err.startswith("exjournal: secret: ")
+        assert outcome.err.startswith("exjournal: --secret-file needs --format envelope or envelope-2003")
 
     def test_unwrapped(self) -> None:
         """The original of a sealed report comes out as it was, and the seal is not in it."""
@@ -304,7 +304,7 @@ class TestSeals:
 
     @given(any_bytes())
     def test_check_anything(self, data: bytes) -> None:
-        """Whatever the file is, it has a line, and a seal is told of reports alone; none is valid that nobody sealed."""
+        """Any file has a line, only reports have a seal, and none is valid that nobody sealed."""
         with TemporaryDirectory() as name:
             secret = put(Path(name, "a.secret"), SECRET)
             # By its name it is one message, also where it begins like a mailbox.

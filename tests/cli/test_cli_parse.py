@@ -80,7 +80,7 @@ class TestParseForPeople:
         ]
 
     def test_little(self) -> None:
-        """It leaves out what the report does not say, and tells that nothing was odd."""
+        """The view leaves out missing values, and says that there are no defects."""
         put("r.eml", built(report=a_report(sender="", subject="", message_id=""), original=b"X: y\r\n\r\n"))
         lines = run("parse", "r.eml").out.split("\n")
         labels = [line[2:15].rstrip() for line in lines if line[:2] == "  " and line[:4] != "    "]
@@ -102,7 +102,7 @@ class TestParseForPeople:
         assert "  mail from    bounce@example.com\n" in run("parse", "r.eml").out
 
     def test_oddities(self) -> None:
-        """Each defect is shown with its code and offset, each line that is no field as it is; all that is no failure."""
+        """Each defect is shown with its code and offset, each unknown line as it is; nothing of that is a failure."""
         put("r.eml", WITH_OTHER_TEXT)
         outcome = run("parse", "r.eml")
         assert (outcome.status, outcome.err) == (0, "")
@@ -134,7 +134,7 @@ class TestParseForPrograms:
     """`exjournal parse --json`: one object a line."""
 
     def test_object(self) -> None:
-        """An object names the file, is otherwise the library's own form, and carries the digests of what is embedded."""
+        """An object names the file, is otherwise the library's own form, and has the digests of the embedded messages."""
         clear = b"Subject: Hello\r\n\r\n\xe9"
         data = put("r.eml", built(report=FULL_REPORT, decrypted=clear)).read_bytes()
         wanted: dict[str, Any] = parse_report(data).to_dict() | OWN_FILE
@@ -144,8 +144,8 @@ class TestParseForPrograms:
         assert (outcome.status, outcome.err) == (0, "")
         assert outcome.objects == [wanted]
 
-    def test_digest_of_what_was_encoded(self) -> None:
-        """The digest is of the original behind its transfer encoding."""
+    def test_digest_of_a_decoded_original(self) -> None:
+        """The digest is that of the decoded original."""
         part = b"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\nU3ViamVjdDogeA0KDQrp\r\n"
         put("r.eml", a_message(TEXT, part))
         (found,) = run("parse", "--json", "r.eml").objects
@@ -161,7 +161,7 @@ class TestParseForPrograms:
         assert empty["original"] == {"offset": empty["parts"][1]["offset"], "size": 0, "sha256": sha256(b"")}
 
     def test_lines(self) -> None:
-        """Whatever a report says, its object is one line of ASCII."""
+        """The object is one line of ASCII, for any report."""
         subject = 'a\u202eb\u200bc\td\u00e9\U0001f4e7"\\'
         put("1.eml", built(report=a_report(subject=subject)))
         put("2.eml", WITH_OTHER_TEXT)

@@ -43,8 +43,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def a_bounce(*statuses: bytes, inside: bytes = REPORT, type_: bytes = b"message/rfc822") -> bytes:
     """A bounce that attaches something, with the delivery status of some mailboxes."""
-    told = b"Reporting-MTA: dns; mx.example.com\r\n\r\n" + b"".join(statuses or [status()])
-    parts = [b"text/plain\r\n\r\nIt could not be delivered.\r\n", b"message/delivery-status\r\n\r\n" + told]
+    notification = b"Reporting-MTA: dns; mx.example.com\r\n\r\n" + b"".join(statuses or [status()])
+    parts = [b"text/plain\r\n\r\nIt could not be delivered.\r\n", b"message/delivery-status\r\n\r\n" + notification]
     parts.append(type_ + b"\r\n\r\n" + inside)
     return (
         b"From: <postmaster@example.com>\r\nMIME-Version: 1.0\r\n"
@@ -66,7 +66,7 @@ def rescue(*names: str | Path, out: str = "there", stdin: bytes = b"") -> Outcom
 
 
 def rescued(folder_: str = "there") -> dict[str, bytes]:
-    """What was written out of bounces, by name."""
+    """The reports extracted from bounces, by name."""
     return {path.name: path.read_bytes() for path in Path(folder_).iterdir()}
 
 
@@ -100,14 +100,14 @@ class TestUndeliverable:
     """`unwrap --undeliverable`: the reports out of bounces, and who refused them."""
 
     def test_byte_for_byte(self) -> None:
-        """The report comes out as it went in, named after its id, and standard output tells who refused it and why."""
+        """The report comes out unchanged, named after its id, and standard output shows who refused it and why."""
         put("b.eml", a_bounce())
         assert rescue("b.eml") == (0, f"{REFUSED}\n".encode(), "")
         assert files() == {"b.eml": a_bounce(), f"there/{REPORT_FILE}": REPORT}
 
     @pytest.mark.parametrize("file", ["b.eml", "-"])
     def test_standard_output(self, file: str) -> None:
-        """A dash is standard output for the one report; then standard error tells of the refusal."""
+        """A dash writes the one report to standard output; then standard error shows the refusal."""
         put("b.eml", a_bounce())
         outcome = rescue(file, out="-", stdin=b"" if file == "b.eml" else a_bounce())
         assert outcome == (0, REPORT, f"{REFUSED}\n")
@@ -118,7 +118,7 @@ class TestUndeliverable:
         put("a.eml", a_bounce())
         outcome = rescue("a.eml", "a.eml", out="-")
         assert (outcome.status, outcome.data) == (2, b"")
-        assert outcome.err.startswith("exjournal: --out -: ")
+        assert outcome.err.startswith("exjournal: --out - takes only one report")
 
     @pytest.mark.parametrize("option", [["--clean"], ["--force"], ["--format", "envelope"]], ids=lambda words: words[0])
     def test_misuse(self, option: list[str]) -> None:
@@ -126,12 +126,12 @@ class TestUndeliverable:
         put("b.eml", a_bounce())
         outcome = run("unwrap", "--undeliverable", "b.eml", "--out", "there", *option)
         assert (outcome.status, outcome.data) == (2, b"")
-        assert len(outcome.told) == 1
-        assert outcome.err.startswith(f"exjournal: {option[0]}: ")
+        assert len(outcome.messages) == 1
+        assert outcome.err.startswith(f"exjournal: {' '.join(option)} cannot be combined with --undeliverable")
         assert list(files()) == ["b.eml"]
 
     def test_copies(self) -> None:
-        """With the format of a copy whatever bounced comes out as it is."""
+        """With the format of a copy, any message that bounced comes out unchanged."""
         copy = b"From: ann@example.com\r\nBcc: hidden@example.org\r\nMessage-ID: <1@example.com>\r\n\r\nHi.\r\n"
         put(
             "b.eml",
@@ -152,10 +152,10 @@ class TestUndeliverable:
         outcome = rescue("b.eml")
         place = data.index(other)
         assert outcome.status == 1
-        assert outcome.told[0] == (
-            f"b.eml: another-report at offset {place}: the bounce holds another report, which is not written"
+        assert outcome.messages[0] == (
+            f"b.eml: another-report at offset {place}: the bounce contains another report, which is not written"
         )
-        assert len(outcome.told) == (1 if kind == b"message/rfc822" else 2)
+        assert len(outcome.messages) == (1 if kind == b"message/rfc822" else 2)
 
     def test_seals(self) -> None:
         """With a secret a line for each report says whether its seal is verified; only a verified one makes no exit status."""
@@ -169,7 +169,7 @@ class TestUndeliverable:
             outcome = run("unwrap", "--undeliverable", "--secret-file", "secret", f"{name}.eml", "--out", name)
             assert (outcome.status, outcome.out.splitlines()[0]) == (status_, f"{name}.eml: {line}")
         outcome = run("unwrap", "--undeliverable", "--secret-file", "secret", "1.eml", "--out", "-")
-        assert (outcome.data, outcome.told[0]) == (sealed, "1.eml: seal verified")
+        assert (outcome.data, outcome.messages[0]) == (sealed, "1.eml: seal verified")
         assert run("unwrap", "--undeliverable", "--secret-file", "none", "1.eml", "--out", "-").status == 2
         assert run("unwrap", "--secret-file", "secret", "1.eml", "--out", "there").status == 2
 
@@ -178,7 +178,7 @@ class TestUndeliverable:
         secret = b"the first secret of the house"
         put("secret", secret)
         put("b.eml", a_bounce(inside=built(ORIGINAL + b"\r\nMessage truncated.\r\n", secret=secret)))
-        assert rescue("b.eml").told == ["b.eml: the report inside is perhaps truncated"]
+        assert rescue("b.eml").messages == ["b.eml: the report inside is perhaps truncated"]
         outcome = run("unwrap", "--undeliverable", "--secret-file", "secret", "b.eml", "--out", "other")
         assert (outcome.status, outcome.err) == (0, "")
 
@@ -188,45 +188,45 @@ class TestUndeliverable:
         data = b"Return-Path: <>\r\nFrom: MAILER-DAEMON@example.net\r\n\r\nNo.\r\n" + line + b"\r\n\r\n" + REPORT
         put("b.eml", data)
         outcome = rescue("b.eml")
-        told = f"b.eml: found-elsewhere at offset {data.index(line)}: the report is in the text of the bounce"
-        assert (outcome.status, outcome.told) == (1, [told])
+        warning = f"b.eml: found-elsewhere at offset {data.index(line)}: the report is in the text of the bounce"
+        assert (outcome.status, outcome.messages) == (1, [warning])
         assert rescued() == {REPORT_FILE: REPORT, REPORT_FILE.replace(".eml", ".bounce.eml"): data}
         found = json.loads(run("parse", "--undeliverable", "--json", "b.eml").out)
         assert (found["found"], found["undeliverable"]) == ("text", [])
 
     def test_damaged_report(self) -> None:
-        """A report that is damaged itself comes out as it is, and that it does not parse is told."""
+        """A report that is damaged itself comes out unchanged, with a warning that it does not parse."""
         damaged = b"X-MS-Journal-Report:\r\nMessage-ID: <r@example.com>\r\n\r\n\xff\0no parts"
         put("b.eml", a_bounce(inside=damaged))
         outcome = rescue("b.eml")
-        assert (outcome.status, len(outcome.told)) == (1, 1)
+        assert (outcome.status, len(outcome.messages)) == (1, 1)
         assert outcome.err.startswith("b.eml: the report inside does not parse: report-text-missing")
         assert rescued() == {REPORT_FILE: damaged}
 
     def test_perhaps_truncated(self) -> None:
-        """A report that is perhaps not whole is written, and that is told."""
+        """A report that is perhaps truncated is written, with a warning."""
         put("b.eml", a_bounce()[:-40])
         outcome = rescue("b.eml")
-        assert (outcome.status, outcome.told) == (1, ["b.eml: the report inside is perhaps truncated"])
+        assert (outcome.status, outcome.messages) == (1, ["b.eml: the report inside is perhaps truncated"])
         assert REPORT.startswith(rescued()[REPORT_FILE])
 
     @pytest.mark.parametrize("kept", [len(HEADER_ONLY) + 2, -60], ids=["header", "most of it"])
     def test_cut_by_the_server(self, kept: int) -> None:
-        """A report that a server cut before it put it into a whole bounce is written, and told like any other cut one."""
+        """A report that a server cut before it put it into a complete bounce is written, with the same warning."""
         put("b.eml", a_bounce(inside=REPORT[:kept]))
         outcome = rescue("b.eml")
         assert rescued() == {REPORT_FILE: REPORT[:kept]}
-        assert len(outcome.told) == 1
+        assert len(outcome.messages) == 1
         assert outcome.err.startswith("b.eml: ")
 
     def test_no_bounce(self) -> None:
-        """A report that is no bounce is written as it is, and nobody refused it."""
+        """A report outside a bounce is written unchanged, and nobody refused it."""
         put("r.eml")
         assert rescue("r.eml") == (0, b"", "")
         assert rescued() == {REPORT_FILE: REPORT}
 
     def test_bounce_of_a_bounce(self) -> None:
-        """Where the alternate mailbox refused the bounce, both refusals are told."""
+        """If the alternate mailbox refused the bounce, both refusals are shown."""
         inner = a_bounce()
         put("b.eml", a_bounce(status("alternate@example.com", "no such user", code="5.1.1"), inside=inner))
         outcome = rescue("b.eml")
@@ -236,12 +236,14 @@ class TestUndeliverable:
 
     @pytest.mark.parametrize("out", ["there", "-"])
     def test_header_only(self, out: str) -> None:
-        """Of a bounce with nothing but the report's header the id is told, and who refused it; there is nothing to write."""
+        """If a bounce has only the report's header, its id and the refusals are shown; there is nothing to write."""
         put("b.eml", a_bounce(inside=HEADER_ONLY, type_=b"text/rfc822-headers"))
         outcome = rescue("b.eml", out=out)
-        told = "b.eml: holds only the header of the report <r@example.com>"
+        expected = "b.eml: contains only the header of the report <r@example.com>"
         assert outcome.status == 1
-        assert (outcome.out + outcome.err).split("\n") == ([told, REFUSED, ""] if out == "-" else [REFUSED, told, ""])
+        assert (outcome.out + outcome.err).split("\n") == (
+            [expected, REFUSED, ""] if out == "-" else [REFUSED, expected, ""]
+        )
         assert list(files()) == ["b.eml"]
 
     def test_header_only_without_an_id(self) -> None:
@@ -249,8 +251,8 @@ class TestUndeliverable:
         put("b.eml", a_bounce(inside=b"X-MS-Journal-Report:\r\n", type_=b"text/rfc822-headers"))
         outcome = rescue("b.eml")
         assert outcome.status == 1
-        assert outcome.told[0].startswith("b.eml: holds only the header of ")
-        assert not outcome.told[0].endswith(" ")
+        assert outcome.messages[0].startswith("b.eml: contains only the header of ")
+        assert not outcome.messages[0].endswith(" ")
 
     @pytest.mark.parametrize("out", ["there", "-"])
     @pytest.mark.parametrize(
@@ -269,7 +271,7 @@ class TestUndeliverable:
         put("b.eml", data)
         outcome = rescue("b.eml", out=out)
         assert (outcome.status, outcome.data) == (1, b"")
-        assert len(outcome.told) == 1
+        assert len(outcome.messages) == 1
         assert outcome.err.startswith(f"b.eml: {code} at offset ")
         assert list(files()) == ["b.eml"]
 
@@ -279,12 +281,12 @@ class TestUndeliverable:
         path = unusable(kind, monkeypatch)
         outcome = rescue(path)
         assert (outcome.status, outcome.data) == (2, b"")
-        assert len(outcome.told) == 1
+        assert len(outcome.messages) == 1
         assert outcome.err.startswith(f"{path}: ")
         assert not Path("there").exists()
 
     def test_several(self) -> None:
-        """Each file is done, whatever another one is; what failed is named, and the highest status counts."""
+        """Each file is processed independently; failures are named, and the highest status counts."""
         put("1.eml", a_bounce(inside=with_id("<1@example.com>")))
         put("2.eml", a_bounce(inside=ORIGINAL))
         put("3.eml", a_bounce(inside=HEADER_ONLY, type_=b"text/rfc822-headers"))
@@ -293,7 +295,7 @@ class TestUndeliverable:
             "1.eml", "2.eml", "missing.eml", "3.eml", "-", stdin=a_bounce(inside=with_id("<5@example.com>"))
         )
         assert outcome.status == 2
-        assert [line.partition(": ")[0] for line in outcome.told] == ["2.eml", "missing.eml", "3.eml"]
+        assert [line.partition(": ")[0] for line in outcome.messages] == ["2.eml", "missing.eml", "3.eml"]
         assert rescued().keys() == {"1@example.com.eml", "5@example.com.eml"}
         assert rescue("2.eml", "4.eml").status == 1
         assert rescued().keys() == {"1@example.com.eml", "4@example.com.eml", "5@example.com.eml"}
@@ -301,8 +303,8 @@ class TestUndeliverable:
     def test_many(self) -> None:
         """Of many bounces every report comes out, and the summary is a line for all of them and one for what refused them."""
         names = [put(f"in/{number}.eml", a_bounce(inside=with_id(f"<{number}@example.com>"))) for number in range(300)]
-        told = f"300 bounces: 300 written\n   300  {JOURNAL}  failed  5.2.2  {FULL}\n"
-        assert rescue(*names) == (0, told.encode(), "")
+        expected = f"300 bounces: 300 written\n   300  {JOURNAL}  failed  5.2.2  {FULL}\n"
+        assert rescue(*names) == (0, expected.encode(), "")
         assert rescued() == {f"{number}@example.com.eml": with_id(f"<{number}@example.com>") for number in range(300)}
 
 
@@ -323,7 +325,7 @@ class TestRefusals:
         return lines
 
     def test_order(self) -> None:
-        """The most frequent refusal comes first; equal ones, and the answers to choose from, stand in alphabetical order."""
+        """The most frequent refusal comes first; equal ones, and the answers to choose from, are in alphabetical order."""
         other = status("other@example.com", "no such user", code="5.1.1")
         last = status("z@example.com", "no such user", code="5.1.1")
         assert self.summary([status(answer="b")], [last], [other], [other], [other], [status(answer="a")], [last]) == [
@@ -360,7 +362,7 @@ class TestRefusals:
         assert self.summary([said_]) == [line]
 
     def test_original_recipient(self) -> None:
-        """A mailbox that is named by its first address alone is told by that."""
+        """A mailbox that only its first address names is shown with that."""
         said_ = b"Original-Recipient: rfc822; journal@example.com\r\nAction: failed\r\nStatus: 5.0.0\r\n"
         assert self.summary([said_]) == [f"     1  {JOURNAL}  failed  5.0.0"]
 
@@ -389,10 +391,10 @@ class TestRefusals:
 
     @pytest.mark.parametrize("action", ["delayed", "delivered", "relayed"])
     def test_not_refused(self, action: str) -> None:
-        """A report that is still on its way, or has arrived, is written, and that it may arrive twice is told."""
+        """A report that is still on its way, or has arrived, is written, with a warning that it may arrive twice."""
         put("b.eml", a_bounce(status().replace(b"failed", action.encode())))
         outcome = rescue("b.eml")
-        assert (outcome.status, len(outcome.told)) == (1, 1)
+        assert (outcome.status, len(outcome.messages)) == (1, 1)
         assert "twice" in outcome.err
         assert rescued() == {REPORT_FILE: REPORT}
 
@@ -417,7 +419,7 @@ class TestRescuedFiles:
 
     @pytest.mark.parametrize("report_id", HOSTILE_IDS.values(), ids=HOSTILE_IDS.keys())
     def test_hostile_id(self, report_id: str) -> None:
-        """Whatever the id, the report is one file of the folder, with a plain name that ends in .eml."""
+        """For any id, the report is one file of the folder, with a plain name that ends in .eml."""
         report = with_id(report_id)
         put("in/deep/b.eml", a_bounce(inside=report))
         outcome = rescue("in/deep/b.eml", out="in/deep/there")
@@ -442,7 +444,7 @@ class TestRescuedFiles:
 
     @pytest.mark.parametrize("report_id", ["", "<>", "<..>", "<_._>", "< >"])
     def test_no_id(self, report_id: str) -> None:
-        """A report whose id has nothing in it that can stand in a name is called so."""
+        """A report without a usable character in its id has a fixed name."""
         put("b.eml", a_bounce(inside=with_id(report_id)))
         rescue("b.eml")
         assert listed("there") == ["report-without-id.eml"]
@@ -457,7 +459,7 @@ class TestRescuedFiles:
         ],
     )
     def test_name(self, report_id: str, name: str) -> None:
-        """The name is the id without its brackets, with a low line for what has no place in a name, cut where it is long."""
+        """The name is the id without its brackets, with a low line for each unusable character, cut if it is long."""
         put("b.eml", a_bounce(inside=with_id(report_id)))
         rescue("b.eml")
         assert listed("there") == [name]
@@ -471,7 +473,7 @@ class TestRescuedFiles:
         assert name[0] not in ".-"
 
     def test_same_id_other_bytes(self) -> None:
-        """Reports that share an id are all kept, with a number each, whatever the order they come in."""
+        """Reports that share an id are all kept, with a number each, in any order."""
         reports = [with_id("<r@example.com>", b"Subject: %d\r\n\r\n" % number) for number in range(4)]
         names = [put(f"{number}.eml", a_bounce(inside=report)) for number, report in enumerate(reports)]
         assert rescue(*names[:2]).status == 0
@@ -499,7 +501,7 @@ class TestRescuedFiles:
         assert sorted(rescued().values()) == sorted(reports)
 
     def test_same_bytes(self) -> None:
-        """A report that is there already, byte for byte, is counted and not written again; that is no failure."""
+        """A report that already exists, byte for byte, is counted and not written again; the run does not fail."""
         put("b.eml", a_bounce())
         put("c.eml", a_bounce(status("other@example.com")))
         rescue("b.eml")
@@ -532,7 +534,7 @@ class TestRescuedFiles:
 
     @pytest.mark.parametrize("kind", ["folder", "pipe", "link"])
     def test_no_file_in_its_place(self, kind: str) -> None:
-        """What is no file keeps its name as well; a link that leads nowhere is one of these things."""
+        """A folder or a dangling link keeps its name as well."""
         place = put(f"there/{REPORT_FILE}/inside", b"kept").parent if kind == "folder" else Path("there", REPORT_FILE)
         place.parent.mkdir(exist_ok=True)
         if kind == "pipe":
@@ -578,7 +580,7 @@ class TestRescuedFiles:
 
     @pytest.mark.parametrize("step", ["write_bytes", "replace"])
     def test_disk_error(self, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Where the disk fails no part of a file is left, the reason is told, and the summary comes all the same."""
+        """If the disk fails, no part of a file is left, the reason is reported, and the summary still comes."""
         put("b.eml", a_bounce())
         before = files()
         with monkeypatch.context() as patch:
@@ -599,7 +601,7 @@ class TestRescuedFiles:
         with monkeypatch.context() as patch:
             patch.setattr(Path, "write_bytes", fail)
             outcome = rescue("1.eml", "2.eml")
-        assert (outcome.status, len(outcome.told)) == (2, 1)
+        assert (outcome.status, len(outcome.messages)) == (2, 1)
         assert listed("there") == ["2@example.com.eml"]
 
     def test_file_that_cannot_be_compared(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -616,7 +618,7 @@ class TestRescuedFiles:
         with monkeypatch.context() as patch:
             patch.setattr(Path, "read_bytes", read)
             outcome = rescue("b.eml")
-        assert (outcome.status, outcome.told) == (2, [f"there/{REPORT_FILE}: Permission denied"])
+        assert (outcome.status, outcome.messages) == (2, [f"there/{REPORT_FILE}: Permission denied"])
         assert rescued() == {REPORT_FILE: b"x" * len(REPORT)}
 
     @pytest.mark.parametrize("out", ["there", "there/inner"])
@@ -626,12 +628,12 @@ class TestRescuedFiles:
         put("b.eml", a_bounce())
         before = files()
         outcome = rescue("b.eml", out=out)
-        assert (outcome.status, len(outcome.told)) == (2, 1)
+        assert (outcome.status, len(outcome.messages)) == (2, 1)
         assert outcome.err.startswith("there")
         assert files() == before
 
     def test_folder_that_takes_no_file(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A folder that nobody may write into is told once for each report."""
+        """A folder that nobody may write into is reported once for each report."""
 
         # Permissions do not stop a superuser.
         def refuse(path: Path, *_: object, **__: object) -> None:
@@ -641,7 +643,7 @@ class TestRescuedFiles:
         with monkeypatch.context() as patch:
             patch.setattr(Path, "touch", refuse)
             outcome = rescue("b.eml")
-        assert (outcome.status, outcome.told) == (2, [f"there/{REPORT_FILE}: Permission denied"])
+        assert (outcome.status, outcome.messages) == (2, [f"there/{REPORT_FILE}: Permission denied"])
         assert listed("there") == []
 
     def test_interrupted(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,28 +72,28 @@ class TestUnwrap:
         put("b.eml")
         outcome = run("unwrap", "a.eml", "b.eml", "--out", "-")
         assert (outcome.status, outcome.data) == (2, b"")
-        assert outcome.err.startswith("exjournal: --out -: ")
+        assert outcome.err.startswith("exjournal: --out - takes only one ")
 
     @pytest.mark.parametrize("out", ["there", "-"])
     def test_missing(self, out: str) -> None:
-        """A report without an original is named, with exit status 1, and no file stands for it."""
+        """A report without an original is named, with exit status 1, and no file is written for it."""
         put("r.eml", WITHOUT_ORIGINAL)
         outcome = run("unwrap", "r.eml", "--out", out)
         assert (outcome.status, outcome.data) == (1, b"")
-        assert outcome.told == ["r.eml: the report holds no original"]
+        assert outcome.messages == ["r.eml: the report contains no original"]
         assert list(files()) == ["r.eml"]
 
     @pytest.mark.parametrize("out", ["there", "-"])
     def test_perhaps_truncated(self, out: str) -> None:
-        """An original that is perhaps not whole is written, and that is told."""
+        """An original that is perhaps truncated is written, with a warning."""
         put("r.eml", TRUNCATED)
         outcome = run("unwrap", "r.eml", "--out", out)
         assert outcome.status == 0
-        assert outcome.told == ["r.eml: the original is perhaps truncated"]
+        assert outcome.messages == ["r.eml: the original is perhaps truncated"]
         assert (outcome.data or Path("there/r.original.eml").read_bytes()) == ORIGINAL
 
     def test_perhaps_truncated_replaces_nothing(self) -> None:
-        """A perhaps truncated original never takes the place of a file, whatever was said of overwriting."""
+        """A perhaps truncated original never replaces a file, not even with --force."""
         put("r.eml", built(ORIGINAL)[:-60])
         put("there/r.original.eml", ORIGINAL)
         outcome = run("unwrap", "r.eml", "--out", "there", "--force")
@@ -132,8 +132,8 @@ class TestUnwrap:
         }
         before = files()
         outcome = run(*words)
-        assert (outcome.status, len(outcome.told)) == (1, 4)
-        assert all(line.endswith(": is there already (--force overwrites it)") for line in outcome.told)
+        assert (outcome.status, len(outcome.messages)) == (1, 4)
+        assert all(line.endswith(": exists (--force overwrites it)") for line in outcome.messages)
         assert run(*words, "--force").status == 0
         assert files() == before
 
@@ -166,7 +166,7 @@ class TestUnwrap:
             patch.setattr(Path, "write_bytes", fail)
             outcome = run("unwrap", "a.eml", "b.eml", "c.eml", "--out", "there")
         assert outcome.status == 2
-        assert len(outcome.told) == 2
+        assert len(outcome.messages) == 2
         written = {path.name: path.read_bytes() for path in Path("there").iterdir()}
         assert written == {"b.original.eml": ORIGINAL, "c.original.eml": b"old"}
 
@@ -188,10 +188,10 @@ LARGE_HEADER = b"X-MS-Journal-Report:\r\n" + b"X: y\r\n" * 100_000 + b"\r\nHi.\r
 
 
 class TestClean:
-    """`unwrap --clean`: the original without what makes a server refuse or leak."""
+    """`unwrap --clean`: the original without fields that make a server refuse it or leak."""
 
     def test_file(self) -> None:
-        """What was removed is told, each name once and with its number, and only that is gone."""
+        """Each removed name is reported once, with its number, and nothing else is gone."""
         put("r.eml", built(STAMPED))
         assert run("unwrap", "--clean", "r.eml", "--out", "there") == (0, b"", "\n".join([*REMOVED, ""]))
         assert Path("there/r.original.eml").read_bytes() == CLEANED
@@ -213,12 +213,12 @@ class TestClean:
         ids=["empty", "line end", "no header", "ordinary", "octets", "long"],
     )
     def test_nothing_to_remove(self, original: bytes) -> None:
-        """Where nothing is removed nothing is told, and the original is whole."""
+        """If nothing is removed, there is no message, and the original is unchanged."""
         put("r.eml", built(original))
         assert run("unwrap", "--clean", "r.eml", "--out", "-") == (0, original, "")
 
     def test_encoded(self) -> None:
-        """An original in a transfer encoding is cleaned behind it."""
+        """An original in a transfer encoding is decoded and then cleaned."""
         coded = base64.encodebytes(b"X-MS-Journal-Report:\nSubject: x\n\n\xe9").replace(b"\n", b"\r\n")
         part = b"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n" + coded
         put("r.eml", a_message(TEXT, part))
@@ -241,7 +241,7 @@ class TestClean:
         before = files()
         outcome = run("unwrap", "--clean", "r.eml", "--out", out, *force)
         assert (outcome.status, outcome.data) == (1, b"")
-        assert len(outcome.told) == 1
+        assert len(outcome.messages) == 1
         assert outcome.err.startswith("r.eml: the original cannot be cleaned: header-too-large at offset ")
         assert files() == before
 
@@ -251,14 +251,14 @@ class TestClean:
         put("r.eml", built(STAMPED))
         outcome = run("unwrap", "--clean", "large.eml", "r.eml", "--out", "there")
         assert outcome.status == 1
-        assert outcome.told[1:] == REMOVED
+        assert outcome.messages[1:] == REMOVED
         assert listed("there") == ["r.original.eml"]
 
     def test_truncated(self) -> None:
-        """What else is to be told of an original is told as well."""
+        """Other messages about an original appear as well."""
         put("r.eml", built(STAMPED)[:-60])
         outcome = run("unwrap", "--clean", "r.eml", "--out", "there")
-        assert (outcome.status, outcome.told) == (0, ["r.eml: the original is perhaps truncated", *REMOVED])
+        assert (outcome.status, outcome.messages) == (0, ["r.eml: the original is perhaps truncated", *REMOVED])
 
     @pytest.mark.parametrize("character", UNSEEN, ids=ascii)
     def test_terminal(self, character: str) -> None:

@@ -107,7 +107,9 @@ def _rescue(options: argparse.Namespace, archive: Archive) -> int:
         if getattr(options, name):
             return usage_error(f"--{name} cannot be combined with --undeliverable, which writes reports as they are")
     if options.format is not None and ReportFormat(options.format) not in _COPIES:
-        return usage_error(f"--undeliverable finds reports by their marker and does not need --format {options.format}")
+        return usage_error(
+            f"--format {options.format} cannot be combined with --undeliverable, which looks for markers"
+        )
     return rescue(options, archive)
 
 
