@@ -10,17 +10,15 @@ from hypothesis import strategies as st
 from exjournal import (
     Decision,
     Envelope,
-    Explanation,
     JournalRule,
     Organization,
-    Place,
-    Reason,
     Recipient,
     ReportFormat,
     RuleSet,
     Scope,
     decide,
 )
+from exjournal.journaling.explanations import Explanation, Place, Reason
 
 Item = TypeVar("Item")
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exjournal import address_key, mailbox_key, same_mailbox
-from exjournal.addresses import address_problem
+from exjournal import address_key, mailbox_key
+from exjournal.addresses import address_problem, same_mailbox
 from exjournal.limits import ADDRESS_LIMIT
 from strategies import addresses, plain_addresses, spellings
 

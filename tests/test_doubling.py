@@ -48,17 +48,17 @@ from exjournal import (
     load_config,
     load_secret,
     mailbox_key,
-    matching_headers,
     merge,
     message_kind,
     parse_report,
     read_archive,
     report_for,
-    same_mailbox,
     strip_headers,
     unwrap_undeliverable,
     verify_seal,
 )
+from exjournal.addresses import same_mailbox
+from exjournal.journaling.loops import matching_headers
 
 # Seconds that no cell is too slow in: clocks and caches make any ratio of such times.
 FLOOR = 0.01

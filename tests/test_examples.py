@@ -17,19 +17,18 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from exjournal import (
     LEAVING_HEADERS,
     ORGANIZATION_HEADERS,
-    Config,
     JournalAgent,
     Organization,
     RuleSet,
     Seal,
     detect_format,
     load_config,
-    matching_headers,
     parse_report,
     strip_headers,
     verify_seal,
 )
-from exjournal.journaling.config import _AGENT, _OPTIONS, _ORGANIZATION, _RULE, _TABLES
+from exjournal.journaling.config import _AGENT, _OPTIONS, _ORGANIZATION, _RULE, _TABLES, Config
+from exjournal.journaling.loops import matching_headers
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 MESSAGE = (EXAMPLES / "message.eml").read_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")

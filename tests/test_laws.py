@@ -31,12 +31,10 @@ from exjournal import (
     JournalAgent,
     JournalReport,
     JournalRule,
-    LoopReason,
     Organization,
     ParsedReport,
     ParseError,
     PartKind,
-    Reason,
     Recipient,
     ReportFormat,
     Role,
@@ -54,7 +52,8 @@ from exjournal import (
     strip_headers,
     verify_seal,
 )
-from exjournal.journaling.loops import look
+from exjournal.journaling.explanations import Reason
+from exjournal.journaling.loops import LoopReason, look
 from exjournal.limits import HEADER_LIMIT, HEADER_LINE_LIMIT, HOP_LIMIT
 from exjournal.reports.envelope import read_any_text, read_usual_text
 from strategies import (

@@ -25,13 +25,10 @@ from exjournal import (
     HoldReason,
     JournalAgent,
     JournalRule,
-    LoopReason,
     MergedReport,
     Organization,
     Outcome,
     ParsedReport,
-    Place,
-    Reason,
     Recipient,
     ReportFormat,
     Role,
@@ -39,13 +36,14 @@ from exjournal import (
     Scope,
     Seal,
     decide,
-    matching_headers,
     merge,
     parse_report,
     strip_headers,
     unwrap_undeliverable,
     verify_seal,
 )
+from exjournal.journaling.explanations import Place, Reason
+from exjournal.journaling.loops import LoopReason, matching_headers
 from exjournal.limits import HOP_LIMIT, REPORT_NESTING_LIMIT
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)

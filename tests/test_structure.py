@@ -22,7 +22,7 @@ WINGS: dict[str, set[str]] = {
     "journaling": {"_wire", "addresses", "errors", "limits", "lines", "reports"},
     "archives": {"_wire", "errors", "identity", "limits", "reports"},
     "": {"addresses", "archives", "errors", "identity", "journaling", "reports"},
-    "cli": {"", "limits"},
+    "cli": {"", "archives", "journaling", "limits"},
     "__main__": {"cli"},
 }
 

@@ -1,7 +1,7 @@
 """Microsoft Exchange journal reports: read them, write them, decide what is journaled, keep every recipient and every byte."""
 
 # Comparing addresses
-from exjournal.addresses import address_key, mailbox_key, same_mailbox
+from exjournal.addresses import address_key, mailbox_key
 
 # Archives of millions
 from exjournal.archives.items import (
@@ -9,7 +9,6 @@ from exjournal.archives.items import (
     ArchivedReport,
     Unreadable,
     map_archive,
-    octets_in,
     read_archive,
     read_source,
 )
@@ -30,19 +29,16 @@ from exjournal.identity.stores import MemoryStore, SeenStore, SqliteStore
 
 # The agent of a gateway, and its file of rules
 from exjournal.journaling.agent import Body, Delivery, JournalAgent, Outcome
-from exjournal.journaling.config import Config, load_config, load_secret
+from exjournal.journaling.config import load_config, load_secret
 
 # Deciding, and explaining a decision
-from exjournal.journaling.decisions import Decision, Hold, HoldReason, PlannedReport, decide
-from exjournal.journaling.explanations import Explanation, Match, Place, Reason
+from exjournal.journaling.decisions import Decision, Hold, HoldReason, decide
 from exjournal.journaling.loops import (
     LEAVING_HEADERS,
     ORGANIZATION_HEADERS,
     RESTORE_HEADERS,
     Loop,
-    LoopReason,
     detect_loop,
-    matching_headers,
     strip_headers,
 )
 
@@ -55,7 +51,6 @@ from exjournal.journaling.rules import JournalRule, RuleSet, Scope
 from exjournal.reports.models import (
     Envelope,
     Evidence,
-    Headers,
     JournalReport,
     ParsedReport,
     Part,
@@ -68,7 +63,7 @@ from exjournal.reports.reader import detect_format, parse_report
 from exjournal.reports.seals import Seal, verify_seal
 
 # Reports that could not be delivered
-from exjournal.reports.undeliverable import DeliveryStatus, Undeliverable, unwrap_undeliverable
+from exjournal.reports.undeliverable import Undeliverable, unwrap_undeliverable
 
 # Reading and writing reports
 from exjournal.reports.writer import build_report, report_for
@@ -81,16 +76,12 @@ __all__ = [
     "ArchivedReport",
     "Body",
     "BuildError",
-    "Config",
     "Decision",
     "Defect",
     "DefectCode",
     "Delivery",
-    "DeliveryStatus",
     "Envelope",
     "Evidence",
-    "Explanation",
-    "Headers",
     "Hold",
     "HoldReason",
     "Identity",
@@ -100,8 +91,6 @@ __all__ = [
     "JournalReport",
     "JournalRule",
     "Loop",
-    "LoopReason",
-    "Match",
     "MboxVariant",
     "MemoryStore",
     "MergedRecipient",
@@ -113,9 +102,6 @@ __all__ = [
     "ParsedReport",
     "Part",
     "PartKind",
-    "Place",
-    "PlannedReport",
-    "Reason",
     "Recipient",
     "ReportFormat",
     "Role",
@@ -142,17 +128,14 @@ __all__ = [
     "look_up",
     "mailbox_key",
     "map_archive",
-    "matching_headers",
     "merge",
     "message_kind",
-    "octets_in",
     "parse_report",
     "read_archive",
     "read_source",
     "remember",
     "remember_all",
     "report_for",
-    "same_mailbox",
     "scan_archive",
     "strip_headers",
     "unwrap_undeliverable",

@@ -37,14 +37,13 @@ from exjournal import (
     identify,
     map_archive,
     merge,
-    octets_in,
     parse_report,
     read_archive,
     read_source,
     scan_archive,
 )
 from exjournal.archives import items, walk
-from exjournal.archives.items import ArchiveItem, Reader, _worked
+from exjournal.archives.items import ArchiveItem, Reader, _worked, octets_in
 from exjournal.archives.walk import Located
 from strategies import built
 

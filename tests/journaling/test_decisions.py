@@ -12,14 +12,9 @@ from hypothesis import strategies as st
 from exjournal import (
     Decision,
     Envelope,
-    Explanation,
     HoldReason,
     JournalRule,
-    Match,
     Organization,
-    Place,
-    PlannedReport,
-    Reason,
     Recipient,
     ReportFormat,
     RuleSet,
@@ -28,6 +23,8 @@ from exjournal import (
     decide,
     report_for,
 )
+from exjournal.journaling.decisions import PlannedReport
+from exjournal.journaling.explanations import Explanation, Match, Place, Reason
 from exjournal.journaling.stamps import Stamps, stamp_value
 from exjournal.limits import ADDRESS_FIELD_LIMIT
 from model import (

@@ -20,16 +20,14 @@ from exjournal import (
     DefectCode,
     InvalidValue,
     Loop,
-    LoopReason,
     ParseError,
     ReportFormat,
     detect_format,
     detect_loop,
-    matching_headers,
     parse_report,
     strip_headers,
 )
-from exjournal.journaling.loops import look
+from exjournal.journaling.loops import LoopReason, look, matching_headers
 from exjournal.journaling.stamps import Journaled, Stamps, stamp_value
 from exjournal.limits import FIELD_LIMIT, HEADER_LIMIT, HOP_LIMIT, REPORT_NESTING_LIMIT
 from strategies import ENVELOPES, HEAVY, ORIGINAL, Arguments, any_bytes, arguments, built, message_like

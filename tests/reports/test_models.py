@@ -17,7 +17,6 @@ from exjournal import (
     DefectCode,
     Envelope,
     Evidence,
-    Headers,
     InvalidValue,
     JournalReport,
     ParsedReport,
@@ -28,7 +27,7 @@ from exjournal import (
     Role,
     parse_report,
 )
-from exjournal.reports.models import UncheckedParsedReport, UncheckedPart, UncheckedReport, unchecked_recipient
+from exjournal.reports.models import Headers, UncheckedParsedReport, UncheckedPart, UncheckedReport, unchecked_recipient
 from strategies import ORIGINAL, TEXT, a_message, a_report, built, envelopes, recipients, reports
 
 # Values that no field can have: with CR, LF, NUL, a lone surrogate, or spaces around them.
