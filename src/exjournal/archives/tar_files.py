@@ -11,7 +11,7 @@ from io import BufferedReader, RawIOBase
 from posixpath import dirname, join, normpath
 from typing import Any, BinaryIO, Final, NamedTuple, cast
 
-from exjournal.archives.streams import Budget, Member, damaged, passed_over, raising
+from exjournal.archives.streams import Budget, Member, damaged, raiser, skip
 from exjournal.errors import DefectCode, ParseError
 from exjournal.limits import SPARSE_LIMIT
 
@@ -69,21 +69,21 @@ def tar_members(stream: BufferedReader, no_file: Callable[[], OSError], budget: 
         name, kind = header.name, header.kind
         end = tape.place + _padded(header.size)
         if kind in {_FOLDER, _FOLDER_LIST}:
-            yield Member(name, header.place, raising(no_file()), is_folder=True)
+            yield Member(name, header.place, raiser(no_file()), is_folder=True)
         elif kind in {_HARD_LINK, _SYMBOLIC_LINK}:
             yield _link(header)
         elif kind in _REGULAR or header.size:
             yield Member(name, header.place, partial(_content, tape, header, budget))
         else:
-            yield Member(name, header.place, raising(no_file()))
+            yield Member(name, header.place, raiser(no_file()))
         tape.skip(end - tape.place)
         if tape.place < end:
             raise damaged("a tar file that ends inside a member", tape.place)
 
 
-def tar_member_at(stream: BufferedReader, place: int, budget: Budget) -> BinaryIO:
+def open_tar_member(stream: BufferedReader, place: int, budget: Budget) -> BinaryIO:
     """The content of the member whose header begins at a place."""
-    passed_over(stream, place)
+    skip(stream, place)
     tape = _Tape(stream)
     header = _header(tape)
     if header is None or not (header.kind in _REGULAR or (header.size and header.kind != _FOLDER_LIST)):
@@ -441,7 +441,7 @@ def _link(header: _Header) -> Member:
         detail = "a symbolic link, which is not followed"
         target = "" if header.link.startswith("/") else canonical(join(dirname(header.name), header.link))
     error = ParseError(DefectCode.ARCHIVE_LINK, detail, header.place)
-    return Member(header.name, header.place, raising(error), link=target)
+    return Member(header.name, header.place, raiser(error), link=target)
 
 
 def canonical(name: str) -> str:

@@ -18,21 +18,27 @@ from exjournal.archives import mbox
 from exjournal.archives.sorting import in_order
 from exjournal.archives.sources import MboxVariant, Source
 from exjournal.archives.streams import (
+    COMPRESSED_BEGINNINGS,
     HEAD,
-    PACKED_BEGIN,
     Budget,
     Member,
-    damage,
-    head,
-    packing,
-    passed_over,
-    told,
+    archive_error,
+    damage_errors,
+    decompressed,
+    is_compressed,
+    peek_head,
+    read_all,
+    skip,
     too_large,
-    unpacked,
-    whole,
 )
-from exjournal.archives.tar_files import USTAR, USTAR_AT, canonical, tar_member_at, tar_members
-from exjournal.archives.zip_files import PROGRAM_BEGIN, ZIP_BEGIN, is_zip_program, zip_member_at, zip_members
+from exjournal.archives.tar_files import USTAR, USTAR_AT, canonical, open_tar_member, tar_members
+from exjournal.archives.zip_files import (
+    PROGRAM_BEGINNINGS,
+    ZIP_BEGINNINGS,
+    is_self_extracting,
+    open_zip_member,
+    zip_members,
+)
 from exjournal.errors import Defect, DefectCode, ParseError
 from exjournal.limits import ARCHIVE_LIMIT, LINK_TARGET_LIMIT, RATIO_FLOOR, RATIO_LIMIT, SIZE_LIMIT, STREAM_COST
 
@@ -143,22 +149,22 @@ def read_source(source: Source, /) -> bytes:
     try:
         with ExitStack() as stack:
             file = stack.enter_context(_open(source.path))
-            stream = unpacked(file, stack, budget)
-            is_program = stream is file and head(file)[0].startswith(PROGRAM_BEGIN)
+            stream = decompressed(file, stack, budget)
+            is_program = stream is file and peek_head(file)[0].startswith(PROGRAM_BEGINNINGS)
             for _, place in source.members:
-                if is_program or head(stream)[0].startswith(ZIP_BEGIN):
-                    member = zip_member_at(stream, place, stack, budget)
+                if is_program or peek_head(stream)[0].startswith(ZIP_BEGINNINGS):
+                    member = open_zip_member(stream, place, stack, budget)
                 else:
-                    member = tar_member_at(stream, place, budget)
-                stream, is_program = unpacked(stack.enter_context(member), stack, budget), False
+                    member = open_tar_member(stream, place, budget)
+                stream, is_program = decompressed(stack.enter_context(member), stack, budget), False
             if source.offset is None:
-                return whole(stream, SIZE_LIMIT)
+                return read_all(stream, SIZE_LIMIT)
             if stream is file:
                 return _as_sent(_range(source), source.mbox, Located(source))[0]
-            passed_over(stream, source.offset)
-            octets = whole(stream, SIZE_LIMIT, source.size)
-    except damage() as error:
-        raise told(error) from None  # it may be the same error, and no error is its own cause
+            skip(stream, source.offset)
+            octets = read_all(stream, SIZE_LIMIT, source.size)
+    except damage_errors() as error:
+        raise archive_error(error) from None  # it may be the same error, and no error is its own cause
     if source.size is not None and len(octets) < source.size:
         raise ParseError(DefectCode.ARCHIVE_DAMAGED, "it is shorter than it was", source.offset)
     return _as_sent(octets, source.mbox, Located(source))[0]
@@ -208,15 +214,15 @@ def _file(path: str, limit: int, max_ratio: float, floor: int) -> bytes:
         octets = os.read(file, size + 1)
         if len(octets) != size:  # it grew, or there is more than one call gives
             with open(file, "rb", closefd=False) as rest:
-                octets += whole(rest, limit)
+                octets += read_all(rest, limit)
     finally:
         os.close(file)
-    if octets[:2] in PACKED_BEGIN:
+    if octets[:2] in COMPRESSED_BEGINNINGS:
         with ExitStack() as stack:
             try:
-                return whole(unpacked(BytesIO(octets), stack, Budget(max(floor, max_ratio * size))), limit)
-            except damage() as error:
-                raise told(error) from None  # it may be the same error, and no error is its own cause
+                return read_all(decompressed(BytesIO(octets), stack, Budget(max(floor, max_ratio * size))), limit)
+            except damage_errors() as error:
+                raise archive_error(error) from None  # it may be the same error, and no error is its own cause
     return octets
 
 
@@ -227,7 +233,7 @@ def _range(source: Source) -> bytes:
         before = min(offset, HEAD)
         file.seek(offset - before)
         line = file.read(before)
-        octets = whole(file, SIZE_LIMIT, source.size)
+        octets = read_all(file, SIZE_LIMIT, source.size)
     start = line.rfind(b"\n", 0, -1) + 1
     # Where no line begins in what was read, it is the first of the file, or a long one.
     is_there = line.endswith(b"\n") and (not start or line.startswith(mbox.SEPARATORS, start))
@@ -238,7 +244,7 @@ def _range(source: Source) -> bytes:
 
 def _of_place(error: Exception) -> ParseError | OSError:
     """The error for a place; raises that of a budget that is spent, which ends the whole file."""
-    found = told(error)
+    found = archive_error(error)
     if isinstance(found, ParseError) and found.code is DefectCode.ARCHIVE_RATIO:
         raise found
     return found
@@ -273,7 +279,7 @@ def _kind(begin: bytes, name: str) -> _Kind:
     name = name.lower()
     if name.endswith(_MESSAGE):
         return _Kind.MESSAGE
-    if begin.startswith(ZIP_BEGIN):
+    if begin.startswith(ZIP_BEGINNINGS):
         return _Kind.ZIP
     if begin.startswith(USTAR, USTAR_AT) or (name.endswith(_TAR) and begin and not begin.strip(b"\0")):
         return _Kind.TAR
@@ -414,11 +420,11 @@ class _Walk:
         source = Source(path)
         try:
             with _open(path) as file:
-                begin, _ = head(file)
+                begin, _ = peek_head(file)
                 kind = _kind(begin, path)
-                if kind is _Kind.MESSAGE and begin.startswith(PROGRAM_BEGIN) and is_zip_program(file):
+                if kind is _Kind.MESSAGE and begin.startswith(PROGRAM_BEGINNINGS) and is_self_extracting(file):
                     kind = _Kind.ZIP
-                if packing(begin) is None and kind is _Kind.MESSAGE:
+                if not is_compressed(begin) and kind is _Kind.MESSAGE:
                     yield Located(source)  # read as all others are, perhaps by another process
                 else:
                     self.budget = Budget(max(self.floor, self.max_ratio * os.fstat(file.fileno()).st_size))
@@ -432,12 +438,12 @@ class _Walk:
         """The messages of a stream, whatever it is; `kind` is that of a stream that is not compressed, where it is known."""
         with ExitStack() as stack:
             try:
-                inner = unpacked(stream, stack, self.budget)
+                inner = decompressed(stream, stack, self.budget)
                 is_nested = depth > 0 or inner is not stream
                 if is_nested or kind is None:
-                    kind = _kind(head(inner)[0], name if inner is stream else _without_packing(name))
+                    kind = _kind(peek_head(inner)[0], name if inner is stream else _without_packing(name))
                 if kind is _Kind.MESSAGE:
-                    yield Located(source, whole(inner, self.limit))
+                    yield Located(source, read_all(inner, self.limit))
                 elif kind is _Kind.MBOX:
                     yield from self.mailbox(inner, source, is_nested=is_nested)
                 elif kind is not _Kind.NOTHING:
@@ -456,7 +462,7 @@ class _Walk:
                             self.budget.spend(STREAM_COST)
                         below = source._replace(members=(*source.members, (member.name, member.place)))
                         yield from self.member(member, below, depth)
-            except damage() as error:
+            except damage_errors() as error:
                 yield Located(source, error=_of_place(error))
 
     def without_links(self, members: Iterable[Member]) -> Iterator[Member]:
@@ -477,7 +483,7 @@ class _Walk:
         """The messages of a member of an archive; one that is damaged does not end those that follow."""
         try:
             content = member.open()
-        except damage() as error:
+        except damage_errors() as error:
             yield Located(source, error=_of_place(error))
             return
         with content:
@@ -490,7 +496,7 @@ class _Walk:
         def read(size: int) -> bytes:
             try:
                 return stream.read1(size)
-            except damage() as error:
+            except damage_errors() as error:
                 problems.append(error)
                 return b""
 
