@@ -98,8 +98,8 @@ class TestNumbers:
         data = member() + header(b"b.eml", base_256(size)) + b"Subject: x\r\n\r\nhi"
         assert found(tmp_path, data) == [MESSAGE, DAMAGED, DAMAGED]
         assert details(tmp_path / "t.tar") == [
-            "a member that is longer than the file",
-            "a tar file that ends inside a member",
+            "the member is cut short",
+            "the tar file ends inside a member",
         ]
 
     def test_announced_size_of_a_hidden_member(self, tmp_path: Path) -> None:
