@@ -21,7 +21,7 @@ from test_walk import MESSAGE, Content, contents, details, mbox, message, names,
 
 from exjournal import DefectCode
 from exjournal.archives import zip_files
-from exjournal.archives.walk import located
+from exjournal.archives.walk import locate
 from strategies import HEAVY
 
 DAMAGED = DefectCode.ARCHIVE_DAMAGED
@@ -140,7 +140,7 @@ class TestUnread:
         entries = (entry(b"a.eml", ONE, 0), entry(b"c.eml", THREE, place))
         assert found(tmp_path, archive(A + B + C, *entries)) == [ONE, THREE, UNREAD]
         assert details(tmp_path / "z.zip") == [f"{len(B)} bytes belong to no member"]
-        (*_, last) = located([tmp_path / "z.zip"])
+        (*_, last) = locate([tmp_path / "z.zip"])
         assert getattr(last.error, "offset", None) == len(A)
         assert found(tmp_path, archive(A + bytes(len(B)) + C, *entries)) == [ONE, THREE]
 
@@ -210,7 +210,7 @@ class TestJoined:
             *expected,
             MESSAGE,
         ]
-        assert [place.source.members[0][1] for place in located([tmp_path / "z.zip"])] == [0, 1, 2, 3]
+        assert [place.source.members[0][1] for place in locate([tmp_path / "z.zip"])] == [0, 1, 2, 3]
 
     def test_between(self, tmp_path: Path) -> None:
         """Bytes between them, and a zip file without members, are reported."""
@@ -444,10 +444,10 @@ class TestMethods:
         packed = compressed(ONE, zipfile.ZIP_LZMA)
         packed = packed[:5] + b"\xff" * 4 + packed[9:]
         path = put(tmp_path / "z.zip", one_member(ONE, packed, zipfile.ZIP_LZMA, flags=2))
-        assert peak(lambda: list(located([path]))) < 4 << 20
+        assert peak(lambda: list(locate([path]))) < 4 << 20
         assert contents(path) == [ONE]
         path = put(tmp_path / "z.zip", one_member(ONE, packed, zipfile.ZIP_LZMA, flags=2, size=0xFFFFFFFE))
-        assert peak(lambda: list(located([path]))) < 4 << 20
+        assert peak(lambda: list(locate([path]))) < 4 << 20
         assert contents(path) == [DefectCode.ARCHIVE_UNSUPPORTED]
         assert details(path) == ["an LZMA dictionary of 4294967294 bytes; at most 134217728 are allowed"]
 
