@@ -90,6 +90,7 @@ OF_ARCHIVES_ONLY = {
     DefectCode.ARCHIVE_RATIO,
     DefectCode.ARCHIVE_LINK,
     DefectCode.ARCHIVE_UNREAD,
+    DefectCode.ARCHIVE_UNSUPPORTED,
     DefectCode.MBOX_QUOTING,
     DefectCode.MBOX_LENGTH,
     DefectCode.MBOX_SEPARATOR,

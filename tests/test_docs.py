@@ -76,6 +76,7 @@ OF_ARCHIVES = frozenset(
         DefectCode.ARCHIVE_RATIO,
         DefectCode.ARCHIVE_LINK,
         DefectCode.ARCHIVE_UNREAD,
+        DefectCode.ARCHIVE_UNSUPPORTED,
         DefectCode.MBOX_QUOTING,
         DefectCode.MBOX_LENGTH,
         DefectCode.MBOX_SEPARATOR,

@@ -92,7 +92,7 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "parallel": set(),
         "items": {"mbox", "parallel", "sources", "walk"},
         "outputs": set(),
-        "batches": {"items", "outputs", "parallel", "sources", "walk"},
+        "batches": {"items", "outputs", "parallel", "sorting", "sources", "walk"},
         "joining": {"batches", "outputs", "parallel", "sorting"},
         "scan": {"batches", "items", "joining", "outputs", "sources", "walk"},
     },

@@ -31,6 +31,7 @@ class DefectCode(StrEnum):
     ARCHIVE_RATIO = "archive-ratio"
     ARCHIVE_LINK = "archive-link"
     ARCHIVE_UNREAD = "archive-unread"
+    ARCHIVE_UNSUPPORTED = "archive-unsupported"
     # Changes of a message by a mailbox file.
     MBOX_QUOTING = "mbox-quoting"
     MBOX_LENGTH = "mbox-length"

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,10 @@ from test_scan import (
     seen,
     tree,
 )
+from test_scan import scan_archive as scan_in_steps
 
 from exjournal import MboxVariant, scan_archive
+from exjournal.archives.batches import Sizes
 from exjournal.cli import main
 from strategies import ORIGINAL, built
 
@@ -394,7 +397,7 @@ class TestProgress:
     @pytest.fixture
     def terminal(self, monkeypatch: pytest.MonkeyPatch) -> Terminal:
         """A terminal that is written to after each of many batches."""
-        monkeypatch.setattr("exjournal.archives.batches._BATCH", 100)
+        monkeypatch.setattr("exjournal.cli.scan.scan_archive", partial(scan_in_steps, sizes=Sizes(batch=100)))
         monkeypatch.setattr("exjournal.cli.scan._INTERVAL", 0.0)
         return Terminal()
 

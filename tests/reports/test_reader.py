@@ -409,6 +409,7 @@ OF_ARCHIVES = {
     DefectCode.ARCHIVE_RATIO,
     DefectCode.ARCHIVE_LINK,
     DefectCode.ARCHIVE_UNREAD,
+    DefectCode.ARCHIVE_UNSUPPORTED,
     DefectCode.MBOX_QUOTING,
     DefectCode.MBOX_LENGTH,
     DefectCode.MBOX_SEPARATOR,
