@@ -86,7 +86,7 @@ class Rule:
 
 @dataclasses.dataclass(frozen=True)
 class World:
-    """An organisation, its rules, and a message with its envelope, in names of the pool."""
+    """An organization, its rules, and a message with its envelope, in names of the pool."""
 
     domains: tuple[str, ...]
     groups: dict[str, tuple[str, ...]]
@@ -113,7 +113,7 @@ class World:
         spell: Callable[[str], str] = str,
         mix: "Callable[[Sequence[Any]], Sequence[Any]]" = list,
     ) -> RuleSet:
-        """The rules and the organisation, with addresses spelled and collections ordered somehow."""
+        """The rules and the organization, with addresses spelled and collections ordered somehow."""
 
         def spelled(items: Iterable[str]) -> list[str]:
             return [spell(item) for item in mix(list(items))]

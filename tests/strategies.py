@@ -811,9 +811,9 @@ def mails(draw: st.DrawFn) -> Mail:
     return Mail(tuple(sorted(fields.items())), root)
 
 
-def _changed_octets(draw: st.DrawFn, octets: bytes) -> bytes:
-    where = draw(st.integers(0, len(octets)))
-    return octets[:where] + draw(st.sampled_from([b"", b"x"])) + octets[where + draw(st.integers(0, 1)) :]
+def _with_a_change(draw: st.DrawFn, data: bytes) -> bytes:
+    where = draw(st.integers(0, len(data)))
+    return data[:where] + draw(st.sampled_from([b"", b"x"])) + data[where + draw(st.integers(0, 1)) :]
 
 
 def _changed_part(draw: st.DrawFn, part: Leaf | Branch, *, is_root: bool) -> Leaf | Branch:
@@ -822,9 +822,9 @@ def _changed_part(draw: st.DrawFn, part: Leaf | Branch, *, is_root: bool) -> Lea
         before, one, behind = part.parts[:where], part.parts[where], part.parts[where + 1 :]
         match draw(st.integers(0, 6)):
             case 0:
-                return part._replace(preamble=_changed_octets(draw, part.preamble).strip())
+                return part._replace(preamble=_with_a_change(draw, part.preamble).strip())
             case 1:
-                return part._replace(epilogue=_changed_octets(draw, part.epilogue).strip())
+                return part._replace(epilogue=_with_a_change(draw, part.epilogue).strip())
             case 2:
                 return part._replace(parts=(*before, one, one, *behind))
             case 3 if len(part.parts) > 1:
@@ -837,7 +837,7 @@ def _changed_part(draw: st.DrawFn, part: Leaf | Branch, *, is_root: bool) -> Lea
         return part._replace(fields=draw(_PART_FIELDS))
     if draw(st.integers(0, 3)) == 0:
         return part._replace(media_type=part.media_type + b"; name=x")
-    content = _changed_octets(draw, part.content)
+    content = _with_a_change(draw, part.content)
     return part._replace(content=content.rstrip(b"\n") if part.media_type.startswith(b"text/") else content)
 
 

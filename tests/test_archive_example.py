@@ -37,8 +37,10 @@ def options(*, order: int = 1, crashes: float = 0.3, durable: bool = False) -> a
 
 def report(original: bytes | None, *recipients: str, message_id: str = "<1@mail.example.com>") -> bytes:
     """A report of a message."""
-    told = JournalReport(sender="ann@example.com", recipients=recipients or ("bob@example.com",), message_id=message_id)
-    return build_report(told, original, domain="example.com", date=DATE)
+    report = JournalReport(
+        sender="ann@example.com", recipients=recipients or ("bob@example.com",), message_id=message_id
+    )
+    return build_report(report, original, domain="example.com", date=DATE)
 
 
 def message(text: bytes) -> bytes:
@@ -133,10 +135,10 @@ class TestArchive:
     def test_order_of_recipients(self, archive: Any) -> None:
         """A report of Exchange 2003 with the same recipients in another order adds nothing."""
         both = ("bob@example.com", "carol@example.net")
-        told = {"sender": "ann@example.com", "message_id": "<1@mail.example.com>"}
+        facts = {"sender": "ann@example.com", "message_id": "<1@mail.example.com>"}
         first, second = [
             build_report(
-                JournalReport(recipients=recipients, **told),
+                JournalReport(recipients=recipients, **facts),
                 message(b"a"),
                 format=ReportFormat.ENVELOPE_2003,
                 date=DATE,

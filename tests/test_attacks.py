@@ -79,15 +79,17 @@ def shown_by(message: bytes, policy: "email.policy.Policy[Message[str, str]]") -
         parts = [(part, " ".join(part.get_content_type().split()), part.get_filename()) for part in found.walk()]
     except (ValueError, LookupError, TypeError, AttributeError):
         return None  # the standard package has gaps of its own
-    told: list[object] = [shown_fields(found)]
+    shown: list[object] = [shown_fields(found)]
     for part, kind, name in parts:
         if part.is_multipart():
-            told.append((kind, [shown_fields(one) for one in part.get_payload()] if kind == "message/rfc822" else None))
+            shown.append(
+                (kind, [shown_fields(one) for one in part.get_payload()] if kind == "message/rfc822" else None)
+            )
         else:
             content = part.get_payload(decode=True)
             lines = content.replace(b"\r\n", b"\n").rstrip(b"\r\n") if isinstance(content, bytes) else b""
-            told.append((kind, None if name is None else " ".join(name.split()), lines))
-    return told
+            shown.append((kind, None if name is None else " ".join(name.split()), lines))
+    return shown
 
 
 def shown(message: bytes) -> list[object]:

@@ -1,7 +1,7 @@
 """The corpus: messages as they are met, each beside what reading it gives.
 
 `corpus/NAME.eml` holds the bytes, `corpus/NAME.json` the expectation, written from the meaning of the format and of the
-codes and never from what the reader said. An absent key means nothing (None, "", no items) or for the value
+codes and never from the results of the reader. An absent key means nothing (None, "", no items) or for the value
 named here. The keys:
 
     about           what the file shows, and who writes such a thing
@@ -14,7 +14,7 @@ named here. The keys:
     recipients      as in ParsedReport.to_dict()
     recipients_from value of Evidence; "envelope" where it is absent
     original        size and SHA-256 after transfer decoding, or null; `decrypted` likewise
-    decrypted_evidence      what told the two apart
+    decrypted_evidence      the sign that distinguished the two
     kinds           of the parts, in order
     defects         codes, repeated as often as they occur, in any order
     unparsed        lines of the report text

@@ -231,15 +231,15 @@ class TestFormat:
         assert seen == expected - {DefectCode.NO_REPORT_INSIDE} - OF_ARCHIVES
 
     def test_producers(self) -> None:
-        """The witness of a producer is a report, read by what its row says that it is recognised by."""
+        """The witness of a producer is a report, recognized by the sign in its row."""
         table = rows(section(page("format.md"), "Who writes reports"))
-        for _, recognised, formats, witness in table:
+        for _, recognized, formats, witness in table:
             names = WITNESS.findall(witness)
             assert names
             for name in names:
                 expected = json.loads((CORPUS / f"{name}.json").read_text(encoding="utf-8"))
                 parsed = parse_report((CORPUS / f"{name}.eml").read_bytes(), format=expected.get("read_as"))
-                assert f"`{parsed.marker}`" in recognised
+                assert f"`{parsed.marker}`" in recognized
                 assert parsed.format.name in CODED.findall(formats) or formats == "either"
 
     def test_limits(self) -> None:
@@ -321,7 +321,7 @@ class TestRules:
         assert fired == {scope for scope, says in expected.items() if says == "yes"}
 
     def test_arguments(self) -> None:
-        """Every argument of an organisation, a rule and a set of rules has a row."""
+        """Every argument of an organization, a rule and a set of rules has a row."""
         for heading, cls, given in (
             ("The organisation", Organization, 0),
             ("Rules and whom they are for", JournalRule, 0),
@@ -350,10 +350,10 @@ class TestLoops:
     def test_reasons(self) -> None:
         """Every reason has its row; a seal and a stamp come first, and again as unverified ones."""
         table = rows(section(page("loops.md"), "detect_loop"))
-        told = [(name, row[2]) for row in table for name in CODED.findall(row[0])]
+        coded = [(name, row[2]) for row in table for name in CODED.findall(row[0])]
         sure = [(LoopReason.SEAL, "no"), (LoopReason.STAMP, "no")]
-        assert told[:2] == sure
-        assert sorted(told[2:]) == sorted((reason, "yes") for reason in LoopReason)
+        assert coded[:2] == sure
+        assert sorted(coded[2:]) == sorted((reason, "yes") for reason in LoopReason)
 
     def test_holds(self) -> None:
         """Every reason to hold a message has its row there, and an answer on the page of gateways."""
@@ -478,8 +478,8 @@ class TestDuplicates:
         for code in python_code(ROOT / "docs" / "duplicates.md"):
             if code.startswith(("import ", "from ", "def archive(", "def take(")):
                 exec(compile(code, "duplicates.md", "exec"), names)  # noqa: S102 - our own page
-        told: list[Identity] = []
-        names["tell"] = told.append
+        reported: list[Identity] = []
+        names["tell"] = reported.append
         alive = names[step]
 
         def dies(*arguments: object) -> None:
@@ -494,10 +494,10 @@ class TestDuplicates:
         with pytest.raises(KeyboardInterrupt):
             names["take"](report, store, names["tell"])
         names[step] = alive
-        answer = names["take"](report, store, told.append)
+        answer = names["take"](report, store, reported.append)
         assert (answer is Sighting.DUPLICATE) == (step == "remember" and is_done)
         assert [path.read_bytes() for path in Path("archive").iterdir()] == [report]
-        assert {identity.message_id for identity in told} == {"<1@example.com>"}
+        assert {identity.message_id for identity in reported} == {"<1@example.com>"}
 
     def test_redis(self) -> None:
         """The store on Redis is that of the examples, and a class of thirty lines at most without its words."""
@@ -550,8 +550,8 @@ class TestApi:
 
     def test_keys_of_a_merged_report(self) -> None:
         """The table of `MergedReport.to_dict` has every key of one with everything in it, and no other."""
-        told = b"bob@example.com, Expanded: list@example.com, Forwarded: carol@example.com"
-        report = parse_report(sample().replace(b"bob@example.com", told))
+        line = b"bob@example.com, Expanded: list@example.com, Forwarded: carol@example.com"
+        report = parse_report(sample().replace(b"bob@example.com", line))
         message = b"From: ann@example.com\r\nTo: Bob <bob@example.com>, Carol <carol@example.com>\r\n\r\n"
         copy = parse_report(message, format=ReportFormat.MESSAGE_ONLY)
         written = JournalReport(sender="ann@example.com", recipients=["bob@example.com"])
@@ -582,10 +582,10 @@ class TestApi:
     def test_attributes(self, cls: Any) -> None:
         """Every attribute of a value of many keys has its row, and every method."""
         named = [name for row in rows(section(page("api.md"), cls.__name__)) for name in CODED.findall(row[0])]
-        told = {name.partition("(")[0].rpartition(".")[2] for name in named}
+        documented = {name.partition("(")[0].rpartition(".")[2] for name in named}
         own = {name for name in {**vars(cls), **dict.fromkeys(cls._fields)} if not name.startswith("_")}
-        assert own - told <= ({"to_dict"} if cls is Statement else set())
-        assert told <= own
+        assert own - documented <= ({"to_dict"} if cls is Statement else set())
+        assert documented <= own
 
     def test_store(self) -> None:
         """Every argument and every method of the store in a file has its row, and those of a store at all."""

@@ -61,13 +61,13 @@ def message(number: int, body: bytes = b"Hello.\r\n") -> bytes:
 
 def report(number: int, body: bytes = b"Hello.\r\n", *recipients: str) -> bytes:
     """A report of a message, the same each time."""
-    told = JournalReport(
+    report = JournalReport(
         sender="ann@example.com",
         recipients=recipients or ("bob@example.com",),
         subject=str(number),
         message_id=f"<{number}@mail.example.com>",
     )
-    return build_report(told, message(number, body), domain="example.com", date=DATE)
+    return build_report(report, message(number, body), domain="example.com", date=DATE)
 
 
 def sha256(data: bytes) -> str:
@@ -115,7 +115,7 @@ class Endpoint:
         self.process.wait()
 
     def connect(self) -> smtplib.SMTP:
-        """A client that has said who it is."""
+        """A client that has sent its greeting."""
         client = smtplib.SMTP(*self.address, timeout=PLENTY)
         client.command_encoding = "utf-8"
         client.ehlo("hub.example.com")
@@ -538,10 +538,10 @@ class TestStorageFails:
         archive, bad = EXAMPLE["Archive"](tmp_path, MemoryStore()), delivery(report(2))
         put = archive.put
 
-        def fail(name: str, octets: bytes) -> None:
-            if octets == bad.data:
+        def fail(name: str, data: bytes) -> None:
+            if data == bad.data:
                 raise problem
-            put(name, octets)
+            put(name, data)
 
         monkeypatch.setattr(archive, "put", fail)
         good = [delivery(report(1)), delivery(report(3))]
@@ -621,8 +621,8 @@ class TestDurable:
         found = endpoint.reports
         assert acknowledged.items() <= found.items()
         assert all(sha256(data) == digest for digest, data in found.items())
-        told = [one["sha256"] for one in endpoint.deliveries]
-        assert set(acknowledged) <= set(told)
+        recorded = [one["sha256"] for one in endpoint.deliveries]
+        assert set(acknowledged) <= set(recorded)
         assert {text.split()[2] for _, text in endpoint.send(*list(acknowledged.values())[::20])} == {b"duplicate"}
         endpoint.kill()
         with SqliteStore(tmp_path / "archive" / "seen.db") as store:

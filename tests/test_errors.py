@@ -168,7 +168,7 @@ def wordy_reports(draw: st.DrawFn) -> bytes:
     return "\r\n".join(pieces).encode()
 
 
-def said(error: BaseException) -> str:
+def shown_text(error: BaseException) -> str:
     """Everything that an error shows, its traceback and its causes included."""
     return "".join([*traceback.format_exception(error), str(error), repr(error), repr(vars(error))])
 
@@ -182,7 +182,7 @@ class TestNoText:
         try:
             parsed = parse_report(data, strict=strict, format=known)
         except ParseError as error:
-            shown = said(error)
+            shown = shown_text(error)
         else:
             shown = repr((parsed.defects, parsed, parsed.parts, parsed.headers))
         assert WORD.lower() not in shown.lower()
@@ -195,7 +195,7 @@ class TestNoText:
         if field != "display_name" or bad in "\r\n\0\ud800 ":
             with pytest.raises(InvalidValue) as caught:
                 Recipient(**values)  # type: ignore[arg-type]
-            assert WORD not in said(caught.value)
+            assert WORD not in shown_text(caught.value)
 
     @pytest.mark.parametrize("bad", ["\r", "\n", "\0", "\ud800", " "])
     @pytest.mark.parametrize("field", ["sender", "subject", "message_id", "on_behalf_of", "envelope_sender", "label"])
@@ -203,14 +203,14 @@ class TestNoText:
         """The error has nothing of a refused report."""
         with pytest.raises(InvalidValue) as caught:
             a_report(**{field: f"{WORD}{bad}"})
-        assert WORD not in said(caught.value)
+        assert WORD not in shown_text(caught.value)
 
     @pytest.mark.parametrize("option", [{"domain": f"{WORD} x"}, {"report_id": WORD}, {"decrypted": WORD.encode()}])
     def test_building(self, option: dict[str, str]) -> None:
         """The error has nothing of a refused argument."""
         with pytest.raises(BuildError) as caught:
             built(None, **option)
-        assert WORD not in said(caught.value)
+        assert WORD not in shown_text(caught.value)
 
     def test_wrong_types(self) -> None:
         """A wrong type is named by its type alone."""
@@ -218,13 +218,13 @@ class TestNoText:
         for wrong in (WORD, [WORD], 1, None):
             with pytest.raises(TypeError) as caught:
                 parse_report(wrong)  # type: ignore[arg-type]
-            assert WORD not in said(caught.value)
+            assert WORD not in shown_text(caught.value)
             with pytest.raises(TypeError) as caught:
                 report_for(wrong, envelope)  # type: ignore[arg-type]
-            assert WORD not in said(caught.value)
+            assert WORD not in shown_text(caught.value)
         with pytest.raises(TypeError) as caught:
             build_report(a_report(), WORD, domain="example.com", date=DATE)  # type: ignore[arg-type]
-        assert WORD not in said(caught.value)
+        assert WORD not in shown_text(caught.value)
         with pytest.raises(InvalidValue) as invalid:
             JournalReport(sender=[WORD], recipients=[])  # type: ignore[arg-type]
-        assert WORD not in said(invalid.value)
+        assert WORD not in shown_text(invalid.value)

@@ -110,7 +110,7 @@ def behind(sink: Sink) -> Iterator[tuple[str, int]]:
 def config(tmp_path: Path) -> Config:
     """The example file with a secret beside it."""
     shutil.copy(EXAMPLES / "journal.toml", tmp_path)
-    (tmp_path / "journal.key").write_bytes(b"a secret of the organisation\n")
+    (tmp_path / "journal.key").write_bytes(b"a secret of the organization\n")
     return load_config(tmp_path / "journal.toml")
 
 
@@ -151,11 +151,11 @@ class TestConfiguration:
 
     def test_complete(self) -> None:
         """It has every key that a file can have."""
-        told = tomllib.loads((EXAMPLES / "journal.toml").read_text(encoding="utf-8"))
-        assert set(told) == set(_TABLES)
+        tables = tomllib.loads((EXAMPLES / "journal.toml").read_text(encoding="utf-8"))
+        assert set(tables) == set(_TABLES)
         for name, keys in (("organization", _ORGANIZATION), ("options", _OPTIONS), ("agent", _AGENT)):
-            assert set(told[name]) == set(keys)
-        assert set().union(*told["rules"]) == set(_RULE)
+            assert set(tables[name]) == set(keys)
+        assert set().union(*tables["rules"]) == set(_RULE)
 
     def test_loads(self, config: Config) -> None:
         """It loads, with nothing odd about it."""
@@ -314,7 +314,7 @@ class TestBorder:
         assert [one.content for one in sink.taken] == [b"X-ExJournal-Seal: v=2\r\n" + MESSAGE]
 
     def test_names_of_leaving(self) -> None:
-        """What goes off mail to outside is our stamp and the organisation's fields, under any spelling, and no other field."""
+        """What goes off mail to outside is our stamp and the organization's fields, under any spelling, and no other field."""
         taken = (
             "X-MS-Exchange-Organization-Journal-Report",
             "x-ms-exchange-organization-SCL",

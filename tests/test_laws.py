@@ -206,7 +206,7 @@ _RULES = (
 
 @st.composite
 def rule_sets(draw: st.DrawFn) -> RuleSet:
-    """Some of a few rules of one organisation, with any of the options."""
+    """Some of a few rules of one organization, with any of the options."""
     return RuleSet(
         draw(st.lists(st.sampled_from(_RULES), unique=True)),
         _ORGANIZATION,
@@ -293,7 +293,7 @@ def untrusted(envelope: Envelope) -> Envelope:
 
 
 def planned(decision: Decision) -> list[tuple[str, Envelope, ReportFormat, tuple[str, ...]]]:
-    """The reports of a decision, all that is said of them."""
+    """The reports of a decision, with all their facts."""
     return [tuple(report) for report in decision.reports]
 
 
@@ -467,8 +467,8 @@ class TestRoundTrip:
         assert data is not None
         before, after = read(original, format=ReportFormat.MESSAGE_ONLY), read(data, format=ReportFormat.MESSAGE_ONLY)
         if isinstance(before, ParsedReport) and isinstance(after, ParsedReport) and has_header(original):
-            said = [one for one in before.report.recipients if one.role is not Role.BCC]
-            assert [*after.report.recipients] == said
+            named = [one for one in before.report.recipients if one.role is not Role.BCC]
+            assert [*after.report.recipients] == named
             assert (after.report.sender, after.report.subject) == (before.report.sender, before.report.subject)
 
     @pytest.mark.parametrize(
@@ -716,7 +716,7 @@ def lines_of(text: str) -> list[str]:
     return [line.rstrip("\r") for line in text.removeprefix("\ufeff").split("\n")]
 
 
-def is_said_by(text: str, values: Iterable[str | None]) -> bool:
+def is_in(text: str, values: Iterable[str | None]) -> bool:
     """Whether a text holds each of some values, and between them nothing but syntax."""
     shown = [value for value in values if value]
     reached = {0}
@@ -736,15 +736,15 @@ def times_shown(line: str, parsed: ParsedReport) -> int:
     if colon and name in ROLES:
         return sum(
             one.role is ROLES[name]
-            and is_said_by(value, (one.address, one.expanded_from, one.forwarded_from, one.display_name))
+            and is_in(value, (one.address, one.expanded_from, one.forwarded_from, one.display_name))
             for one in report.recipients
         )
     if colon and name in FIELDS:
         shown = getattr(report, FIELDS[name]) or ""
         if name == "sender":
-            return int(shown == value or is_said_by(value, [shown, report.sender_display_name]))
+            return int(shown == value or is_in(value, [shown, report.sender_display_name]))
         if name == "on-behalf-of":
-            return int(shown == value or is_said_by(value, [shown]))
+            return int(shown == value or is_in(value, [shown]))
         return int(shown == value)
     return 0
 
@@ -772,7 +772,7 @@ def is_shown_2003(name: str, value: str, parsed: ParsedReport) -> bool:
     if name == "sender" and report.sender:
         return said_first(value, Recipient(report.sender, display_name=report.sender_display_name)) == ""
     if name == "sender":
-        return is_said_by(value, [report.sender_display_name])
+        return is_in(value, [report.sender_display_name])
     return name in {"message-id", "subject"} and value == (
         report.message_id if name == "message-id" else report.subject
     )
@@ -788,7 +788,7 @@ def said_first(text: str, one: Recipient) -> str | None:
     return None if found is None else text[found.end() :]
 
 
-def is_said_2003(line: str, parsed: ParsedReport, shown: list[Recipient]) -> bool:
+def is_read_2003(line: str, parsed: ParsedReport, shown: list[Recipient]) -> bool:
     """Whether a field says a line, or the first of the recipients still to be shown do, which are then taken off."""
     content = line.strip(" \t")
     label, _, value = content.partition(":")
@@ -816,13 +816,13 @@ class TestNothingLost:
     @given(report_texts(), st.sampled_from(["8bit", "base64", "quoted-printable"]))
     def test_every_line(self, text: str, encoding: str) -> None:
         """A line is in `unparsed`, or a field of its label has all of it; equal lines as often as they occur."""
-        octets = text.encode()
+        content = text.encode()
         if encoding == "base64":
-            octets = base64.encodebytes(octets)
+            content = base64.encodebytes(content)
         elif encoding == "quoted-printable":
-            octets = binascii.b2a_qp(octets, istext=False)
+            content = binascii.b2a_qp(content, istext=False)
         header = b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: " + encoding.encode()
-        found = read(a_message(octets, PART, header=header))
+        found = read(a_message(content, PART, header=header))
         if isinstance(found, ParseError):
             assert found.code is DefectCode.REPORT_TEXT_MISSING
             return
@@ -837,13 +837,13 @@ class TestNothingLost:
     @given(report_texts_2003(), st.sampled_from(["8bit", "base64", "quoted-printable"]))
     def test_every_line_of_exchange_2003(self, text: str, encoding: str) -> None:
         """A line is in `unparsed`, or a field or its recipients have all of it, in its order."""
-        octets = text.encode()
+        content = text.encode()
         if encoding == "base64":
-            octets = base64.encodebytes(octets)
+            content = base64.encodebytes(content)
         elif encoding == "quoted-printable":
-            octets = binascii.b2a_qp(octets, istext=False)
+            content = binascii.b2a_qp(content, istext=False)
         header = b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: " + encoding.encode()
-        found = read(a_message(octets, PART, header=header), format=ReportFormat.ENVELOPE_2003)
+        found = read(a_message(content, PART, header=header), format=ReportFormat.ENVELOPE_2003)
         if isinstance(found, ParseError):
             assert found.code is DefectCode.REPORT_TEXT_MISSING
             return
@@ -854,11 +854,11 @@ class TestNothingLost:
             line = lines.pop(0)
             if kept and kept[0] == line:
                 del kept[0]
-            elif not is_said_2003(line, found, shown):
+            elif not is_read_2003(line, found, shown):
                 # A gateway cut between a display name and its address.
                 assert lines
                 assert lines[0].strip(" \t").startswith("<")
-                assert is_said_2003(f"{line} {lines.pop(0).strip()}", found, shown), (line, found.report)
+                assert is_read_2003(f"{line} {lines.pop(0).strip()}", found, shown), (line, found.report)
         assert (kept, shown) == ([], [])
 
     @given(copies())

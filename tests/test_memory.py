@@ -27,7 +27,7 @@ Make = Callable[[], bytes]
 
 
 def filled(piece: bytes, size: int = SIZE) -> bytes:
-    """One piece all through; # is another letter each time, so that no two neighbours are one object."""
+    """One piece all through; # is another letter each time, so that no two neighbors are one object."""
     if b"#" in piece:
         letters = [one.encode() + other.encode() for one, other in product(ascii_letters, repeat=2)]
         piece = b"".join([piece.replace(b"##", pair).replace(b"#", pair[:1]) for pair in letters])
@@ -187,8 +187,8 @@ def measured(data: bytes, reader: str, folder: Path) -> tuple[int, int]:
     path = folder / "input.eml"
     path.write_bytes(data)
     command = [sys.executable, "-c", CHILD.format(reader=reader), str(path)]
-    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    memory, recipients = map(int, said.split())
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    memory, recipients = map(int, output.split())
     return memory, recipients
 
 

@@ -144,7 +144,7 @@ class Server:
 
 
 def organization(**options: Any) -> Organization:
-    """The organisation of the stories, with what a story adds to it."""
+    """The organization of the stories, with the additions of a story."""
     return Organization(**({"domains": ["example.com"], "alternate_mailbox": ALTERNATE} | options))
 
 
@@ -158,7 +158,7 @@ def a_server(
     options: dict[str, Any] | None = None,
     **about: Any,
 ) -> Server:
-    """A server with these rules, in an organisation about which more can be said; `options` are those of its rule set."""
+    """A server with these rules, in an organization with options; `options` are those of its rule set."""
     rule_set = RuleSet(rules, organization(**about), **(options or {}))
     agent = JournalAgent(rule_set, domain="example.com", secrets=secrets)
     return Server(agent, archive or Archive(), name, keeps_stamps, firewall)

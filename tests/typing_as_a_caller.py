@@ -87,7 +87,7 @@ MESSAGE = (
     b"From: ann@example.com\r\nTo: bob@example.net\r\nSubject: Lunch\r\nMessage-ID: <1@example.com>\r\n\r\nAt one?\r\n"
 )
 DATE = datetime(2026, 10, 1, 7, 0, 5, tzinfo=UTC)
-SECRET = b"a secret of the organisation"
+SECRET = b"a secret of the organization"
 
 
 def writes() -> bytes:
@@ -124,7 +124,7 @@ def writes() -> bytes:
 
 
 def copies() -> None:
-    """A copy is read as what its caller says; where its recipients come from is said by the result."""
+    """A copy is read as the format that its caller names; the result has the source of its recipients."""
     report = JournalReport(sender="ann@example.com", recipients=["bob@example.net", "carol@example.net"])
     copy = build_report(report, MESSAGE, format=ReportFormat.BCC, bcc_all=True)
     parsed = parse_report(copy, format=ReportFormat.BCC)

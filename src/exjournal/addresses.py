@@ -84,10 +84,10 @@ def addresses_in_list(value: str, /) -> "Iterator[str] | None":
 
 def _pieces(value: str) -> "Iterator[str]":
     position = 0
-    for found in _SEPARATOR.finditer(value):
-        if found[1] is not None:
-            yield value[position : found.start()].strip(BLANKS)
-            position = found.end()
+    for separator in _SEPARATOR.finditer(value):
+        if separator[1] is not None:
+            yield value[position : separator.start()].strip(BLANKS)
+            position = separator.end()
     yield value[position:].strip(BLANKS)
 
 
@@ -225,10 +225,10 @@ def _without_comments(address: str) -> str:
     """Remove the comments of an address (RFC 5322 section 3.2.2); an address in which one is not closed stays as it is."""
     kept: list[str] = []
     position = begin = 0
-    while (found := _QUOTED_OR_COMMENT.search(address, position)) is not None:
-        position = found.end()
-        if found[0] == "(":
-            kept.append(address[begin : found.start()])
+    while (token := _QUOTED_OR_COMMENT.search(address, position)) is not None:
+        position = token.end()
+        if token[0] == "(":
+            kept.append(address[begin : token.start()])
             begin = position = comment_end(address, position)
             if position < 0:
                 return address

@@ -274,7 +274,7 @@ class TestCovered:
         assert not are_one(message, message.replace(b"last", b"else"))
 
     @pytest.mark.parametrize(
-        "block", [b"X: " + b"y" * HEADER_LIMIT + b"\r\n", b"Cc: a\r\n" * (FIELD_LIMIT + 1)], ids=["octets", "fields"]
+        "block", [b"X: " + b"y" * HEADER_LIMIT + b"\r\n", b"Cc: a\r\n" * (FIELD_LIMIT + 1)], ids=["bytes", "fields"]
     )
     def test_beyond_the_limits(self, block: bytes) -> None:
         """Every byte of a header block beyond the limits is covered."""
@@ -390,9 +390,9 @@ class TestNoTwoShareOne:
     @pytest.mark.parametrize("write", [bytes, _digest], ids=["as it is", "as its digest"])
     def test_a_part_written_as_fields(self, write: Callable[[bytes], bytes]) -> None:
         """Fields of a part header that are named like pieces of a message are not such pieces."""
-        said = write(_TEXT)
+        digest = write(_TEXT)
         flat = mixed(
-            b"Content-Type: text/plain\r\nContent: " + said + b"\r\nPart:\r\nContent-Type: text/html\r\n\r\nBye."
+            b"Content-Type: text/plain\r\nContent: " + digest + b"\r\nPart:\r\nContent-Type: text/html\r\n\r\nBye."
         )
         parts = mixed(b"Content-Type: text/plain\r\n\r\n" + _TEXT, b"Content-Type: text/html\r\n\r\nBye.")
         assert not are_one(flat, parts)

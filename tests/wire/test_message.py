@@ -70,8 +70,8 @@ class TestFacts:
         message = (
             b"From: b@example.com\r\n" + b"To: a@example.com\r\n" * 1001 + b"Subject: s\r\nMessage-ID: <1>\r\n\r\nx"
         )
-        told, addressing = facts(message, 0, len(message))
-        assert (told.authors, told.subject, told.message_id) == (("b@example.com",), "s", "<1>")
+        stated, addressing = facts(message, 0, len(message))
+        assert (stated.authors, stated.subject, stated.message_id) == (("b@example.com",), "s", "<1>")
         assert not addressing.is_whole
 
     @pytest.mark.parametrize("message", [b"", b"\r\n", b"body", b"\r\nFrom: x@example.com\r\n", b"From x\n"])
@@ -88,9 +88,9 @@ class TestFacts:
     @given(message_like())
     def test_valid(self, message: bytes) -> None:
         """Every address in the facts could be a sender or recipient."""
-        told, _ = facts(message, 0, len(message))
-        sender = (told.sender,) if told.sender else ()
-        assert not any(map(address_problem, (*told.authors, *sender, *told.to, *told.cc)))
+        stated, _ = facts(message, 0, len(message))
+        sender = (stated.sender,) if stated.sender else ()
+        assert not any(map(address_problem, (*stated.authors, *sender, *stated.to, *stated.cc)))
 
 
 class TestMailboxesOf:
@@ -147,7 +147,7 @@ class TestMailboxesOf:
 
     @given(
         st.text("\"'()<>[],:;@\\ \tab.=?", max_size=40)
-        | st.binary(max_size=30).map(lambda octets: octets.decode("latin-1"))
+        | st.binary(max_size=30).map(lambda data: data.decode("latin-1"))
     )
     def test_valid(self, value: str) -> None:
         """In any value, an address is valid or empty, and a name is one line."""

@@ -144,16 +144,16 @@ def find_another_message(data: "Buffer", start: int, end: int, /) -> int | None:
     text = b"\n" + data[start:end]
     names: set[bytes] = set()
     first = 0
-    for found in _BEGINNING.finditer(text):
-        if found[1] is not None:
+    for line in _BEGINNING.finditer(text):
+        if line[1] is not None:
             names.clear()
-        elif found[2] is not None:
-            first = found.start() if not names else first
-            names.add(found[2].lower())
+        elif line[2] is not None:
+            first = line.start() if not names else first
+            names.add(line[2].lower())
             if len(names) >= _ENOUGH_FIELDS and not names.isdisjoint(_OF_SERVERS):
                 return start + first
-        elif found[3] is not None or _CERTAIN_FROM_LINE.match(text, found.start() + 1) is not None:
-            return start + found.start()
+        elif line[3] is not None or _CERTAIN_FROM_LINE.match(text, line.start() + 1) is not None:
+            return start + line.start()
     return None
 
 

@@ -116,13 +116,13 @@ def scan(data: "Buffer", start: int, end: int, pattern: FieldPattern, /) -> Bloc
 def find_fields(block: bytes, pattern: FieldPattern, /) -> tuple[Fields, int | None]:
     """Find the fields of a block as `scan` does, and where the first field beyond `FIELD_LIMIT` begins, if there is one."""
     block = b"\n" + block
-    found = pattern.findall(block)
+    matches = pattern.findall(block)
     beyond = None
-    if len(found) > FIELD_LIMIT:
+    if len(matches) > FIELD_LIMIT:
         beyond = next(islice(pattern.finditer(block), FIELD_LIMIT, None)).start() - 1
-        del found[FIELD_LIMIT:]
+        del matches[FIELD_LIMIT:]
     fields: Fields = {}
-    for name, value in found:
+    for name, value in matches:
         name = name.lower()  # noqa: PLW2901
         if name not in fields:
             fields[name] = value
@@ -135,10 +135,10 @@ def scan_all(data: "Buffer", start: int, end: int, pattern: FieldPattern, /) -> 
     """Find every wanted field of the block at `start`: the values of each name, in order. Linear, with the bounds of `scan`."""
     body, complete = _block_end(data, start, end)
     values: dict[bytes, list[bytes]] = {}
-    for number, found in enumerate(pattern.finditer(b"\n" + data[start:body])):
+    for number, field in enumerate(pattern.finditer(b"\n" + data[start:body])):
         if number == FIELD_LIMIT:
-            return Block(start, start + found.start() - 1, values, complete=False)
-        values.setdefault(found[1].lower(), []).append(found[2])
+            return Block(start, start + field.start() - 1, values, complete=False)
+        values.setdefault(field[1].lower(), []).append(field[2])
     return Block(start, body, values, complete)
 
 
@@ -168,10 +168,10 @@ def scan_spans(data: "Buffer", start: int, end: int, pattern: SpanPattern, /) ->
     if first is not None:
         position = first.end()
         spans.append((start, min(position + 1, end)))
-    for found in after_line_end.finditer(data, position, body):
-        spans.append((found.start() + 1, min(found.end() + 1, end)))
+    for field in after_line_end.finditer(data, position, body):
+        spans.append((field.start() + 1, min(field.end() + 1, end)))
         if len(spans) > FIELD_LIMIT:
-            return Block(start, found.start(), spans, complete=False)
+            return Block(start, field.start(), spans, complete=False)
     return Block(start, body, spans, complete)
 
 
@@ -188,11 +188,11 @@ def without(data: "Buffer", spans: list[Span], start: int = 0, /) -> list[memory
 
 def value_offset(data: "Buffer", start: int, end: int, name: bytes, /) -> int:
     """Find where the first value of a field begins, for the offset of a defect; `start` if there is no such field."""
-    field = rb"%b[ \t]*:" % re.escape(name)
-    found = re.compile(field, re.IGNORECASE).match(data, start, end)
+    name_and_colon = rb"%b[ \t]*:" % re.escape(name)
+    match = re.compile(name_and_colon, re.IGNORECASE).match(data, start, end)
     # A pattern that begins with one plain byte is searched for at the speed of that byte.
-    found = found or re.compile(rb"\n(?i:%b)" % field).search(data, start, end)
-    return start if found is None else found.end()
+    match = match or re.compile(rb"\n(?i:%b)" % name_and_colon).search(data, start, end)
+    return start if match is None else match.end()
 
 
 _EMPTY_LINE = re.compile(EMPTY_LINE)
@@ -248,14 +248,14 @@ def odd_lines(block: bytes, /) -> Iterator[tuple[str, int]]:
     """Yield the lines of a block about which readers disagree, as words and an offset (RFC 5322 section 2.2)."""
     if block[:1] in _FOLDS:
         yield _NOT_A_FIELD, 0
-    for found in _ODD_LINE.finditer(b"\n" + block):
-        if found[0] == b"\r":
-            yield "a bare carriage return", found.start() - 1
-        elif _SPACE_BEFORE_COLON.match(block, found.start()) is not None:
-            yield "a space before a colon", found.start()
+    for odd in _ODD_LINE.finditer(b"\n" + block):
+        if odd[0] == b"\r":
+            yield "a bare carriage return", odd.start() - 1
+        elif _SPACE_BEFORE_COLON.match(block, odd.start()) is not None:
+            yield "a space before a colon", odd.start()
         else:
-            is_blank = block[found.start() : found.start() + 1] in _FOLDS
-            yield (_BLANK_FOLD if is_blank else _NOT_A_FIELD), found.start()
+            is_blank = block[odd.start() : odd.start() + 1] in _FOLDS
+            yield (_BLANK_FOLD if is_blank else _NOT_A_FIELD), odd.start()
 
 
 _NOT_A_FIELD: Final = "a line that is not a field"
@@ -265,19 +265,19 @@ _FOLDS: Final = (b" ", b"\t")
 
 def ambiguities(block: bytes, /) -> tuple[tuple[str, int], ...]:
     """List everything in a header block about which readers disagree, as words and an offset; the first of each kind."""
-    found: dict[str, int] = {}
+    first_places: dict[str, int] = {}
     if not is_even(block):
         for words, offset in odd_lines(block):
             if words != _BLANK_FOLD:  # the readers in use take it for a fold
-                found.setdefault(words, offset)
+                first_places.setdefault(words, offset)
     names: set[bytes] = set()
     for field in _FIELD.finditer(block):
         name = field[1].lower()
         if name in names:
-            found.setdefault(f"{name.decode().title()} is repeated", field.start())
+            first_places.setdefault(f"{name.decode().title()} is repeated", field.start())
         elif name in _ONCE:
             names.add(name)
-    return tuple(found.items())
+    return tuple(first_places.items())
 
 
 def unfold(value: bytes, /) -> bytes:

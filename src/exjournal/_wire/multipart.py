@@ -298,7 +298,7 @@ def _delimiters(data: "Buffer", position: int, end: int, boundary: bytes, bare: 
     """
     needle = b"--" + boundary
     length = len(needle)
-    found: list[_Delimiter] = []
+    delimiters: list[_Delimiter] = []
     look_alikes = 0
     while (hit := fast_find(data, needle, position, end)) >= 0:
         position = hit + length
@@ -306,18 +306,18 @@ def _delimiters(data: "Buffer", position: int, end: int, boundary: bytes, bare: 
         if before != _LF:
             tail = None
         elif data[position : position + 2] == b"\r\n" and position + 2 <= end:
-            found.append(_Delimiter(hit - 1, position + 2, closes=False, is_crlf=True))
-            if len(found) > PART_LIMIT:
+            delimiters.append(_Delimiter(hit - 1, position + 2, closes=False, is_crlf=True))
+            if len(delimiters) > PART_LIMIT:
                 raise TooManyParts(hit)
             continue
         else:
             tail = _DELIMITER_TAIL.match(data, position, end)
         if tail is not None:
             closes = tail[1] is not None
-            found.append(_Delimiter(hit - 1, tail.end(), closes, tail[2] == b"\r\n"))
+            delimiters.append(_Delimiter(hit - 1, tail.end(), closes, tail[2] == b"\r\n"))
             if closes:
                 break
-            if len(found) > PART_LIMIT:
+            if len(delimiters) > PART_LIMIT:
                 raise TooManyParts(hit)
             continue
         if not bare and before in _LINE_ENDS and _BARE_TAIL.match(data, position, end) is not None:
@@ -326,8 +326,10 @@ def _delimiters(data: "Buffer", position: int, end: int, boundary: bytes, bare: 
         if look_alikes == _LOOK_ALIKES:
             later = None if bare else re.compile(_BARE_LINE % re.escape(boundary)).search(data, position, end)
             bare += [] if later is None else [later.start() + 1]
-            return found + _delimiters_among_look_alikes(data, position, end, boundary, PART_LIMIT - len(found))
-    return found
+            return delimiters + _delimiters_among_look_alikes(
+                data, position, end, boundary, PART_LIMIT - len(delimiters)
+            )
+    return delimiters
 
 
 _CR: Final = 13
@@ -342,21 +344,21 @@ def _delimiters_among_look_alikes(
     data: "Buffer", position: int, end: int, boundary: bytes, limit: int
 ) -> list[_Delimiter]:
     """Find the other delimiter lines with a pattern for this boundary, which costs more to make and less for each hit."""
-    found: list[_Delimiter] = []
+    delimiters: list[_Delimiter] = []
     needle = b"\n--" + boundary
     position = data.find(needle, position, end)
     if position < 0:
-        return found
+        return delimiters
     for hit in _lines_of(data, needle, position, end):
         tail = _DELIMITER_TAIL.match(data, hit + len(needle), end)
         if tail is not None:
             closes = tail[1] is not None
-            found.append(_Delimiter(hit, tail.end(), closes, tail[2] == b"\r\n"))
+            delimiters.append(_Delimiter(hit, tail.end(), closes, tail[2] == b"\r\n"))
             if closes:
                 break
-            if len(found) > limit:
+            if len(delimiters) > limit:
                 raise TooManyParts(hit + 1)
-    return found
+    return delimiters
 
 
 def _lines_of(data: "Buffer", needle: bytes, position: int, end: int) -> Iterator[int]:
@@ -422,10 +424,10 @@ def _escaped(lines: bytes) -> bytearray:
     """Escape each equals sign of quoted-printable lines that does not begin an escape."""
     result = bytearray()
     position = 0
-    for found in _NO_ESCAPE.finditer(lines):
-        result += lines[position : found.end()]
+    for sign in _NO_ESCAPE.finditer(lines):
+        result += lines[position : sign.end()]
         result += b"3D"
-        position = found.end()
+        position = sign.end()
     result += lines[position:]
     return result
 

@@ -170,14 +170,14 @@ def _collect(
 def message_after(data: "Buffer", header: int, end: int, /) -> tuple[Defect, ...]:
     """Find the defect for another message after the multipart body of a message, whose header block is at `header`."""
     # Most messages have one part, which this shows in a fraction of the time.
-    found = _MULTIPART.match(data, header, end) or _MULTIPART_OR_BLANK.search(data, header, end)
-    value = found and found[1]
+    field = _MULTIPART.match(data, header, end) or _MULTIPART_OR_BLANK.search(data, header, end)
+    value = field and field[1]
     usual = USUAL_MULTIPART.fullmatch(value) if value else None
     boundary = usual[1] if usual else declared(value).boundary if value else b""
     defects: list[Defect] = []
-    if found is not None and boundary:
+    if field is not None and boundary:
         needle = b"\n--%b--" % boundary
-        hit = found.end() - 1
+        hit = field.end() - 1
         while (hit := fast_find(data, needle, hit, end)) >= 0:
             hit += len(needle)
             close = _CLOSE_LINE_END.match(data, hit, end)
