@@ -2,15 +2,13 @@
 
 import base64
 import binascii
-import mmap
 import re
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from exjournal import DefectCode, ParseError
-from exjournal._wire.buffers import fast_find, in_place
+from exjournal import DefectCode
 from exjournal._wire.multipart import (
     Body,
     TooManyParts,
@@ -21,7 +19,6 @@ from exjournal._wire.multipart import (
     text_decoded,
     transfer_decoded,
 )
-from exjournal._wire.parts import leaves_of
 from exjournal.limits import HEADER_LIMIT, PART_HEADER_LIMIT, PART_HEADER_LINE_LIMIT, PART_LIMIT
 
 
@@ -417,8 +414,8 @@ class TestBareCarriageReturns:
         assert body.bare == data.find(b"\r--b") + 1 - (b"\r" not in line)
 
 
-class TestLeaves:
-    """The parts that hold no parts themselves."""
+class TestPartHeaderLimits:
+    """How much of a part header is read."""
 
     @pytest.mark.parametrize(("room", "media_type"), [(0, "message/rfc822"), (1, "text/plain")])
     def test_long_part_header(self, room: int, media_type: str) -> None:
@@ -432,13 +429,6 @@ class TestLeaves:
         """A declaration counts within the lines of a part header that are read."""
         padding = b"X: yyyyyyyyyyyy\r\n" * (PART_HEADER_LINE_LIMIT - 1 + room)
         assert part_info(padding + b"Content-Type: message/rfc822\r\n").media_type == media_type
-
-    def test_too_many_parts(self) -> None:
-        """A body of too many parts is refused."""
-        data = b"\n" + b"--b\n" * 1000
-        with pytest.raises(ParseError) as caught:
-            leaves_of(data, 0, 1, len(data), declared(b"multipart/mixed; boundary=b"), [])
-        assert caught.value.code is DefectCode.TOO_MANY_PARTS
 
 
 class TestTransferDecoded:
@@ -586,45 +576,3 @@ class TestTextDecoded:
     def test_total(self, raw: bytes, charset: str) -> None:
         """Any bytes are text in some charset."""
         assert isinstance(text_decoded(raw, charset)[0], str)
-
-
-_FILL = st.sampled_from(
-    [b"_", b"-", b"a", b"\n", b"\n--_b", b"\n--_b_\n", b"_-", b"a" * 3000, b"_" * 3000, b"-a" * 2000]
-)
-
-
-class TestOctets:
-    """Buffer in any buffer, and a search that is quick in what fills large messages."""
-
-    @given(
-        st.lists(_FILL, max_size=12).map(b"".join),
-        st.sampled_from([b"\n--_b_", b"\n--b-c", b"abc", b"_b", b"a", b"--", b"\n--_b__"]),
-        st.integers(0, 50),
-        st.integers(0, 50),
-    )
-    def test_find(self, data: bytes, needle: bytes, before: int, after: int) -> None:
-        """The quick search finds what the plain one finds."""
-        end = max(len(data) - after, 0)
-        assert fast_find(data, needle, before, end) == data.find(needle, before, end)
-
-    @pytest.mark.parametrize("fill", [b"a" * 20, b"_" * 20, b"a" * 5000 + b"_", b"-" * 7])
-    def test_find_far(self, fill: bytes) -> None:
-        """A needle far away is found, with any data before it."""
-        data = fill * (400_000 // len(fill)) + b"\n--_b_" + fill * 100
-        for start in (0, 1, 399_000):
-            assert fast_find(data, b"\n--_b_", start, len(data)) == data.find(b"\n--_b_", start)
-        assert fast_find(data, b"\n--_c_", 0, len(data)) == -1
-
-    def test_in_place(self) -> None:
-        """Bytes and mmap are taken as they are, other buffers are copied."""
-        data = b"abc"
-        assert in_place(data, "it") is data
-        assert in_place(bytearray(data), "it") == data
-        assert in_place(memoryview(b"xabcx")[1:-1], "it") == data
-        with mmap.mmap(-1, 3) as mapped:
-            assert in_place(mapped, "it") is mapped
-
-    def test_not_bytes(self) -> None:
-        """Anything else is refused with its type, and the error names the argument."""
-        with pytest.raises(TypeError, match=r"a message is bytes.* not str"):
-            in_place("abc", "a message")  # type: ignore[arg-type]
