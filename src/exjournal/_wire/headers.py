@@ -67,6 +67,16 @@ def field_pattern(*names: str) -> FieldPattern:
 
 
 _new_tuple = tuple.__new__
+_EMPTY_LINE = re.compile(EMPTY_LINE)
+_BLOCK_END = re.compile(HEADER_END)
+_MANY_LINES = re.compile(rb"(?:[^\n]*+\n){%d}" % HEADER_LINE_LIMIT)
+# The lines of an even block begin with a name and its colon, or are folds with text.
+_EVEN_BEGINS: Final = FIELD_NAME + b":"
+_TEXT_BEGINS: Final = rb"[ \t]++[^ \t\r\n]"
+_FIELD_BEGINS = re.compile(_EVEN_BEGINS)
+# The line end before the first line of any other kind, and that line if it is empty.
+_STOP = re.compile(rb"\n(?!%b|%b)(\r?\n)?" % (_EVEN_BEGINS, _TEXT_BEGINS))
+_LINE_END_BYTES: Final = (b"\r", b"\n")
 
 
 def _block_end(data: "Buffer", start: int, end: int, /) -> tuple[int, bool]:
@@ -86,7 +96,7 @@ def _block_end(data: "Buffer", start: int, end: int, /) -> tuple[int, bool]:
 
 
 def even_block_end(data: "Buffer", start: int, end: int, /) -> int:
-    """Find where the body begins after an even block that ends with an empty line; -1 for any other block.
+    """Find where the body begins after an even block (`is_even`) that ends with an empty line; -1 for others.
 
     Reads once what `scan` and `is_even` read twice, for blocks of at most 64 KiB.
     """
@@ -193,18 +203,6 @@ def value_offset(data: "Buffer", start: int, end: int, name: bytes, /) -> int:
     # A pattern that begins with one plain byte is searched for at the speed of that byte.
     match = match or re.compile(rb"\n(?i:%b)" % name_and_colon).search(data, start, end)
     return start if match is None else match.end()
-
-
-_EMPTY_LINE = re.compile(EMPTY_LINE)
-_BLOCK_END = re.compile(HEADER_END)
-_MANY_LINES = re.compile(rb"(?:[^\n]*+\n){%d}" % HEADER_LINE_LIMIT)
-# The lines of an even block begin with a name and its colon, or are folds with text.
-_EVEN_BEGINS: Final = FIELD_NAME + b":"
-_TEXT_BEGINS: Final = rb"[ \t]++[^ \t\r\n]"
-_FIELD_BEGINS = re.compile(_EVEN_BEGINS)
-# The line end before the first line of any other kind, and that line if it is empty.
-_STOP = re.compile(rb"\n(?!%b|%b)(\r?\n)?" % (_EVEN_BEGINS, _TEXT_BEGINS))
-_LINE_END_BYTES: Final = (b"\r", b"\n")
 
 
 def first_line_is_field(data: "Buffer", start: int, end: int, /) -> bool:
