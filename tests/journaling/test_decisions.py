@@ -1339,7 +1339,7 @@ class TestAnything:
     @pytest.mark.parametrize("data", ["text", None, 1])
     def test_other_types(self, data: Any) -> None:
         """What is no buffer of bytes is a TypeError."""
-        with pytest.raises(TypeError, match="a message is bytes"):
+        with pytest.raises(TypeError, match="a message must be bytes"):
             decide(data, inside(BOB), rule_set())
 
     def test_any_buffer(self) -> None:

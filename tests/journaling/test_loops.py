@@ -294,7 +294,7 @@ class TestBuffers:
     @pytest.mark.parametrize("act", [strip_headers, matching_headers])
     def test_other_types(self, act: Callable[[bytes, Iterable[str]], object], message: object) -> None:
         """What is no buffer of bytes is a TypeError."""
-        with pytest.raises(TypeError, match="a message is bytes"):
+        with pytest.raises(TypeError, match="a message must be bytes"):
             act(cast("bytes", message), ["Subject"])
 
 
@@ -874,7 +874,7 @@ class TestAnyBuffer:
 
     def test_other_types(self) -> None:
         """What is no buffer of bytes is a TypeError."""
-        with pytest.raises(TypeError, match="a message is bytes"):
+        with pytest.raises(TypeError, match="a message must be bytes"):
             detect_loop(cast("bytes", "text"))
 
     @pytest.mark.parametrize(

@@ -263,7 +263,7 @@ class TestResult:
     @pytest.mark.parametrize("data", ["text", None, 1, [b"x"], object], ids=repr)
     def test_other_types(self, data: object) -> None:
         """What is no buffer of bytes is a TypeError."""
-        with pytest.raises(TypeError, match="a bounce is bytes"):
+        with pytest.raises(TypeError, match="a bounce must be bytes"):
             unwrap_undeliverable(cast("bytes", data))
 
 
