@@ -11,8 +11,8 @@ from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from exjournal._wire.address_lists import likely_addresses, mailboxes_of
 from exjournal._wire.buffers import in_place
-from exjournal._wire.message import likely_addresses, mailboxes_of
 from exjournal.addresses import address_key, mailbox_key
 from exjournal.errors import require_type
 from exjournal.journaling.explanations import Explanation, Match, Place, Reason

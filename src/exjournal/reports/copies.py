@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from exjournal._wire.address_lists import addresses_of, mailboxes_of
 from exjournal._wire.beginnings import lead_in, refuse_cr_line_ends
 from exjournal._wire.buffers import in_place
 from exjournal._wire.endings import cut_notice, is_closed_bounce, is_unclosed
@@ -24,7 +25,7 @@ from exjournal._wire.headers import (
     value_offset,
     without,
 )
-from exjournal._wire.message import addresses_of, mailboxes_of, message_id_of
+from exjournal._wire.message import message_id_of
 from exjournal.addresses import address_key, escape, mailbox_key, same_mailbox
 from exjournal.errors import BuildError, Defect, DefectCode
 from exjournal.limits import ADDRESS_FIELD_LIMIT, DEFECT_LIMIT, HEADER_LIMIT, HEADER_LINE_LIMIT, UNPARSED_LIMIT

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exjournal._wire import names
+from exjournal._wire.address_lists import mailboxes_of
 from exjournal._wire.beginnings import lead_in, refuse_cr_line_ends, scan_message
 from exjournal._wire.buffers import in_place
 from exjournal._wire.endings import cut_notice
@@ -23,7 +24,7 @@ from exjournal._wire.headers import (
     scan,
     unfold,
 )
-from exjournal._wire.message import mailboxes_of, message_id_of
+from exjournal._wire.message import message_id_of
 from exjournal._wire.multipart import DECODED_ENCODINGS, Leaf, PartInfo, declared, transfer_decoded
 from exjournal._wire.parts import content_of, leaves_of
 from exjournal.errors import Defect, DefectCode, InvalidValue, ParseError
