@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exjournal._wire.message import (
-    facts,
     message_id_of,
     perhaps_named,
+    read_facts,
 )
 from exjournal.addresses import address_problem
 from exjournal.limits import ADDRESS_FIELD_LIMIT
@@ -30,7 +30,7 @@ class TestFacts:
             b"\r\n"
             b"To: body@example.com\r\n"
         )
-        assert facts(message, 0, len(message))[0] == (
+        assert read_facts(message, 0, len(message))[0] == (
             ("alice@example.com", "bob@example.com"),
             "delegate@example.com",
             ("t1@example.com", "t2@example.com", "t3@example.com"),
@@ -45,7 +45,7 @@ class TestFacts:
             b"To: a@example.com\r\nFrom: nobody\r\nSubject: one\r\nCc: b@example.com\r\nto: c@example.com\r\nSubject: two\r\n"
             b"CC: d@example.com\r\nFrom: e@example.com\r\nSender: \r\nSender: f@example.com\r\n\r\nTo: body@example.com\r\n"
         )
-        assert facts(message, 0, len(message))[0] == (
+        assert read_facts(message, 0, len(message))[0] == (
             ("e@example.com",),
             "f@example.com",
             ("a@example.com", "c@example.com"),
@@ -57,32 +57,32 @@ class TestFacts:
     def test_every_field_of_a_large_block(self) -> None:
         """A block that is looked at a second time, with its lines counted, has each field once."""
         message = b"To: a@example.com\r\nTo: b@example.com\r\n" + b"X: y\r\n" * 15_000 + b"To: c@example.com\r\n\r\n"
-        assert facts(message, 0, len(message))[0].to == ("a@example.com", "b@example.com", "c@example.com")
+        assert read_facts(message, 0, len(message))[0].to == ("a@example.com", "b@example.com", "c@example.com")
 
     def test_many_fields(self) -> None:
         """Very many To fields do not hide the subject or the Message-ID."""
         message = (
             b"From: b@example.com\r\n" + b"To: a@example.com\r\n" * 1001 + b"Subject: s\r\nMessage-ID: <1>\r\n\r\nx"
         )
-        stated, addressing = facts(message, 0, len(message))
+        stated, addressing = read_facts(message, 0, len(message))
         assert (stated.authors, stated.subject, stated.message_id) == (("b@example.com",), "s", "<1>")
         assert not addressing.is_whole
 
     @pytest.mark.parametrize("message", [b"", b"\r\n", b"body", b"\r\nFrom: x@example.com\r\n", b"From x\n"])
     def test_nothing(self, message: bytes) -> None:
         """The fact of an absent field is empty."""
-        assert facts(message, 0, len(message))[0] == ((), "", (), (), "", "")
+        assert read_facts(message, 0, len(message))[0] == ((), "", (), (), "", "")
 
     def test_in_place(self) -> None:
         """A message inside other data is read in its own span."""
         before, message = b"To: no@example.com\n\n", b"From x\nSubject: yes\nTo: a@example.com"
         data = before + message + b"\nCc: no@example.com\n\n"
-        assert facts(data, len(before), len(before + message))[0] == ((), "", ("a@example.com",), (), "yes", "")
+        assert read_facts(data, len(before), len(before + message))[0] == ((), "", ("a@example.com",), (), "yes", "")
 
     @given(message_like())
     def test_valid(self, message: bytes) -> None:
         """Every address in the facts could be a sender or recipient."""
-        stated, _ = facts(message, 0, len(message))
+        stated, _ = read_facts(message, 0, len(message))
         sender = (stated.sender,) if stated.sender else ()
         assert not any(map(address_problem, (*stated.authors, *sender, *stated.to, *stated.cc)))
 
@@ -104,7 +104,7 @@ class TestPerhapsNamed:
     )
     def test_named(self, message: bytes, named: set[str]) -> None:
         """In every field of the header block, and in what only some readers take for one."""
-        _, addressing = facts(message, 0, len(message))
+        _, addressing = read_facts(message, 0, len(message))
         assert perhaps_named(message, addressing) == {f"{name}@example.com" for name in named}
 
     @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ class TestPerhapsNamed:
     )
     def test_not_read(self, message: bytes) -> None:
         """Where not all of it could be read, nobody knows."""
-        _, addressing = facts(message, 0, len(message))
+        _, addressing = read_facts(message, 0, len(message))
         assert perhaps_named(message, addressing) is None
 
 

@@ -39,7 +39,7 @@ class Addressing(NamedTuple):
     is_whole: bool
 
 
-def facts(data: "Buffer", start: int, end: int, /) -> tuple[Facts, Addressing]:
+def read_facts(data: "Buffer", start: int, end: int, /) -> tuple[Facts, Addressing]:
     """Read the header block of a message; the fact of an absent field is empty.
 
     Every From, Sender, To and Cc field counts, in order. Of the other fields, the first one counts.

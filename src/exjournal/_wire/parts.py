@@ -105,7 +105,7 @@ class Opened(NamedTuple):
         return self.start if offset < self.end else offset - self.end + self.encoded_end
 
 
-def opened(
+def open_multipart(
     data: "Buffer", header: int, start: int, end: int, info: PartInfo, leaves: list[Leaf], defects: list[Defect], /
 ) -> Opened | None:
     """Read a message again after decoding its first multipart in base64 or quoted-printable; None if it has none.

@@ -41,7 +41,7 @@ from exjournal._wire.multipart import (
     declared,
     text_decoded,
 )
-from exjournal._wire.parts import Opened, content_of, leaves_of, opened
+from exjournal._wire.parts import Opened, content_of, leaves_of, open_multipart
 from exjournal.addresses import address_problem
 from exjournal.errors import Defect, DefectCode, InvalidValue, ParseError
 from exjournal.limits import DEFECT_LIMIT, RECIPIENT_SIZE, REPORT_TEXT_LIMIT
@@ -315,7 +315,7 @@ def _read_body(data: "Buffer", outside: _Outside, defects: Defects) -> _Contents
         defects += [Defect(DefectCode.AMBIGUOUS_HEADER, words, offset) for words, _ in info.ambiguities]
     structure_defects: Defects = []
     leaves = leaves_of(data, start, body, end, info, structure_defects)
-    inside = opened(data, start, body, end, info, leaves, structure_defects)
+    inside = open_multipart(data, start, body, end, info, leaves, structure_defects)
     defects += structure_defects
     if inside is not None:
         return _read_opened(data, inside, outside, defects)

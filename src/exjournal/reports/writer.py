@@ -10,7 +10,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exjournal._wire.buffers import in_place
-from exjournal._wire.message import Addressing, Facts, facts, perhaps_named
+from exjournal._wire.message import Addressing, Facts, perhaps_named, read_facts
 from exjournal.addresses import mailbox_key, same_mailbox
 from exjournal.errors import BuildError, InvalidValue, require_type
 from exjournal.reports.assembly import Options
@@ -40,7 +40,7 @@ def report_for(message: "Data", envelope: Envelope, /) -> JournalReport:
     """
     data = in_place(message, "a message")
     require_type(envelope, Envelope, "an Envelope")
-    claims, addressing = facts(data, 0, len(data))
+    claims, addressing = read_facts(data, 0, len(data))
     author = next(iter(claims.authors), "")
     delegate = claims.sender if not same_mailbox(claims.sender, author) else ""
     return JournalReport(
