@@ -13,7 +13,7 @@ from exjournal._wire.multipart import declared
 if TYPE_CHECKING:
     from exjournal._wire.buffers import Buffer
 
-# Bytes in which the last line is looked for: a delimiter has at most 74, and line ends may follow it.
+# Bytes in which the last line is searched for: a delimiter has at most 74, and line ends may follow it.
 _LINE_SIZE: Final = 96
 # Close delimiters after a notice: those of the multiparts that a message can be in.
 _LEVELS: Final = 8
