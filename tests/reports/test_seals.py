@@ -520,7 +520,7 @@ class TestSecrets:
 
     def test_other_types(self) -> None:
         """Anything but a buffer of bytes is a TypeError."""
-        with pytest.raises(TypeError, match="a report is bytes"):
+        with pytest.raises(TypeError, match="a report must be bytes"):
             verify_seal(cast("bytes", "text"), secrets=[SECRET])
 
     @pytest.mark.parametrize("format", [ReportFormat.BCC, ReportFormat.MESSAGE_ONLY])

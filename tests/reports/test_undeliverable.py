@@ -261,7 +261,7 @@ class TestResult:
     @pytest.mark.parametrize("data", ["text", None, 1, [b"x"], object], ids=repr)
     def test_other_types(self, data: object) -> None:
         """Anything but a buffer of bytes is a TypeError."""
-        with pytest.raises(TypeError, match="a bounce is bytes"):
+        with pytest.raises(TypeError, match="a bounce must be bytes"):
             unwrap_undeliverable(cast("bytes", data))
 
 
@@ -508,7 +508,7 @@ class TestStatus:
         assert self.of(head + encode(group) + b"\r\n" + encode(second)) == (SAID, other)
 
     def test_an_encoding_that_is_only_declared(self) -> None:
-        """Fields that are not encoded are read unchanged, even if the first group declares an encoding; damage is one defect."""
+        """Fields without encoding are read unchanged, even if the first group declares an encoding. Damage is one defect."""
         message, _, group = STATUS.partition(b"\r\n\r\n")
         head = message + b"\r\nContent-Transfer-Encoding: base64\r\n\r\n"
         assert self.of(head + group) == (SAID,)
@@ -734,9 +734,9 @@ def bounces_of(draw: st.DrawFn, report: bytes) -> bytes:
 def by_email(report: bytes, encoding: str, linesep: str) -> bytes:
     """A bounce that the standard `email` package puts together.
 
-    Its generator rewrites the line ends of text and refuses bytes above 127 in a message that is given as text. So a report that
-    is not encoded is an ASCII word for the package, and then replaces that word in the output: everything around the report is
-    written by the package, with its line ends, and the report itself is unchanged.
+    Its generator rewrites the line ends of text and refuses bytes above 127 in a message that is given as text. So a report
+    that is not encoded is an ASCII word for the package, and then replaces that word in the output: the text around the report
+    is written by the package, with its line ends, and the report itself is unchanged.
     """
     bounce = MIMEMultipart("report", report_type="delivery-status")
     bounce["From"] = "MAILER-DAEMON@example.com"
