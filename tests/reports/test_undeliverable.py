@@ -1,16 +1,16 @@
 """Bounces and the reports in them: the corpus of bounces, limits, damage, and the laws of unwrapping.
 
-`corpus/undeliverable/NAME.eml` holds a bounce or what is mistaken for one, `NAME.json` what unwrapping it gives, written from
-the meaning of the format and of the codes and never from what the code said. A key that is absent stands for nothing. The keys:
+`corpus/undeliverable/NAME.eml` is a bounce or a message that is mistaken for one, `NAME.json` the expected result, derived from
+the format and the meaning of the codes, never from the output of the library. An absent key means that there is nothing:
 
     about           what the file shows, and who writes such a thing
-    refused         code of the ParseError; nothing below this line stands beside it
-    report          size and SHA-256 of the report inside, or null where the bounce carries its header alone
+    refused         code of the ParseError; such a case has no key below this line
+    report          size and SHA-256 of the report inside, or null if the bounce has only its header
     report_id       Message-ID of the report
     status          one object for each recipient, with the fields of a DeliveryStatus that are not ""
     defects         codes, repeated as often as they occur, in any order
     read_as         the format of a copy that the caller names
-    found           where the report was, where that is not the message part of a multipart/report or is shown to matter
+    found           where the report was, if that is not the message part of a multipart/report or matters to the case
 """
 
 import base64
@@ -70,7 +70,7 @@ Expectation = dict[str, Any]
 
 
 def expectation(path: Path) -> Expectation:
-    """The expectation beside a bounce."""
+    """The expectation next to a bounce."""
     result = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     assert isinstance(result, dict)
     return result
@@ -82,12 +82,12 @@ def measured(report: bytes | None) -> dict[str, object] | None:
 
 
 def said(status: DeliveryStatus) -> dict[str, str]:
-    """What a status says, without what it leaves empty."""
+    """The fields of a status that are not empty."""
     return {name: value for name, value in status._asdict().items() if value}
 
 
 def read_as(expected: Expectation) -> ReportFormat | None:
-    """The format that the case's caller names."""
+    """The format that a case names."""
     return ReportFormat(expected["read_as"]) if "read_as" in expected else None
 
 
@@ -107,7 +107,7 @@ every_case = pytest.mark.parametrize("path", BOUNCES, ids=[path.stem for path in
 
 
 class TestCorpus:
-    """Bounces as they are met, each beside what unwrapping gives."""
+    """Bounces as servers write them, each with its expectation."""
 
     def test_it_is_there(self) -> None:
         """The runner finds the corpus, and each bounce in it has its expectation and the reverse."""
@@ -117,7 +117,7 @@ class TestCorpus:
 
     @every_case
     def test_an_expectation_says_what_it_must(self, path: Path) -> None:
-        """An expectation has a sentence, a report or a refusal, and no key that the runner would leave unchecked."""
+        """An expectation has a sentence, a report or a refusal, and only keys that the runner checks."""
         expected = expectation(path)
         assert expected["about"].endswith(".")
         assert ("refused" in expected) is not ("report" in expected)
@@ -151,7 +151,7 @@ class TestCorpus:
 
     @every_case
     def test_what_comes_out_is_no_bounce(self, path: Path) -> None:
-        """The report that comes out goes through unchanged the second time, with no status, and parses under its own id."""
+        """The returned report is unchanged when it is unwrapped again, with no status, and parses with its own id."""
         if "refused" in expectation(path):
             return
         copy = read_as(expectation(path))
@@ -174,7 +174,7 @@ class TestCorpus:
 
     @every_case
     def test_every_buffer(self, path: Path) -> None:
-        """bytes, bytearray, memoryview and mmap give the same result or the same error, and a map can be closed behind it."""
+        """bytes, bytearray, memoryview and mmap give the same result or the same error, and a map can be closed afterwards."""
         data = path.read_bytes()
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
             for other in (bytearray(data), memoryview(data), memoryview(bytearray(data)), mapped):
@@ -184,7 +184,7 @@ class TestCorpus:
 def outcome(
     data: bytes | bytearray | memoryview | mmap.mmap, format: ReportFormat | None = None
 ) -> Undeliverable | tuple[object, ...]:
-    """What unwrapping gives, or all that its error says."""
+    """The result of unwrapping, or the attributes of its error."""
     try:
         return unwrap_undeliverable(data, format=format)
     except ParseError as error:
@@ -213,7 +213,7 @@ def a_bounce(*parts: bytes, head: bytes = HEAD) -> bytes:
 
 
 def round_report(report: bytes, boundary: bytes = b"bounce") -> bytes:
-    """A bounce with a status round a report."""
+    """A bounce with a status around a report."""
     whole = a_bounce(
         a_part(b"text/plain", b"No."), a_part(b"message/delivery-status", STATUS), a_part(b"message/rfc822", b"@@")
     )
@@ -221,13 +221,11 @@ def round_report(report: bytes, boundary: bytes = b"bounce") -> bytes:
 
 
 class TestResult:
-    """What an Undeliverable says."""
+    """The result as a value."""
 
     def test_representation(self) -> None:
-        """A representation tells sizes and holds no text of a message."""
-        assert (
-            repr(unwrap_undeliverable(round_report(REPORT))) == f"<Undeliverable: {len(REPORT)} octets, 1 recipients>"
-        )
+        """A representation has sizes and no text of a message."""
+        assert repr(unwrap_undeliverable(round_report(REPORT))) == f"<Undeliverable: {len(REPORT)} bytes, 1 recipients>"
         header = REPORT.partition(b"\r\n\r\n")[0]
         found = unwrap_undeliverable(a_bounce(a_part(b"text/rfc822-headers", header)))
         assert repr(found) == "<Undeliverable: header only, 0 recipients>"
@@ -240,7 +238,7 @@ class TestResult:
         assert parsed.report == parse_report(REPORT).report
 
     def test_a_report_too_damaged_to_parse(self) -> None:
-        """Bytes that no longer parse come out, and parsing them raises."""
+        """Bytes that no longer parse are returned, and parsing them raises."""
         broken = REPORT[: REPORT.index(b"Sender: alice")]
         found = unwrap_undeliverable(round_report(broken))
         assert found.report == broken
@@ -257,49 +255,49 @@ class TestResult:
             first.report_id = ""  # type: ignore[misc]
 
     def test_a_report_is_not_copied(self) -> None:
-        """A report that is no bounce comes back as the very bytes."""
+        """A report that is not a bounce is returned unchanged."""
         assert unwrap_undeliverable(REPORT).report is REPORT
 
     @pytest.mark.parametrize("data", ["text", None, 1, [b"x"], object], ids=repr)
     def test_other_types(self, data: object) -> None:
-        """What is no buffer of bytes is a TypeError."""
+        """Anything but a buffer of bytes is a TypeError."""
         with pytest.raises(TypeError, match="a bounce must be bytes"):
             unwrap_undeliverable(cast("bytes", data))
 
 
 class TestRefusals:
-    """What has no report inside, and where the error points."""
+    """Messages without a report inside, and the offset of the error."""
 
     @pytest.mark.parametrize(
         "data", [b"", b"\r\n", b"\xef\xbb\xbf", b"From someone\r\n", b"\xef\xbb\xbf\n\nFrom x"], ids=repr
     )
     def test_empty(self, data: bytes) -> None:
-        """Nothing but what stands before a header block is empty."""
+        """Data that ends before a header block is empty."""
         assert refusal(data).code is DefectCode.EMPTY
 
     def test_an_ordinary_message(self) -> None:
-        """A bounce of ordinary mail says so, at the offset of that mail."""
+        """A bounce of ordinary mail is refused as one, at the offset of that mail."""
         data = round_report(ORIGINAL)
         error = refusal(data)
         assert (error.code, error.offset) == (DefectCode.NO_REPORT_INSIDE, data.index(ORIGINAL))
         assert error.detail
 
     def test_behind_an_encoding(self) -> None:
-        """The offset of an error behind a transfer encoding is that of the part."""
+        """The offset of an error in decoded content is that of the part."""
         encoded = base64.encodebytes(b"X: y\r\n" * 90 + ORIGINAL)
         data = a_bounce(a_part(b"message/rfc822", encoded, b"Content-Transfer-Encoding: base64"))
         error = refusal(data)
         assert (error.code, error.offset) == (DefectCode.NO_REPORT_INSIDE, data.index(encoded))
 
     def test_the_first_problem(self) -> None:
-        """Where no attached message leads to a report, the error is about the first one."""
+        """If no attached message leads to a report, the error is about the first one."""
         data = a_bounce(
             a_part(b"message/rfc822", b"Subject: one\r\n\r\n1"), a_part(b"message/rfc822", b"Subject: two\r\n\r\n2")
         )
         assert refusal(data).offset == data.index(b"Subject: one")
 
     def test_a_multipart_inside(self) -> None:
-        """A bounce of mail with attachments is no bounce of a report."""
+        """A bounce of mail with attachments is not a bounce of a report."""
         mail = b"Content-Type: multipart/mixed; boundary=mail\r\n\r\n--mail\r\n\r\ntext\r\n--mail--\r\n"
         assert refusal(round_report(mail)).code is DefectCode.NO_REPORT_INSIDE
 
@@ -308,13 +306,13 @@ class TestRefusals:
         assert refusal(HEAD + b"It failed.\r\n").code is DefectCode.NO_REPORT_INSIDE
 
     def test_a_marker_on_a_bounce(self) -> None:
-        """A multipart/report is never the report, whatever marker stands in its header."""
+        """A multipart/report is never the report, even with a marker."""
         assert refusal(b"X-MS-Journal-Report:\r\n" + round_report(ORIGINAL)).code is DefectCode.NO_REPORT_INSIDE
         assert unwrap_undeliverable(b"X-MS-Journal-Report:\r\n" + round_report(REPORT)).report == REPORT
 
     @pytest.mark.parametrize("inside", [False, True], ids=["of the bounce", "of what bounced"])
     def test_header_too_large(self, inside: bool) -> None:
-        """A header block beyond the limit is refused, with where the looking ended."""
+        """A header block beyond the limit is refused, at the place where reading stopped."""
         large = b"X-Filler: " + b"x" * HEADER_LIMIT + b"\r\n" + ORIGINAL
         data = round_report(large) if inside else large
         error = refusal(data)
@@ -327,7 +325,7 @@ class TestRefusals:
         ids=["one line", "many markers"],
     )
     def test_a_report_that_lost_its_blank_line(self, excess: bytes) -> None:
-        """A report that bears its marker comes out of a bounce, also where its header block does not end within the limit."""
+        """A report with its marker is returned, even if its header block does not end within the limit."""
         report = REPORT.partition(b"\r\n\r\n")[0] + b"\r\n" + excess
         found = unwrap_undeliverable(round_report(report))
         assert (found.report, found.report_id) == (report, "<r@example.com>")
@@ -341,12 +339,12 @@ class TestRefusals:
         assert refusal(data).code is DefectCode.NO_REPORT_INSIDE
 
     def test_a_header_block_up_to_the_end(self) -> None:
-        """A header block that the end of the data ends is no header block beyond the limit."""
+        """A header block that ends with the data is not beyond the limit."""
         assert refusal(b"Subject: x").code is DefectCode.NOT_A_REPORT
         assert unwrap_undeliverable(b"X-MS-Journal-Report:").report == b"X-MS-Journal-Report:"
 
     def test_too_many_parts(self) -> None:
-        """As many parts as the limit are looked through, and one more is refused."""
+        """Parts up to the limit are searched, and one more is refused."""
         others = [a_part(b"text/plain", b"")] * (PART_LIMIT - 1)
         assert unwrap_undeliverable(a_bounce(*others, a_part(b"message/rfc822", REPORT))).report == REPORT
         assert refusal(a_bounce(*others, b"", a_part(b"message/rfc822", REPORT))).code is DefectCode.TOO_MANY_PARTS
@@ -361,7 +359,7 @@ class TestRefusals:
 
     @pytest.mark.parametrize("encoded", [False, True])
     def test_the_limit_of_bounces(self, encoded: bool) -> None:
-        """Five bounces are opened, a sixth is not, also where each is encoded."""
+        """Five bounces are opened, a sixth is not, even if each is encoded."""
         data = REPORT
         for level in range(BOUNCE_LIMIT + 1):
             outermost = data
@@ -375,17 +373,17 @@ class TestRefusals:
 
 
 class TestDefects:
-    """What may have harmed a report on its way is told, with its place."""
+    """Damage that a report may have suffered in transit is a defect, with its place."""
 
     def test_truncated(self) -> None:
-        """A bounce without its end is told of at its end."""
+        """A bounce without its end has a defect at its end."""
         data = round_report(REPORT).removesuffix(b"\r\n--bounce--\r\n")
         found = unwrap_undeliverable(data)
         assert found.report == REPORT
         assert [(defect.code, defect.offset) for defect in found.defects] == [(DefectCode.PERHAPS_TRUNCATED, len(data))]
 
     def test_encoded(self) -> None:
-        """An encoded report is told of at its part, and so is what stands behind the encoding."""
+        """An encoded report is a defect at its part, and so are the defects in its content."""
         inner = base64.encodebytes(round_report(REPORT).removesuffix(b"\r\n--bounce--\r\n"))
         data = a_bounce(a_part(b"message/rfc822", inner, b"Content-Transfer-Encoding: base64")).replace(
             b"bounce", b"outer"
@@ -400,7 +398,7 @@ class TestDefects:
         assert found.defects[1].code is DefectCode.PERHAPS_TRUNCATED
 
     def test_a_damaged_encoding(self) -> None:
-        """What is left of a damaged encoding comes out, with a defect."""
+        """The rest of a damaged encoding is returned, with a defect."""
         inner = base64.encodebytes(REPORT)[:-20] + b"\r\n?"
         data = a_bounce(a_part(b"message/rfc822", inner, b"Content-Transfer-Encoding: base64"))
         found = unwrap_undeliverable(data)
@@ -409,7 +407,7 @@ class TestDefects:
         assert codes(found) == [DefectCode.TRANSFER_ENCODING_DAMAGED, DefectCode.ORIGINAL_ENCODED]
 
     def test_what_harms_no_report(self) -> None:
-        """Text round the parts and multiparts in multiparts are nothing to tell of."""
+        """Text around the parts and multiparts in multiparts are not defects."""
         inner = b"Content-Type: multipart/mixed; boundary=inner\r\n\r\n--inner\r\n\r\ntext\r\n--inner--"
         data = a_bounce(inner, a_part(b"message/rfc822", REPORT), head=HEAD + b"A preamble.\r\n") + b"An epilogue.\r\n"
         assert unwrap_undeliverable(data) == Undeliverable(REPORT, "<r@example.com>", (), ())
@@ -420,13 +418,13 @@ class TestStatus:
 
     @staticmethod
     def of(content: bytes, media_type: bytes = b"message/delivery-status") -> tuple[DeliveryStatus, ...]:
-        """The status of a bounce with some octets as its status part."""
+        """The status of a bounce with some bytes as its status part."""
         found = unwrap_undeliverable(a_bounce(a_part(media_type, content), a_part(b"message/rfc822", REPORT)))
         assert found.report == REPORT
         return found.status
 
     def test_nothing(self) -> None:
-        """A status that is empty, or about the message alone, tells of no recipient."""
+        """A status that is empty, or about the message alone, has no recipient."""
         assert self.of(b"") == ()
         assert self.of(b"\r\n\r\n\r\n") == ()
         assert self.of(b"Reporting-MTA: dns; mx.example.com\r\n") == ()
@@ -443,29 +441,29 @@ class TestStatus:
         ids=["final", "original", "action", "status"],
     )
     def test_one_field(self, field: bytes, expected: DeliveryStatus) -> None:
-        """Any field that is about a recipient makes an entry, with "" for what is not said."""
+        """Any field about a recipient makes an entry, with "" for missing fields."""
         assert self.of(field) == self.of(b"Reporting-MTA: dns; mx.example.com\r\n\r\n" + field + b"\r\n") == (expected,)
 
     @pytest.mark.parametrize("end", [b"\r\n", b"\n"], ids=repr)
     def test_line_ends(self, end: bytes) -> None:
-        """CRLF and LF say the same."""
+        """CRLF and LF make no difference."""
         assert self.of(STATUS.replace(b"\r\n", end)) == (SAID,)
 
     @pytest.mark.parametrize("blank", [b"\r\n", b" \r\n", b"\t\n", b"\n\r\n\n"], ids=repr)
     def test_blank_lines(self, blank: bytes) -> None:
-        """Groups are told apart by lines that are empty or look so, one or many, also before the first group."""
+        """Groups are separated by lines that are empty or look so, one or many, also before the first group."""
         assert self.of(blank + STATUS.replace(b"\r\n\r\n", b"\r\n" + blank) + blank + b"Action: failed") == (
             SAID,
             DeliveryStatus(action="failed"),
         )
 
     def test_repeated_field(self) -> None:
-        """Of a field that is repeated in a group the first one counts."""
+        """If a field is repeated in a group, the first one counts."""
         assert self.of(STATUS + b"Status: 2.0.0\r\nFINAL-RECIPIENT: rfc822; journal@example.com\r\n") == (SAID,)
 
     @pytest.mark.parametrize("end", [b"\r\n", b"\n"], ids=repr)
     def test_groups_without_an_empty_line(self, end: bytes) -> None:
-        """Another recipient begins another group, also where no empty line comes before it."""
+        """Another recipient begins another group, even without an empty line before it."""
         second = b"Final-Recipient: rfc822; other@example.com\r\nAction: delayed\r\n"
         other = DeliveryStatus("other@example.com", "delayed")
         assert self.of((STATUS + second).replace(b"\r\n", end)) == (SAID, other)
@@ -499,7 +497,7 @@ class TestStatus:
 
     @pytest.mark.parametrize("encoding", [b"base64", b"Quoted-Printable"])
     def test_encoded_groups(self, encoding: bytes) -> None:
-        """Groups after the first are decoded where a field of the first one names an encoding, together or one by one."""
+        """Groups after the first are decoded if a field of the first one names an encoding, together or one by one."""
         message, _, group = STATUS.partition(b"\r\n\r\n")
         encode = base64.encodebytes if encoding == b"base64" else binascii.b2a_qp
         head = message + b"\r\nContent-Transfer-Encoding: " + encoding + b"\r\n\r\n"
@@ -510,7 +508,7 @@ class TestStatus:
         assert self.of(head + encode(group) + b"\r\n" + encode(second)) == (SAID, other)
 
     def test_an_encoding_that_is_only_declared(self) -> None:
-        """Fields that are not encoded are read as they are, whatever the first group declares; damage is one defect."""
+        """Fields without encoding are read unchanged, even if the first group declares an encoding. Damage is one defect."""
         message, _, group = STATUS.partition(b"\r\n\r\n")
         head = message + b"\r\nContent-Transfer-Encoding: base64\r\n\r\n"
         assert self.of(head + group) == (SAID,)
@@ -537,21 +535,21 @@ class TestStatus:
         ],
     )
     def test_types(self, value: bytes, expected: str) -> None:
-        """A value stands without the type before its semicolon, on one line, and a semicolon of its own stays."""
+        """A value is without the type before its semicolon, on one line, and keeps a semicolon of its own."""
         assert self.of(b"Action: failed\r\nDiagnostic-Code: " + value) == (
             DeliveryStatus(action="failed", diagnostic=expected),
         )
 
     @pytest.mark.parametrize("comment", [b" (permanent failure)", b"(x)", b" (a (nested) one)"])
     def test_comments(self, comment: bytes) -> None:
-        """A comment behind the code or the action is no part of either (RFC 3464 sections 2.1.1 and 2.3.4)."""
+        """A comment after the code or the action is not part of it (RFC 3464 sections 2.1.1 and 2.3.4)."""
         fields = b"Action: failed" + comment + b"\r\nStatus: 5.0.0" + comment + b"\r\n"
         assert self.of(fields) == (DeliveryStatus(action="failed", status="5.0.0"),)
 
     @pytest.mark.parametrize("address", [b'"a;b"@example.com', b'"a b;c"@example.com', b"a@example.com"])
     @pytest.mark.parametrize("kind", [b"", b"rfc822; "])
     def test_an_address_is_no_type(self, kind: bytes, address: bytes) -> None:
-        """What stands before a semicolon is a type only where it is an atom: no quotes (RFC 3464 section 2.1.2)."""
+        """The text before a semicolon is a type only if it is an atom: no quotes (RFC 3464 section 2.1.2)."""
         assert self.of(b"Final-Recipient: " + kind + address) == (DeliveryStatus(recipient=address.decode()),)
 
     def test_several_status_parts(self) -> None:
@@ -586,7 +584,7 @@ class TestStatus:
         assert (found.status, found.defects) == ((SAID,), ())
 
     def test_a_damaged_encoding(self) -> None:
-        """A status whose encoding is damaged is read as far as it goes, with a defect."""
+        """A status whose encoding is damaged is read as far as possible, with a defect."""
         content = base64.encodebytes(STATUS) + b"?"
         found = unwrap_undeliverable(
             a_bounce(
@@ -610,7 +608,7 @@ class TestStatus:
         )
     )
     def test_any_status(self, fields: list[tuple[bytes, bytes, bytes]]) -> None:
-        """Any octets are a status: every value is one line, and no entry is about nobody."""
+        """Any bytes are a status: every value is one line, and every entry has a field about a recipient."""
         content = b"".join([name + b":" + value + end for name, value, end in fields])
         assume(b"--bounce" not in content)
         for status in self.of(content):
@@ -620,7 +618,7 @@ class TestStatus:
 
 
 class TestHeaderOnly:
-    """A bounce that carries the header of a report and nothing else of it."""
+    """A bounce with only the header of a report."""
 
     HEADER = REPORT.partition(b"\r\n\r\n")[0]
 
@@ -636,19 +634,19 @@ class TestHeaderOnly:
         assert found == Undeliverable(None, "<r@example.com>", (SAID,), ())
 
     def test_no_marker_and_no_own_id(self) -> None:
-        """A header block without a marker and with an id like any other is not that of a report."""
+        """A header block without a marker and with an ordinary id is not that of a report."""
         header = self.HEADER.replace(b"X-MS-Journal-Report", b"X-Other")
         assert refusal(a_bounce(a_part(b"text/rfc822-headers", header))).code is DefectCode.NO_REPORT_INSIDE
 
     def test_an_own_id(self) -> None:
-        """Without a marker, an id that only report generators write tells a report."""
+        """Without a marker, an id that only report generators write shows a report."""
         header = b"Subject: x\r\nMessage-ID: <7@journal.report.generator>\r\n"
         assert unwrap_undeliverable(a_bounce(a_part(b"text/rfc822-headers", header))).report_id == (
             "<7@journal.report.generator>"
         )
 
     def test_the_whole_report_is_better(self) -> None:
-        """Where the header block and the report are both there, the report comes out."""
+        """If the header block and the report are both there, the report is returned."""
         data = a_bounce(a_part(b"text/rfc822-headers", self.HEADER), a_part(b"message/rfc822", REPORT))
         assert unwrap_undeliverable(data).report == REPORT
 
@@ -658,7 +656,7 @@ class TestHeaderOnly:
         assert unwrap_undeliverable(data) == Undeliverable(None, "<r@example.com>", (), ())
 
     def test_a_damaged_encoding(self) -> None:
-        """A header block whose encoding is damaged is told of."""
+        """A header block whose encoding is damaged is a defect."""
         content = base64.encodebytes(self.HEADER) + b"?"
         found = unwrap_undeliverable(
             a_bounce(a_part(b"text/rfc822-headers", content, b"Content-Transfer-Encoding: base64"))
@@ -687,7 +685,7 @@ _LEAD_INS = st.sampled_from(
 
 
 def encoded(report: bytes, encoding: bytes) -> bytes:
-    """Buffer behind a transfer encoding that gives back every octet; line ends too are encoded in quoted-printable."""
+    """Bytes in a transfer encoding that preserves every byte; in quoted-printable, line ends are encoded too."""
     if encoding == b"base64":
         return base64.encodebytes(report)
     if encoding == b"quoted-printable":
@@ -697,7 +695,7 @@ def encoded(report: bytes, encoding: bytes) -> bytes:
 
 @st.composite
 def bounces_of(draw: st.DrawFn, report: bytes) -> bytes:
-    """A bounce round octets: any form and order, CRLF or LF of its own, perhaps encoded, perhaps without its end."""
+    """A bounce around bytes: any form and order, CRLF or LF of its own, perhaps encoded, perhaps without its end."""
     boundary = draw(_BOUNDARIES)
     encoding = draw(
         st.sampled_from([b"", b"", b"7bit", b"8bit", b"binary", b"x-unknown", b"base64", b"quoted-printable"])
@@ -736,9 +734,9 @@ def bounces_of(draw: st.DrawFn, report: bytes) -> bytes:
 def by_email(report: bytes, encoding: str, linesep: str) -> bytes:
     """A bounce that the standard `email` package puts together.
 
-    Its generator rewrites the line ends of text and refuses octets above 127 in a message that is given as text. So a report
-    that is not encoded is an ASCII word for the package, and takes the place of that word in what it writes: what stands
-    round the report is the package's own, with its line ends, and what stands in it is the report's.
+    Its generator rewrites the line ends of text and refuses bytes above 127 in a message that is given as text. So a report
+    that is not encoded is an ASCII word for the package, and then replaces that word in the output: the text around the report
+    is written by the package, with its line ends, and the report itself is unchanged.
     """
     bounce = MIMEMultipart("report", report_type="delivery-status")
     bounce["From"] = "MAILER-DAEMON@example.com"
@@ -763,7 +761,7 @@ def by_email(report: bytes, encoding: str, linesep: str) -> bytes:
 
 
 class TestVerbatim:
-    """For any report and any bounce round it, unwrapping gives the same bytes."""
+    """For any report and any bounce around it, unwrapping returns the same bytes."""
 
     @given(arguments(), st.data())
     def test_bounces_as_bytes(self, given_arguments: Arguments, data: st.DataObject) -> None:
@@ -775,7 +773,7 @@ class TestVerbatim:
 
     @given(arguments(), st.sampled_from([b"", b"\r", b"\n", b"\r\n", b"\r\r", b"\n\r", b"\0", b"-", b"--"]), st.data())
     def test_the_last_octets(self, given_arguments: Arguments, ending: bytes, data: st.DataObject) -> None:
-        """Whatever the report ends with, line ends of its own included, comes out; so does a report that was cut anywhere."""
+        """A report with any ending, such as line ends of its own, is returned; so is a report that was cut anywhere."""
         report = given_arguments.build() + ending
         assert unwrap_undeliverable(data.draw(bounces_of(report))).report == report
         found = re.search(rb"\r\nx-ms-(?:exchange-organization-)?journal-report:", report, re.IGNORECASE)
@@ -812,7 +810,7 @@ class TestVerbatim:
 
     @given(arguments(), st.sampled_from(["\r\n", "\n"]))
     def test_reports_that_email_wrote(self, given_arguments: Arguments, linesep: str) -> None:
-        """A report that the package read and wrote comes out as the package wrote it on its own."""
+        """A report that the package read and wrote is returned as the package writes it alone."""
         chosen = policy.compat32.clone(linesep=linesep)
         # The package cannot write every message that it reads, such as one with bytes beyond ASCII before its first part.
         options = {
@@ -825,7 +823,7 @@ class TestVerbatim:
 
     @pytest.mark.parametrize("is_report", [True, False], ids=["report", "mixed"])
     def test_bounces_by_the_newer_interface(self, is_report: bool) -> None:
-        """What `EmailMessage.add_attachment` attaches comes out as it is written alone."""
+        """A message attached by `EmailMessage.add_attachment` is returned as it is written alone."""
         report = message_from_bytes(REPORT, policy=policy.SMTP)
         bounce = EmailMessage(policy=policy.SMTP)
         bounce.set_content("It failed.")
@@ -838,7 +836,7 @@ class TestVerbatim:
     @pytest.mark.parametrize("special", [{}, {"correct_marker": True}, {"internal": True}], ids=str)
     @given(data=st.data())
     def test_every_marker(self, format: ReportFormat, special: dict[str, bool], data: st.DataObject) -> None:
-        """Reports with each marker that is written come out, and parse as they did."""
+        """Reports with each marker that is written are returned, and parse as before."""
         if special and (format is ReportFormat.ENVELOPE) is ("correct_marker" in special):
             return
         report = built(format=format, **special)
@@ -849,17 +847,17 @@ class TestVerbatim:
 
     @given(arguments())
     def test_no_bounce(self, given_arguments: Arguments) -> None:
-        """A report that is no bounce comes back unchanged, with an empty status."""
+        """A report that is not a bounce is returned unchanged, with an empty status."""
         report = given_arguments.build()
         assert unwrap_undeliverable(report) == Undeliverable(report, parse_report(report).report_id, (), ())
 
 
 class TestManyMessages:
-    """Of the messages in a bounce so many are looked at."""
+    """The number of messages in a bounce that are opened is limited."""
 
     @pytest.mark.parametrize(("before", "is_found"), [(MESSAGE_LIMIT - 1, True), (MESSAGE_LIMIT, False)])
     def test_limit(self, before: int, is_found: bool) -> None:
-        """The report is found up to the limit, and behind it the bounce is one of other messages."""
+        """The report is found up to the limit; beyond it, the bounce is one of other messages."""
         report = built()
         parts = [b"Content-Type: message/rfc822\r\n\r\nSubject: x\r\n\r\n"] * before
         parts.append(b"Content-Type: message/rfc822\r\n\r\n" + report)
@@ -874,14 +872,14 @@ class TestManyMessages:
 
 
 class TestOthers:
-    """Only one report comes out of a bounce; what else is in it is never passed over without a word."""
+    """Only one report in a bounce is returned; any other is never skipped silently."""
 
     SECOND = REPORT.replace(b"<r@example.com>", b"<r2@example.com>")
     PLAIN = b"Subject: lunch\r\n\r\nAt one?\r\n"
 
     @pytest.mark.parametrize("media_type", [b"message/rfc822", b"message/global"])
     def test_a_second_report(self, media_type: bytes) -> None:
-        """A report after the first one is a defect of its own, which names its offset."""
+        """A report after the first one is a defect of its own, with its offset."""
         data = a_bounce(a_part(b"message/rfc822", REPORT), a_part(media_type, self.SECOND))
         found = unwrap_undeliverable(data)
         assert found.report == REPORT
@@ -894,7 +892,7 @@ class TestOthers:
         assert [defect.code for defect in found.defects] == [DefectCode.ANOTHER_REPORT]
 
     def test_a_second_report_in_a_bounce(self) -> None:
-        """So is one that lies in a bounce of its own, before or after."""
+        """So is one in a bounce of its own, before or after."""
         inner = a_bounce(a_part(b"message/rfc822", self.SECOND)).replace(b"bounce", b"inner")
         one, two = a_part(b"message/rfc822", REPORT), a_part(b"message/rfc822", inner)
         for parts, report in (((one, two), REPORT), ((two, one), self.SECOND)):
@@ -921,7 +919,7 @@ class TestOthers:
         )
 
     def test_a_message_that_cannot_be_opened(self) -> None:
-        """A message before the report may hold another one where a limit keeps it closed, and is an extra part."""
+        """A message before the report that a limit keeps closed may have another report, and is an extra part."""
         closed = a_bounce(*[b""] * (PART_LIMIT + 1)).replace(b"bounce", b"inner")
         data = a_bounce(a_part(b"message/rfc822", closed), a_part(b"message/rfc822", REPORT))
         found = unwrap_undeliverable(data)
@@ -929,14 +927,14 @@ class TestOthers:
         assert found.defects == (Defect(DefectCode.EXTRA_PART, "message 1 of 2: too-many-parts", data.index(closed)),)
 
     def test_beyond_the_limit(self) -> None:
-        """Messages beyond the limit are not opened, and that is said of each."""
+        """Messages beyond the limit are not opened, with a defect for each."""
         found = unwrap_undeliverable(a_bounce(*[a_part(b"message/rfc822", REPORT)] * (MESSAGE_LIMIT + 2)))
         assert [defect.code for defect in found.defects] == [DefectCode.ANOTHER_REPORT] * (MESSAGE_LIMIT - 1) + [
             DefectCode.EXTRA_PART
         ] * 2
 
     def test_headers(self) -> None:
-        """The header of another report is a defect, beside a report or beside a header; that of the same report is not."""
+        """The header of another report is a defect, next to a report or to a header; that of the same report is not."""
         header, other = (one.partition(b"\r\n\r\n")[0] + b"\r\n" for one in (REPORT, self.SECOND))
         same, another = (a_part(b"text/rfc822-headers", one) for one in (header, other))
         whole = a_part(b"message/rfc822", REPORT)
@@ -945,25 +943,25 @@ class TestOthers:
             assert [defect.code for defect in found.defects] == [DefectCode.ANOTHER_REPORT] * count
 
     def test_copies(self) -> None:
-        """Of several copies in a bounce, which the caller says it is of, the others are defects."""
+        """Of several copies in a bounce, with the format given, the others are defects."""
         data = a_bounce(*[a_part(b"message/rfc822", self.PLAIN)] * 3)
         found = unwrap_undeliverable(data, format=ReportFormat.BCC)
         assert found.report == self.PLAIN
         assert [defect.code for defect in found.defects] == [DefectCode.ANOTHER_REPORT] * 2
 
     def test_archive(self, tmp_path: Path) -> None:
-        """An archive hands the defects on."""
+        """Reading an archive keeps the defects."""
         (tmp_path / "bounce.eml").write_bytes(a_bounce(*[a_part(b"message/rfc822", REPORT)] * 2))
         [item] = read_archive(tmp_path, undeliverable=True)
         assert [defect.code for defect in item.defects] == [DefectCode.ANOTHER_REPORT]
 
 
 class TestTotal:
-    """For any bytes, unwrapping returns or raises ParseError; nothing else ever escapes."""
+    """For any bytes, unwrapping returns or raises ParseError, and nothing else."""
 
     @given(damaged(arguments().map(Arguments.build).flatmap(bounces_of)) | any_bytes() | damaged(bounces_of(REPORT)))
     def test_any_bytes(self, data: bytes) -> None:
-        """Any bytes give a result whose every place lies in them, or a ParseError; and every buffer gives the same."""
+        """Any bytes give a result with all places inside them, or a ParseError; and every buffer gives the same."""
         found = outcome(data)
         assert outcome(bytearray(data)) == outcome(memoryview(data)) == found
         if not isinstance(found, Undeliverable):
@@ -987,12 +985,12 @@ class TestTotal:
     @HEAVY
     @given(damaged(st.sampled_from([path.read_bytes() for path in BOUNCES])))
     def test_damaged_corpus(self, data: bytes) -> None:
-        """What is left of a bounce of the corpus gives a result or a ParseError."""
+        """A mutilated bounce of the corpus gives a result or a ParseError."""
         outcome(data)
 
 
 def wide(size: int) -> bytes:
-    """Bounces in bounces up to the limit, each with many messages that are none of a report."""
+    """Bounces in bounces up to the limit, each with many messages that are not reports."""
     data = ORIGINAL
     for level in range(BOUNCE_LIMIT):
         other = a_part(b"message/rfc822", ORIGINAL)
@@ -1019,7 +1017,7 @@ GROWING: dict[str, Callable[[int], bytes]] = {
 
 
 class TestLinear:
-    """Work grows in proportion to the input, whatever the input."""
+    """Work grows in proportion to the input, for any input."""
 
     @pytest.mark.parametrize("make", GROWING.values(), ids=GROWING)
     def test_steps(self, make: Callable[[int], bytes]) -> None:
@@ -1035,7 +1033,7 @@ class TestLinear:
             outcome(data)
 
     def test_levels_add_up(self) -> None:
-        """Parts at every level are looked at once each: their numbers are added, never multiplied."""
+        """Parts at every level are read once each: their numbers are added, never multiplied."""
         one, five = a_bounce(*[a_part(b"message/rfc822", ORIGINAL)] * 200), wide(200)
         assert steps(lambda: outcome(five)) <= 6 * steps(lambda: outcome(one))
 
@@ -1051,7 +1049,7 @@ def test_names_of_the_corpus() -> None:
 
 
 class TestCopies:
-    """Copies in the BCC and message-only formats, which nothing marks."""
+    """Copies in the BCC and message-only formats, which have no marker."""
 
     COPY = b"From: ann@example.com\r\nBcc: hidden@example.org\r\nMessage-ID: <1@example.com>\r\n\r\nHi.\r\n"
 
@@ -1066,7 +1064,7 @@ class TestCopies:
 
     @pytest.mark.parametrize("format", [ReportFormat.BCC, ReportFormat.MESSAGE_ONLY])
     def test_named(self, format: ReportFormat) -> None:
-        """The caller says what it is, and whatever bounced comes out, with who refused it, also from a bounce of a bounce."""
+        """With the format given, any message that bounced is returned, with its status, also from a bounce of a bounce."""
         for data in (self.bounced(self.COPY), self.bounced(self.bounced(self.COPY), b"_outer_")):
             found = unwrap_undeliverable(data, format=format)
             assert (found.report, found.report_id, found.format) == (self.COPY, "<1@example.com>", format)
@@ -1075,19 +1073,19 @@ class TestCopies:
             assert found.parsed.format is format
 
     def test_no_bounce(self) -> None:
-        """A message that is no bounce is the copy itself."""
+        """A message that is not a bounce is the copy itself."""
         found = unwrap_undeliverable(self.COPY, format=ReportFormat.BCC)
         assert (found.report, found.status) == (self.COPY, ())
 
     @pytest.mark.parametrize("format", [None, ReportFormat.ENVELOPE, ReportFormat.ENVELOPE_2003])
     def test_not_named(self, format: ReportFormat | None) -> None:
-        """Otherwise a bounce of what bears no marker is none of a report."""
+        """Otherwise a bounce of a message without a marker is not a bounce of a report."""
         with pytest.raises(ParseError) as caught:
             unwrap_undeliverable(self.bounced(self.COPY), format=format)
         assert caught.value.code is DefectCode.NO_REPORT_INSIDE
 
     def test_nothing_but_a_header(self) -> None:
-        """A bounce with the header alone has no copy, and no id by which one could be known."""
+        """A bounce with the header alone has no copy, and no id of one."""
         data = self.bounced(self.COPY).replace(b"message/rfc822", b"text/rfc822-headers")
         with pytest.raises(ParseError) as caught:
             unwrap_undeliverable(data, format=ReportFormat.BCC)
@@ -1095,7 +1093,7 @@ class TestCopies:
 
 
 class TestOtherShapes:
-    """Bounces that are not as RFC 3464 asks for, and what looks like one."""
+    """Bounces that are not as RFC 3464 requires, and messages that look like bounces."""
 
     SIGNS = b"Return-Path: <>\r\nFrom: MAILER-DAEMON@mx.example.net\r\n"
     LINE = b"--- Below this line is a copy of the message.\r\n\r\n"
@@ -1107,7 +1105,7 @@ class TestOtherShapes:
     @HEAVY
     @given(arguments(), st.sampled_from(["\r\n", "\n"]), st.binary(max_size=40))
     def test_texts_are_verbatim(self, given_arguments: Arguments, end: str, ending: bytes) -> None:
-        """A report after the text of a bounce comes out byte for byte, whatever its end, and a defect says where it was."""
+        """A report after the text of a bounce is returned byte for byte, with any ending, and a defect says where it was."""
         report = given_arguments.build() + ending
         found = unwrap_undeliverable(self.text(b"").replace(b"\r\n", end.encode()) + report)
         assert found.report == report
@@ -1119,7 +1117,7 @@ class TestOtherShapes:
     )
     @pytest.mark.parametrize("end", [b"\r\n", b"\n"], ids=repr)
     def test_any_report_in_any_bounce(self, path: Path, end: bytes) -> None:
-        """Another report in the place of the one in a bounce of the corpus comes out byte for byte."""
+        """Another report in the place of the one in a bounce of the corpus is returned byte for byte."""
         expected = expectation(path)
         data = path.read_bytes()
         inside = unwrap_undeliverable(data, format=read_as(expected)).report
@@ -1137,7 +1135,7 @@ class TestOtherShapes:
 
     @pytest.mark.parametrize("daemon", [b"MAILER-DAEMON", b"<MAILER-DAEMON>", b'"Post" <PostMaster@example.net>'])
     def test_daemons(self, daemon: bytes) -> None:
-        """A daemon's From is known with and without a domain, and a display name is not a daemon."""
+        """A daemon's From is recognized with and without a domain, and a display name is not a daemon."""
         assert (
             unwrap_undeliverable(self.text(REPORT, signs=b"Return-Path: <>\r\nFrom: " + daemon + b"\r\n")).report
             == REPORT
@@ -1167,7 +1165,7 @@ class TestOtherShapes:
         ],
     )
     def test_lines_of_servers(self, line: bytes, is_direct: bool) -> None:
-        """Lines that servers write before the message: most need a blank line after them, and none is words in a line."""
+        """Lines that servers write before the message: most need a blank line after them, and each is a line of its own."""
         for end in (b"\r\n", b"\n"):
             report = REPORT.replace(b"\r\n", end)
             whole, direct, before, after = (
@@ -1195,7 +1193,7 @@ class TestOtherShapes:
         ],
     )
     def test_lines_before_a_header(self, line: bytes) -> None:
-        """After a line that announces the header alone, the id of the report is known, and that of another message is not."""
+        """After a line that announces the header alone, the id of a report is returned, and that of another message is not."""
         found = unwrap_undeliverable(self.text(REPORT.partition(b"\r\n\r\n")[0], line))
         assert (found.report, found.report_id, found.found) == (None, parse_report(REPORT).report_id, "text")
         assert refusal(self.text(ORIGINAL, line)).code is DefectCode.NO_REPORT_INSIDE
@@ -1218,7 +1216,7 @@ class TestOtherShapes:
         for ending in (end * 2, b"text", closing + b" and more" + end, b"x" + closing):
             assert unwrap_undeliverable(head + report + ending).report == report + ending
         assert unwrap_undeliverable(head + report + end * 2 + closing).report == report + end
-        # A line of other words, one that is far from the end, and one that begins before what is looked at.
+        # A line of other words, one that is far from the end, and one that begins before the bytes that are searched.
         for other in (b"--- End of original message" + end, closing + end * 300, b"x" + b"-" * 300 + closing):
             assert unwrap_undeliverable(head + report + other).report == report + other
         for other_line in (self.LINE, b"----- Unsent message follows -----" + end * 2):
@@ -1238,7 +1236,7 @@ class TestOtherShapes:
         assert refusal(data).code is DefectCode.NESTING_LIMIT
 
     def test_an_encoded_text(self) -> None:
-        """After an encoding, offsets are those of the body."""
+        """In decoded content, offsets are those of the body."""
         head = self.SIGNS + b"Content-Transfer-Encoding: base64\r\n\r\n"
         for inside, is_refused in ((round_report(REPORT)[:-12], False), (round_report(ORIGINAL), True)):
             data = head + base64.encodebytes(self.text(inside).partition(b"\r\n\r\n")[2])
@@ -1274,7 +1272,7 @@ class TestOtherShapes:
             assert identify(found.parsed).complete is is_complete
 
     def test_a_report_in_a_text_part(self) -> None:
-        """A report in the text part of a bounce comes out where a status, a daemon or the type shows that it is one."""
+        """A report in a text part is returned if a status, a daemon or the type shows that the message is a bounce."""
         mixed = b"Content-Type: multipart/mixed; boundary=bounce\r\n\r\n"
         text = self.text(REPORT).partition(b"\r\n\r\n")[2]
         footer = a_part(b"text/plain", b"Sent through example.org.")
@@ -1293,7 +1291,7 @@ class TestOtherShapes:
             assert refusal(a_bounce(a_part(b"text/plain", text), head=head)).code is DefectCode.NOT_A_REPORT
 
     def test_an_encoded_text_part(self) -> None:
-        """A report in an encoded text part comes out decoded, and a defect says so, with the offset of the part."""
+        """A report in an encoded text part is returned decoded, with a defect at the offset of the part."""
         encoded = base64.encodebytes(self.text(REPORT).partition(b"\r\n\r\n")[2])
         data = a_bounce(a_part(b"text/plain", encoded, b"Content-Transfer-Encoding: base64"))
         found = unwrap_undeliverable(data)
@@ -1302,7 +1300,7 @@ class TestOtherShapes:
         assert {defect.offset for defect in found.defects} == {data.index(encoded)}
 
     def test_what_is_before_a_text_part(self) -> None:
-        """The message part of a bounce counts, and the header part, before what its text holds."""
+        """The message part of a bounce counts, and the header part, before its text."""
         text = a_part(b"text/plain", self.text(built(report_id="<text@example.com>")).partition(b"\r\n\r\n")[2])
         assert unwrap_undeliverable(a_bounce(text, a_part(b"message/rfc822", REPORT))).report == REPORT
         only = unwrap_undeliverable(a_bounce(text, a_part(b"text/rfc822-headers", REPORT.partition(b"\r\n\r\n")[0])))
@@ -1310,7 +1308,7 @@ class TestOtherShapes:
         assert refusal(a_bounce(text, a_part(b"message/rfc822", ORIGINAL))).code is DefectCode.NO_REPORT_INSIDE
 
     def test_a_text_part_with_nothing_in_it(self) -> None:
-        """A text part with another message is a bounce of that, and one with too many bounces says so."""
+        """A text part with another message is a bounce of that message, and one with too many bounces is refused as such."""
         text = self.text(ORIGINAL).partition(b"\r\n\r\n")[2]
         assert refusal(a_bounce(a_part(b"text/plain", text))).code is DefectCode.NO_REPORT_INSIDE
         data = REPORT
@@ -1320,7 +1318,7 @@ class TestOtherShapes:
         assert refusal(data).code is DefectCode.NESTING_LIMIT
 
     def test_a_text_part_with_a_notice_in_its_report(self) -> None:
-        """The words of a notice inside the report in a text part say nothing, and those before it make it perhaps truncated."""
+        """A notice inside the report in a text part does not count, and one before it makes the report perhaps truncated."""
         notice = b"The message is 5000 bytes long; only the first 3 follow."
         report = built(b"Subject: x\r\n\r\n" + notice + b"\r\n")
         for before, expected in ((b"", [DefectCode.FOUND_ELSEWHERE]), (notice, None)):
@@ -1330,7 +1328,7 @@ class TestOtherShapes:
             assert codes(found) == (expected or [DefectCode.PERHAPS_TRUNCATED, DefectCode.FOUND_ELSEWHERE])
 
     def test_copies_in_text_parts(self) -> None:
-        """With its format, a copy in a text part comes out, and without it the bounce is one of another message."""
+        """With its format, a copy in a text part is returned, and without it the bounce is one of another message."""
         data = a_bounce(a_part(b"text/plain", b"No.\r\n" + self.LINE + ORIGINAL))
         assert unwrap_undeliverable(data, format=ReportFormat.BCC).report == ORIGINAL
         assert refusal(data).code is DefectCode.NO_REPORT_INSIDE
@@ -1352,7 +1350,7 @@ class TestOtherShapes:
             assert not identify(found.parsed).complete
 
     def test_a_copy_cut_with_its_bounce(self) -> None:
-        """A copy whose bounce has no end is never complete, and a report is where its own end is there."""
+        """A copy whose bounce has no end is never complete, and a report is complete if its own end is there."""
         whole = a_bounce(a_part(b"message/rfc822", b"Subject: x\r\n\r\nThe beg")).removesuffix(b"\r\n--bounce--\r\n")
         parsed = unwrap_undeliverable(whole, format=ReportFormat.BCC).parsed
         assert parsed is not None
@@ -1362,7 +1360,7 @@ class TestOtherShapes:
         assert identify(parsed).complete
 
     def test_a_returned_bounce_with_a_notice(self) -> None:
-        """In a bounce, a notice is about the report, even where its original could be a bounce with a notice of its own."""
+        """In a bounce, a notice is about the report, even if its original could be a bounce with a notice of its own."""
         returned = a_bounce(a_part(b"message/rfc822", b"Subject: x\r\n\r\nx\r\n\r\nMessage truncated.\r\n"))
         report = built(returned.replace(b"bounce", b"returned"))
         assert identify(parse_report(report)).complete
@@ -1371,7 +1369,7 @@ class TestOtherShapes:
         assert not identify(parsed).complete
 
     def test_a_copy_with_many_parts(self) -> None:
-        """A message with more parts than are looked through, and without the signs of a bounce, is the copy itself."""
+        """A message with more parts than the limit, and without the signs of a bounce, is the copy itself."""
         head = b"Content-Type: multipart/mixed; boundary=bounce\r\n\r\n"
         data = a_bounce(*[b""] * (PART_LIMIT + 1), head=head)
         assert unwrap_undeliverable(data, format=ReportFormat.BCC).report == data
@@ -1388,7 +1386,7 @@ class TestOtherShapes:
         ],
     )
     def test_names(self, field: bytes, is_message: bool) -> None:
-        """A file whose name ends in .eml is looked into, however the name is written."""
+        """A file whose name ends in .eml is opened, in every notation of the name."""
         data = a_bounce(a_part(b"text/plain", b"No."), a_part(field, REPORT))
         if is_message:
             assert unwrap_undeliverable(data).report == REPORT
@@ -1396,7 +1394,7 @@ class TestOtherShapes:
             assert refusal(data).code is DefectCode.NO_REPORT_INSIDE
 
     def test_a_file_after_the_report(self) -> None:
-        """A report in a file after the first one is another report, and a file that is not a message hides nothing."""
+        """A report in a file after the first one is another report, and a file that is not a message does not hide it."""
         file = b'application/octet-stream; name="a.eml"'
         data = a_bounce(a_part(file, b"\0"), a_part(file, REPORT), a_part(file, TestOthers.SECOND))
         found = unwrap_undeliverable(data)
@@ -1413,7 +1411,7 @@ class TestOtherShapes:
         assert unwrap_undeliverable(a_bounce(b"\r\nNo.", digest)).report == REPORT
 
     def test_journaling(self) -> None:
-        """A report in a plain text is known as a bounced report; no rule asks for a report on mail to the alternate mailbox."""
+        """A report in a plain text is recognized as a bounced report; no rule asks for one on mail to the alternate mailbox."""
         bounce = self.text(REPORT, signs=self.SIGNS + b"X-Failed-Recipients: journal@archive.example\r\n")
         loop = detect_loop(bounce)
         assert loop is not None
@@ -1422,12 +1420,12 @@ class TestOtherShapes:
         rules = RuleSet([JournalRule("all", "journal@archive.example")], organization)
         for to, count in (("alternate@example.com", 0), ("journal@archive.example", 0), ("bob@example.com", 1)):
             for envelope in (Envelope("", [to], trusted_path=True), Envelope("", [to])):
-                # A stranger who writes such a text silences nothing.
+                # A stranger who writes such a text does not prevent any report.
                 assert len(decide(bounce, envelope, rules).reports) == count
 
 
 class TestEndings:
-    """What the last lines of a report say."""
+    """Notices in the last lines of a report."""
 
     @pytest.mark.parametrize(
         "notice",
@@ -1465,7 +1463,7 @@ class TestEndings:
         ],
     )
     def test_other_lines(self, line: bytes) -> None:
-        """Other last lines say nothing."""
+        """Other last lines are not notices."""
         for end in (b"", b"\r\n"):
             assert not parse_report(built(ORIGINAL + line + end)).defects
 
@@ -1508,7 +1506,7 @@ class TestEndings:
         assert not parse_report(built(b"Content-Type: multipart/mixed\r\n" + ORIGINAL)).defects
 
     def test_an_encoded_original(self) -> None:
-        """An original after an encoding is looked at as well, to its end."""
+        """An encoded original is checked as well, to its end."""
         body = b"--in\r\n\r\n" + b"x" * HEADER_LIMIT + b"\r\n--in--\r\n"
         original = (
             b"Content-Type: multipart/mixed; boundary=in\r\n" + ORIGINAL.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" + body
@@ -1526,7 +1524,7 @@ class TestEndings:
 
 
 def test_scan(tmp_path: Path) -> None:
-    """Where the bounce shows that an original was cut, `scan` never writes it as a complete one; it says where a report was."""
+    """If the bounce shows that an original was cut, `scan` never writes it as a complete one; it says where a report was."""
     folder = tmp_path / "bounces"
     folder.mkdir()
     for name in ("gmail-truncated-and-closed", "exim-text", "exim-text-over-the-limit"):

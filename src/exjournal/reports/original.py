@@ -1,7 +1,7 @@
 """The original of a report: which message it is, and what it shows about itself.
 
 The reader checks here that the original agrees with the report text, that it is complete, and that it is not a report itself.
-Only its header block and its last lines are looked at.
+It reads the header block and the last lines; the whole body is searched only for a missing close delimiter or an attachment.
 """
 
 import re

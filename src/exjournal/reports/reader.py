@@ -100,6 +100,7 @@ _REQUIRED_2003: Final = {name: code for name, code in _REQUIRED.items() if name 
 
 Defects = list[Defect]
 _new = object.__new__
+_ENVELOPE: Final = ReportFormat.ENVELOPE  # for speed, as in `fast_reader`
 
 
 def detect_format(data: "Data", /) -> ReportFormat | None:
@@ -160,7 +161,7 @@ def _read(data: "Buffer", wanted: ReportFormat | None) -> ParsedReport:
     report_id = message_id_of(fields.get(b"message-id", b""))
     if not report_id:
         outer_defects.append(Defect(DefectCode.REPORT_ID_MISSING, "", start))
-    format, marker = ReportFormat.ENVELOPE, envelope_marker(fields) if wanted is None else ""
+    format, marker = _ENVELOPE, envelope_marker(fields) if wanted is None else ""
     usual = read_usual(data, body, end, content_type, envelope_sender) if marker else None
     if usual is None:
         info = declared(content_type)
