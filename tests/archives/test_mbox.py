@@ -206,7 +206,7 @@ class TestLength:
     def test_led(self, end: bytes, more: bytes) -> None:
         """A length that leads to a From line or to the end of the file is believed, whatever the message holds."""
         first, *rest = entries(self.box(len(self.BODY), end=end, more=more), by_length=True)
-        assert first.led
+        assert first.is_led
         assert first.content is not None
         assert first.content.endswith(b"T: 1\n\n" + self.BODY)
         assert [entry.content for entry in rest] == ([b"S: 2\n"] if more else [])
