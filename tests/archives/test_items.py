@@ -1,4 +1,4 @@
-"""Archives: reports, messages and what cannot be used, in order, whoever reads them and however many processes do."""
+"""Archives: reports, messages and unreadable items, in order, from one process and from several."""
 
 import bz2
 import gc
@@ -49,7 +49,7 @@ from strategies import built
 
 REPORT = built()
 MAIL = b"From: ann@example.com\r\nTo: bob@example.com\r\nSubject: Lunch\r\n\r\nAt twelve?\r\n"
-# Marked as a report, and nothing of one in it.
+# A report by its marker, with no report text.
 DAMAGED = b"X-MS-Journal-Report:\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\nSECRET\r\n"
 STATUS = (
     b"Content-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; b.example\r\n\r\n"
@@ -58,15 +58,15 @@ STATUS = (
 
 
 def bounce(inside: bytes, media_type: bytes = b"message/rfc822", outer: bytes = b"multipart/report") -> bytes:
-    """A bounce round a message."""
+    """A bounce of a message."""
     return (
         b"Subject: Undeliverable\r\nMIME-Version: 1.0\r\nContent-Type: %b; boundary=_b_%d_\r\n\r\n--_b_%d_\r\n%b\r\n"
         b"--_b_%d_\r\nContent-Type: %b\r\n\r\n%b\r\n--_b_%d_--\r\n"
     ) % (outer, len(inside), len(inside), STATUS, len(inside), media_type, inside, len(inside))
 
 
-def told(item: ArchiveItem) -> tuple[str, str]:
-    """What an item is, and why."""
+def kind_and_code(item: ArchiveItem) -> tuple[str, str]:
+    """The type of an item, and its code."""
     if isinstance(item, ArchivedReport):
         return "report", str(item.parsed.format)
     if isinstance(item, ArchivedMessage):
@@ -102,10 +102,10 @@ def archive(tmp_path: Path) -> Path:
 
 
 class TestItems:
-    """What an item is."""
+    """Items."""
 
     def test_report(self, tmp_path: Path) -> None:
-        """A report comes with its place, its octets and what it says."""
+        """A report has its place, its bytes and its content."""
         path = tmp_path / "a.eml"
         item = one(path, REPORT)
         assert isinstance(item, ArchivedReport)
@@ -127,7 +127,7 @@ class TestItems:
         ],
     )
     def test_message(self, tmp_path: Path, text: bytes, code: DefectCode) -> None:
-        """Mail that is no report is kept, with the code that says how that is known."""
+        """Mail that is not a report is kept, with the code for the reason."""
         path = tmp_path / "a.eml"
         item = one(path, text)
         assert item == ArchivedMessage(Source(str(path)), text, code)
@@ -144,26 +144,26 @@ class TestItems:
         ],
     )
     def test_unreadable(self, tmp_path: Path, text: bytes, code: DefectCode) -> None:
-        """A report that does not parse, and what is no mail, is told with its octets."""
+        """A report that does not parse, and a file that is not mail, are reported with their bytes."""
         path = tmp_path / "a.eml"
         item = one(path, text)
         assert isinstance(item, Unreadable)
-        assert (item.source, item.octets, told(item)[1]) == (Source(str(path)), text, code)
+        assert (item.source, item.octets, kind_and_code(item)[1]) == (Source(str(path)), text, code)
         assert repr(item).startswith(f"<Unreadable {path}: {code} at offset ")
 
     def test_no_text(self, archive: Path) -> None:
-        """What an item is shown as holds no text of it."""
+        """The representation of an item holds no text of it."""
         for item in read_archive(archive, undeliverable=True):
             assert "SECRET" not in repr(item)
             if isinstance(item, Unreadable):
                 assert "SECRET" not in f"{item.error}{item.error!r}"
 
     def test_defects(self, tmp_path: Path) -> None:
-        """What a mailbox file may have changed is told of the item, whatever it is."""
+        """Possible changes by a mailbox file are defects of the item, for items of all types."""
         quoted = MAIL + b">From a\n"
         items = [*read_archive(put(tmp_path / "a", mbox(REPORT + b">From a\n", quoted, DAMAGED + b">From a\n")))]
         assert [[defect.code for defect in item.defects] for item in items] == [[DefectCode.MBOX_QUOTING]] * 3
-        assert [told(item)[0] for item in items] == ["report", "message", "unreadable"]
+        assert [kind_and_code(item)[0] for item in items] == ["report", "message", "unreadable"]
 
     def test_variant(self, tmp_path: Path) -> None:
         """The variant undoes the quoting."""
@@ -181,7 +181,7 @@ class TestItems:
         assert item.parsed.to_dict() == parse_report(MAIL, format=ReportFormat.MESSAGE_ONLY).to_dict()
 
     def test_from_line(self, tmp_path: Path) -> None:
-        """A report with a From line is one: as a message with a defect, as a mailbox file without the line."""
+        """A report with a From line is a report: as a message with a defect, as a mailbox file without the line."""
         item = one(tmp_path / "a.eml", FROM + REPORT)
         assert isinstance(item, ArchivedReport)
         assert [defect.code for defect in item.parsed.defects] == [DefectCode.LEADING_FROM_LINE]
@@ -191,10 +191,10 @@ class TestItems:
 
 
 class TestUndeliverable:
-    """Bounces that are looked into."""
+    """Bounces that are opened."""
 
     def test_report_inside(self, tmp_path: Path) -> None:
-        """The report in a bounce is the item's, the octets are those of the bounce."""
+        """The item is the report in a bounce, with the bytes of the bounce."""
         for outer in (b"multipart/report", b"multipart/mixed"):
             text = bounce(REPORT, outer=outer)
             item = one(tmp_path / "a.eml", text, undeliverable=True)
@@ -205,18 +205,18 @@ class TestUndeliverable:
             assert [status.recipient for status in item.undeliverable.status] == ["journal@example.com"]
 
     def test_plain_report(self, tmp_path: Path) -> None:
-        """A report that was delivered is read as ever."""
+        """A report that was delivered is read as usual."""
         item = one(tmp_path / "a.eml", REPORT, undeliverable=True)
         assert isinstance(item, ArchivedReport)
         assert item.undeliverable is None
 
     def test_defects(self, tmp_path: Path) -> None:
-        """What the bounce may have done to the report is told."""
+        """Possible changes by the bounce are defects."""
         item = one(tmp_path / "a.eml", bounce(REPORT)[:-12], undeliverable=True)
         assert [defect.code for defect in item.defects] == [DefectCode.PERHAPS_TRUNCATED]
 
     def test_others(self, tmp_path: Path) -> None:
-        """Only a header, or a damaged report, cannot be used; bounces of other mail, and mail, are messages."""
+        """A bounce with only a header or with a damaged report is unreadable; bounces of other mail, and mail, are messages."""
         header = REPORT.partition(b"\r\n\r\n")[0] + b"\r\n"
         cases = [
             (bounce(header, b"text/rfc822-headers"), "unreadable", DefectCode.NO_REPORT_INSIDE),
@@ -227,11 +227,11 @@ class TestUndeliverable:
         ]
         for text, kind, code in cases:
             item = one(tmp_path / "a.eml", text, undeliverable=True)
-            assert told(item) == (kind, code)
+            assert kind_and_code(item) == (kind, code)
             assert item.octets == text
 
     def test_ordinary_mail(self, tmp_path: Path) -> None:
-        """Mail that was forwarded again and again, or has many parts, is mail and not refused."""
+        """Mail that was forwarded many times, or has many parts, is a message."""
         forwarded = MAIL
         for _ in range(8):
             forwarded = bounce(forwarded, outer=b"multipart/mixed").replace(STATUS, b"\r\nSee below.\r\n")
@@ -242,7 +242,7 @@ class TestUndeliverable:
         )
         for text in (forwarded, parts):
             for undeliverable in (False, True):
-                assert told(one(tmp_path / "a.eml", text, undeliverable=undeliverable))[0] == "message"
+                assert kind_and_code(one(tmp_path / "a.eml", text, undeliverable=undeliverable))[0] == "message"
 
 
 # Functions for processes
@@ -251,37 +251,37 @@ FULL: dict[str, Any] = {"undeliverable": True, "mbox": MboxVariant.MBOXO}
 
 
 def whole(item: ArchiveItem) -> tuple[object, ...]:
-    """Everything that there is to an item, fit to be compared."""
+    """All parts of an item, in a form that can be compared."""
     error = item.error if isinstance(item, Unreadable) else None
     data = item.parsed.to_dict() if isinstance(item, ArchivedReport) else None
     return type(item).__name__, item.source, item.octets, item.defects, data, error and (type(error), error.args)
 
 
 def unless_report(item: ArchiveItem) -> ArchiveItem | None:
-    """The item itself, None for a report, which points into its octets and cannot be sent."""
+    """The item itself, None for a report, which points into its bytes and cannot be pickled."""
     return None if isinstance(item, ArchivedReport) else item
 
 
 def fail_at_mail(item: ArchiveItem) -> int:
-    """Nothing for ordinary mail."""
+    """Fail for ordinary mail."""
     if isinstance(item, ArchivedMessage):
         raise KeyError("wrong")
     return 1
 
 
 def die(item: ArchiveItem) -> NoReturn:
-    """As a process ends that the system kills."""
+    """End the process as the system does when it kills it."""
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError(item)
 
 
 def not_pickled(_: ArchiveItem) -> object:
-    """What cannot be sent."""
+    """Return a value that cannot be pickled."""
     return lambda: None
 
 
 def length(item: ArchiveItem) -> int:
-    """The octets of an item."""
+    """The number of bytes of an item."""
     return len(item.octets or b"")
 
 
@@ -290,13 +290,13 @@ class TestMap:
 
     @pytest.fixture(autouse=True)
     def nothing_left(self) -> Iterator[None]:
-        """No process is left behind."""
+        """No process is left."""
         yield
         gc.collect()
         assert multiprocessing.active_children() == []
 
     def test_same(self, archive: Path) -> None:
-        """Any number of processes gives the items of `read_archive`, in its order, with all that there is to them."""
+        """Any number of processes gives the items of `read_archive`, complete and in its order."""
         expected = [whole(item) for item in read_archive(archive, **FULL)]
         assert len(expected) > 500
         for jobs in (1, 2, 3):
@@ -304,14 +304,14 @@ class TestMap:
         assert list(map_archive(length, archive)) == list(map(length, read_archive(archive)))
 
     def test_items_are_sent(self, archive: Path) -> None:
-        """What is no report may be sent as it is: errors come with all that they say."""
+        """Items other than reports can be pickled, and their errors keep all arguments."""
         sent = map_archive(unless_report, archive, jobs=2)
         for here, there in zip(read_archive(archive), sent, strict=True):
             if there is not None:
                 assert whole(here) == whole(there) == whole(pickle.loads(pickle.dumps(here)))
 
     def test_sources(self, archive: Path) -> None:
-        """Each source finds the octets again, also from JSON."""
+        """Each source finds the bytes again, also from JSON."""
         for item in read_archive(archive, mbox=MboxVariant.MBOXO):
             source = Source.from_dict(json.loads(json.dumps(item.source.to_dict())))
             if item.octets is not None:
@@ -322,7 +322,7 @@ class TestMap:
 
     @pytest.mark.parametrize("jobs", [1, 2])
     def test_function_raises(self, archive: Path, jobs: int) -> None:
-        """What the function raises ends the run, and names the source."""
+        """An error that the function raises ends the run, and names the source."""
         results = map_archive(fail_at_mail, archive / "loose", jobs=jobs)
         with pytest.raises(KeyError, match="wrong") as caught:
             list(results)
@@ -331,7 +331,7 @@ class TestMap:
 
     @pytest.mark.parametrize(("function", "error"), [(die, ChildProcessError), (not_pickled, Exception)])
     def test_errors(self, archive: Path, function: Any, error: type[Exception]) -> None:
-        """A process that is killed, a result that cannot be sent: an error and no waiting without end."""
+        """A killed process and a result that cannot be pickled are errors, and nothing waits forever."""
         with pytest.raises(error):
             list(map_archive(function, archive, jobs=2))
 
@@ -345,11 +345,11 @@ class TestMap:
 
     @pytest.mark.parametrize("jobs", [1, 2])
     def test_forgotten(self, archive: Path, jobs: int) -> None:
-        """Results that nobody takes any more end the processes."""
+        """Results that are not taken any more end the processes."""
         assert len(list(itertools.islice(map_archive(length, archive, jobs=jobs), 3))) == 3
 
     def test_not_ahead(self, tmp_path: Path) -> None:
-        """Reading waits for whoever takes the results: of an archive without end no more is looked up than needed."""
+        """Reading waits until results are taken: of an endless archive no more is read than needed."""
         place = Located(Source(str(put(tmp_path / "a.eml", MAIL))))
         taken = 0
 
@@ -371,7 +371,7 @@ class TestMap:
 
     @pytest.mark.parametrize("jobs", [-1, -(10**9)])
     def test_negative(self, jobs: int) -> None:
-        """Less than no processes are refused at once."""
+        """A negative number of processes is refused at once."""
         with pytest.raises(InvalidValue) as caught:
             map_archive(length, jobs=jobs)
         assert caught.value.field == "jobs"
@@ -395,7 +395,7 @@ class TestMap:
                 function()
 
     def test_layers(self, tmp_path: Path) -> None:
-        """A message in too many layers of compression is an item, and does not keep the reader busy for ever."""
+        """A message in too many layers of compression is an item, and takes no time."""
         data = MAIL
         for _ in range(6):
             data = gzip.compress(data)
@@ -428,7 +428,7 @@ class TestMap:
         assert list(map_archive(length, jobs=2)) == list(read_archive()) == []
 
 
-# A program that looks at an archive slowly, and writes a dot for each item.
+# A program that reads an archive slowly, and writes a dot for each item.
 PROGRAM = """
 import sys, time
 from exjournal import map_archive
@@ -446,7 +446,7 @@ if __name__ == "__main__":
 
 @pytest.mark.skipif(os.name != "posix", reason="needs signals as POSIX has them")
 def test_interrupt_of_slow_work(tmp_path: Path) -> None:
-    """An interrupt waits for the items that are worked on, and not for hundreds that wait their turn."""
+    """An interrupt waits for the items in work, and not for hundreds that wait their turn."""
     for number in range(2000):
         put(tmp_path / "archive" / f"{number}.eml", MAIL)
     program = put(tmp_path / "program.py", PROGRAM.encode())
@@ -462,14 +462,14 @@ def test_interrupt_of_slow_work(tmp_path: Path) -> None:
             threading.Event().wait(0.01)
         os.killpg(process.pid, signal.SIGINT)
         looked_at = dots.stat().st_size
-        _, said = process.communicate(timeout=60)
-    assert said.count("Traceback") == 1
-    assert said.endswith("KeyboardInterrupt\n")
+        _, errors = process.communicate(timeout=60)
+    assert errors.count("Traceback") == 1
+    assert errors.endswith("KeyboardInterrupt\n")
     assert dots.stat().st_size < looked_at + 100
 
 
-def test_errors_hold_no_octets(tmp_path: Path) -> None:
-    """Who keeps the errors does not keep the messages with them."""
+def test_errors_keep_no_messages(tmp_path: Path) -> None:
+    """Keeping the errors does not keep the messages."""
     for number in range(50):
         put(tmp_path / f"{number}.eml", DAMAGED + b"x" * 200_000)
     tracemalloc.start()
@@ -483,7 +483,7 @@ def test_errors_hold_no_octets(tmp_path: Path) -> None:
 
 
 def test_file_vanishes(tmp_path: Path) -> None:
-    """A file that is gone when its turn comes is told by the process that reads it."""
+    """A file that is gone when its turn comes is reported by the process that reads it."""
     item = Reader(None, undeliverable=False)(Located(Source(str(tmp_path / "a.eml"))))
     assert isinstance(item, Unreadable)
     assert isinstance(item.error, FileNotFoundError)
@@ -491,7 +491,7 @@ def test_file_vanishes(tmp_path: Path) -> None:
 
 
 def test_batch(tmp_path: Path) -> None:
-    """A process gives a result for each place of its batch, and names the source of what fails."""
+    """A process gives a result for each place of its batch, and names the source of a failure."""
     places = [Located(Source(str(put(tmp_path / f"{number}.eml", MAIL * number)))) for number in range(3)]
     reader = Reader(None, undeliverable=False)
     assert apply_to_batch(length, reader, places) == [0, len(MAIL), 2 * len(MAIL)]
@@ -501,24 +501,24 @@ def test_batch(tmp_path: Path) -> None:
 
 
 def test_octets_in(tmp_path: Path) -> None:
-    """How much there is to read is known before it is read, where files tell."""
+    """The amount of data is known before it is read, from the sizes of files."""
     put(tmp_path / "a.eml", MAIL)
     assert octets_in(tmp_path, tmp_path / "a.eml") == 2 * len(MAIL)
     assert octets_in(tmp_path, patterns=["*.txt"]) == 0
 
 
 class TestReadSource:
-    """One item again."""
+    """Reading an item again."""
 
     def test_missing(self, tmp_path: Path) -> None:
-        """What is gone is an OSError."""
+        """A file that is gone is an OSError."""
         with pytest.raises(FileNotFoundError):
             read_source(Source(str(tmp_path / "a.eml")))
         with pytest.raises((OSError, ParseError)):
             read_source(Source("a\0b"))
 
     def test_something_else(self, tmp_path: Path) -> None:
-        """What is no archive any more is damaged."""
+        """A file that is no longer an archive is damaged."""
         path = put(tmp_path / "a", MAIL)
         for source in (
             Source(str(path), (("b", 0),)),
@@ -536,29 +536,29 @@ class TestReadSource:
 
 
 class Unsendable(Exception):
-    """An error that loses what it needs on the way."""
+    """An error that cannot be unpickled."""
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(f"{name}: {reason}")
 
 
 def raise_unsendable(_: ArchiveItem) -> NoReturn:
-    """Fail with it."""
+    """Raise it."""
     raise Unsendable("a", "b")
 
 
-class TestWorked:
-    """What a process does with a batch, seen from within."""
+class TestBatch:
+    """The work of a process on a batch."""
 
     def test_over(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Where nobody waits any more the rest of a batch is left."""
+        """When the run is over the rest of a batch is left."""
         places = [Located(Source(str(tmp_path / "no")))] * 20
         looks = iter([False, True])
         monkeypatch.setattr("exjournal.archives.items.is_over", lambda: next(looks))
         assert len(apply_to_batch(type, Reader(None, undeliverable=False), places)) == 8
 
     def test_unsendable(self, tmp_path: Path) -> None:
-        """An error that cannot be sent comes as one that says so, and names the source."""
+        """An error that cannot be pickled is replaced by one that names its type and the source."""
         place = Located(Source(str(tmp_path / "no")))
         with pytest.raises(RuntimeError, match="Unsendable") as caught:
             apply_to_batch(raise_unsendable, Reader(None, undeliverable=False), [place])
@@ -566,7 +566,7 @@ class TestWorked:
 
 
 def test_bounced_copies(tmp_path: Path) -> None:
-    """Where copies are read and bounces opened, a bounce gives the copy inside, and other mail is a copy itself."""
+    """With copies and bounces both, a bounce gives the copy inside, and other mail is a copy itself."""
     copy = b"From: ann@example.com\r\nTo: bob@example.com\r\n\r\nHi.\r\n"
     put(tmp_path / "a.eml", bounce(copy))
     put(tmp_path / "b.eml", copy)
@@ -583,7 +583,7 @@ ANSWERS: dict[str, dict[str, Any]] = json.loads((MAILBOXES / "answers.json").rea
 
 
 def answer(item: ArchiveItem) -> dict[str, Any]:
-    """An item as the answers beside the mailbox files describe it."""
+    """An item in the form of the answers beside the mailbox files."""
     result: dict[str, Any] = {"defects": [str(defect.code) for defect in item.defects]}
     if isinstance(item, ArchivedReport):
         result |= {"kind": "report", "subject": item.parsed.report.subject}
@@ -599,7 +599,7 @@ def answer(item: ArchiveItem) -> dict[str, Any]:
 
 
 class TestMailboxFiles:
-    """Mailbox files as programs write them, with the items that are in them."""
+    """Mailbox files from different programs, with the expected items."""
 
     def test_all_are_there(self) -> None:
         """Each mailbox file has its answer, and the reverse."""
@@ -622,7 +622,7 @@ class TestMailboxFiles:
             assert read_source(item.source) == item.octets
 
     def test_from_any(self) -> None:
-        """With the variant that its defect names a file is read as it was before it was quoted."""
+        """With the variant that its defect names a file is read without its quoting."""
         path = MAILBOXES / "from-any.mbox"
         assert all("from-any" in item.defects[-2].detail for item in read_archive(path))
         for number, item in enumerate(read_archive(path, mbox=MboxVariant.FROM_ANY), 1):
@@ -668,10 +668,10 @@ class TestMailboxFiles:
     def test_cr_line_ends(
         self, tmp_path: Path, data: bytes, format_: ReportFormat | None, *, undeliverable: bool
     ) -> None:
-        """A file with CR line ends alone is refused for these, with its bytes, whatever it is read as."""
+        """A file with only CR line ends is refused for these, with its bytes, in every format."""
         data = data.replace(b"\r\n", b"\r").replace(b"\n", b"\r")
         item = one(tmp_path / "a", data, format=format_, undeliverable=undeliverable)
-        assert told(item) == ("unreadable", DefectCode.CR_LINE_ENDS)
+        assert kind_and_code(item) == ("unreadable", DefectCode.CR_LINE_ENDS)
         assert item.octets == data
 
     def test_several_in_a_bounce(self, tmp_path: Path) -> None:
@@ -696,10 +696,10 @@ LOST = REPORT.replace(b"X-MS-Journal-Report:", b"X-Lost:")
 
 
 class TestUnmarked:
-    """Reports that lost their marker: marked as such, and read on request."""
+    """Reports that lost their marker: reported as such, and read on request."""
 
     def test_marked(self, tmp_path: Path) -> None:
-        """Without a word of the caller they are messages that read like reports, in bounces mode as well."""
+        """Without the option they are messages that read like reports, also with the option for bounces."""
         for options in ({}, {"undeliverable": True}):
             item = one(tmp_path / "a.eml", LOST, **options)
             assert isinstance(item, ArchivedMessage)
@@ -710,17 +710,19 @@ class TestUnmarked:
             assert mail.reads_like is None
 
     def test_read(self, tmp_path: Path) -> None:
-        """They are read as reports without a marker, and everything else as usual."""
+        """With it they are reports without a marker, and everything else is read as usual."""
         item = one(tmp_path / "a.eml", LOST, unmarked=True)
         assert isinstance(item, ArchivedReport)
         assert (item.parsed.marker, str(item.parsed.recipients_from)) == ("grammar", "unmarked")
         for content in (REPORT, MAIL, DAMAGED, bounce(REPORT), LOST.replace(b"message/rfc822", b"text/plain")):
-            assert told(one(tmp_path / "b.eml", content, unmarked=True)) == told(one(tmp_path / "b.eml", content))
+            assert kind_and_code(one(tmp_path / "b.eml", content, unmarked=True)) == kind_and_code(
+                one(tmp_path / "b.eml", content)
+            )
         both: Any = {"unmarked": True, "undeliverable": True}
-        assert told(one(tmp_path / "c.eml", bounce(REPORT), **both)) == ("report", "envelope")
+        assert kind_and_code(one(tmp_path / "c.eml", bounce(REPORT), **both)) == ("report", "envelope")
 
     def test_with_a_format(self, tmp_path: Path) -> None:
-        """Everything is read in the format that the caller names, so one excludes the other."""
+        """A format is for all items, so it excludes the option."""
         with pytest.raises(InvalidValue) as caught:
             read_archive(tmp_path, unmarked=True, format=ReportFormat.ENVELOPE)
         assert caught.value.field == "unmarked"
@@ -728,9 +730,9 @@ class TestUnmarked:
     @pytest.mark.parametrize("format", [ReportFormat.ENVELOPE, ReportFormat.ENVELOPE_2003])
     def test_mixed_archive_in_one_format(self, tmp_path: Path, format: ReportFormat) -> None:
         """Ordinary mail stays ordinary mail under a format, and a damaged report stays damaged."""
-        assert told(one(tmp_path / "a.eml", MAIL, format=format)) == ("message", "not-a-report")
-        assert told(one(tmp_path / "b.eml", DAMAGED, format=ReportFormat.ENVELOPE)) == (
+        assert kind_and_code(one(tmp_path / "a.eml", MAIL, format=format)) == ("message", "not-a-report")
+        assert kind_and_code(one(tmp_path / "b.eml", DAMAGED, format=ReportFormat.ENVELOPE)) == (
             "unreadable",
             "report-text-missing",
         )
-        assert told(one(tmp_path / "c.eml", LOST, format=ReportFormat.ENVELOPE)) == ("report", "envelope")
+        assert kind_and_code(one(tmp_path / "c.eml", LOST, format=ReportFormat.ENVELOPE)) == ("report", "envelope")

@@ -1,4 +1,4 @@
-"""Mailbox files: where messages begin and end, whoever wrote the file, and whatever a sender wrote into it."""
+"""Mailbox files: where messages begin and end, for files of all programs and hostile content."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -41,13 +41,13 @@ FROM_LINES = [
     b'From "ann b"@example.com Thu Jan  1 00:00:00 2026\n',
     b"From  Thu Jan  1 00:00:00 2026 \n",
 ]
-# Those that have no date: they count after a blank line and before a field.
+# From lines without a date: they count after a blank line and before a field.
 BARE_FROM_LINES = [
     b"From MAILER-DAEMON\n",
     b"From ann@example.com\r\n",
     b"From ann@example.com Thu Jan  1 00:00:00 2026 remote from example\n",
 ]
-# Those of Mozilla programs: they count before a field, with a blank line before them or not.
+# From lines of Mozilla programs: they count before a field, with or without a blank line before them.
 MOZILLA_FROM_LINES = [
     b"From \n",
     b"From \r\n",
@@ -56,7 +56,7 @@ MOZILLA_FROM_LINES = [
     b"From - yesterday\n",
     b"From - Thu Jan 01 00:00:00 2026\n",
 ]
-# Lines of a body that are not separators, whatever they end with.
+# Lines of a body that are not separators.
 SENTENCES = [
     b"From 9:00 to 17:00 on 1 October 2026\n",
     b"From Monday on: we meet at nine\n",
@@ -72,12 +72,12 @@ def entries(data: bytes, limit: int = LIMIT, **options: int) -> list[Entry]:
 
 
 def texts(data: bytes, **options: int) -> list[bytes | None]:
-    """The octets of every message of a file."""
+    """The content of every message of a file."""
     return [entry.content for entry in entries(data, **options)]
 
 
 class TestFromLine:
-    """What begins a mailbox file, and what begins a message in it."""
+    """The lines that begin a mailbox file, and those that begin a message in it."""
 
     @pytest.mark.parametrize("line", FROM_LINES)
     def test_dated(self, line: bytes) -> None:
@@ -116,12 +116,12 @@ class TestFromLine:
         assert texts(FROM + b"S: 1\n\nx\n\n" + line + text) == [b"S: 1\n\nx\n", text]
 
     def test_field_that_is_quoted(self) -> None:
-        """A field that is quoted as a line that begins with From is one that follows a separator."""
+        """A quoted `>From:` field may follow a separator."""
         assert texts((FROM + b">From: ann@example.com\n\n") * 2) == [b">From: ann@example.com\n"] * 2
 
     @pytest.mark.parametrize("line", BARE_FROM_LINES)
     def test_without_a_date(self, line: bytes) -> None:
-        """A line without one begins a file and a message where a field follows, and a message only behind a blank line."""
+        """A line without a date begins a file and a message if a field follows, but a message only after a blank line."""
         assert first_from_line(line + b"S: 1\n") == 0
         assert first_from_line(line + b"no field") is None
         assert texts(line + b"S: 1\n\nx\n\n" + line + b"S: 2\n") == [b"S: 1\n\nx\n", b"S: 2\n"]
@@ -142,7 +142,7 @@ class TestFromLine:
         ],
     )
     def test_none(self, data: bytes) -> None:
-        """Anything else begins no mailbox file."""
+        """A file with other first lines is not a mailbox file."""
         assert first_from_line(data) is None
 
     def test_quoted_lines_before_the_header(self) -> None:
@@ -152,18 +152,18 @@ class TestFromLine:
         ]
 
     def test_no_line_end(self) -> None:
-        """A file that is cut short in a From line has a message without octets there."""
+        """A file that is cut short in a From line has an empty message there."""
         assert texts(b"From ann") == [b""]
         assert [(entry.offset, entry.size, entry.content) for entry in entries(FROM)] == [(len(FROM), 0, b"")]
 
 
 class TestEnds:
-    """Where a message ends."""
+    """The end of a message."""
 
     @pytest.mark.parametrize("end", [b"\n", b"\r\n"])
     @pytest.mark.parametrize("text", [b"S: 1|", b"S: 1||", b"S: 1||x|", b"S: 1||x|||"])
     def test_blank_line(self, text: bytes, end: bytes) -> None:
-        """The blank line behind a message belongs to the file, in the middle and at the end; all others to the message."""
+        """The blank line after a message belongs to the file, in the middle and at the end; all others to the message."""
         text, line = text.replace(b"|", end), FROM.replace(b"\n", end)
         assert texts((line + text + end) * 3) == [text] * 3
 
@@ -174,16 +174,16 @@ class TestEnds:
 
     @pytest.mark.parametrize("text", [b"S: 1", b"S: 1\n", b"S: 1\n\nx", b"S: 1\n\nx\n", b"S: 1\r\n\r\nx\r\n"])
     def test_none_at_the_end(self, text: bytes) -> None:
-        """A file that ends without a blank line has the whole message."""
+        """A file that ends without a blank line has the complete message."""
         assert texts(FROM + b"S: 0\n\n" + FROM + text) == [b"S: 0\n", text]
 
     def test_crlf_inside_lf(self) -> None:
-        """A message with CRLF in a file with line feeds is not touched."""
+        """A message with CRLF in a file with line feeds is not changed."""
         text = b"S: 1\r\n\r\nx\r\n"
         assert texts((FROM + text + b"\n") * 2) == [text] * 2
 
     def test_empty_messages(self) -> None:
-        """A From line right after the first one begins a message where a field follows; others are text, and are counted."""
+        """A From line right after the first one begins a message if a field follows; others are text, and are counted."""
         assert texts(FROM + FROM + b"S: 1\n") == [b"", b"S: 1\n"]
         found = entries(FROM + FROM + b"\n" + FROM + b"\r\n" + FROM + b"S: 1\n")
         assert [(entry.content, entry.bare_lines) for entry in found] == [
@@ -193,20 +193,20 @@ class TestEnds:
 
 
 class TestLength:
-    """Messages that say how long they are."""
+    """Messages with a Content-Length."""
 
     BODY = b"x\n\n" + FROM + b"S: no message\n\ny\n"
 
     def box(self, length: object, body: bytes = BODY, end: bytes = b"\n", more: bytes = FROM + b"S: 2\n\n") -> bytes:
-        """A file with a message of a length, and one behind it."""
+        """A file with a message of a length, and one after it."""
         return FROM + b"S: 1\ncontent-LENGTH: %b\nT: 1\n\n" % str(length).encode() + body + end + more
 
     @pytest.mark.parametrize("end", [b"", b"\n", b"\n\n", b"\r\n", b"\r\n\r\n"])
     @pytest.mark.parametrize("more", [b"", FROM + b"S: 2\n"])
     def test_led(self, end: bytes, more: bytes) -> None:
-        """A length that leads to a From line or to the end of the file is believed, whatever the message holds."""
+        """A length that leads to a From line or to the end of the file is trusted, for any content of the message."""
         first, *rest = entries(self.box(len(self.BODY), end=end, more=more), by_length=True)
-        assert first.led
+        assert first.is_led
         assert first.content is not None
         assert first.content.endswith(b"T: 1\n\n" + self.BODY)
         assert [entry.content for entry in rest] == ([b"S: 2\n"] if more else [])
@@ -230,7 +230,7 @@ class TestLength:
 
     @pytest.mark.parametrize("length", [0, 1, 2, 9999, 10**14, 10**15, 10**40, "", "x", "-1", "1 2", "+6"])
     def test_not_led(self, length: object) -> None:
-        """One that leads elsewhere is not: From lines decide, and nothing is hidden."""
+        """A length that leads elsewhere is not trusted: From lines decide, and nothing is hidden."""
         body = b"x\ny\n"
         assert [(e.content, e.is_led) for e in entries(self.box(length, body), by_length=True)] == [
             (b"S: 1\ncontent-LENGTH: %b\nT: 1\n\nx\ny\n" % str(length).encode(), False),
@@ -238,7 +238,7 @@ class TestLength:
         ]
 
     def test_not_asked_for(self) -> None:
-        """Nothing but the caller makes a length count."""
+        """A length counts only on request."""
         assert texts(self.box(len(self.BODY)))[1:] == [b"S: no message\n\ny\n", b"S: 2\n"]
 
     def test_field_in_the_body(self) -> None:
@@ -248,7 +248,7 @@ class TestLength:
             assert [entry.is_led for entry in entries(FROM + text + b"S: 2\n", by_length=True)] == [False, False]
 
     def test_above_the_limit(self) -> None:
-        """A message above the limit ends where its From line is, and has no octets."""
+        """A message above the limit ends where its From line is, and has no content."""
         box = self.box(5000, b"x" * 4999 + b"\n")
         first, second = entries(box, 1000, by_length=True)
         assert (first.content, second.content) == (None, b"S: 2\n")
@@ -260,7 +260,7 @@ class TestLimit:
     @pytest.mark.parametrize("block", [1, 7, 100, 1 << 20])
     @pytest.mark.parametrize("size", [999, 1000, 1001, 1500, 5000])
     def test_in_the_middle(self, size: int, block: int) -> None:
-        """One above the limit has its place and no octets, and hides no other."""
+        """A message above the limit has its place and no content, and hides no other."""
         text = b"S: 1\n\n" + b"x" * (size - 7) + b"\n"
         data = FROM + b"S: 0\n\n" + FROM + text + b"\n" + FROM + b"S: 2\n\n"
         first, second, third = entries(data, 1000, block=block, line=100)
@@ -274,14 +274,14 @@ class TestLimit:
         assert [(entry.size, entry.content, entry.bare_lines) for entry in found] == [(69, None, 9)] * 3
 
     def test_places_only(self) -> None:
-        """Without `keep` messages have their places, and no octets."""
+        """Without `keep` messages have their places, and no content."""
         data = (FROM + b"S: 1\nContent-Length: 2\n\nx\n\n") * 2
         for by_length in (False, True):
             kept = entries(data, by_length=by_length)
             assert entries(data, by_length=by_length, keep=False) == [entry._replace(content=None) for entry in kept]
 
 
-# Lines of messages, with bars for their ends.
+# Lines of messages, with `|` for a line end.
 LINES = st.sampled_from(
     [
         b"|",
@@ -303,7 +303,7 @@ LINES = st.sampled_from(
 
 @st.composite
 def mails(draw: st.DrawFn) -> bytes:
-    """A message as it is before it comes into a mailbox file: with a header, a body or none, and any end."""
+    """A message before it is written to a mailbox file: with a header, a body or none, and any end."""
     end = draw(st.sampled_from([b"\n", b"\r\n"]))
     header = b"S: %d|" % draw(st.integers(0, 9)) * draw(st.integers(1, 2))
     body = draw(st.one_of(st.none(), st.lists(LINES, max_size=6).map(b"".join)))
@@ -313,37 +313,37 @@ def mails(draw: st.DrawFn) -> bytes:
 
 
 def ended(message: bytes) -> bytes:
-    """A message with a line end, which writers add where it has none."""
+    """A message with a line end, which writers add if it has none."""
     return message if message.endswith(b"\n") else message + b"\n"
 
 
 def mboxo(message: bytes) -> bytes:
-    """As the oldest writers quote."""
+    """Quote like the oldest writers."""
     return re.sub(rb"(?m:^From )", b">From ", ended(message))
 
 
 def mboxrd(message: bytes) -> bytes:
-    """As writers quote whose quoting can be undone."""
+    """Quote like writers whose quoting can be undone."""
     return re.sub(rb"(?m:^(>*From ))", rb">\1", ended(message))
 
 
 def from_any(message: bytes) -> bytes:
-    """As writers quote that take every line that begins with `From`."""
+    """Quote like writers that change every line that begins with `From`."""
     return re.sub(rb"(?m:^(>*From))", rb">\1", ended(message))
 
 
 def box(mails: Iterable[bytes]) -> bytes:
-    """A mailbox file of messages that are quoted already."""
+    """A mailbox file of quoted messages."""
     return b"".join(FROM + mail + b"\n" for mail in mails)
 
 
 class TestRoundTrip:
-    """What writers write is what is read."""
+    """Reading what writers have written."""
 
     @given(st.lists(mails(), min_size=1, max_size=5), st.sampled_from([1, 6, 64, 1 << 20]))
     @example([b"S: 1\n\nFrom a\n>From b\n\n\n"], 1)
     def test_quoted(self, mails: list[bytes], block: int) -> None:
-        """Every message is found as it was written, whatever the size of a block; undoing gives it back where that can be."""
+        """Every message is found for any size of a block; unquoting restores it if the variant allows that."""
         for write, every in ((mboxo, False), (mboxrd, True)):
             quoted = [write(mail) for mail in mails]
             found = entries(box(quoted), block=block, line=200)
@@ -354,7 +354,7 @@ class TestRoundTrip:
 
     @given(st.lists(mails(), min_size=1, max_size=4), st.sampled_from([1, 6, 64, 1 << 20]))
     def test_lengths(self, mails: list[bytes], block: int) -> None:
-        """Messages that say how long they are come back to the octet, also where nothing was quoted."""
+        """Messages with a length come back byte for byte, also if nothing was quoted."""
         written = []
         for mail in mails:
             header, blank, body = re.fullmatch(rb"(?s)((?:S: \d\r?\n?)+)(\r?\n)?(.*)", mail).groups(b"")  # type: ignore[union-attr]
@@ -369,7 +369,7 @@ class TestRoundTrip:
     @example(b"\r")
     @example(b"\n\r")
     def test_nothing_is_lost(self, data: bytes) -> None:
-        """Messages, From lines and blank lines before them are all of a file, in order, whatever it holds."""
+        """Messages, From lines and blank lines before them make up any file, in order."""
         data = FROM + data
         for by_length in (False, True):
             found = entries(data, by_length=by_length)
@@ -384,7 +384,7 @@ class TestRoundTrip:
             assert entries(data, by_length=by_length, block=3) == found
 
 
-# Pieces of files, so that separators of every kind come up, whole and cut.
+# Pieces of files, so that separators of every kind occur, complete and cut.
 PIECES = st.lists(
     LINES
     | st.sampled_from(
@@ -406,17 +406,17 @@ MARK = b"\1\1\1\1\n"
 
 
 def in_pieces(data: bytes, sizes: Iterable[int]) -> Callable[[int], bytes]:
-    """A way to read data in pieces of these sizes, and then all of the rest."""
+    """A function that reads data in pieces of these sizes, and then the rest."""
     stream, steps = BytesIO(data), iter(sizes)
     return lambda size: stream.read(min(size, next(steps, size)))
 
 
 class TestLaws:
-    """What is true of every mailbox file."""
+    """Properties of every mailbox file."""
 
     @given(PIECES, st.sampled_from([FROM, b"From \nS: 1\n", MARK, b"\r\n\1\1\1\1\r\n"]))
     def test_every_byte_is_accounted_for(self, data: bytes, begin: bytes) -> None:
-        """Messages, and between them separators and blank lines, are all of a file, in order and without overlap."""
+        """Messages, and between them separators and blank lines, make up the file, in order and without overlap."""
         data = begin + data
         separator = rb"(?:\r?\n|From [^\n]*(?:\n|\Z)|\x01{4}\r?(?:\n|\Z)|[ \t\r\n]+)*"
         for by_length in (False, True):
@@ -436,7 +436,7 @@ class TestLaws:
         st.booleans(),
     )
     def test_blocks(self, data: bytes, begin: bytes, sizes: list[int], limit: int, by_length: bool) -> None:
-        """The same messages are found wherever the blocks end in which a file is read."""
+        """The same messages are found for any ends of the blocks in which a file is read."""
         data = begin + data
         expected = entries(data, limit, by_length=by_length)
         found = read_messages(in_pieces(data, sizes), limit, by_length=by_length, block=40)
@@ -484,7 +484,7 @@ class TestMmdf:
         ]
 
     def test_large(self) -> None:
-        """A message above the limit has its place and no bytes; so has the next one its own."""
+        """A message above the limit has its place and no content; the next one is read."""
         large = b"S: 1\n\n" + b"x" * 5000 + b"\n"
         first, second = entries(MARK + large + MARK + MARK + b"S: 2\n" + MARK, 100, block=64, line=50)
         assert (first.offset, first.size, first.content) == (len(MARK), len(large), None)
@@ -508,7 +508,7 @@ class TestUnreadForms:
         ],
     )
     def test_form(self, begin: bytes, form: str | None) -> None:
-        """A form is known by how its files begin."""
+        """A form is detected by the first bytes of a file."""
         assert unread_form(begin) == form
 
 
@@ -516,7 +516,7 @@ RECEIVED = b"Received: from a.example by b.example; today\r\nFrom: ann@example.c
 
 
 class TestAnotherMessage:
-    """Text after a multipart body in which another message begins, or does not."""
+    """Text after a multipart body, with another message in it or not."""
 
     @pytest.mark.parametrize(
         "before", [b"", b"\r\n\r\n", b"Checked.\r\n\r\n", b"\1\3\nR0\n\n\1\2N 0000017B\n", b"Checked:\r\n"]
@@ -534,7 +534,7 @@ class TestAnotherMessage:
         ],
     )
     def test_message(self, before: bytes, message: bytes) -> None:
-        """A From line with a field after it, or three fields of a message, are found wherever the text has them."""
+        """A From line with a field after it, or three fields of a message, are found anywhere in the text."""
         data = b"body" + before + message + b"more"
         assert find_another_message(data, 4, len(data)) == 4 + len(before)
         assert find_another_message(data, 4, 4 + len(before)) is None
@@ -566,20 +566,20 @@ class TestAnotherMessage:
         assert find_another_message(text, 0, len(text)) is None
 
     def test_long_text(self) -> None:
-        """Text above the limit counts without a look: no footer is so long."""
+        """Text above the limit counts without a search: no footer is so long."""
         text = b"x\n" * (EPILOGUE_LIMIT // 2 + 1)
         assert find_another_message(text, 0, len(text)) == 0
         assert find_another_message(text, 2, len(text)) is None
 
     @pytest.mark.parametrize("piece", [b"\n", b"\r\n", b"From ", b"\nFrom ", b"\nFrom 0:00", b"\nTo:", b"\n\1\1\1\1\r"])
     def test_hostile(self, piece: bytes) -> None:
-        """Text made to take long is read in one go."""
+        """Hostile text is read in linear time."""
         text = piece * (EPILOGUE_LIMIT // len(piece))
         assert find_another_message(text, 0, len(text)) is None
 
 
 def test_mailbox_of_several() -> None:
-    """A file that begins with a From line holds several messages where another dated From line has a field after it."""
+    """A file that begins with a From line holds several messages if another dated From line has a field after it."""
     one = FROM + b"S: 1\n\nFrom here\n\nFrom there\nS: 2\n" + SENTENCES[0] + b"\n"
     assert not is_mailbox_of_several(one)
     assert is_mailbox_of_several(one + FROM + b"S: 2\n")
@@ -587,15 +587,15 @@ def test_mailbox_of_several() -> None:
 
 
 class TestQuotes:
-    """Lines that were changed."""
+    """Quoted lines."""
 
     def test_count(self) -> None:
-        """Quoted lines are those that begin with signs and `From `."""
+        """Quoted lines begin with `>` and `From `."""
         assert count_quoted_lines(b">From a\n>>From b\n > From c\nx >From d\n>from e\n>From: f\nFrom g\n") == 2
         assert count_quoted_lines(b"") == 0
 
     def test_undone(self) -> None:
-        """One sign goes, of lines with more only where the writer added one to those."""
+        """One `>` is removed; from lines with more only if the writer added one to those."""
         text = b">From a\r\n>>From b\nx>From c\n>From: d\n"
         assert unquote(text, every=False) == b"From a\r\n>>From b\nx>From c\n>From: d\n"
         assert unquote(text, every=True) == b"From a\r\n>From b\nx>From c\n>From: d\n"
@@ -634,7 +634,7 @@ HOSTILE: list[Callable[[int], Iterator[bytes]]] = [
 
 @pytest.mark.parametrize("pieces", HOSTILE, ids=range(len(HOSTILE)))
 def test_hostile(pieces: Callable[[int], Iterator[bytes]]) -> None:
-    """A file made to take long is read in one go: what grows with the square of its size would not end."""
+    """A hostile file is read in linear time: quadratic time would not end."""
     data = FROM + b"S: 1\n\n" + b"".join(pieces(60_000))
     for by_length in (False, True):
         for limit in (10_000, 1 << 28):
@@ -645,7 +645,7 @@ def test_hostile(pieces: Callable[[int], Iterator[bytes]]) -> None:
 
 
 def test_long_from_line() -> None:
-    """Behind a message that says how long it is a From line may be longer than what was read."""
+    """After a message with a length, a From line may be longer than the bytes that were read."""
     data = FROM + b"Content-Length: 3\n\nab\n\nFrom " + b"x" * 5000 + b"\nS: 2\n\nc\n"
     expected = [b"Content-Length: 3\n\nab\n", b"S: 2\n\nc\n"]
     assert texts(data, by_length=True, block=64, line=100, header=64) == expected

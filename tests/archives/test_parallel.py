@@ -1,4 +1,4 @@
-"""Work on all cores: in order, no further ahead than needed, and over when it is over, however it ends."""
+"""Work on several processes: in order, no further ahead than needed, and ended cleanly in all cases."""
 
 import contextlib
 import gc
@@ -24,37 +24,37 @@ posix = pytest.mark.skipif(os.name != "posix", reason="needs processes as POSIX 
 
 
 def double(number: int) -> int:
-    """Twice as much."""
+    """Twice the number."""
     return 2 * number
 
 
 def slow_first(number: int) -> int:
-    """The first of several tasks is done last."""
+    """Finish the first of several tasks last."""
     if number % 5 == 0:
         time.sleep(0.02)
     return number
 
 
 def fail(number: int) -> int:
-    """Nothing for 7."""
+    """Fail for 7."""
     if number == 7:
         raise KeyError(number)
     return number
 
 
 def die(number: int) -> NoReturn:
-    """As a process ends that the system kills."""
+    """End the process as the system does when it kills it."""
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError(number)
 
 
 def not_pickled(number: int) -> Callable[[], int]:
-    """What cannot be sent."""
+    """Return a value that cannot be pickled."""
     return lambda: number
 
 
 class Odd(Exception):
-    """An error that cannot be made again from what it keeps."""
+    """An error that cannot be unpickled."""
 
     def __init__(self, one: int, other: int) -> None:
         super().__init__(one + other)
@@ -67,28 +67,28 @@ def odd(number: int) -> NoReturn:
 
 @pytest.fixture(autouse=True)
 def nothing_left() -> Iterator[None]:
-    """No process is left behind by any test."""
+    """No test leaves a process."""
     yield
     gc.collect()
     assert multiprocessing.active_children() == []
 
 
 class TestResults:
-    """What comes back."""
+    """Results."""
 
     @pytest.mark.parametrize("jobs", [0, 1, 2, 3])
     def test_in_order(self, jobs: int) -> None:
-        """Results are in the order of the tasks, whichever is done first."""
+        """Results are in the order of the tasks, in any order of their ends."""
         assert list(in_parallel(slow_first, range(40), jobs=jobs)) == list(range(40))
         assert list(in_parallel(double, iter([]), jobs=jobs)) == []
 
     def test_one_job(self) -> None:
-        """One job runs in this process, and needs nothing that can be sent."""
+        """One job runs in this process, and pickles nothing."""
         assert list(in_parallel(lambda number: (number, os.getpid()), [1], jobs=1)) == [(1, os.getpid())]
 
     @pytest.mark.parametrize("jobs", [1, 2])
     def test_not_ahead(self, jobs: int) -> None:
-        """Tasks without end are taken as results are, a few for each process ahead."""
+        """Endless tasks are taken when results are, a few for each process ahead."""
         taken = 0
 
         def tasks() -> Iterator[int]:
@@ -111,10 +111,10 @@ class TestResults:
 
 
 class TestEnds:
-    """However it ends, it ends, with no process left."""
+    """A run ends in all cases, with no process left."""
 
     def test_function_raises(self) -> None:
-        """What the function raises ends the run, behind the results before it."""
+        """An error of the function ends the run, after the results before it."""
         results = in_parallel(fail, range(100), jobs=2)
         assert [next(results) for _ in range(7)] == list(range(7))
         with pytest.raises(KeyError):
@@ -122,7 +122,7 @@ class TestEnds:
         assert list(results) == []
 
     def test_tasks_raise(self) -> None:
-        """What the tasks raise comes through."""
+        """Errors of the iterable of tasks are raised."""
 
         def tasks() -> Iterator[int]:
             yield 1
@@ -133,7 +133,7 @@ class TestEnds:
 
     @pytest.mark.parametrize("how", ["close", "forget"])
     def test_given_up(self, how: str) -> None:
-        """Who takes no more, ends it."""
+        """Closing the results ends the run."""
         results = in_parallel(double, count(), jobs=2)
         assert next(results) == 0
         if how == "close":
@@ -145,21 +145,21 @@ class TestEnds:
         ("function", "error"), [(die, ChildProcessError), (not_pickled, Exception), (odd, Exception)]
     )
     def test_errors(self, function: Callable[[int], object], error: type[Exception]) -> None:
-        """A process that is killed, a result or an error that cannot be sent: an error and no waiting without end."""
+        """A killed process, and a result or an error that cannot be pickled, are errors, and nothing waits forever."""
         with pytest.raises(error):
             list(in_parallel(function, range(9), jobs=2))
 
     def test_task_not_pickled(self) -> None:
-        """The same for a task."""
+        """The same holds for a task."""
         with pytest.raises((AttributeError, TypeError)):
             list(in_parallel(double, iter([lambda: 1]), jobs=2))  # type: ignore[list-item]
 
 
 class TestCores:
-    """How many processes there are."""
+    """The number of processes."""
 
     def test_affinity(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """As many as this process may use, else as the machine has, and one where nobody knows."""
+        """The cores that this process may use, else those of the machine, and one if that is unknown."""
         monkeypatch.setattr(os, "sched_getaffinity", lambda _: {1, 5, 7}, raising=False)
         assert cores() == 3
         monkeypatch.delattr(os, "sched_getaffinity")
@@ -170,7 +170,7 @@ class TestCores:
 
 
 class TestProcess:
-    """What each process does, seen from within one."""
+    """The work of each process."""
 
     def test_begin(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A process keeps the function, leaves interrupts to its parent, and watches that one."""
@@ -190,7 +190,7 @@ class TestProcess:
 
     @pytest.mark.parametrize("lost", ["gone", "other", "none"])
     def test_parent_gone(self, monkeypatch: pytest.MonkeyPatch, lost: str) -> None:
-        """A process ends when its parent does, whichever sign of that comes first."""
+        """A process ends when its parent does, by either sign of that."""
 
         class Parent:
             looks = 0
@@ -213,7 +213,7 @@ class TestProcess:
         assert parent is None or parent.looks == 1
 
 
-# A program that works without end on two cores.
+# A program that works endlessly on two cores.
 PROGRAM = """
 import os, sys, time
 from itertools import count
@@ -237,7 +237,7 @@ if __name__ == "__main__":
 
 @contextlib.contextmanager
 def running(folder: Path, method: str) -> Iterator[tuple["subprocess.Popen[str]", list[int]]]:
-    """The program at work in a group of its own, and the numbers of its processes."""
+    """The running program in a group of its own, and the ids of its processes."""
     path = folder / "program.py"
     path.write_text(textwrap.dedent(PROGRAM))
     with subprocess.Popen(
@@ -275,32 +275,32 @@ def are_gone(processes: list[int]) -> bool:
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks processes up as Linux shows them")
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 class TestSignals:
-    """Real signals to real processes, however they were begun."""
+    """Real signals to real processes, with every start method."""
 
     def test_interrupt(self, tmp_path: Path, method: str) -> None:
-        """An interrupt from the keyboard reaches all, and ends all with one trace, that of the program."""
+        """An interrupt from the keyboard reaches all processes, and ends all with one traceback, that of the program."""
         with running(tmp_path, method) as (process, workers):
             os.killpg(process.pid, signal.SIGINT)
-            _, said = process.communicate(timeout=30)
+            _, errors = process.communicate(timeout=30)
             assert process.returncode == -signal.SIGINT
-            assert said.count("Traceback") == 1
-            assert said.endswith("KeyboardInterrupt\n")
+            assert errors.count("Traceback") == 1
+            assert errors.endswith("KeyboardInterrupt\n")
             assert are_gone(workers)
 
     def test_killed(self, tmp_path: Path, method: str) -> None:
-        """When the program is killed its processes go away."""
+        """When the program is killed its processes end."""
         with running(tmp_path, method) as (process, workers):
             process.kill()
             process.communicate(timeout=30)
             assert are_gone(workers)
 
     def test_worker_killed(self, tmp_path: Path, method: str) -> None:
-        """When one of its processes is killed the program says so, and the other goes away."""
+        """When one of its processes is killed the program reports it, and the other one ends."""
         with running(tmp_path, method) as (process, workers):
             os.kill(workers[0], signal.SIGKILL)
-            _, said = process.communicate(timeout=30)
+            _, errors = process.communicate(timeout=30)
             assert process.returncode == 1
-            assert "ChildProcessError" in said
+            assert "ChildProcessError" in errors
             assert are_gone(workers)
 
 
@@ -316,7 +316,7 @@ except Exception as error:
 
 
 def test_function_not_pickled() -> None:
-    """A function that cannot be sent is an error where processes are begun anew, and not a wait without end."""
+    """A function that cannot be pickled is an error if processes are spawned, and nothing waits forever."""
     command = [sys.executable, "-W", "error", "-c", NOT_PICKLED]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.stderr == ""
@@ -324,7 +324,7 @@ def test_function_not_pickled() -> None:
 
 
 class TestWithoutMasks:
-    """Systems that cannot hold interrupts back."""
+    """Systems that cannot block interrupts."""
 
     def test_results(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The results are the same."""
@@ -332,7 +332,7 @@ class TestWithoutMasks:
         assert list(in_parallel(double, range(5), jobs=2)) == [0, 2, 4, 6, 8]
 
     def test_begin(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A process begins as elsewhere."""
+        """A process begins as on other systems."""
         monkeypatch.delattr(signal, "pthread_sigmask")
         for name in ("_function", "_over"):
             monkeypatch.setattr(parallel, name, None)

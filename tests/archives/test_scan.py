@@ -1,4 +1,4 @@
-"""The bulk job: what its outputs hold, that they depend on the archives alone, and that nothing that ends a run harms them."""
+"""Scans: the content of their outputs, which depends on the archives alone, and runs that are killed or fail."""
 
 import errno
 import gzip
@@ -69,7 +69,7 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="the processes t
 
 
 def bounce(inside: bytes) -> bytes:
-    """A non-delivery report that carries a message back."""
+    """A non-delivery report with a message in it."""
     return (
         b"From: MAILER-DAEMON@example.com\r\nTo: journal@example.com\r\nSubject: Undelivered\r\nMIME-Version: 1.0\r\n"
         b'Content-Type: multipart/report; report-type=delivery-status; boundary="back"\r\n\r\n'
@@ -88,7 +88,7 @@ class World(NamedTuple):
 
 
 def make_world(path: Path, seed: int = 7) -> World:
-    """A tree of files, a tar file, a zip file with a tar file inside, a mailbox file, a Maildir, and what is no report."""
+    """Files, a tar file, a zip file with a tar file inside, a mailbox file, a Maildir, and files that are not reports."""
     path.mkdir()
     reports = EXAMPLE["make_reports"](300, 1000, seed)
     written = [report.written()[0] for report in reports]
@@ -105,7 +105,7 @@ def make_world(path: Path, seed: int = 7) -> World:
         for number in range(600, 750):
             archive.writestr(f"in/{number:04}.eml", written[number])
         archive.writestr("inner.tar", inner.getvalue())
-    # A mailbox file cannot hold a message without an end of its last line as it was.
+    # A mailbox file cannot preserve a message without a last line end.
     in_lines = [number for number in range(800, 1000) if written[number].endswith(b"\r\n")]
     in_mbox, rest = in_lines[:100], sorted({*range(800, 1000)} - {*in_lines[:100]})
     put(path / "4.mbox", mboxrd(written[number] for number in in_mbox))
@@ -140,7 +140,7 @@ def mboxrd(messages: Iterable[bytes]) -> bytes:
 
 
 def put(path: Path, data: bytes) -> Path:
-    """A file, in folders that are made for it."""
+    """A file, and the folders above it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
     return path
@@ -152,7 +152,7 @@ def sha256(data: bytes | memoryview) -> str:
 
 
 def named(data: bytes, suffix: str = ".eml") -> str:
-    """The name of a file below a folder of originals."""
+    """The path of a file below a folder of originals."""
     return f"{sha256(data)[:2]}/{sha256(data)}{suffix}"
 
 
@@ -162,7 +162,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 
 def tree(path: Path) -> dict[str, bytes | None]:
-    """All that is below a folder, hidden or not: files with their octets, folders with None."""
+    """Everything below a folder, hidden or not: files with their content, folders with None."""
     return {
         os.fsencode(one.relative_to(path)).decode("latin-1"): one.read_bytes() if one.is_file() else None
         for one in path.rglob("*")
@@ -189,17 +189,17 @@ def outputs(folder: Path) -> dict[str, Any]:
 
 
 def outputs_of_few(folder: Path) -> dict[str, Any]:
-    """The same for a folder with few items, of which there are several batches."""
+    """The same for a folder with few items, which makes several batches."""
     return outputs(folder) | {"sizes": SMALLEST}
 
 
 def same(one: ScanSummary, other: ScanSummary) -> bool:
-    """Whether summaries agree but for what a run found done: which files were there, and which items were read before."""
+    """Whether summaries agree except for finished work: files that existed, and items that were read before."""
     return steady(one) == steady(other)
 
 
 def steady(summary: ScanSummary) -> dict[str, Any]:
-    """What of a summary does not depend on what was done before."""
+    """The part of a summary that does not depend on finished work."""
     found = summary._asdict()
     for name in ("originals", "quarantined"):
         counts = dict(found[name])
@@ -278,7 +278,7 @@ class TestCounts:
         assert summary.originals == summary.quarantined == summary.sightings == {}
 
     def test_nothing(self, tmp_path: Path) -> None:
-        """An empty folder has nothing in it, and with every option the outputs are there and empty."""
+        """An empty folder gives no items, and with every option the outputs exist and are empty."""
         (tmp_path / "in").mkdir()
         assert scan_archive(tmp_path / "in").items == 0
         out = outputs(tmp_path / "out")
@@ -304,28 +304,28 @@ class TestCounts:
         )
 
     def test_progress(self, world: World) -> None:
-        """Who asks for it is told of the counts after each batch."""
-        told: list[ScanSummary] = []
-        summary = scan_archive(world.path, jobs=1, progress=told.append)
-        numbers = [one.items for one in told]
+        """The progress function gets the counts after each batch."""
+        summaries: list[ScanSummary] = []
+        summary = scan_archive(world.path, jobs=1, progress=summaries.append)
+        numbers = [one.items for one in summaries]
         assert numbers == sorted(numbers)
-        assert len(told) >= 1010 // 50
-        assert told[-1] == summary
+        assert len(summaries) >= 1010 // 50
+        assert summaries[-1] == summary
 
     def test_complaints(self, few: Path) -> None:
-        """What cannot be read is told with its source and the reason, in order; what is fine is not."""
+        """Items that cannot be read are reported with their source and the reason, in order; others are not."""
         (few / "c2.eml").symlink_to("nowhere")
-        told: list[tuple[Source, str]] = []
-        summary = scan_archive(few, jobs=1, complain=lambda *one: told.append(one))
-        assert [str(source) for source, _ in told] == [str(few / "c2.eml"), str(few / "f.eml")]
-        assert told[0][1] == os.strerror(errno.ENOENT)
-        assert told[1][1].startswith("not-a-report")
+        complaints: list[tuple[Source, str]] = []
+        summary = scan_archive(few, jobs=1, complain=lambda *one: complaints.append(one))
+        assert [str(source) for source, _ in complaints] == [str(few / "c2.eml"), str(few / "f.eml")]
+        assert complaints[0][1] == os.strerror(errno.ENOENT)
+        assert complaints[1][1].startswith("not-a-report")
         assert (summary.items, summary.unreadable) == (ITEMS_OF_FEW + 1, 1)
         assert summary.refusals == {"ENOENT": 1, "not-a-report": 1}
 
 
 class Model:
-    """What a scan of the example's reports has to count, worked out from what was sent and not from octets."""
+    """The counts that a scan of the example's reports must give, derived from the messages that were sent."""
 
     def __init__(self, reports: list[Any]) -> None:
         self.read = [one for one in reports if one.format is not ReportFormat.BCC]
@@ -339,7 +339,7 @@ class Model:
         self.disputed = {content for found in ids.values() if len(found) > 1 for content in found}
 
     def sightings(self) -> Counter[str]:
-        """What a store that knows nothing says, in order."""
+        """The answers of an empty store, in order."""
         expected = Expected()
         answers: Counter[str] = Counter()
         for report in self.read:
@@ -352,7 +352,7 @@ class TestLines:
     """A line for each item."""
 
     def test_in_order(self, world: World, tmp_path: Path) -> None:
-        """Every item has its line, in the order of reading, under a source that finds its octets again."""
+        """Every item has its line, in the order of reading, with a source that reads its bytes again."""
         out = tmp_path / "lines.jsonl"
         scan_archive(world.path, json=out, jobs=1, mbox=MboxVariant.MBOXRD)
         found = lines(out)
@@ -371,11 +371,11 @@ class TestLines:
                 assert line["kind"] == "unreadable"
                 assert item.octets is None or line["sha256"] == sha256(item.octets)
         for line in found[::37]:
-            octets = read_source(Source.from_dict(line["source"]))
-            assert line["kind"] != "message" or sha256(octets) == line["sha256"]
+            content = read_source(Source.from_dict(line["source"]))
+            assert line["kind"] != "message" or sha256(content) == line["sha256"]
 
     def test_report(self, few: Path, tmp_path: Path) -> None:
-        """A report has all that `to_dict()` says, and digests of what it holds."""
+        """A report has all keys of `to_dict()`, and digests of its parts."""
         scan_archive(few / "h.eml", json=tmp_path / "out", jobs=1)
         [line] = lines(tmp_path / "out")
         parsed = parse_report((few / "h.eml").read_bytes())
@@ -397,7 +397,7 @@ class TestLines:
         assert found["g.eml"]["original"]["file"].endswith(".incomplete.eml")
 
     def test_unreadable(self, few: Path, tmp_path: Path) -> None:
-        """A refusal has code, detail and offset; what the system keeps from being read has its name and words."""
+        """A refusal has code, detail and offset; an error of the system has its name and text."""
         (few / "gone.eml").symlink_to("nowhere")
         scan_archive(few, json=tmp_path / "out", jobs=1)
         bad = [one for one in lines(tmp_path / "out") if one["kind"] == "unreadable"]
@@ -406,7 +406,7 @@ class TestLines:
         assert bad[0]["offset"] == 0
 
     def test_undeliverable(self, world: World, tmp_path: Path) -> None:
-        """Bounces are messages; looked into, they are the report inside with what was told of the delivery."""
+        """Bounces are messages; with the option for bounces they are the report inside, with the delivery status."""
         for undeliverable in (False, True):
             scan_archive(world.path / "6-odd", json=tmp_path / "out", undeliverable=undeliverable, jobs=1)
             found = {Path(one["source"]["path"]).name: one for one in lines(tmp_path / "out")}
@@ -418,7 +418,7 @@ class TestLines:
         assert found["bounce-of-another.eml"]["code"] == "no-report-inside"
 
     def test_defects_of_the_archive(self, tmp_path: Path) -> None:
-        """What an archive may have changed is told beside what is odd about the report, of reports and messages."""
+        """Changes by the archive are reported beside the defects of the report, for reports and messages."""
         quoted = built(ORIGINAL + b"From a line\r\n")
         mailbox = mboxrd([quoted, BARE + b"From me\r\n", b"X-MS-Journal-Report:\n\nFrom me\n"])
         path = put(tmp_path / "a.mbox", mailbox)
@@ -427,8 +427,8 @@ class TestLines:
             assert [one["code"] for one in line["archive_defects"]] == ["mbox-quoting"]
         assert [one["kind"] for one in lines(tmp_path / "out")] == ["report", "message", "unreadable"]
 
-    def test_names_that_are_no_text(self, tmp_path: Path) -> None:
-        """A file name of any octets goes into JSON and finds the file again."""
+    def test_names_that_are_not_text(self, tmp_path: Path) -> None:
+        """A file name of any bytes is written to JSON and finds the file again."""
         name = os.fsdecode(b"\xff\n\t\xe9\x1b[2J.eml")
         try:
             put(tmp_path / "in" / name, BARE)
@@ -444,7 +444,7 @@ class TestLines:
             assert {read_source(Source.from_dict(one)) for one in found} == {BARE, REPORT}
 
     def test_format(self, tmp_path: Path) -> None:
-        """Copies, which have no marker, are read as what they are said to be."""
+        """Copies, which have no marker, are read in the format that the caller names."""
         put(tmp_path / "in" / "a", BARE)
         summary = scan_archive(
             tmp_path / "in", json=tmp_path / "out", format=ReportFormat.MESSAGE_ONLY, merge=True, jobs=1
@@ -453,7 +453,7 @@ class TestLines:
         assert lines(tmp_path / "out")[0]["kind"] == "merged"
 
     def test_reports_without_a_marker(self, tmp_path: Path) -> None:
-        """They are counted, and their lines say what they read like; read on request, they are counted apart."""
+        """They are counted, and their lines name the format they read like; read on request, they are counted apart."""
         put(tmp_path / "in" / "a", BARE)
         put(tmp_path / "in" / "b", REPORT.replace(b"X-MS-Journal-Report:", b"X-Lost:"))
         put(tmp_path / "in" / "c", REPORT)
@@ -469,7 +469,7 @@ class TestLines:
         assert evidence == {None: None, "grammar": "unmarked", "X-MS-Journal-Report": "envelope"}
 
     def test_patterns(self, few: Path) -> None:
-        """Only files of wanted names are read."""
+        """Only files with matching names are read."""
         assert scan_archive(few, patterns=["a.*", "E.eml"], jobs=1).items == 2
 
 
@@ -478,7 +478,7 @@ class TestMerge:
 
     @pytest.mark.parametrize("jobs", [1, 2])
     def test_is_the_public_function(self, world: World, tmp_path: Path, jobs: int) -> None:
-        """What is merged is what `merge()` makes of all reports, each with its sources; then come all other items."""
+        """Merged reports are those of `merge()`, each with its sources; then all other items follow."""
         out = tmp_path / "out"
         scan_archive(world.path, json=out, merge=True, jobs=jobs, mbox=MboxVariant.MBOXRD)
         items = list(read_archive(world.path, mbox=MboxVariant.MBOXRD))
@@ -493,7 +493,7 @@ class TestMerge:
             assert MergedReport.from_dict(line).to_dict().items() <= line.items()
 
     def test_order(self, world: World, tmp_path: Path) -> None:
-        """Messages stand in the order of their content, whatever the order of the paths; sources in that of reading."""
+        """Messages come in the order of their content, for any order of the paths; sources in that of reading."""
         paths = sorted((world.path / "1-tree").iterdir())
         scan_archive(*paths, json=tmp_path / "one", merge=True, jobs=1)
         scan_archive(*reversed(paths), json=tmp_path / "two", merge=True, jobs=1)
@@ -505,7 +505,7 @@ class TestMerge:
         assert one[:-30] == two[:-30]
 
     def test_without_content(self, tmp_path: Path) -> None:
-        """Reports without an original are joined with equal ones alone, and stand behind the others."""
+        """Reports without an original are joined with equal ones only, and come after the others."""
         for name, report in (
             ("a", built(None)),
             ("b", built(None, report_id="<s@example.com>")),
@@ -539,7 +539,7 @@ class TestMerge:
         assert sum(one["conflict"] for one in found) == summary.conflicts == len(found) - 1
 
     def test_more_than_memory_holds(self, world: World, tmp_path: Path) -> None:
-        """Where reports are put in order on disk the result is the same."""
+        """Reports that are sorted on disk give the same result."""
         scan_archive(world.path, json=tmp_path / "one", merge=True, jobs=1)
         sizes = replace(SMALL, room=20_000, files=3)
         scan_archive(world.path, json=tmp_path / "two", merge=True, jobs=1, sizes=sizes)
@@ -547,7 +547,7 @@ class TestMerge:
 
 
 def compare_merged(found: list[dict[str, Any]], items: list[ArchivedReport]) -> None:
-    """Compare lines with what `merge()` makes of the reports, and with where each was."""
+    """Compare lines with the result of `merge()` for the reports, and with their places."""
     sources: dict[Statement, list[object]] = {}
     ids: dict[str, set[str]] = {}
     for item in items:
@@ -569,16 +569,16 @@ def compare_merged(found: list[dict[str, Any]], items: list[ArchivedReport]) -> 
 
 
 def place(source: dict[str, Any]) -> dict[str, Any]:
-    """A source without what else a line says of the report that lies there."""
+    """A source without the other keys of a line for the report at that place."""
     more = {"original", "decrypted", "archive_defects", "undeliverable", "found"}
     return {key: value for key, value in source.items() if key not in more}
 
 
 class TestFolders:
-    """Originals, messages and bad items under the names of what is in them."""
+    """Originals, messages and bad items under the digests of their content."""
 
     def test_originals(self, world: World, tmp_path: Path) -> None:
-        """Every original, decrypted copy and message is there once, whole, and nothing else."""
+        """Every original, decrypted copy and message is there once, complete, and nothing else."""
         kept = tmp_path / "kept"
         summary = scan_archive(world.path, originals=kept, jobs=2, mbox=MboxVariant.MBOXRD)
         expected: dict[str, bytes] = {}
@@ -591,12 +591,12 @@ class TestFolders:
                     if content is not None:
                         expected[named(bytes(content), ".incomplete.eml" if cut else ".eml")] = bytes(content)
         found = tree(kept)
-        assert {name: octets for name, octets in found.items() if octets is not None} == expected
-        assert {name for name, octets in found.items() if octets is None} == {name[:2] for name in expected}
+        assert {name: content for name, content in found.items() if content is not None} == expected
+        assert {name for name, content in found.items() if content is None} == {name[:2] for name in expected}
         assert sum(summary.originals.values()) >= len(expected)
 
     def test_second_run(self, few: Path, tmp_path: Path) -> None:
-        """A second run writes the same octets, touches no original, and says so."""
+        """A second run writes the same bytes, changes no original, and counts that."""
         out = outputs(tmp_path / "out")
         first = scan_archive(few, **out, jobs=1)
         before, stamps = (
@@ -614,7 +614,7 @@ class TestFolders:
 
     @pytest.mark.parametrize("damage", [b"", b"cut", b"\0" * len(ORIGINAL)], ids=["empty", "cut", "zeros"])
     def test_damaged(self, few: Path, tmp_path: Path, damage: bytes) -> None:
-        """A file that is not what its name says is written again."""
+        """A file whose content does not match its name is written again."""
         scan_archive(few, originals=tmp_path / "kept", jobs=1)
         before = tree(tmp_path)
         put(tmp_path / "kept" / named(ORIGINAL), damage)
@@ -623,7 +623,7 @@ class TestFolders:
         assert summary.originals["written"] == 1
 
     def test_truncated_and_whole(self, tmp_path: Path) -> None:
-        """What is perhaps truncated never stands under the name of what is whole."""
+        """An original that is perhaps truncated never has the name of a complete one."""
         cut = REPORT[: REPORT.rindex(b"\r\n--_")]
         put(tmp_path / "in" / "a", cut)
         summary = scan_archive(tmp_path / "in", originals=tmp_path / "kept", jobs=1)
@@ -635,10 +635,10 @@ class TestFolders:
         assert summary.incomplete == 1
 
     def test_quarantine(self, world: World, tmp_path: Path) -> None:
-        """Bad items are kept as they came, with a file of reasons in order, which a second run writes alike."""
+        """Bad items are kept unchanged, with a file of reasons in order, which a second run writes alike."""
         for _ in range(2):
             summary = scan_archive(world.path / "6-odd", quarantine=tmp_path / "bad", jobs=1)
-            found = {name: octets for name, octets in tree(tmp_path / "bad").items() if octets is not None}
+            found = {name: content for name, content in tree(tmp_path / "bad").items() if content is not None}
             reasons = lines(tmp_path / "bad" / "reasons.jsonl")
             del found["reasons.jsonl"]
             assert found == {named(one): one for one in (b"", GARBAGE, REFUSED)}
@@ -672,7 +672,7 @@ class TestFolders:
         ["../../../escaped", "/escaped", "..", "a/../../b", "C:\\escaped", "nul\x7f", "\x1b]0;title\x07", "x" * 4000],
     )
     def test_nothing_escapes(self, tmp_path: Path, hostile: str) -> None:
-        """Whatever a report says, files lie in folders of two digits below the folder."""
+        """For any report, files are in folders of two digits below the folder."""
         original = b"Message-ID: <hostile>\r\nSubject: hostile\r\n\r\n"
         report = built(original, report=a_report(message_id="<hostile>", subject="hostile"))
         report = report.replace(b"hostile", hostile.encode())
@@ -711,7 +711,7 @@ class TestFolders:
 
 
 class TestAnotherMessage:
-    """Items in which another message begins."""
+    """Items with another message after the first one."""
 
     @pytest.fixture
     def several(self, tmp_path: Path) -> Path:
@@ -725,7 +725,7 @@ class TestAnotherMessage:
 
     @pytest.mark.parametrize("jobs", [1, 2])
     def test_set_aside(self, tmp_path: Path, several: Path, jobs: int) -> None:
-        """Their bytes are set aside, with the reason, and the complaint names the place; nothing else changes."""
+        """Their bytes are kept, with the reason, and the complaint gives the offset; nothing else changes."""
         complaints: list[tuple[str, str]] = []
         aside = tmp_path / "aside"
         summary = scan_archive(
@@ -760,7 +760,7 @@ class TestAnotherMessage:
         assert not any(tmp_path.glob("aside"))
 
     def test_exit_status(self, tmp_path: Path, several: Path) -> None:
-        """The command ends with 1 where another message begins in an item, and with 0 where none does."""
+        """The command ends with status 1 if an item is followed by another message, and with 0 otherwise."""
         assert main(["scan", str(several), "--jobs", "1"]) == 1
         (several / "a.eml").write_bytes(REPORT)
         (several / "b.eml").write_bytes(BARE)
@@ -787,7 +787,7 @@ class TestStore:
         assert seen(tmp_path / "seen.db") == seen(tmp_path / "direct.db")
 
     def test_known_before(self, few: Path, tmp_path: Path) -> None:
-        """What a store knew counts, and stays."""
+        """Keys that a store had before count, and stay."""
         with SqliteStore(tmp_path / "seen.db") as store:
             remember_all([identify(parse_report(REPORT))], store)
         summary = scan_archive(few, store=tmp_path / "seen.db", jobs=1)
@@ -797,7 +797,7 @@ class TestStore:
 
     @pytest.mark.parametrize("merged", [False, True])
     def test_changes_no_other_output(self, few: Path, tmp_path: Path, merged: bool) -> None:
-        """Outputs are the same with a store and without, whatever it knows."""
+        """Outputs are the same with any store and without one."""
         kinds = ("json", "originals", "quarantine")
         for name in ("without", "with", "again"):
             out = outputs(tmp_path / name)
@@ -810,7 +810,7 @@ class TestStore:
         assert tree(tmp_path / "with") == tree(tmp_path / "without") == tree(tmp_path / "again")
 
     def test_no_store(self, few: Path, tmp_path: Path) -> None:
-        """A file that is no store is an error, and stays as it is."""
+        """A file that is not a store is an error, and stays unchanged."""
         path = put(tmp_path / "seen.db", b"no database, and of some length\n" * 100)
         with pytest.raises(StoreError):
             scan_archive(few, store=path, json=tmp_path / "out", jobs=1)
@@ -818,21 +818,21 @@ class TestStore:
         assert not (tmp_path / "out").exists()
 
     def test_is_opened_before_reading(self, few: Path, tmp_path: Path) -> None:
-        """Who reads for hours is told of a file that is no store before, not behind."""
+        """A file that is not a store is an error before anything is read."""
         path = put(tmp_path / "seen.db", b"no database, and of some length\n" * 100)
-        told: list[ScanSummary] = []
+        summaries: list[ScanSummary] = []
         with pytest.raises(StoreError):
-            scan_archive(few, store=path, jobs=1, progress=told.append)
-        assert told == []
+            scan_archive(few, store=path, jobs=1, progress=summaries.append)
+        assert summaries == []
 
 
 class TestOptionsTogether:
-    """Every option with every other."""
+    """All combinations of options."""
 
     @pytest.mark.parametrize("kinds", range(16))
     @pytest.mark.parametrize("merged", [False, True])
     def test_every_output(self, few: Path, tmp_path: Path, kinds: int, merged: bool) -> None:
-        """Each output is the same whatever others there are, with one process and two."""
+        """Each output is the same with and without other outputs, with one process and two."""
         full, some = outputs(tmp_path / "full"), outputs(tmp_path / "some")
         names = [name for bit, name in enumerate(full) if kinds >> bit & 1]
         scan_archive(few, **{name: full[name] for name in names}, merge=merged, jobs=1)
@@ -864,7 +864,7 @@ class TestOptionsTogether:
         ("format", "merged"), [(None, False), *[(one, True) for one in (None, *ReportFormat)]], ids=str
     )
     def test_corpus(self, tmp_path: Path, format: ReportFormat | None, merged: bool) -> None:
-        """Everything that the reader takes goes through, however odd it is."""
+        """Everything that the reader accepts is written, even if it is odd."""
         summary = scan_archive(
             CORPUS, **outputs(tmp_path / "out"), merge=merged, format=format, undeliverable=True, jobs=1
         )
@@ -882,10 +882,10 @@ class TestOptionsTogether:
     @HEAVY
     @given(data=st.lists(any_bytes(), max_size=4), format=st.none() | st.sampled_from(ReportFormat))
     def test_any_bytes(self, data: list[bytes], format: ReportFormat | None) -> None:
-        """Whatever lies in an archive, everything is counted and nothing ends the run."""
+        """For any content of an archive, everything is counted and nothing ends the run."""
         with TemporaryDirectory() as name:
-            for number, octets in enumerate(data):
-                put(Path(name) / "in" / f"{number}.eml", octets)
+            for number, content in enumerate(data):
+                put(Path(name) / "in" / f"{number}.eml", content)
             (Path(name) / "in").mkdir(exist_ok=True)
             summary = scan_archive(
                 Path(name) / "in", **outputs(Path(name) / "out"), merge=True, format=format, undeliverable=True, jobs=1
@@ -896,14 +896,14 @@ class TestOptionsTogether:
             assert sum(summary.quarantined.values()) == sum(summary.refusals.values())
 
     def test_hostile_reports(self, tmp_path: Path) -> None:
-        """Tabs, NULs, line ends and surrogates in what a report says, and ten thousand recipients, go into lines and back."""
+        """Tabs, NULs, line ends and surrogates in a report, and ten thousand recipients, survive being written as lines."""
         odd = [b"a\tb", b"a\0b", b"a\rb", b"\xff\xfe", b"\xed\xa0\x80", "\u2028\u0085".encode(), b"\x1b[2J", b'\\t\\n"']
-        for number, octets in enumerate(odd):
+        for number, content in enumerate(odd):
             text = b"Sender: %b@example.com\r\nSubject: %b\r\nMessage-Id: <%b>\r\nTo: %b@example.com\r\nX: %b\r\n" % (
-                (octets,) * 5
+                (content,) * 5
             )
-            part = b"Content-Type: message/rfc822\r\n\r\nSubject: %b\r\nMessage-ID: <%b>\r\n\r\n%b" % ((octets,) * 3)
-            report = a_message(text, part).replace(b"<r@example.com>", b"<%b>" % octets)
+            part = b"Content-Type: message/rfc822\r\n\r\nSubject: %b\r\nMessage-ID: <%b>\r\n\r\n%b" % ((content,) * 3)
+            report = a_message(text, part).replace(b"<r@example.com>", b"<%b>" % content)
             put(tmp_path / "in" / f"{number}.eml", report)
             put(tmp_path / "in" / f"{number}-inside.eml", a_message(TEXT, part))
         crowd = [f"user{number}@example.com" for number in range(10_000)]
@@ -918,7 +918,7 @@ class TestOptionsTogether:
 
 
 class TestRefused:
-    """What can only be a slip is refused before anything is written."""
+    """Obvious mistakes are refused before anything is written."""
 
     def test_missing(self, few: Path, tmp_path: Path) -> None:
         """A path that does not exist is an error that names it."""
@@ -930,7 +930,7 @@ class TestRefused:
     @pytest.mark.parametrize("kind", ["originals", "quarantine"])
     @pytest.mark.parametrize("inside", ["", "in", "in/a.eml"])
     def test_inside_an_output(self, tmp_path: Path, kind: str, inside: str) -> None:
-        """An input in a folder that is written to is refused, by whatever name."""
+        """An input in a folder that is written to is refused under any name."""
         put(tmp_path / "both" / "in" / "a.eml", BARE)
         (tmp_path / "link").symlink_to("both")
         before = tree(tmp_path)
@@ -941,13 +941,13 @@ class TestRefused:
         assert tree(tmp_path) == before
 
     def test_beside_an_output(self, tmp_path: Path) -> None:
-        """A folder whose name begins like that of an output is another one."""
+        """A folder whose name begins with that of an output is allowed."""
         put(tmp_path / "out-of-it" / "a.eml", BARE)
         assert scan_archive(tmp_path / "out-of-it", originals=tmp_path / "out", jobs=1).items == 1
 
     @pytest.mark.parametrize("jobs", [-1, -8])
     def test_jobs(self, few: Path, tmp_path: Path, jobs: int) -> None:
-        """A number of processes below none is refused as `map_archive` refuses it."""
+        """A negative number of processes is refused as by `map_archive`."""
         with pytest.raises(InvalidValue) as caught:
             scan_archive(few, json=tmp_path / "out", jobs=jobs)
         assert caught.value.field == "jobs"
@@ -955,14 +955,14 @@ class TestRefused:
 
     @pytest.mark.parametrize("kind", ["json", "store"])
     def test_input_is_an_output(self, tmp_path: Path, kind: str) -> None:
-        """An archive that is named as an output as well is refused, and stays as it is."""
+        """An archive that is also an output is refused, and stays unchanged."""
         path = put(tmp_path / "a.mbox", mboxrd([BARE]))
         with pytest.raises((InvalidValue, StoreError)):
             scan_archive(path, **{kind: path}, jobs=1)
         assert path.read_bytes() == mboxrd([BARE])
 
     def test_one_name_for_two_outputs(self, few: Path, tmp_path: Path) -> None:
-        """A store whose name JSON has as well is refused: the one would replace the other."""
+        """A store at the path of the JSON file is refused: one would replace the other."""
         with SqliteStore(tmp_path / "out") as store:
             remember_all([identify(parse_report(REPORT))], store)
         before = (tmp_path / "out").read_bytes()
@@ -971,8 +971,8 @@ class TestRefused:
         assert (tmp_path / "out").read_bytes() == before
 
     @pytest.mark.parametrize("kind", ["folder", "pipe"])
-    def test_json_is_no_file(self, few: Path, tmp_path: Path, kind: str) -> None:
-        """JSON under the name of what is no file is an error before anything is read, and what is there stays."""
+    def test_json_is_not_a_file(self, few: Path, tmp_path: Path, kind: str) -> None:
+        """JSON at the path of something other than a file is an error before anything is read, and that stays."""
         path = tmp_path / "out"
         if kind == "folder":
             path.mkdir()
@@ -981,25 +981,25 @@ class TestRefused:
         else:
             pytest.skip("the system has no named pipes")
         mode = path.stat().st_mode
-        told: list[ScanSummary] = []
+        summaries: list[ScanSummary] = []
         with pytest.raises((OSError, InvalidValue)) as caught:
-            scan_archive(few, json=path, jobs=1, progress=told.append)
+            scan_archive(few, json=path, jobs=1, progress=summaries.append)
         if isinstance(caught.value, OSError):
             assert str(caught.value.filename) == str(path)
         assert path.stat().st_mode == mode
-        assert told == []
+        assert summaries == []
 
     @pytest.mark.parametrize("kind", ["originals", "quarantine"])
     def test_folder_is_a_file(self, few: Path, tmp_path: Path, kind: str) -> None:
-        """A file in the place of an output folder is an error before anything is read, and stays."""
+        """A file at the path of an output folder is an error before anything is read, and stays."""
         path = put(tmp_path / "out", b"a file")
-        told: list[ScanSummary] = []
+        summaries: list[ScanSummary] = []
         with pytest.raises(OSError, match=re.escape(str(path))):
-            scan_archive(few, **{kind: path}, jobs=1, progress=told.append)
-        assert (path.read_bytes(), told) == (b"a file", [])
+            scan_archive(few, **{kind: path}, jobs=1, progress=summaries.append)
+        assert (path.read_bytes(), summaries) == (b"a file", [])
 
     def test_folder_of_somebody_else(self, few: Path, tmp_path: Path) -> None:
-        """A folder that happens to have the name of the state, and was not made by a run, keeps what is in it."""
+        """A folder with the name of the state that no run has made keeps its files."""
         path = put(tmp_path / "out.scan" / "letters" / "important.txt", b"mine")
         with suppress(OSError, InvalidValue):
             scan_archive(few, json=tmp_path / "out", jobs=1)
@@ -1007,17 +1007,17 @@ class TestRefused:
 
 
 class TestOutputsInsideTheInput:
-    """A run never reads what it writes."""
+    """A run never reads its own outputs."""
 
     def test_passed_over(self, few: Path) -> None:
-        """Outputs in the folder that is read are no items, not even the second time or by a run that was stopped."""
+        """Outputs in the folder that is read are not items, even for a second run or after a run that was stopped."""
         first = scan_archive(few, **outputs(few / "out"), jobs=1)
         second = scan_archive(few, **outputs(few / "out"), jobs=1)
         assert first.items == second.items == ITEMS_OF_FEW
         assert same(first._replace(sightings={}), second._replace(sightings={}))
 
     def test_at_the_top(self, few: Path) -> None:
-        """Nor where they lie beside the items."""
+        """Nor are those beside the items."""
         before = {one.name for one in few.iterdir()}
         for _ in range(2):
             summary = scan_archive(few, json=few / "lines", store=few / "seen", jobs=2)
@@ -1025,18 +1025,18 @@ class TestOutputsInsideTheInput:
         assert {one.name for one in few.iterdir()} == before | {"lines", "seen"}
 
     def test_by_a_link(self, few: Path, tmp_path: Path) -> None:
-        """Nor where a link in the input leads to them."""
+        """Nor those that a link in the input leads to."""
         (few / "kept").symlink_to(tmp_path / "kept")
         (tmp_path / "kept").mkdir()
         for _ in range(2):
             assert scan_archive(few, originals=few / "kept", jobs=1).items == ITEMS_OF_FEW
 
 
-# Runs that are ended
+# Runs that are killed
 
 
 def in_fork(action: Callable[[], object], *, at: int) -> bool:
-    """Do something in a process that is killed before its `at`-th change to the file system; whether it was."""
+    """Do something in a process that is killed before its `at`-th change to the file system; return whether it was."""
     pid = os.fork()
     if not pid:
         try:
@@ -1056,7 +1056,7 @@ _CHANGES = frozenset(("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.trun
 
 
 def watch(at: int) -> None:
-    """Kill this process before its so many-th change to the file system, or before or after a step of a store."""
+    """Kill this process before its `at`-th change to the file system, or before or after a step of a store."""
     left = at
 
     def one_less() -> None:
@@ -1084,12 +1084,12 @@ def watch(at: int) -> None:
 
 @needs_fork
 class TestKilled:
-    """A run that is killed at any moment, and goes on."""
+    """A run that is killed at any moment, and resumed."""
 
     @pytest.mark.slow
     @pytest.mark.parametrize("merged", [False, True])
     def test_at_every_step(self, few: Path, tmp_path: Path, merged: bool) -> None:
-        """Whenever a run is killed, the old output stands until the new one does, and the next run ends as if nothing was."""
+        """After a kill at any step the old or the new output is there, and the next run ends as if nothing had happened."""
         whole = tmp_path / "whole"
         known = [identify(parse_report(REPORT))]
         expected = fresh(few, whole, known, merged=merged)
@@ -1102,13 +1102,13 @@ class TestKilled:
             moments += 1
             assert (folder / "lines.jsonl").read_bytes() in {OLD, (whole / "lines.jsonl").read_bytes()}
             over = (folder / "bad" / "reasons.jsonl").exists()
-            for name, octets in tree(folder / "originals").items():
+            for name, content in tree(folder / "originals").items():
                 if name.endswith(".eml"):
-                    assert octets is not None
-                    assert name.endswith((f"{sha256(octets)}.eml", f"{sha256(octets)}.incomplete.eml"))
+                    assert content is not None
+                    assert name.endswith((f"{sha256(content)}.eml", f"{sha256(content)}.incomplete.eml"))
             summary = scan_archive(few, **outputs_of_few(folder), merge=merged, jobs=1, resume=True)
             if over and summary.sightings != expected.sightings:
-                # Nothing but the state was left to be taken away: this was a run of its own.
+                # Only the state was left to remove: this was a run of its own.
                 summary = summary._replace(sightings=expected.sightings)
             assert (at, steady(summary)) == (at, steady(expected))
             assert tree(folder) == tree(whole)
@@ -1117,7 +1117,7 @@ class TestKilled:
         assert moments > 40
 
     def test_again_and_again(self, few: Path, tmp_path: Path) -> None:
-        """However often a run is killed, what was done is not done again, and the end is the same."""
+        """A run that is killed several times does not repeat finished work, and the result is the same."""
         expected = fresh(few, tmp_path / "whole", [], merged=True)
         random = Random(1)
         folder = tmp_path / "out"
@@ -1139,7 +1139,7 @@ class TestKilled:
         assert tree(folder) == tree(tmp_path / "whole")
 
     def stopped(self, few: Path, folder: Path, **options: Any) -> None:
-        """Leave a run behind that was killed when its batches were done."""
+        """Make a run that is killed when its batches are finished."""
 
         def die(*_: object, **__: object) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -1155,13 +1155,13 @@ class TestKilled:
         assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGKILL
 
     def test_resumed(self, few: Path, tmp_path: Path) -> None:
-        """What was read is not read again; without `resume` it is."""
+        """With `resume` items are not read again; without it they are."""
         prepare(tmp_path / "out", [])
         self.stopped(few, tmp_path / "out", store=None)
-        told: list[ScanSummary] = []
+        summaries: list[ScanSummary] = []
         options = outputs_of_few(tmp_path / "out") | {"store": None}
-        summary = scan_archive(few, **options, jobs=1, resume=True, progress=told.append)
-        assert (summary.resumed, told) == (ITEMS_OF_FEW, [])
+        summary = scan_archive(few, **options, jobs=1, resume=True, progress=summaries.append)
+        assert (summary.resumed, summaries) == (ITEMS_OF_FEW, [])
         self.stopped(few, tmp_path / "out", store=None)
         assert scan_archive(few, **options, jobs=1).resumed == 0
 
@@ -1189,7 +1189,7 @@ class TestKilled:
     )  # fmt: skip
     @pytest.mark.parametrize("merged", [False, True])
     def test_damaged_state(self, few: Path, tmp_path: Path, damage: Callable[[bytes], bytes], merged: bool) -> None:
-        """A batch whose file is not as it was written is read again."""
+        """A batch whose file has changed is read again."""
         whole, folder = tmp_path / "whole", tmp_path / "out"
         expected = fresh(few, whole, [], merged=merged)
         prepare(folder, [])
@@ -1205,7 +1205,7 @@ class TestKilled:
 
     @pytest.mark.parametrize("damage", [b"", b"{", b"\0" * 20, b"[]", b'{"first": "a"}', b"\xff"], ids=str)
     def test_damaged_notes(self, few: Path, tmp_path: Path, damage: bytes) -> None:
-        """What was noted of the store's answers is not trusted where it is damaged."""
+        """A damaged note of the store's answers is not trusted."""
         folder = tmp_path / "out"
         prepare(folder, [])
         self.stopped(few, folder)
@@ -1217,7 +1217,7 @@ class TestKilled:
         assert sum(summary.sightings.values()) == summary.reports
 
     def test_another_store(self, few: Path, tmp_path: Path) -> None:
-        """Another store than that of the run before is asked itself."""
+        """A store other than that of the run before is asked itself."""
         folder = tmp_path / "out"
         prepare(folder, [])
         with SqliteStore(folder / "seen.db") as store:
@@ -1242,7 +1242,7 @@ class TestKilled:
         ids=str,
     )
     def test_other_options(self, few: Path, tmp_path: Path, options: dict[str, Any]) -> None:
-        """Who goes on with other options gets what these give."""
+        """A run that is resumed with other options gives the results for these."""
         put(few / "i.eml", bounce(built(report_id="<v@example.com>")))
         prepare(tmp_path / "out", [])
         self.stopped(few, tmp_path / "out")
@@ -1258,7 +1258,7 @@ class TestKilled:
     @pytest.mark.parametrize("name", ["0.eml", "d2.eml", "z.eml"])
     @pytest.mark.parametrize("merged", [False, True])
     def test_new_files(self, few: Path, tmp_path: Path, name: str, merged: bool) -> None:
-        """Files that come between are read, and nothing is there twice."""
+        """Files that were added between the runs are read, and nothing is there twice."""
         folder = tmp_path / "out"
         prepare(folder, [])
         self.stopped(few, folder, merge=merged)
@@ -1271,7 +1271,7 @@ class TestKilled:
         assert seen(folder / "seen.db") == seen(tmp_path / "whole" / "seen.db")
 
     def test_vanished(self, few: Path, tmp_path: Path) -> None:
-        """Files that went are not in the lines."""
+        """Files that were removed are not in the lines."""
         folder = tmp_path / "out"
         prepare(folder, [])
         self.stopped(few, folder, store=None)
@@ -1282,7 +1282,7 @@ class TestKilled:
         assert (folder / "lines.jsonl").read_bytes() == (tmp_path / "whole" / "lines.jsonl").read_bytes()
 
     def test_changed(self, few: Path, tmp_path: Path) -> None:
-        """A file that changed between is read again."""
+        """A file that changed between the runs is read again."""
         folder = tmp_path / "out"
         prepare(folder, [])
         self.stopped(few, folder, store=None)
@@ -1293,7 +1293,7 @@ class TestKilled:
         assert (folder / "lines.jsonl").read_bytes() == (tmp_path / "whole" / "lines.jsonl").read_bytes()
 
     def test_tried_again(self, few: Path, tmp_path: Path) -> None:
-        """What could not be read, and can be now, is read by the run that goes on; refusals are not."""
+        """An item that could not be read before is read when the run is resumed; refusals are not."""
         (few / "b2.eml").symlink_to(tmp_path / "late.eml")
         folder = tmp_path / "out"
         prepare(folder, [])
@@ -1305,25 +1305,25 @@ class TestKilled:
         assert (folder / "originals" / named(BARE + b"Late.\r\n")).exists()
 
 
-# What a run before may have left.
+# A JSON file of an earlier run.
 OLD = b'{"kind": "old"}\n'
 
 
 def prepare(folder: Path, known: list[Any]) -> None:
-    """A folder in which there was a run before, and a store that knows something."""
+    """Prepare a folder with an output of an earlier run, and a store with known reports."""
     put(folder / "lines.jsonl", OLD)
     with SqliteStore(folder / "seen.db", durable=False) as store:
         remember_all(known, store)
 
 
 def fresh(path: Path, folder: Path, known: list[Any], *, merged: bool, **options: Any) -> ScanSummary:
-    """The summary of a run that nothing disturbs, with every output."""
+    """The summary of an undisturbed run with every output."""
     prepare(folder, known)
     return scan_archive(path, **(outputs_of_few(folder) | options), merge=merged, jobs=1)
 
 
 class Disk:
-    """A disk that is full behind so many octets, for files whose names match."""
+    """A disk that is full after a number of bytes, for files whose names match."""
 
     def __init__(self, patch: pytest.MonkeyPatch, room: int, name: str) -> None:
         self.room = room
@@ -1358,18 +1358,18 @@ class Disk:
 
 
 class TestFullDisk:
-    """Disks that take nothing more."""
+    """Full disks."""
 
     @pytest.mark.parametrize("room", [0, 100, 200])
     def test_originals(self, few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int) -> None:
-        """Each file that could not be written is told and counted, the run goes on, and no name has half of a file."""
+        """Each file that could not be written is reported and counted, the run continues, and no file is incomplete."""
         out = outputs_of_few(tmp_path / "out") | {"store": None}
-        told: list[str] = []
+        reasons: list[str] = []
         with monkeypatch.context() as patch, Disk(patch, room, r"/originals/"):
-            summary = scan_archive(few, **out, jobs=1, complain=lambda _, reason: told.append(reason))
+            summary = scan_archive(few, **out, jobs=1, complain=lambda _, reason: reasons.append(reason))
         assert summary.items == ITEMS_OF_FEW
         assert summary.originals["not-written"] > 0
-        assert told.count(f"not written: {os.strerror(errno.ENOSPC)}") == summary.originals["not-written"]
+        assert reasons.count(f"not written: {os.strerror(errno.ENOSPC)}") == summary.originals["not-written"]
         names = [one for one in out["originals"].rglob("*") if one.is_file()]
         assert {one.name.partition(".")[0] for one in names} == {sha256(one.read_bytes()) for one in names}
         files = [one["original"]["file"] for one in lines(out["json"]) if one["kind"] == "report"]
@@ -1380,7 +1380,7 @@ class TestFullDisk:
         assert tree(tmp_path / "out") == tree(tmp_path / "whole")
 
     def test_bad_items(self, few: Path, tmp_path: Path) -> None:
-        """The same of bad items."""
+        """The same holds for bad items."""
         put(tmp_path / "bad" / named(GARBAGE)[:2], b"in the way")
         summary = scan_archive(few, quarantine=tmp_path / "bad", jobs=1)
         assert summary.quarantined == {"not-written": 1}
@@ -1391,7 +1391,7 @@ class TestFullDisk:
     def test_state_and_lines(
         self, few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int, merged: bool
     ) -> None:
-        """An output that cannot be written is an error that names it; the old one stays, and a run that goes on ends it."""
+        """An output that cannot be written is an error that names it; the old one stays, and a resumed run writes it."""
         whole, folder = tmp_path / "whole", tmp_path / "out"
         expected = fresh(few, whole, [], merged=merged)
         prepare(folder, [])
@@ -1405,28 +1405,28 @@ class TestFullDisk:
         assert str(folder) in str(caught.value.filename)
 
     def test_in_the_way(self, few: Path, tmp_path: Path) -> None:
-        """A folder in the place of an original is told, and the run goes on."""
+        """A folder at the path of an original is reported, and the run continues."""
         (tmp_path / "kept" / named(ORIGINAL)).mkdir(parents=True)
-        told: list[tuple[str, str]] = []
+        complaints: list[tuple[str, str]] = []
         summary = scan_archive(
-            few, originals=tmp_path / "kept", jobs=1, complain=lambda *one: told.append((str(one[0]), one[1]))
+            few, originals=tmp_path / "kept", jobs=1, complain=lambda *one: complaints.append((str(one[0]), one[1]))
         )
         assert summary.originals["not-written"] == 4
-        assert (str(few / "a.eml"), f"not written: {os.strerror(errno.EISDIR)}") in told
+        assert (str(few / "a.eml"), f"not written: {os.strerror(errno.EISDIR)}") in complaints
 
 
 class TestPieces:
-    """What a run is made of, seen from within."""
+    """Parts of a run."""
 
     def test_over(self, few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Where nobody waits any more a batch is left, and does not count as done."""
+        """When the run is over a batch is left, and does not count as finished."""
         monkeypatch.setattr("exjournal.archives.batches.is_over", lambda: True)
         with pytest.raises(InterruptedError):
             scan_archive(few, json=tmp_path / "out", jobs=1)
         assert [one.name for one in (tmp_path / "out.scan").iterdir()] == [".exjournal"]
 
     def test_interrupted_while_writing(self, few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """An interrupt leaves no part of a file."""
+        """An interrupt leaves no incomplete file."""
 
         def interrupt(*_: object) -> None:
             raise KeyboardInterrupt
@@ -1437,14 +1437,14 @@ class TestPieces:
         assert [one for one in (tmp_path / "out").rglob("*") if one.suffix == ".part" and one.is_file()] == []
 
     def test_strange_part(self, few: Path, tmp_path: Path) -> None:
-        """What somebody put among the parts stays there."""
+        """Files of others in the folder for parts stay there."""
         path = put(tmp_path / "out" / ".part" / "letter.txt", b"mine")
         scan_archive(few, originals=tmp_path / "out", jobs=1)
         assert path.read_bytes() == b"mine"
 
 
 def test_resumed_with_another_ratio(tmp_path: Path) -> None:
-    """What a smaller ratio kept from being read is read by a run that goes on with a larger one."""
+    """An item that a smaller ratio refused is read by a resumed run with a larger one."""
     sizes = replace(SMALL, floor=1000)
     (tmp_path / "a.eml").write_bytes(gzip.compress(gzip.compress(BARE) + gzip.compress(b"") * 500))
     seen = []

@@ -1,4 +1,4 @@
-"""Sorting what does not fit in memory: the answer is that of `sorted`, however little room there is."""
+"""Sorting with little memory: the result is that of `sorted`."""
 
 import tempfile
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ LINES = st.lists(st.binary(max_size=12).map(lambda line: line.replace(b"\n", b""
 
 @given(LINES, st.integers(0, 400), st.integers(2, 5))
 def test_as_sorted(lines: list[bytes], room: int, files: int) -> None:
-    """Lines come in the order of their octets, equal ones each, whatever room there is and however few files are joined."""
+    """Lines come in the order of their bytes, with all equal ones, for any memory and number of files."""
     assert list(in_order(lines, room=room, files=files)) == sorted(lines)
 
 
@@ -40,19 +40,19 @@ def test_many(tmp_path: Path) -> None:
 
 
 def test_all_fits(tmp_path: Path) -> None:
-    """Where everything fits, no file is made."""
+    """Lines that fit in memory need no file."""
     assert list(in_order([b"b", b"a", b"", b"a"], folder=tmp_path / "missing")) == [b"", b"a", b"a", b"b"]
     assert list(in_order([])) == []
 
 
 def test_no_folder(tmp_path: Path) -> None:
-    """A folder that is not there is an OSError, not a loss."""
+    """A missing folder is an OSError."""
     with pytest.raises(FileNotFoundError):
         list(in_order([b"b", b"a"], folder=tmp_path / "missing", room=0))
 
 
 def test_lines_that_fail() -> None:
-    """What the lines raise comes through."""
+    """Errors of the iterable of lines are raised."""
 
     def lines() -> Iterator[bytes]:
         yield b"a"
@@ -63,7 +63,7 @@ def test_lines_that_fail() -> None:
 
 
 def test_closed_early(tmp_path: Path) -> None:
-    """Who stops taking lines leaves no file open or behind."""
+    """Closing the iterator closes and removes all files."""
     lines = in_order([b"c", b"b", b"a"], folder=tmp_path, room=0, files=2)
     assert next(lines) == b"a"
     lines.close()  # type: ignore[attr-defined]

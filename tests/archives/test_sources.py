@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from exjournal import InvalidValue, MboxVariant, Source
 
-# Names as file systems have them: any text, and octets that are none.
+# Names as file systems have them: any text, and bytes that are not text.
 NAMES = st.text(max_size=10) | st.binary(min_size=1, max_size=6).map(
     lambda name: name.decode("utf-8", "surrogateescape")
 )
@@ -27,7 +27,7 @@ SOURCES = st.builds(
 
 @given(SOURCES)
 def test_data(source: Source) -> None:
-    """A source comes back from its data through JSON and through pickle, whatever its names are made of."""
+    """A source comes back from its data through JSON and through pickle, with any names."""
     data = json.loads(json.dumps(source.to_dict()))
     found = Source.from_dict({**data, "more": 1})
     assert found == source
@@ -37,7 +37,7 @@ def test_data(source: Source) -> None:
 
 
 def test_to_dict() -> None:
-    """Only what there is stands in the data."""
+    """The data has only the keys that the source needs."""
     assert Source("a.eml").to_dict() == {"path": "a.eml"}
     source = Source("a.tar", (("b.mbox", 512),), 40, 99, MboxVariant.MBOXRD)
     assert source.to_dict() == {
@@ -51,7 +51,7 @@ def test_to_dict() -> None:
 
 
 def test_str() -> None:
-    """A source is told as its path, the names on the way, and the offset."""
+    """As a string a source is its path, the names on the way, and the offset."""
     assert str(Source("a.eml")) == "a.eml"
     assert str(Source("a.zip", (("b.tar", 3), ("c", 512)), 0, 9)) == "a.zip:b.tar:c@0"
 
@@ -86,7 +86,7 @@ def test_str() -> None:
     ids=repr,
 )
 def test_other_data(data: Any) -> None:
-    """Data of another form is refused, and the refusal repeats none of it."""
+    """Data of another form is refused, and the error repeats none of it."""
     with pytest.raises(InvalidValue) as caught:
         Source.from_dict(data)
     assert str(caught.value) == "source: must be the result of Source.to_dict()"

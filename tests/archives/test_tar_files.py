@@ -1,4 +1,4 @@
-"""Tar files with headers that lie, links, sparse members, and more than one archive in a file."""
+"""Tar files with wrong headers, links, sparse members, and more than one archive in a file."""
 
 import gzip
 import io
@@ -36,7 +36,7 @@ def header(
     at: int = 345,
     signed: bool = False,
 ) -> bytes:
-    """A header with a right checksum, whatever is in it."""
+    """A header block with a right checksum and any content."""
     block = bytearray(512)
     block[: len(name)] = name
     block[124:136] = b"%011o\0" % size if isinstance(size, int) else size.ljust(12, b"\0")
@@ -52,7 +52,7 @@ def header(
 
 
 def padded(content: bytes) -> bytes:
-    """Content up to the end of a block."""
+    """Content padded to the end of a block."""
     return content + bytes(-len(content) % 512)
 
 
@@ -80,7 +80,7 @@ def pax(*records: tuple[bytes, bytes], kind: bytes = b"x") -> bytes:
 
 
 def found(path: Path, data: bytes) -> list[Content]:
-    """What a tar file of this content gives, in a time that its size explains."""
+    """The contents of a tar file, read in a time that its size justifies."""
     begun = perf_counter()
     result = contents(put(path / "t.tar", data))
     assert perf_counter() - begun < 5
@@ -94,7 +94,7 @@ class TestNumbers:
         "size", [1 << 36, 1 << 62, (1 << 88) - 1, 1 << 20], ids=["64 GB", "2**62", "2**88", "a megabyte"]
     )
     def test_announced_size(self, tmp_path: Path, size: int) -> None:
-        """A member that announces more than the file holds is damaged, as is the rest of the file."""
+        """A member with a size beyond the end of the file is damaged, as is the rest of the file."""
         data = member() + header(b"b.eml", base_256(size)) + b"Subject: x\r\n\r\nhi"
         assert found(tmp_path, data) == [MESSAGE, DAMAGED, DAMAGED]
         assert details(tmp_path / "t.tar") == [
@@ -103,26 +103,26 @@ class TestNumbers:
         ]
 
     def test_announced_size_of_a_hidden_member(self, tmp_path: Path) -> None:
-        """The same of a member that is passed over: the rest of the file is not lost in silence."""
+        """The same holds for a member that is passed over: the loss of the rest is reported."""
         assert found(tmp_path, member() + header(b".b", base_256(1 << 62)) + END) == [MESSAGE, DAMAGED]
 
     @pytest.mark.parametrize("size", [b"\xff" * 12, b"-0000000001", b"+7", b"1_0", b"0o7", b"9", b"1 2"])
     def test_no_numbers(self, tmp_path: Path, size: bytes) -> None:
-        """A size that is negative, or no number, ends the file with an error."""
+        """A size that is negative, or not a number, ends the file with an error."""
         assert found(tmp_path, member() + header(b"b.eml", size) + END) == [MESSAGE, DAMAGED]
 
     @pytest.mark.parametrize("size", [b"", b"     ", b"25", b"00000000025 ", b"  25\0x"])
     def test_odd_numbers(self, tmp_path: Path, size: bytes) -> None:
-        """Octal digits may have spaces around them, end early, or be missing for nothing."""
+        """Octal digits may have spaces around them, end early, or be missing for zero."""
         content = MESSAGE[:21] if b"25" in size else b""
         assert found(tmp_path, header(size=size) + padded(content) + END) == [content]
 
     def test_base_256(self, tmp_path: Path) -> None:
-        """A size may be written to base 256."""
+        """A size may be written in base 256."""
         assert found(tmp_path, header(size=base_256(len(MESSAGE))) + padded(MESSAGE) + END) == [MESSAGE]
 
     def test_checksums(self, tmp_path: Path) -> None:
-        """Some programs sum signed bytes; a checksum that is neither, or no number, is damage."""
+        """Some programs sum signed bytes; any other checksum is damage."""
         good = header("é.eml".encode(), len(MESSAGE), signed=True) + padded(MESSAGE)
         assert found(tmp_path, good + END) == [MESSAGE]
         for wrong in (b"0000000\0", b"x" * 8):
@@ -133,13 +133,13 @@ class TestPax:
     """Pax headers."""
 
     def test_size(self, tmp_path: Path) -> None:
-        """A size in a pax header counts, and not that of the header after it."""
+        """A size in a pax header overrides that of the header after it."""
         data = pax((b"size", b"%d" % len(MESSAGE))) + header(size=0) + padded(MESSAGE) + member(b"b.eml", message(2))
         assert found(tmp_path, data + END) == [MESSAGE, message(2)]
 
     @pytest.mark.parametrize("size", [b"9" * 19, b"9" * 20, b"9" * 21, b"9" * 9000, b"-1", b"", b"1_0", b" 1"])
-    def test_sizes_that_lie(self, tmp_path: Path, size: bytes) -> None:
-        """A size that is not in the file, or no number, is damage."""
+    def test_wrong_sizes(self, tmp_path: Path, size: bytes) -> None:
+        """A size beyond the end of the file, or one that is not a number, is damage."""
         assert set(found(tmp_path, member() + pax((b"size", size)) + member(b"b.eml") + END)[1:]) == {DAMAGED}
 
     @pytest.mark.parametrize("kind", [b"x", b"g", b"X", b"L", b"K"])
@@ -165,7 +165,7 @@ class TestPax:
         ],
     )
     def test_damaged_records(self, tmp_path: Path, records: bytes) -> None:
-        """Records that are not written as pax requires are damage."""
+        """Records that do not follow the pax format are damage."""
         for kind in (b"x", b"g"):
             assert found(tmp_path, member() + member(b"p", records, kind=kind) + member() + END) == [MESSAGE, DAMAGED]
 
@@ -186,7 +186,7 @@ class TestPax:
 
     @pytest.mark.parametrize("key", [b"size", b"GNU.sparse.realsize"])
     def test_global_size(self, tmp_path: Path, key: bytes) -> None:
-        """A size for all members, which programs read differently, is refused."""
+        """A global size, which programs interpret in different ways, is refused."""
         data = member() + pax((key, b"512"), kind=b"g") + member(b"b.eml") + END
         assert found(tmp_path, data) == [MESSAGE, DAMAGED]
 
@@ -198,7 +198,7 @@ class TestPax:
 
     @pytest.mark.parametrize("end", [END, b"", b"Subject: x", bytes(100)])
     def test_no_member(self, tmp_path: Path, end: bytes) -> None:
-        """A header that announces a member, and none follows, is damage."""
+        """An extended header without a member after it is damage."""
         assert found(tmp_path, member() + pax((b"path", b"x")) + end) == [MESSAGE, DAMAGED]
 
     def test_cut(self, tmp_path: Path) -> None:
@@ -206,7 +206,7 @@ class TestPax:
         assert found(tmp_path, member() + pax((b"path", b"x" * 600))[:1000]) == [MESSAGE, DAMAGED]
 
     def test_many_headers(self, tmp_path: Path) -> None:
-        """Any number of headers may come before a member, and the last word counts."""
+        """Any number of headers may come before a member, and the last value counts."""
         data = pax((b"path", b"no.eml")) * 3000 + pax((b"path", b"yes.eml")) + member() + END
         assert found(tmp_path, data) == [MESSAGE]
         assert names(tmp_path / "t.tar") == [":yes.eml"]
@@ -230,7 +230,7 @@ def old_sparse(ranges: list[tuple[int, int]], size: int, content: bytes, *, stor
 def pax_sparse(
     version: str, ranges: list[tuple[int, int]], size: int, content: bytes, *, count: bytes | None = None
 ) -> bytes:
-    """The same by pax records of a version."""
+    """The same with the pax records of a version."""
     numbers = [b"%d" % number for one in ranges for number in one]
     if version == "1.0":
         lines = b"".join(line + b"\n" for line in [b"%d" % len(ranges) if count is None else count, *numbers])
@@ -286,20 +286,20 @@ class TestSparse:
         ],
         ids=["short", "long", "overlap", "order", "too short", "outside"],
     )
-    def test_maps_that_lie(
+    def test_wrong_maps(
         self, tmp_path: Path, version: str, ranges: list[tuple[int, int]], size: int, content: bytes
     ) -> None:
-        """A map that is not that of the content is damage, and the next member is read."""
+        """A map that does not match the content is damage, and the next member is read."""
         data = sparse(version, ranges, size, content) + member(b"z.eml") + END
         assert found(tmp_path, data) == [DAMAGED, MESSAGE]
 
     def test_huge_hole(self, tmp_path: Path, version: str) -> None:
-        """A hole of 8 GB costs no more than an item may have, and the next member is read."""
+        """A hole of 8 GB costs no more than the limit of an item, and the next member is read."""
         path = put(tmp_path / "t.tar", sparse(version, [(0, 6)], (1 << 33) - 1, b"x: y\n\n") + member(b"z.eml") + END)
         assert contents(path, limit=1 << 20) == [DefectCode.ITEM_TOO_LARGE, MESSAGE]
 
     def test_holes_count(self, tmp_path: Path, version: str) -> None:
-        """Holes count as unpacked bytes: many members of them end at the limit of the file."""
+        """Holes count as unpacked bytes: many of them end at the limit of the file."""
         one = sparse(version, [(0, 6)], 600_000, b"x: y\n\n")
         path = put(tmp_path / "t.tar", one * 9 + member(b"z.eml") + END)
         whole = b"x: y\n\n" + bytes(599_994)
@@ -318,19 +318,19 @@ class TestSparse:
 
 
 class TestSparseHeaders:
-    """What only one version has."""
+    """Features of one version."""
 
     @pytest.mark.parametrize(
         "records", [[(b"GNU.sparse.map", b"1,x")], [(b"GNU.sparse.map", b"1,2,3")], [(b"GNU.sparse.offset", b"1")]]
     )
     def test_no_numbers(self, tmp_path: Path, records: list[tuple[bytes, bytes]]) -> None:
-        """A map that is no list of pairs of numbers is damage of its member alone."""
+        """A map that is not a list of pairs of numbers is damage of its member alone."""
         data = pax((b"GNU.sparse.size", b"9"), *records) + member(b"s.eml") + member(b"z.eml") + END
         assert found(tmp_path, data) == [DAMAGED, MESSAGE]
 
     @pytest.mark.parametrize("count", [b"2", b"x", b"", b"9" * 19, b"9" * 600, b"-1", b"99999"])
     def test_counts(self, tmp_path: Path, count: bytes) -> None:
-        """A count of ranges that is wrong is damage of its member alone."""
+        """A wrong number of ranges is damage of its member alone."""
         data = pax_sparse("1.0", [(0, 6)], 6, b"x: y\n\n", count=count) + member(b"z.eml") + END
         assert found(tmp_path, data) == [DAMAGED, MESSAGE]
 
@@ -349,7 +349,7 @@ class TestSparseHeaders:
 
 
 class TestOtherMembers:
-    """Members that are no regular files by their type."""
+    """Members that are not regular files."""
 
     @pytest.mark.parametrize("kind", [b"0", b"\0", b"7", b"Z", b"V", b"A"])
     def test_content(self, tmp_path: Path, kind: bytes) -> None:
@@ -410,21 +410,21 @@ class TestLinks:
         assert found(tmp_path, data + END) == [MESSAGE, *expected, message(3)]
 
     def test_long_targets(self, tmp_path: Path) -> None:
-        """A link may lead to a name that stands in a header of its own."""
+        """A link may lead to a long name, which is in a header of its own."""
         name = b"x" * 200
         data = pax((b"path", name)) + member() + pax((b"linkpath", name)) + header(b"y", 0, b"1")
         data += member(b"././@LongLink", name + b"\0", kind=b"K") + header(b"z", 0, b"1")
         assert found(tmp_path, data + END) == [MESSAGE]
 
     def test_by_name(self, tmp_path: Path) -> None:
-        """A link to a member that was not wanted by its name is an item."""
+        """A link to a member with a name that is not wanted is an item."""
         path = put(tmp_path / "t.tar", member(b"a.txt") + header(b"b.eml", 0, b"1", link=b"a.txt") + END)
         assert contents(path, patterns=["*.eml"]) == [LINK]
         assert details(path, patterns=["*.eml"]) == ["a hard link to a member that was not read"]
         assert contents(path) == [MESSAGE]
 
     def test_many_members(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Where there are more members than names are kept of, a link to a later one is reported."""
+        """With more members than kept names, a link to a later one is reported."""
         monkeypatch.setattr(containers, "LINK_TARGET_LIMIT", 1)
         data = member(b"a") + member(b"b") + header(b"c", 0, b"1", link=b"a") + header(b"d", 0, b"1", link=b"b") + END
         assert found(tmp_path, data) == [MESSAGE, MESSAGE, LINK]
@@ -450,7 +450,7 @@ class TestJoined:
 
     @pytest.mark.parametrize("between", [b"", bytes(512), bytes(100_000 // 512 * 512)])
     def test_joined(self, tmp_path: Path, between: bytes) -> None:
-        """Archives that were joined are read one after the other, and so again from their sources."""
+        """Archives that were joined are read one after the other, also again from their sources."""
         one, two = tar(("a.eml", message(1))), tar(("b.eml", message(2)), ("c", mbox(message(3))))
         assert found(tmp_path, one + between + two) == [message(1), message(2), message(3)]
         assert contents(put(tmp_path / "g", gzip.compress(one) + gzip.compress(two))) == [
@@ -463,7 +463,7 @@ class TestJoined:
         "rest", [b"x", b"x" * 512, b"\0" * 511 + b"x", bytes(512) + b"x" * 600, bytes(9000) + b"x"]
     )
     def test_something_after_the_end(self, tmp_path: Path, rest: bytes) -> None:
-        """Anything else after the end is reported."""
+        """Other data after the end is reported."""
         assert found(tmp_path, member() + END + rest) == [MESSAGE, DAMAGED]
 
     @pytest.mark.parametrize("end", [bytes(512), bytes(513), bytes(1023), bytes(5000)])
@@ -485,7 +485,7 @@ def test_closed_early(tmp_path: Path) -> None:
 
 
 def test_agreement(tmp_path: Path) -> None:
-    """On archives of the standard library, members are found where it finds them itself."""
+    """In archives of the standard library, members are found at the offsets that it reports."""
     for format in (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
         many = ["a", "d/" * 45 + "b", "é", "./c", "x" * 90 + "é"]
         path = put(tmp_path / "t.tar", tar(*[(name, MESSAGE) for name in many], format=format))

@@ -1,4 +1,4 @@
-"""The way through trees and archives: every message once, in order, to the octet, and whatever is wrong told in its place."""
+"""Walking trees and archives: every message once, in order, byte for byte, and every error in its place."""
 
 import bz2
 import contextlib
@@ -83,7 +83,7 @@ def zipped(*members: tuple[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> b
 
 
 def content_of(place: Located) -> Content:
-    """What there is at a place: octets, or what is wrong."""
+    """The content at a place, or its error."""
     try:
         return read_place(place)[0]
     except ParseError as error:
@@ -93,7 +93,7 @@ def content_of(place: Located) -> Content:
 
 
 def contents(*paths: Path, **options: Any) -> list[Content]:
-    """What there is below paths, the same with octets at hand and without; a source that is read again gives the same."""
+    """The contents below paths, which are the same read lazily or not, and the same when a source is read again."""
     found = []
     for place, other in zip(locate(paths, **options), locate(paths, **options, lazily=True), strict=True):
         content = content_of(place)
@@ -107,7 +107,7 @@ def contents(*paths: Path, **options: Any) -> list[Content]:
 
 
 def names(*paths: Path, **options: Any) -> list[str]:
-    """The sources below paths, the first without what is above it."""
+    """The sources below paths, without the first path."""
     return [str(place.source).removeprefix(str(paths[0])) for place in locate(paths, **options)]
 
 
@@ -124,7 +124,7 @@ def put(path: Path, content: bytes = MESSAGE) -> Path:
 
 
 def peak(action: Callable[[], object]) -> int:
-    """The most memory in octets that an action holds at a time."""
+    """The most memory in bytes that an action holds at a time."""
     tracemalloc.start()
     try:
         action()
@@ -134,10 +134,10 @@ def peak(action: Callable[[], object]) -> int:
 
 
 class TestTrees:
-    """Folders and what is in them."""
+    """Folders and their files."""
 
     def test_order(self, tmp_path: Path) -> None:
-        """Names come in the order of their octets, folders among files, paths in that of the caller."""
+        """Names are sorted by their bytes, folders among files; paths stay in the order of the caller."""
         for name in ("b", "a/2", "a/1", "c.eml", "B", "é", "a.eml/x"):
             put(tmp_path / "one" / name)
         put(tmp_path / "other" / "0")
@@ -148,7 +148,7 @@ class TestTrees:
         ]
 
     def test_odd_names(self, tmp_path: Path) -> None:
-        """A name may be anything that a file system takes."""
+        """A name may be anything that a file system allows."""
         odd = [
             b"-rf",
             b" ",
@@ -167,7 +167,7 @@ class TestTrees:
         assert sorted(contents(tmp_path), key=str) == sorted([message(number) for number in range(len(odd))], key=str)
 
     def test_hidden(self, tmp_path: Path) -> None:
-        """What is hidden is passed over, of whatever kind, and read where it is named."""
+        """Hidden files and folders are passed over, and read if they are named."""
         hidden = put(tmp_path / ".hidden.eml")
         put(tmp_path / ".git" / "a.eml")
         os.mkfifo(tmp_path / ".pipe")
@@ -176,7 +176,7 @@ class TestTrees:
         assert contents(hidden, tmp_path / ".git") == [MESSAGE] * 2
 
     def test_patterns(self, tmp_path: Path) -> None:
-        """With patterns files and members of such names are read, in any letter case, and nothing is said of others."""
+        """With patterns only files and members with such names are read, in any letter case, and others are not reported."""
         for number, name in enumerate(["a.TXT", "b.eml", "c.msg", "d/a.txt", "e"]):
             put(tmp_path / name, message(number))
         put(tmp_path / "z.tar", tar(("x.txt", message(7)), ("y.eml", message(8))))
@@ -186,7 +186,7 @@ class TestTrees:
         assert contents(tmp_path / "e", patterns=["*.txt"]) == [message(4)]
 
     def test_maildir(self, tmp_path: Path) -> None:
-        """A Maildir gives what was delivered, also in its folders; each file is one message whatever it begins with."""
+        """A Maildir gives delivered messages, also those in its folders; each file is one message."""
         two = mbox(message(1), message(2))
         for folder in (tmp_path, tmp_path / ".Sent"):
             for name in ("cur", "new", "tmp"):
@@ -199,14 +199,14 @@ class TestTrees:
         assert contents(tmp_path, patterns=["*.eml"]) == [message(3)]
 
     def test_no_maildir(self, tmp_path: Path) -> None:
-        """Folders that are only named as those of a Maildir hide no file beside them."""
+        """Folders that only have the names of those of a Maildir hide no file beside them."""
         put(tmp_path / "cur" / "a", message(1))
         put(tmp_path / "new" / "b", message(2))
         put(tmp_path / "older.mbox", mbox(message(3)))
         assert contents(tmp_path) == [message(1), message(2), message(3)]
 
     def test_without(self, tmp_path: Path) -> None:
-        """What the caller names is passed over, however it is reached."""
+        """Paths that the caller excludes are passed over, also when they are reached by links."""
         for name in ("a.eml", "out/b.eml", "d/out/c.eml", "d/e.eml"):
             put(tmp_path / name)
         (tmp_path / "link").symlink_to("out")
@@ -214,7 +214,7 @@ class TestTrees:
         assert names(tmp_path, without=[tmp_path / "d" / ".." / "a.eml", tmp_path / "out"])[0] == "/d/e.eml"
 
     def test_nothing(self, tmp_path: Path) -> None:
-        """Empty folders, no paths, and empty mailboxes have nothing in them."""
+        """Empty folders, no paths, and empty mailboxes give nothing."""
         put(tmp_path / "a.mbox", b"")
         put(tmp_path / "b.mbx.gz", gzip.compress(b""))
         put(tmp_path / "c.tar", tar(("d.mbox", b"")))
@@ -223,7 +223,7 @@ class TestTrees:
         assert contents() == []
 
     def test_missing(self, tmp_path: Path) -> None:
-        """A path that leads nowhere is told."""
+        """A path that leads nowhere is an error."""
         assert (
             contents(tmp_path / "a", tmp_path / "a.eml", Path("a\0b"), Path("a\0b.eml"))[:2] == [FileNotFoundError] * 2
         )
@@ -254,7 +254,7 @@ class TestTrees:
         assert names(tmp_path, room=5000) == expected
 
     def test_no_room_to_sort(self, tmp_path: Path) -> None:
-        """A folder whose names cannot be sorted is told, and the next one is read."""
+        """A folder whose names cannot be sorted is an error, and the next one is read."""
         put(tmp_path / "a" / "b.eml")
         with patch.object(tempfile, "tempdir", str(tmp_path / "no")):
             places = list(locate([tmp_path / "a", tmp_path / "a" / "b.eml"], room=0))
@@ -263,10 +263,10 @@ class TestTrees:
 
 @posix
 class TestLinks:
-    """Links and what is no file."""
+    """Links and special files."""
 
     def test_links(self, tmp_path: Path) -> None:
-        """Links to files and folders are followed, those that lead nowhere told."""
+        """Links to files and folders are followed, and those that lead nowhere are errors."""
         outside = put(tmp_path / "outside" / "a.eml", message(1)).parent
         inside = tmp_path / "inside"
         inside.mkdir()
@@ -276,21 +276,21 @@ class TestLinks:
         assert contents(inside) == [message(1), message(1), FileNotFoundError]
 
     def test_loops(self, tmp_path: Path) -> None:
-        """Links that lead back end nothing: each folder is read once."""
+        """With links that lead back each folder is read once."""
         put(tmp_path / "d" / "a.eml", message(1))
         (tmp_path / "d" / "up").symlink_to("..")
         put(tmp_path / "e.eml", message(2))
         assert contents(tmp_path) == [message(1), message(2)]
 
     def test_link_to_itself(self, tmp_path: Path) -> None:
-        """A link to itself is told, and what is beside it read."""
+        """A link to itself is an error, and the files beside it are read."""
         put(tmp_path / "a.eml", message(1))
         (tmp_path / "me").symlink_to("me")
         put(tmp_path / "z.eml", message(2))
         assert contents(tmp_path) == [message(1), OSError, message(2)]
 
     def test_twice(self, tmp_path: Path) -> None:
-        """Folders with two links each to the next end in time."""
+        """Folders with two links each to the next one take no exponential time."""
         for number in range(40):
             put(tmp_path / f"{number:02}" / "0.eml")
             for name in ("a", "b"):
@@ -298,7 +298,7 @@ class TestLinks:
         assert len(list(itertools.islice(locate([tmp_path / "00"]), 20_000))) < 20_000
 
     def test_no_files(self, tmp_path: Path) -> None:
-        """Pipes, sockets and devices are told and not waited for."""
+        """Pipes, sockets and devices are errors, and reading does not wait for them."""
         os.mkfifo(tmp_path / "a.eml")
         os.mkfifo(tmp_path / "b")
         (tmp_path / "c").symlink_to("b")
@@ -313,8 +313,8 @@ class TestLinks:
             assert contents(tmp_path / "a.eml", tmp_path / "b", tmp_path / "e", Path("/dev/zero")) == [OSError] * 4
 
     @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
-    def test_sizes_that_are_not_told(self) -> None:
-        """A file that says it is empty and is not is read; one that cannot be read is told."""
+    def test_sizes_of_zero(self) -> None:
+        """A file with content and a size of zero is read; one that cannot be read is an error."""
         before = Path("/proc/version").read_bytes()
         assert contents(Path("/proc/version")) == [before]
         (place,) = locate(["/proc/self/mem"])
@@ -322,12 +322,12 @@ class TestLinks:
 
 
 class TestChanges:
-    """Files that are not what they were when their folder was listed."""
+    """Files that change after their folder was listed."""
 
     @pytest.mark.parametrize("name", ["a.eml", "a"])
     @pytest.mark.parametrize("change", ["vanish", "folder", "pipe", "shorter", "longer", "loop"])
     def test_changes(self, tmp_path: Path, name: str, change: str) -> None:
-        """One that vanishes or becomes something else is told; of one that changes its size all is read that is there."""
+        """A file that vanishes or becomes something else is an error; one that changes its size is read in full."""
         path = put(tmp_path / name, message(1))
         put(tmp_path / "z.eml", message(2))
         places = locate([tmp_path])
@@ -349,7 +349,7 @@ class TestChanges:
         assert [content_of(place) for place in places] == [message(2)]
 
     def test_changes_while_read(self, tmp_path: Path) -> None:
-        """A file that grows or shrinks between the look at its size and its reading is read as it is."""
+        """A file that grows or shrinks after its size was read is read as it is."""
         path = put(tmp_path / "a.eml", message(1))
         fstat = os.fstat
         for content in (message(1) * 9, b"", b"S"):
@@ -364,7 +364,7 @@ class TestChanges:
                 assert read_place(Located(Source(str(path))))[0] == content
 
     def test_grows_above_the_limit(self, tmp_path: Path) -> None:
-        """A file that grows above the limit while it is read is told."""
+        """A file that grows beyond the limit while it is read is an error."""
         path = put(tmp_path / "a.eml", b"x" * 9)
         fstat = os.fstat
 
@@ -377,7 +377,7 @@ class TestChanges:
             read_place(Located(Source(str(path))), limit=9)
 
     def test_folder_vanishes(self, tmp_path: Path) -> None:
-        """A folder that vanishes while those before it are read is told."""
+        """A folder that vanishes while those before it are read is an error."""
         for name in ("a/1.eml", "b/2.eml", "c/3.eml"):
             put(tmp_path / name)
         places = locate([tmp_path])
@@ -386,7 +386,7 @@ class TestChanges:
         assert [content_of(place) for place in places] == [FileNotFoundError, MESSAGE]
 
     def test_mailbox_is_cut(self, tmp_path: Path) -> None:
-        """A message of a mailbox file that was cut short is told, and so it is when it is read again."""
+        """A message of a mailbox file that was cut short is an error, also when it is read again."""
         path = put(tmp_path / "a", mbox(message(1), message(2)))
         first, second = locate([path], lazily=True)
         path.write_bytes(path.read_bytes()[:-9])
@@ -396,7 +396,7 @@ class TestChanges:
             read_source(second.source)
 
     def test_mailbox_is_written_anew(self, tmp_path: Path) -> None:
-        """Where a mailbox file was packed in the meantime, octets of other messages are not given for those of one."""
+        """If a mailbox file was compacted in the meantime, no bytes of other messages are returned."""
         path = put(tmp_path / "a", mbox(message(1), message(2), message(333)))
         _, second, _ = locate([path], lazily=True)
         path.write_bytes(mbox(message(1), message(333), message(4444), message(5555))[5:])
@@ -405,7 +405,7 @@ class TestChanges:
             read_source(second.source)
 
     def test_archive_changes(self, tmp_path: Path) -> None:
-        """A member that is not there any more is told."""
+        """A member that is gone is an error."""
         directory = tarfile.TarInfo("folder")
         directory.type = tarfile.DIRTYPE
         for write in (tar, zipped):
@@ -420,16 +420,16 @@ class TestChanges:
 
 
 class TestMailboxes:
-    """Mailbox files as others write them."""
+    """Mailbox files as other programs write them."""
 
     @pytest.mark.parametrize("before", [b"\n", b"\r\n", b"\n\n\n", b"\xef\xbb\xbf", b"\xef\xbb\xbf\r\n"])
     def test_lead_in(self, tmp_path: Path, before: bytes) -> None:
-        """Blank lines or a byte order mark before the first message do not make one message of all."""
+        """Blank lines or a byte order mark before the first message do not make the file one message."""
         path = put(tmp_path / "a.mbox", before + mbox(message(1), message(2), message(3)))
         assert contents(path) == [message(1), message(2), message(3)]
 
     def test_limit(self, tmp_path: Path) -> None:
-        """A message that is too large is told in its place."""
+        """A message that is too large is an error in its place."""
         path = put(tmp_path / "a", mbox(message(1), message(2) + b"x" * 5000 + b"\r\n", message(3)))
         for limit in (100, 4000):
             assert contents(path, limit=limit) == [message(1), DefectCode.ITEM_TOO_LARGE, message(3)]
@@ -443,7 +443,7 @@ class TestMailboxes:
 
     @pytest.mark.parametrize("pack", PACKS)
     def test_packed_and_cut(self, tmp_path: Path, pack: Pack) -> None:
-        """Where the compressed file is cut short, what was readable comes first, and then what is wrong."""
+        """In a compressed file that is cut short, the readable messages come first, and then the error."""
         data = mbox(*map(message, range(50)))
         path = put(tmp_path / "a.mbox.x", (pack(data) + pack(data))[:-9])
         found = contents(path)
@@ -451,7 +451,7 @@ class TestMailboxes:
         assert found[-1] is DefectCode.ARCHIVE_DAMAGED
 
     def test_large_and_cut(self, tmp_path: Path) -> None:
-        """The same of one that is longer than what is read at a time: all but the last of what was readable is there."""
+        """The same holds for a longer file: all but the last readable messages are there."""
         chance = random.Random(1)
         texts = [b"S: %d\n\n" % number + chance.randbytes(9000).hex().encode() + b"\n" for number in range(250)]
         data = gzip.compress(mbox(*texts), 1)
@@ -465,26 +465,26 @@ class TestMailboxes:
         """A wrong checksum at the end is an error after the last message, and costs none."""
         texts = [message(number) for number in range(50)]
         data = bytearray(pack(mbox(*texts)))
-        # Of gzip the last bytes are the checksum and the size; of bzip2 a checksum; of xz a mark.
+        # The last bytes of gzip are the checksum and the size; those of bzip2 a checksum; those of xz a signature.
         data[-8 if pack is gzip.compress else -3] ^= 0x55
         assert contents(put(tmp_path / "a", bytes(data))) == [*texts, DefectCode.ARCHIVE_DAMAGED]
 
     @pytest.mark.parametrize("check", [lzma.CHECK_CRC32, lzma.CHECK_CRC64, lzma.CHECK_SHA256])
     def test_wrong_check_of_xz(self, tmp_path: Path, check: int) -> None:
-        """The same of the check after a block of xz, with the index and the footer after it."""
+        """The same holds for the check after a block of xz, which the index and the footer follow."""
         texts = [message(number) for number in range(50)]
         data = bytearray(lzma.compress(mbox(*texts), check=check))
-        # The footer has 12 bytes, and the index of one block here 8.
+        # The footer has 12 bytes, and the index of one block 8 here.
         data[-21] ^= 0x55
         assert contents(put(tmp_path / "a", bytes(data))) == [*texts, DefectCode.ARCHIVE_DAMAGED]
 
     def test_damaged_gzip(self, tmp_path: Path) -> None:
-        """Everything before damage in the middle of a gzip file comes out, but for a few bytes."""
+        """Everything before damage in the middle of a gzip file is read."""
         chance = random.Random(1)
         texts = [b"S: %d\n\n" % number + chance.randbytes(900).hex().encode() + b"\n" for number in range(50)]
         box = mbox(*texts)
         packer = zlib.compressobj(wbits=31)
-        # The second half is a block of a type that there is not.
+        # The second half begins with an invalid type of block.
         half = box.index(texts[25]) - len(FROM)
         data = packer.compress(box[:half]) + packer.flush(zlib.Z_SYNC_FLUSH) + b"\7" + bytes(5000)
         found = contents(put(tmp_path / "a", data))
@@ -492,7 +492,7 @@ class TestMailboxes:
 
     @pytest.mark.parametrize("pack", PACKS)
     def test_packed_and_damaged(self, tmp_path: Path, pack: Pack) -> None:
-        """A damage anywhere, also where a stream begins, is told and hides nothing in silence."""
+        """Damage anywhere, also at the beginning of a stream, is reported."""
         one, other = pack(mbox(*map(message, range(50)))), pack(mbox(*map(message, range(50, 99))))
         everything = [message(number) for number in range(99)]
         for place in [0, 1, 2, 3, 4, 9, 12, len(other) // 2, len(other) - 9]:
@@ -502,7 +502,7 @@ class TestMailboxes:
             assert found == everything or DefectCode.ARCHIVE_DAMAGED in found, place
 
     def test_standard_library(self, tmp_path: Path) -> None:
-        """What `mailbox.mbox` writes is read, and as it reads it itself."""
+        """Files that `mailbox.mbox` writes are read as it reads them itself."""
         path = tmp_path / "a"
         texts = [b"S: 1\n\nx\n", b"S: 2\n\nFrom here\n\n\n", b"S: 3\n\nx", b"S: 4\n"]
         with contextlib.closing(mailbox.mbox(path)) as box:
@@ -514,7 +514,7 @@ class TestMailboxes:
 
     @pytest.mark.parametrize("variant", MboxVariant)
     def test_variant_by_name(self, tmp_path: Path, variant: MboxVariant) -> None:
-        """A variant may be given by its name as well."""
+        """A variant may be given by its name."""
         path = put(tmp_path / "a", mbox(b"S: 1\n\n>>From a\n>From b\n"))
         by_name: Any = str(variant)
         assert [*map(read_place, locate([path], mbox=by_name))] == [*map(read_place, locate([path], mbox=variant))]
@@ -522,7 +522,7 @@ class TestMailboxes:
     @HEAVY
     @given(st.lists(mails(), min_size=1, max_size=4), st.none() | st.sampled_from(MboxVariant))
     def test_round_trip(self, mails: list[bytes], variant: MboxVariant | None) -> None:
-        """A message comes back as it was, or a defect says that it may not; only a last line end may be added."""
+        """A message comes back unchanged, or a defect reports that it may have changed; only a last line end may be added."""
         write = {
             None: mboxo,
             MboxVariant.MBOXO: mboxo,
@@ -535,15 +535,15 @@ class TestMailboxes:
             path = put(Path(folder, "a"), b"".join(FROM + write(mail) + b"\n" for mail in mails))
             contents(path, mbox=variant)
             for mail, place in zip(mails, locate([path], mbox=variant), strict=True):
-                octets, defects = read_place(place)
+                content, defects = read_place(place)
                 codes = {defect.code for defect in defects}
                 if variant in {MboxVariant.MBOXCL, MboxVariant.MBOXCL2}:
-                    octets = re.sub(rb"Content-Length: \d+\n", b"", octets, count=1)
+                    content = re.sub(rb"Content-Length: \d+\n", b"", content, count=1)
                 assert codes <= {DefectCode.MBOX_QUOTING}
-                # A message of a header alone that has a length gets the blank line behind it.
-                assert octets in {mail, ended(mail), ended(mail) + b"\n"} or codes
+                # A message with a length and without a body gets the blank line after it.
+                assert content in {mail, ended(mail), ended(mail) + b"\n"} or codes
                 if variant is None:
-                    assert octets == mboxo(mail)
+                    assert content == mboxo(mail)
                 if variant in {MboxVariant.MBOXRD, MboxVariant.MBOXCL2, MboxVariant.FROM_ANY}:
                     assert not codes
 
@@ -553,7 +553,7 @@ class TestMailboxes:
     FROM_ANY = "a >From: field: read the file with the variant from-any"
 
     @pytest.mark.parametrize(
-        ("text", "variant", "octets", "details"),
+        ("text", "variant", "content", "details"),
         [
             (QUOTED, None, QUOTED, ["lines that begin with >From: 2, left, as the variant is not known"]),
             (
@@ -576,21 +576,21 @@ class TestMailboxes:
         ],
     )
     def test_defects(
-        self, tmp_path: Path, text: bytes, variant: MboxVariant | None, octets: bytes, details: list[str]
+        self, tmp_path: Path, text: bytes, variant: MboxVariant | None, content: bytes, details: list[str]
     ) -> None:
-        """What may have been changed is told, and no more."""
+        """Possible changes are reported, and nothing else."""
         (place,) = locate([put(tmp_path / "a", mbox(text))], mbox=variant)
         found, defects = read_place(place)
-        assert (found, [defect.detail for defect in defects]) == (octets, details)
+        assert (found, [defect.detail for defect in defects]) == (content, details)
 
     def test_hostile_length(self, tmp_path: Path) -> None:
-        """No length hides the following messages from who does not ask for lengths."""
+        """Without the option for lengths, a length hides no message after it."""
         path = put(tmp_path / "a", mbox(b"S: 1\nContent-Length: 99\n\n", message(2), message(3)))
         assert contents(path)[1:] == [message(2), message(3)]
 
 
 def with_length(mail: bytes, quoted: Callable[[bytes], bytes]) -> bytes:
-    """A message with a Content-Length as the last field of its header, and its body quoted."""
+    """A message with a Content-Length as the last field of its header, and a quoted body."""
     header, blank, body = re.fullmatch(rb"(?s)((?:S: \d\r?\n?)+)(\r?\n)?(.*)", mail).groups(b"")  # type: ignore[union-attr]
     body = quoted(body) if body else b""
     return ended(header) + b"Content-Length: %d\n" % len(body) + (blank or b"\n") + body
@@ -602,7 +602,7 @@ class TestTar:
     @pytest.mark.parametrize("format", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
     @pytest.mark.parametrize("pack", [bytes, *PACKS])
     def test_members(self, tmp_path: Path, format: int, pack: Pack) -> None:
-        """Members come in their order, those of one name as well, and long names do no harm."""
+        """Members come in their order, including those with equal names and with long names."""
         many = ["a.eml", "a.eml", "x/" * 60 + "b", "./-c", "é", "x" * 90 + ".eml"]
         data = tar(*[(name, message(number)) for number, name in enumerate(many)], format=format)
         path = put(tmp_path / "t", pack(data))
@@ -610,7 +610,7 @@ class TestTar:
         assert [place.source.members[0][0] for place in locate([path])] == many
 
     def test_other_members(self, tmp_path: Path) -> None:
-        """Folders and links are passed over, what is no file is told, and an empty member is one."""
+        """Folders and links are passed over, special files are errors, and an empty member is read."""
         others = []
         kinds = [tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE]
         for number, kind in enumerate([*kinds, b"Z"]):
@@ -622,7 +622,7 @@ class TestTar:
 
     @pytest.mark.skipif(shutil.which("tar") is None, reason="needs tar")
     def test_sparse(self, tmp_path: Path) -> None:
-        """Sparse members come with their holes."""
+        """Sparse members are read with their holes."""
         path = tmp_path / "a.eml"
         with path.open("wb") as file:
             file.write(MESSAGE)
@@ -634,7 +634,7 @@ class TestTar:
             assert contents(archive) == [path.read_bytes()]
 
     def test_damaged_header(self, tmp_path: Path) -> None:
-        """A header that is damaged does not end the archive in silence."""
+        """A damaged header is reported."""
         data = bytearray(tar(*[(f"{number}.eml", message(number)) for number in range(3)], format=tarfile.GNU_FORMAT))
         data[1024] ^= 1
         found = contents(put(tmp_path / "t", bytes(data)))
@@ -644,15 +644,15 @@ class TestTar:
     @pytest.mark.parametrize(
         "more", [b"garbage" * 999, tar(("b.eml", message(2))), gzip.compress(b"x") * 99], ids=["any", "tar", "gzip"]
     )
-    def test_behind_the_end(self, tmp_path: Path, more: bytes) -> None:
-        """Buffer behind the end are told or read, and not passed over in silence; zeros are none."""
+    def test_after_the_end(self, tmp_path: Path, more: bytes) -> None:
+        """Bytes after the end are reported or read, except zeros."""
         found = contents(put(tmp_path / "t", tar(("a.eml", message(1))) + more))
         assert found in ([message(1), message(2)], [message(1), DefectCode.ARCHIVE_DAMAGED])
         assert contents(put(tmp_path / "u", tar(("a.eml", message(1))) + bytes(99_999))) == [message(1)]
 
     @pytest.mark.parametrize("size", [512, 520, 1023, 1024, 1025, 1500, 1536, 1600, 3000])
     def test_cut(self, tmp_path: Path, size: int) -> None:
-        """A tar file that is cut short anywhere before its end gives the members before, and says so."""
+        """A tar file that is cut short anywhere before its end gives the members before that, and an error."""
         data = tar(("a.eml", message(1)), ("b.eml", message(2) * 99), format=tarfile.GNU_FORMAT)
         found = contents(put(tmp_path / "t", data[:size]))
         whole = [one for one in found if one is not DefectCode.ARCHIVE_DAMAGED]
@@ -661,7 +661,7 @@ class TestTar:
 
     @pytest.mark.parametrize("pack", PACKS)
     def test_packed_and_cut(self, tmp_path: Path, pack: Pack) -> None:
-        """One that is compressed and cut short gives what was readable, and says so."""
+        """A compressed one that is cut short gives the readable members, and an error."""
         chance = random.Random(1)
         texts = [MESSAGE + chance.randbytes(150_000) for _ in range(15)]
         data = pack(tar(*[(f"{number}.eml", text) for number, text in enumerate(texts)]))
@@ -670,7 +670,7 @@ class TestTar:
         assert found[-1] is DefectCode.ARCHIVE_DAMAGED
 
     def test_large_header(self, tmp_path: Path) -> None:
-        """A header that says it is huge is not read into memory."""
+        """A huge size in a header costs no memory."""
         member = tarfile.TarInfo("x")
         member.type, member.size = tarfile.XHDTYPE, 64 << 20
         data = member.tobuf(tarfile.USTAR_FORMAT) + bytes(member.size) + tar(("a.eml", MESSAGE))
@@ -685,7 +685,7 @@ class TestZip:
     @pytest.mark.parametrize("method", METHODS)
     @pytest.mark.filterwarnings("ignore:Duplicate name")
     def test_members(self, tmp_path: Path, method: int) -> None:
-        """Members come in the order of the list, those of one name as well; folders are passed over."""
+        """Members come in the order of the central directory, including those with equal names; folders are passed over."""
         names = ["b", "a/", "a/é.eml", "b", "c", "m"]
         texts = [message(1), b"", message(2), message(3), b"", mbox(message(4))]
         data = zipped(*zip(names, texts, strict=True), method=method)
@@ -694,14 +694,14 @@ class TestZip:
         assert contents(put(tmp_path / "e", zipped())) == []
 
     def test_zip64(self, tmp_path: Path) -> None:
-        """The larger form is read as well."""
+        """The zip64 form is read as well."""
         path = tmp_path / "z"
         with zipfile.ZipFile(path, "w") as archive, archive.open("a", "w", force_zip64=True) as member:
             member.write(MESSAGE)
         assert contents(path) == [MESSAGE]
 
     def test_encrypted(self, tmp_path: Path) -> None:
-        """An encrypted member is told, and hides no other."""
+        """An encrypted member is reported, and hides no other."""
         data = bytearray(zipped(("a", message(1)), ("b", message(2))))
         data[data.index(b"PK\1\2") + 8] |= 1
         data[6] |= 1
@@ -722,13 +722,13 @@ class TestZip:
         assert str(place.error).endswith("checksum or size does not match the central directory")
 
     def test_cut(self, tmp_path: Path) -> None:
-        """A zip file that is cut short is told."""
+        """A zip file that is cut short is reported."""
         data = zipped(("a", message(1)), ("b", message(2)))
         for size in (4, 30, len(data) // 2, len(data) - 1):
             assert contents(put(tmp_path / "z", data[:size])) == [DefectCode.ARCHIVE_DAMAGED]
 
     def test_before(self, tmp_path: Path) -> None:
-        """The members of a zip file that unpacks itself are read, and its program is one item of its own."""
+        """The members of a self-extracting zip file are read, and its program is an item of its own."""
         members = zipped(("a", message(1)), ("b", message(2)))
         for program in (b"MZ\x90\0" + bytes(900), b"#!/bin/sh\n", b"\x7fELFPK\x05\x06" + bytes(90)):
             path = put(tmp_path / "z.exe", program + members)
@@ -749,14 +749,14 @@ class TestZip:
 
     @pytest.mark.parametrize("method", METHODS[1:])
     def test_bomb(self, tmp_path: Path, method: int) -> None:
-        """A member that swells ends at the limit, and takes no memory beyond it, however it is compressed."""
+        """A member that expands too much ends at the limit, and takes no memory beyond it, with every method."""
         path = put(tmp_path / "z", zipped(("a.eml", bytes(64 << 20)), ("b.eml", MESSAGE), method=method))
         found: list[Content] = []
         assert peak(lambda: found.extend(map(content_of, locate([path], limit=1 << 20)))) < 16 << 20
         assert found == [DefectCode.ITEM_TOO_LARGE, MESSAGE]
 
     def test_bomb_inside(self, tmp_path: Path) -> None:
-        """A zip file inside another one fills no disk: what is copied of it has a limit as well."""
+        """A zip file inside another one does not fill the disk: its copy has a limit as well."""
         swollen = zipped(("a.eml", MESSAGE)) + bytes(32 << 20)
         path = put(tmp_path / "z", zipped(("z", swollen), ("b.eml", MESSAGE)))
         written = 0
@@ -773,7 +773,7 @@ class TestZip:
 
 
 class TestNesting:
-    """Archives inside archives."""
+    """Nested archives."""
 
     def test_nested(self, tmp_path: Path) -> None:
         """A zip file in a tar file in a zip file gives its messages."""
@@ -785,7 +785,7 @@ class TestNesting:
 
     @pytest.mark.parametrize("wrap", [tar, zipped])
     def test_archives(self, tmp_path: Path, wrap: Callable[..., bytes]) -> None:
-        """Five archives inside one another are read, and no more."""
+        """Five nested archives are read, and no more."""
         data = MESSAGE
         for depth in range(1, 8):
             data = wrap(("a", data))
@@ -793,21 +793,21 @@ class TestNesting:
 
     @pytest.mark.parametrize("name", ["a", "a.eml"])
     def test_compression(self, tmp_path: Path, name: str) -> None:
-        """So are five layers of compression, of whatever kinds."""
+        """So are five layers of compression of any kinds."""
         data = MESSAGE
         for depth in range(1, 8):
             data = PACKS[depth % 3](data)
             assert contents(put(tmp_path / name, data)) == [MESSAGE if depth <= 5 else DefectCode.NESTING_LIMIT]
 
     def test_named_as_a_message(self, tmp_path: Path) -> None:
-        """What is named as a message is one, compressed or not, and whatever it begins with."""
+        """A file that is named as a message is one, compressed or not, with any first bytes."""
         for data in (mbox(message(1)), zipped(("a", message(1))), tar(("a", message(1))), b""):
             for name, content in (("a.eml", data), ("b.EML", gzip.compress(data)), ("c.eml.gz", gzip.compress(data))):
                 assert contents(put(tmp_path / name, content)) == [data]
                 assert contents(put(tmp_path / "t.tar", tar((name, content)))) == [data]
 
     def test_damaged_message(self, tmp_path: Path) -> None:
-        """A compressed message that is damaged is told; one that only begins like that is a message."""
+        """A compressed message that is damaged is an error; one with only the first bytes of such a file is a message."""
         data = gzip.compress(random.Random(1).randbytes(5000))
         for name in ("a.eml", "a"):
             for damaged in (data[:-1], data[:2000], data + b"garbage", data[:20]):
@@ -824,21 +824,21 @@ class TestNesting:
             read_place(Located(Source(str(loose))), limit=5000)
 
 
-# Names of files and members; a number makes each of them unlike the others.
+# Names of files and members; a number makes each of them unique.
 NAMES = st.sampled_from(["a", "b c", "-x", "n\nl", "é", "\udcff", "x" * 120, "%s", "a.mbox", "\\", "*", "tmp", "cur"])
 BODIES = st.sampled_from([b"", b"x\n", b"\0\xff\n", b"x" * 3000 + b"\n", b"a\r\nb\r\n"])
 KINDS = st.sampled_from(["mail", "mail", "mbox", "tar", "zip"])
 
 
 class Tree:
-    """A tree that is made up as it goes, and what is to come out of it."""
+    """A random tree, and the messages that it must give."""
 
     def __init__(self, data: st.DataObject) -> None:
         self.draw: Callable[[st.SearchStrategy[Any]], Any] = data.draw
         self.expected: list[bytes] = []
 
     def mail(self) -> bytes:
-        """One more message, unlike all others."""
+        """One more message, different from all others."""
         self.expected.append(b"Subject: %d\n\n" % len(self.expected) + self.draw(BODIES))
         return self.expected[-1]
 
@@ -877,12 +877,12 @@ class Tree:
 
 @posix
 class TestAnyTree:
-    """Whatever a tree is made of."""
+    """Random trees."""
 
     @HEAVY
     @given(st.data())
     def test_everything_once(self, data: st.DataObject) -> None:
-        """Each message that was put in comes out once, to the octet, and its source finds it again."""
+        """Each message of the tree comes out once, byte for byte, and its source reads it again."""
         tree = Tree(data)
         with tempfile.TemporaryDirectory() as folder:
             top = Path(folder, "top")
@@ -907,7 +907,7 @@ DAMAGED = (
 
 
 class TestAnyDamage:
-    """Whatever is damaged."""
+    """Random damage."""
 
     @given(
         st.sampled_from(DAMAGED),
@@ -918,7 +918,7 @@ class TestAnyDamage:
     def test_never_raises(
         self, valid: bytes, changes: list[tuple[float, int]], cut: float | None, variant: MboxVariant | None
     ) -> None:
-        """Any damage is an item, and what comes out of it is read again as the same, or refused as damaged."""
+        """Any damage is an item; other items are read again as the same, or refused as damaged."""
         data = bytearray(valid)
         for place, octet in changes:
             data[int(place * len(data))] = octet
@@ -933,7 +933,7 @@ class TestAnyDamage:
                     assert again == content or isinstance(content, DefectCode)
 
     def test_errors_say_nothing(self, tmp_path: Path) -> None:
-        """No error holds text of what was read."""
+        """No error holds text of the archive."""
         secret = b"Subject: SECRET\n\nSECRET\n" * 9
         data = tar(("a", secret))
         changed = zipped(("a", secret), method=zipfile.ZIP_STORED).replace(b"SECRET\n\n", b"SECReT\n\n")
@@ -944,11 +944,11 @@ class TestAnyDamage:
                 assert "SECRET" not in f"{error}{error!r}"
 
 
-class TestOctets:
-    """How much there is to read."""
+class TestTotalSize:
+    """The amount of data to read."""
 
     def test_sizes(self, tmp_path: Path) -> None:
-        """The sizes of the files that would be read, whatever is wrong with some; None where they do not tell."""
+        """The sizes of the files that would be read, also with broken links among them; None if one is compressed."""
         put(tmp_path / "a.eml", b"x" * 10)
         put(tmp_path / "b" / "box", b"x" * 20)
         put(tmp_path / "b" / "c.txt", b"x" * 40)
@@ -986,7 +986,7 @@ class TestRatio:
 
     @pytest.mark.slow
     def test_sum(self, tmp_path: Path) -> None:
-        """What was read before the limit is kept, one item takes the place of the rest, and the next file is read."""
+        """Messages before the limit are kept, one item takes the place of the rest, and the next file is read."""
         put(tmp_path / "z.eml", message(7))
         for kind, data in self.archives().items():
             put(tmp_path / "a", data)
@@ -1010,7 +1010,7 @@ class TestRatio:
         assert "more than 5000 bytes unpacked" in details(path, floor=5000, max_ratio=1)[0]
 
     def test_plain(self, tmp_path: Path) -> None:
-        """A file in which nothing is compressed has no limit."""
+        """An uncompressed file has no limit."""
         for data in (mbox(*self.TEXTS), tar(*[(f"{number}", text) for number, text in enumerate(self.TEXTS)])):
             assert contents(put(tmp_path / "a", data), floor=0, max_ratio=1) == self.TEXTS
 
@@ -1027,7 +1027,7 @@ class TestRatio:
             assert len(found) < 500
 
     def test_message(self, tmp_path: Path) -> None:
-        """A compressed message that is a file of its own has the same limit, whichever process reads it."""
+        """A compressed message that is a file of its own has the same limit in every process."""
         data = gzip.compress(gzip.compress(MESSAGE) + gzip.compress(b"") * 5000)
         for name in ("a.eml", "a"):
             (place,) = locate([put(tmp_path / name, data)], floor=10_000, max_ratio=1)
@@ -1050,17 +1050,17 @@ class TestRatio:
 
 
 class TestBatches:
-    """Places by the batch."""
+    """Batches of places."""
 
     def test_numbers(self) -> None:
-        """A batch has so many places at most, and all come in order."""
+        """A batch has a maximum number of places, and all places come in order."""
         places = [Located(Source(str(number))) for number in range(450)]
         assert list(map(len, in_batches(places))) == [200, 200, 50]
         assert list(itertools.chain.from_iterable(in_batches(places, count=7))) == places
         assert list(in_batches([])) == []
 
-    def test_octets(self) -> None:
-        """Buffer that are sent count as well."""
+    def test_content(self) -> None:
+        """The size of content counts as well."""
         contents = (b"x" * 60, b"x" * 60, b"", None, b"x" * 200, b"x")
         places = [Located(Source(""), content) for content in contents]
         assert list(map(len, in_batches(places, content=100))) == [2, 3, 1]
@@ -1089,14 +1089,14 @@ class TestMemory:
         assert peak(read) < 8 << 20 < size
 
     def test_names(self, tmp_path: Path) -> None:
-        """The names of a large folder take a bounded room."""
+        """The names of a large folder take bounded memory."""
         for number in range(10_000):
             (tmp_path / f"{number}.eml").touch()
         assert peak(lambda: sum(1 for _ in locate([tmp_path], room=100_000))) < 1 << 20
 
 
 def test_closed_early(tmp_path: Path) -> None:
-    """Who stops in the middle of an archive leaves nothing open."""
+    """Stopping in the middle of an archive leaves no file open."""
     inner = tar(("m", mbox(message(1), message(2))))
     for number, data in enumerate((inner, zipped(("t", gzip.compress(inner))), gzip.compress(inner))):
         places: Any = locate([put(tmp_path / str(number), data)])
@@ -1109,23 +1109,23 @@ def test_closed_early(tmp_path: Path) -> None:
 
 
 class TestShorter:
-    """Archives that are not what they were."""
+    """Archives that have changed."""
 
     def test_packed_mailbox(self, tmp_path: Path) -> None:
-        """A compressed mailbox file that has become shorter is told."""
+        """A compressed mailbox file that has become shorter is an error."""
         path = put(tmp_path / "a.gz", gzip.compress(mbox(message(1))))
         with pytest.raises(ParseError) as caught:
             read_source(Source(str(path), (), len(FROM), 10_000))
         assert caught.value.code is DefectCode.ARCHIVE_DAMAGED
 
     def test_zeros_between(self, tmp_path: Path) -> None:
-        """Zeros between compressed streams, however many, belong to none of them."""
+        """Any number of zeros between compressed streams is ignored."""
         zeros = bytes(10_000)
         data = gzip.compress(message(1)) + zeros + gzip.compress(message(2)) + zeros
         assert contents(put(tmp_path / "a.gz", data)) == [message(1) + message(2)]
 
     def test_cut_tar(self, tmp_path: Path) -> None:
-        """Of a compressed tar file that is cut short everything before the cut can be read, also again."""
+        """All members before the cut of a compressed tar file can be read, also again."""
         data = gzip.compress(tar(("a.eml", message(1)), ("b.eml", bytes(30_000))), mtime=0, compresslevel=0)
         for size in (700, 15 + 10_240, 15 + 10_241):
             assert contents(put(tmp_path / "a.tgz", data[:size]))[0] == message(1)
@@ -1133,17 +1133,17 @@ class TestShorter:
 
 
 def patched(data: bytes, mark: bytes, offset: int, size: int, value: int) -> bytes:
-    """A zip file with another number behind its last mark of a kind."""
+    """A zip file with another number after its last signature of a kind."""
     place = data.rindex(mark) + offset
     return data[:place] + value.to_bytes(size, "little") + data[place + size :]
 
 
-class TestZipList:
-    """The list of members at the end of a zip file."""
+class TestCentralDirectory:
+    """The central directory of a zip file."""
 
     @pytest.mark.parametrize("before", [b"", b"PK\x03\x04" + bytes(999)])
     def test_larger_form(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: bytes) -> None:
-        """Sizes, places and numbers that have no room stand elsewhere, also behind what was put before the file."""
+        """The zip64 form is read, also if data was put before the file."""
         monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 5)
         monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 1)
         data = zipped(*[(f"{number}.eml", message(number)) for number in range(9)])
@@ -1197,7 +1197,7 @@ class TestZipList:
         value: int,
         readable: int,
     ) -> None:
-        """What a list says and is not so is told; members before that are read."""
+        """Wrong numbers in a central directory are reported; members before that are read."""
         if mark.startswith(b"PK\x06"):
             monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 1)
         data = zipped(("a.eml", message(1)), ("b.eml", message(2) * 50))

@@ -1,4 +1,4 @@
-"""Zip files with lists that lie, members that overlap, more than one archive in a file, and bytes that belong to no member."""
+"""Zip files with wrong central directories, members that overlap, joined archives, and bytes that belong to no member."""
 
 import bz2
 import contextlib
@@ -31,13 +31,13 @@ LOCAL, LISTED, END = "<4s5H3L2H", "<4s6H3L5H2L", "<4s4H2LH"
 
 
 def deflated(content: bytes) -> bytes:
-    """Content as a member has it."""
+    """Content as deflated data."""
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     return packer.compress(content) + packer.flush()
 
 
 def local(name: bytes, content: bytes, packed: bytes | None = None, *, flags: int = 0) -> bytes:
-    """A member where it lies."""
+    """A local file header and the file data."""
     data = deflated(content) if packed is None else packed
     crc = zlib.crc32(content)
     numbers = (0, 0, 0) if flags & 8 else (crc, len(data), len(content))
@@ -56,7 +56,7 @@ def entry(
     version: int = 20,
     attributes: int = 0,
 ) -> bytes:
-    """Its entry in the list."""
+    """A central directory header."""
     packed = len(deflated(content)) if packed is None else packed
     size = len(content) if size is None else size
     fields = (version, 20, flags, 8, 0, 0, zlib.crc32(content), packed, size, len(name), len(more), 0, 0, 0, attributes)
@@ -64,7 +64,7 @@ def entry(
 
 
 def archive(members: bytes, *entries: bytes, count: int | None = None, comment: bytes = b"") -> bytes:
-    """A zip file of members and entries."""
+    """A zip file of members and central directory headers."""
     count = len(entries) if count is None else count
     listed = b"".join(entries)
     end = struct.pack(END, b"PK\5\6", 0, 0, count, count, len(listed), len(members), len(comment))
@@ -72,7 +72,7 @@ def archive(members: bytes, *entries: bytes, count: int | None = None, comment: 
 
 
 def found(path: Path, data: bytes) -> list[Content]:
-    """What a zip file of this content gives."""
+    """The contents of a zip file."""
     return contents(put(path / "z.zip", data))
 
 
@@ -84,14 +84,14 @@ class TestOverlaps:
     """Members that share bytes."""
 
     def test_one_header(self, tmp_path: Path) -> None:
-        """Of many entries for one member the first one is read, and the others are refused."""
+        """If many entries name one member, the first one is read, and the others are refused."""
         content = b"Subject: x\r\n\r\n" + b"a" * 5_000_000
         data = archive(local(b"a.eml", content), *[entry(b"a.eml", content, 0)] * 50)
         assert found(tmp_path, data) == [content] + [DAMAGED] * 49
         assert details(tmp_path / "z.zip")[0] == "the member overlaps another one"
 
     def test_into_the_next(self, tmp_path: Path) -> None:
-        """A member that reaches into the next one is refused, and the next one is read, in whatever order they are listed."""
+        """A member that reaches into the next one is refused, and the next one is read, in any order of the entries."""
         inner = local(b"b.eml", TWO)
         outer = local(b"a.eml", inner, b"\1" + struct.pack("<HH", len(inner), 0xFFFF - len(inner)) + inner)
         size = len(outer) - len(b"PK\3\4") + 4
@@ -103,7 +103,7 @@ class TestOverlaps:
         assert found(tmp_path, archive(outer, *entries[::-1])) == [TWO, DAMAGED]
 
     def test_into_the_list(self, tmp_path: Path) -> None:
-        """So is one that reaches into the list of members."""
+        """So is one that reaches into the central directory."""
         data = archive(A + B, entry(b"a.eml", ONE, 0), entry(b"b.eml", TWO, len(A), packed=len(deflated(TWO)) + 1))
         assert found(tmp_path, data) == [ONE, DAMAGED]
 
@@ -113,7 +113,7 @@ class TestOverlaps:
         assert found(tmp_path, archive(A + B + C, *many)) == [DAMAGED] * 3
 
     def test_entry_for_nothing(self, tmp_path: Path) -> None:
-        """An entry for a place in the middle of a member, where none begins, does that member no harm."""
+        """An entry with an offset in the middle of a member does that member no harm."""
         data = archive(A + B, entry(b"a.eml", ONE, 0), entry(b"x.eml", TWO, 40), entry(b"b.eml", TWO, len(A)))
         assert found(tmp_path, data) == [ONE, DAMAGED, TWO]
         again = archive(
@@ -124,7 +124,7 @@ class TestOverlaps:
     @HEAVY
     @given(st.permutations(range(6)))
     def test_any_order(self, tmp_path_factory: pytest.TempPathFactory, order: list[int]) -> None:
-        """A list in any order gives every member in its order, and nothing that is not read."""
+        """A central directory in any order gives every member in its order, and no unread bytes."""
         members = [local(b"%d" % number, message(number)) for number in range(6)]
         places = [sum(map(len, members[:number])) for number in range(6)]
         data = archive(b"".join(members), *[entry(b"%d" % one, message(one), places[one]) for one in order])
@@ -135,7 +135,7 @@ class TestUnread:
     """Bytes that belong to no member."""
 
     def test_between(self, tmp_path: Path) -> None:
-        """A member that is not in the list is reported by its bytes; zeros between members are padding."""
+        """A member that is not in the central directory is reported by its bytes; zeros between members are padding."""
         place = len(A) + len(B)
         entries = (entry(b"a.eml", ONE, 0), entry(b"c.eml", THREE, place))
         assert found(tmp_path, archive(A + B + C, *entries)) == [ONE, THREE, UNREAD]
@@ -151,7 +151,7 @@ class TestUnread:
         assert found(tmp_path, data) == [ONE] + [UNREAD] * bool(after.strip(b"\0"))
 
     def test_before_the_list(self, tmp_path: Path) -> None:
-        """Bytes between the last member and the list are reported, and those that only one entry was left out for."""
+        """Bytes before the central directory are reported, also those of a member without an entry."""
         assert found(tmp_path, archive(A + b"x", entry(b"a.eml", ONE, 0))) == [ONE, UNREAD]
         assert found(tmp_path, archive(A + B)) == [UNREAD]
         assert found(tmp_path, archive(B + A + b"x", entry(b"a.eml", ONE, len(B)))) == [ONE, UNREAD]
@@ -164,7 +164,7 @@ class TestUnread:
     @pytest.mark.parametrize("mark", [b"PK\7\x08", b""])
     @pytest.mark.parametrize("form", ["<3L", "<L2Q"])
     def test_sizes_after_the_content(self, tmp_path: Path, mark: bytes, form: str) -> None:
-        """The checksum and sizes that a program writes after the content belong to the member."""
+        """The data descriptor after the file data belongs to the member."""
         follow = mark + struct.pack(form, zlib.crc32(ONE), len(deflated(ONE)), len(ONE))
         data = local(b"a.eml", ONE, flags=8) + follow
         assert found(tmp_path, archive(data, entry(b"a.eml", ONE, 0, flags=8))) == [ONE]
@@ -173,7 +173,7 @@ class TestUnread:
         assert found(tmp_path, archive(wrong, entry(b"a.eml", ONE, 0, flags=8))) == [ONE, UNREAD]
 
     def test_written_to_a_pipe(self, tmp_path: Path) -> None:
-        """What the standard library writes to a pipe has nothing that is not read."""
+        """A file that the standard library writes to a pipe has no unread bytes."""
 
         class Pipe(io.BytesIO):
             def seekable(self) -> bool:
@@ -197,7 +197,7 @@ class TestJoined:
     """More than one zip file in a file."""
 
     def test_joined(self, tmp_path: Path) -> None:
-        """Zip files that were joined are read one after the other, and so again from their sources."""
+        """Zip files that were joined are read one after the other, also again from their sources."""
         data = [
             zipped(("a.eml", ONE), ("b", mbox(TWO))),
             zipped(("c", tar(("d", THREE)))),
@@ -221,19 +221,19 @@ class TestJoined:
         assert found(tmp_path, one + zipped()) == [ONE]
 
     def test_first_is_damaged(self, tmp_path: Path) -> None:
-        """One that is damaged does not hide the next one."""
+        """A damaged one does not hide the next one."""
         one = zipped(("a.eml", ONE), ("b.eml", TWO))
         place = one.rindex(b"PK\1\2")
         data = one[:place] + b"PK\0\0" + one[place + 4 :] + zipped(("c.eml", THREE))
         assert found(tmp_path, data) == [ONE, THREE, DAMAGED]
 
     def test_many(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Of more than the limit the first ones are reported as not read."""
+        """Beyond the limit the first ones are reported as unread."""
         monkeypatch.setattr(zip_files, "JOINED_ZIP_LIMIT", 3)
         assert found(tmp_path, zipped(("a", ONE)) * 4) == [ONE] * 3 + [UNREAD]
 
     def test_places_of_the_whole(self, tmp_path: Path) -> None:
-        """A program before the members may be counted in their places, or not."""
+        """The offsets may count a program before the members, or not."""
         program = b"PK\3\4 no member" + b"x" * 90
         place = len(program)
         data = archive(program + A, entry(b"a.eml", ONE, place))
@@ -241,17 +241,17 @@ class TestJoined:
         assert found(tmp_path, program + archive(A, entry(b"a.eml", ONE, 0))) == [ONE, UNREAD]
 
 
-class TestLists:
-    """Lists that lie."""
+class TestDirectories:
+    """Wrong central directories."""
 
     @pytest.mark.parametrize("size", [len(ONE) - 1, len(ONE) + 1, 0, 0xFFFFFFFE])
     def test_sizes(self, tmp_path: Path, size: int) -> None:
-        """A size that is smaller or larger than the content is damage, and no more of it is unpacked than that."""
+        """A size that does not match the content is damage, and no more is unpacked than that."""
         data = archive(A + B, entry(b"a.eml", ONE, 0, size=size), entry(b"b.eml", TWO, len(A)))
         assert found(tmp_path, data) == [DAMAGED, TWO]
 
     def test_small_size_of_a_bomb(self, tmp_path: Path) -> None:
-        """A large member that says it is small ends when it is larger than it says."""
+        """A large member with a small size in the central directory ends at that size."""
         content = bytes(50 << 20)
         data = archive(local(b"a.eml", content), entry(b"a.eml", content, 0, size=100))
         path = put(tmp_path / "z.zip", data)
@@ -266,12 +266,12 @@ class TestLists:
 
     @pytest.mark.parametrize("count", [0, 1, 3, 65535])
     def test_counts(self, tmp_path: Path, count: int) -> None:
-        """A list of another number of members than the file says is read whole, and reported."""
+        """If the number of members is wrong, all are read, and it is reported."""
         data = archive(A + B, entry(b"a.eml", ONE, 0), entry(b"b.eml", TWO, len(A)), count=count)
         assert found(tmp_path, data) == [ONE, TWO, DAMAGED]
 
     def test_many_members(self, tmp_path: Path) -> None:
-        """Programs without the newer form count to 65,535 and begin again: no member is lost."""
+        """Programs without the zip64 form count to 65,535 and begin again: no member is lost."""
         count = 65_540
         members = local(b"a", b"") * count
         size = len(local(b"a", b""))
@@ -281,7 +281,7 @@ class TestLists:
 
     @pytest.mark.parametrize("place", [1 << 40, 1 << 63, (1 << 64) - 1])
     def test_places(self, tmp_path: Path, place: int) -> None:
-        """Places of the newer form that are not in the file are damage of their members."""
+        """Offsets of the zip64 form that are beyond the file are damage of their members."""
         more = struct.pack("<HHHHQ", 7, 0, 1, 8, place)
         data = archive(
             A + B, entry(b"a.eml", ONE, 0), entry(b"x", TWO, 0xFFFFFFFF, more=more), entry(b"b.eml", TWO, len(A))
@@ -290,13 +290,13 @@ class TestLists:
 
     @pytest.mark.parametrize("more", [b"", b"\1\0", b"\1\0\4\0abcd", b"\1\0\xff\xff", b"\7\0\0\0" * 900])
     def test_long_numbers_that_are_missing(self, tmp_path: Path, more: bytes) -> None:
-        """Numbers that should be in the newer form and are not there are damage."""
+        """Missing numbers of the zip64 form are damage."""
         data = archive(A + B, entry(b"a.eml", ONE, 0), entry(b"b.eml", TWO, 0xFFFFFFFF, more=more))
         assert found(tmp_path, data) == [ONE, DAMAGED, UNREAD]
 
     @pytest.mark.parametrize("number", range(3))
     def test_larger_end(self, tmp_path: Path, number: int) -> None:
-        """Numbers of the larger end that are not those of the file are damage."""
+        """Wrong numbers in the zip64 end of central directory record are damage."""
         numbers = [1, len(entry(b"a.eml", ONE, 0)), len(A)]
         numbers[number] = (1 << 63) + 5
         count, size, begin = numbers
@@ -308,7 +308,7 @@ class TestLists:
         assert found(tmp_path, A + listed + end_64 + locator + end) == expected
 
     def test_place_of_the_larger_end(self, tmp_path: Path) -> None:
-        """A place of the larger end that no file can have is damage."""
+        """An impossible offset of the zip64 end of central directory record is damage."""
         listed = entry(b"a.eml", ONE, 0)
         locator = struct.pack("<4sLQL", b"PK\6\7", 0, (1 << 64) - 1, 1)
         end = struct.pack(END, b"PK\5\6", 0, 0, 1, 1, len(listed), len(A), 0)
@@ -316,7 +316,7 @@ class TestLists:
 
 
 class TestMembers:
-    """Members that are no regular files."""
+    """Members that are not regular files."""
 
     @pytest.mark.parametrize(
         ("version", "content", "expected"),
@@ -329,19 +329,19 @@ class TestMembers:
         ids=["Unix", "macOS", "elsewhere", "large"],
     )
     def test_links(self, tmp_path: Path, version: int, content: bytes, expected: list[Content]) -> None:
-        """A symbolic link is reported and not followed; what is too large for a link, or by another system, is read."""
+        """A symbolic link is reported and not followed; one of another system, or too large for a path, is read."""
         listed = entry(b"a.eml", content, 0, version=version, attributes=0o120777 << 16)
         assert found(tmp_path, archive(local(b"a.eml", content), listed)) == expected
 
     def test_folders(self, tmp_path: Path) -> None:
-        """A member that is named as a folder and has content is read."""
+        """A member with content and the name of a folder is read."""
         data = archive(
             local(b"d/", b"") + local(b"e/", ONE), entry(b"d/", b"", 0), entry(b"e/", ONE, len(local(b"d/", b"")))
         )
         assert found(tmp_path, data) == [ONE]
 
     def test_names(self, tmp_path: Path) -> None:
-        """Names are in the character set that their flags say."""
+        """Names are in the character set that their flags declare."""
         members = [(b"\x82.eml", 0), ("é.eml".encode(), 0x800)]
         data, entries = b"", []
         for name, flags in members:
@@ -351,12 +351,12 @@ class TestMembers:
         assert names(tmp_path / "z.zip") == [":é.eml", ":é.eml"]
 
     def test_hidden(self, tmp_path: Path) -> None:
-        """Hidden members are passed over, and are no bytes that nobody read."""
+        """Hidden members are passed over, and do not count as unread bytes."""
         assert found(tmp_path, zipped((".a", ONE), ("b.eml", TWO))) == [TWO]
 
 
-def test_is_no_program() -> None:
-    """A file that is no zip file is left where it was."""
+def test_not_a_program() -> None:
+    """After the check of a file that is not a zip file its position is unchanged."""
     file = io.BufferedReader(io.BytesIO(b"MZ" * 100))  # type: ignore[arg-type]
     assert not zip_files.is_self_extracting(file)
     assert file.read(2) == b"MZ"
@@ -379,7 +379,7 @@ class TestMethods:
 
     @pytest.mark.parametrize("method", METHODS)
     def test_ratio(self, tmp_path: Path, method: int) -> None:
-        """What members unpack to is taken off the budget of the file, however they are compressed."""
+        """The bytes that members unpack to are taken off the budget of the file, with every method."""
         path = put(tmp_path / "z.zip", zipped(*[(f"{number}", bytes(600_000)) for number in range(9)], method=method))
         assert contents(path, floor=2_000_000, max_ratio=1) == [bytes(600_000)] * 3 + [DefectCode.ARCHIVE_RATIO]
 
