@@ -76,7 +76,7 @@ class TestArchive:
         assert archive.disputed() == {}
         assert archive.receive(second) is Sighting.CONFLICT
         known, forged = identify(parse_report(first)), identify(parse_report(second))
-        assert archive.told() == {forged.content_sha256}
+        assert archive.flagged() == {forged.content_sha256}
         assert archive.disputed() == {known.message_id_sha256: {known.content_sha256, forged.content_sha256}}
         assert len(list(archive.messages())) == 2
 
@@ -98,7 +98,7 @@ class TestArchive:
 
         second = report(message(b"b"))
         assert Archive(folder, Late()).receive(second) is Sighting.CONFLICT
-        assert Archive(folder, Late()).told() == {identify(parse_report(second)).content_sha256}
+        assert Archive(folder, Late()).flagged() == {identify(parse_report(second)).content_sha256}
 
     def test_unread(self, archive: Any, tmp_path: Path) -> None:
         """A message that is not a report is kept aside as it came."""
@@ -232,7 +232,7 @@ class RemembersFirst(Archive):
         if answer is not Sighting.DUPLICATE:
             self.archive(identity, data, format)
         if answer is Sighting.CONFLICT:
-            self.tell(identity)
+            self.flag(identity)
         return answer
 
 
@@ -246,14 +246,14 @@ class TellsLast(Archive):
             self.archive(identity, data, format)
         answer = remember(identity, self.store)
         if answer is Sighting.CONFLICT:
-            self.tell(identity)
+            self.flag(identity)
         return answer
 
 
 class Silent(Archive):
     """An archive that keeps conflicts for itself."""
 
-    def tell(self, identity: Identity) -> None:
+    def flag(self, identity: Identity) -> None:
         """Say nothing."""
 
 

@@ -118,7 +118,7 @@ class TestUndeliverable:
         put("a.eml", a_bounce())
         outcome = rescue("a.eml", "a.eml", out="-")
         assert (outcome.status, outcome.data) == (2, b"")
-        assert outcome.err.startswith("exjournal: --out - takes only one report")
+        assert outcome.err.startswith("exjournal: --out - takes only one file")
 
     @pytest.mark.parametrize("option", [["--clean"], ["--force"], ["--format", "envelope"]], ids=lambda words: words[0])
     def test_misuse(self, option: list[str]) -> None:

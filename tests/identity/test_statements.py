@@ -132,7 +132,7 @@ class TestEarlierData:
         """Unescaped data is escaped, so that data of both versions gives the same statement."""
         read = parse_report(FULL.replace(b"hush without a field", b"hush\0without a field"))
         data = through_json(with_identity(read))
-        assert data["unparsed"][0] == "hush\u2400is no field"
+        assert data["unparsed"][0] == "hush\u2400without a field"
         earlier = {**data, "unparsed": list(read.unparsed)}
         del earlier["escaped"]
         assert merge([earlier, data, read, earlier]) == merge([read])
