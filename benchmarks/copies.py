@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from measure import KB, MB, Claim, Effort, Row, at_most, in_turn, microseconds, size_text, shown
+from measure import KB, MB, Claim, Effort, Row, at_most, in_turn, microseconds, shown, size_text
 from messages import Sample, samples
 
 from exjournal import JournalReport, ReportFormat, build_report, parse_report

@@ -4,7 +4,7 @@ import hashlib
 import random
 from collections.abc import Iterator
 
-from measure import MB, Claim, Effort, Row, at_most, in_turn, microseconds, size_text, shown
+from measure import MB, Claim, Effort, Row, at_most, in_turn, microseconds, shown, size_text
 from messages import message, samples
 
 from exjournal import (

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
 
-from measure import MB, Claim, Effort, Row, at_most, in_turn, microseconds, size_text, shown
+from measure import MB, Claim, Effort, Row, at_most, in_turn, microseconds, shown, size_text
 from messages import message, samples
 
 from exjournal import (

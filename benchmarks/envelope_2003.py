@@ -8,7 +8,7 @@ from email.policy import SMTP
 from typing import NamedTuple
 
 from contenders import does_the_job, listed, ours, standard_email_2003
-from measure import KB, MB, Claim, Effort, Row, at_most, in_turn, microseconds, size_text, shown
+from measure import KB, MB, Claim, Effort, Row, at_most, in_turn, microseconds, shown, size_text
 from messages import Sample, samples_2003
 
 from exjournal import JournalReport, ReportFormat, build_report, parse_report

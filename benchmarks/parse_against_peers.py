@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from contenders import does_the_job, fast_mail_parser, mail_parser, ours, ours_copied
-from measure import KB, MB, Claim, Effort, Row, at_least, at_most, in_turn, microseconds, size_text, shown
+from measure import KB, MB, Claim, Effort, Row, at_least, at_most, in_turn, microseconds, shown, size_text
 from messages import Sample, samples
 
 _NOT_INSTALLED = "not installed"

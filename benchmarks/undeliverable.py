@@ -3,7 +3,7 @@
 import binascii
 from collections.abc import Callable, Iterator
 
-from measure import KB, MB, Claim, Effort, Row, at_most, in_turn, microseconds, size_text, shown
+from measure import KB, MB, Claim, Effort, Row, at_most, in_turn, microseconds, shown, size_text
 from messages import Bounce, bounce
 
 from exjournal import unwrap_undeliverable
