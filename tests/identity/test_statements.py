@@ -241,7 +241,7 @@ class TestData:
         assert "identity" not in read.to_dict()
 
     def test_further_keys(self) -> None:
-        """What somebody adds to the data is passed over, at any depth."""
+        """Further keys in the data are ignored, at any depth."""
         data = data_of()
         statement = read_statement(data)
         data |= {"file": "hush.eml", "more": [None, {}]}
@@ -311,7 +311,7 @@ OPTIONAL = ["escaped", "recipients[1].expanded_from", "recipients[2].forwarded_f
 
 
 def holder(data: Any, place: str) -> tuple[Any, Any]:
-    """What holds the value at a place such as `recipients[1].address`, and its key in there."""
+    """The object that contains the value at a path such as `recipients[1].address`, and its key in there."""
     steps: list[Any] = [
         int(number) if number else name for name, number in re.findall(r"([a-z_0-9]+)|\[([0-9]+)\]", place)
     ]
