@@ -200,7 +200,7 @@ class TestSimulation:
         with pytest.raises(SystemExit) as stopped:
             EXAMPLE["main"](["--messages", "20", "--reports", "20"])
         assert stopped.value.code == 2
-        assert "need 21 reports" in capsys.readouterr().err
+        assert "need at least 21 reports" in capsys.readouterr().err
 
 
 class Forgetful(SqliteStore):
