@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from measure import KB, MB, Claim, Effort, Row, at_most, in_turn, microseconds, octets
+from measure import KB, MB, Claim, Effort, Row, at_most, in_turn, microseconds, size_text
 from messages import Sample, samples
 
 import exjournal
@@ -21,7 +21,7 @@ import exjournal
 _HERE = Path(__file__).resolve().parent
 _REPOSITORY = _HERE.parent
 _PACKAGE = "exjournal"
-# What is compared with where no release has a tag: the last revision that knew the envelope format alone.
+# The revision to compare with if no release has a tag: the last one that read only the envelope format.
 _BEFORE = "5faf6f0"
 _DATE = datetime(2026, 1, 1, 8, tzinfo=UTC)
 _REPORT_ID = "<0f2f1a5c-3f62-4a43-9d0c-6a5f4a3f2b11@journal.report.generator>"
@@ -56,7 +56,7 @@ def _rows(effort: Effort, old: ModuleType) -> Iterator[Row]:
     for size, count in ((2 * KB, 64), (62 * KB, 48), (MB, 8)):
         for outer, inner in ((12, 12), (20, 110)):
             reports = samples(count, size, outer=outer, inner=inner)
-            case = f"{octets(len(reports[0].data))}, {outer} outer and {inner} inner fields"
+            case = f"{size_text(len(reports[0].data))}, {outer} outer and {inner} inner fields"
             readers = {"now": _reader(exjournal), "before": _reader(old)}
             _require_same(readers, [report.data for report in reports])
             times = in_turn(readers, [report.data for report in reports], effort)

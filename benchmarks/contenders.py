@@ -42,7 +42,7 @@ def standard_email(data: bytes) -> Found:
         raise ValueError("no report")
     text, attached = message.get_payload()
     lines = partitioned(text.get_payload(decode=True).decode("ascii"))
-    # The mismatches that this library tells of as well.
+    # The mismatches that this library reports as well.
     told, inner = dict(lines[:3]), attached.get_payload(0)
     if told["Message-Id"] != inner["Message-ID"] or told["Subject"] != inner["Subject"]:
         raise ValueError("the report text disagrees with the original")
@@ -52,7 +52,7 @@ def standard_email(data: bytes) -> Found:
 
 
 def standard_email_2003(data: bytes) -> Found:
-    """The same for a report of Exchange 2003, whose text stands in an alternative."""
+    """Read a report of Exchange 2003, whose text is in an alternative."""
     message: Any = message_from_bytes(data, policy=compat32)
     if message["Content-Identifer"] != "ExJournalReport":
         raise ValueError("no report")
@@ -124,7 +124,7 @@ def mail_parser() -> Contender | None:
 
 
 def does_the_job(contender: Contender, report: Sample) -> bool:
-    """Whether a contender finds the report's id, every recipient, and the original octet by octet."""
+    """Whether a contender finds the report's id, every recipient, and the original byte for byte."""
     try:
         report_id, lines, original = contender(report.data)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError):

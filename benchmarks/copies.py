@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from measure import KB, MB, Claim, Effort, Row, at_most, in_turn, microseconds, octets, shown
+from measure import KB, MB, Claim, Effort, Row, at_most, in_turn, microseconds, shown, size_text
 from messages import Sample, samples
 
 from exjournal import JournalReport, ReportFormat, build_report, parse_report
 
-# Buffer of a report round its original.
+# Bytes of a report and its original.
 _AROUND = 1150
 _FIRST_FIELD = b"From: "
 _OWN_BCC = b"Bcc: Olivia Example <olivia@example.com>,\r\n ivan@example.com\r\n"
@@ -32,7 +32,7 @@ def _rows(effort: Effort) -> Iterator[Row]:
         for name, write in (("BCC", bcc), ("message-only", message_only)):
             times = in_turn({name: write, "copy": copy}, jobs, effort)
             ratio, note = times[name] / times["copy"], microseconds(**times)
-            case = f"{octets(len(jobs[0].message))}, {name}, to one copy"
+            case = f"{size_text(len(jobs[0].message))}, {name}, to one copy"
             yield shown(case, ratio, note) if bound is None else at_most(case, ratio, bound, note)
 
 
@@ -42,7 +42,7 @@ def _job(report: Sample) -> _Job:
 
 
 def _require(job: _Job) -> None:
-    """Timing a wrong copy is no use: each is the message with nothing but its Bcc field gone, or written anew."""
+    """Check the copies before they are timed: each is the message without its Bcc field, or with a new one."""
     without = job.message.replace(_OWN_BCC, b"", 1)
     written = bcc(job)
     if message_only(job) != without or not written.startswith(b"Bcc: ") or not written.endswith(without):

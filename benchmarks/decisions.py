@@ -4,7 +4,7 @@ import hashlib
 import random
 from collections.abc import Iterator
 
-from measure import MB, Claim, Effort, Row, at_most, in_turn, microseconds, octets, shown
+from measure import MB, Claim, Effort, Row, at_most, in_turn, microseconds, shown, size_text
 from messages import message, samples
 
 from exjournal import (
@@ -83,7 +83,7 @@ def _seals(effort: Effort) -> Iterator[Row]:
         ):
             times = in_turn({"exjournal": work, "sha256": _sha256}, [data], effort)
             ratio, note = times["exjournal"] / times["sha256"], microseconds(**times)
-            row = f"{octets(size)}, {case}"
+            row = f"{size_text(size)}, {case}"
             yield at_most(row, ratio, bound, note) if bound and work is verify else shown(row, ratio, note)
 
 

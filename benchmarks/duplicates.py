@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
 
-from measure import MB, Claim, Effort, Row, at_most, in_turn, microseconds, octets, shown
+from measure import MB, Claim, Effort, Row, at_most, in_turn, microseconds, shown, size_text
 from messages import message, samples
 
 from exjournal import (
@@ -60,7 +60,7 @@ def _identities(effort: Effort) -> Iterator[Row]:
             ("content_sha256", times["content"] / once, content_bound, microseconds(**times)),
             ("all the other keys, original_sha256 among them", rest, original_bound, ""),
         ):
-            row = f"{octets(size)}, {case}, to one pass of SHA-256"
+            row = f"{size_text(size)}, {case}, to one pass of SHA-256"
             yield shown(row, ratio, note) if bound is None else at_most(row, ratio, bound, note)
     reports = [parse_report(sample.data) for sample in samples(8, 2 << 10)]
     data = [sample.data for sample in samples(8, 2 << 10)]
@@ -122,11 +122,13 @@ def _sizes(effort: Effort) -> Iterator[Row]:
                 for _ in range(count // 10_000):
                     remember_all(_identities_of(rng, 10_000, siblings), store)
             size = path.stat().st_size
-        yield Row(f"{count:,} reports, {case}".replace(",", " "), octets(size), note=f"{size / count:.0f} octets each")
+        yield Row(
+            f"{count:,} reports, {case}".replace(",", " "), size_text(size), note=f"{size / count:.0f} bytes each"
+        )
 
 
 def _identities_of(rng: random.Random, count: int, siblings: int = 1) -> list[Identity]:
-    """Identities of as many reports, some of one message each."""
+    """Make identities of `count` reports, several of them on one message."""
     found = []
     while len(found) < count:
         digest, message_id = rng.randbytes(32).hex(), rng.randbytes(32).hex()

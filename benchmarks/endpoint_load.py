@@ -1,7 +1,7 @@
 """Reports a second that examples/endpoint.py takes, and whether any is lost: python benchmarks/endpoint_load.py [--help].
 
 It starts the example, sends it different reports over many connections as servers do, without SMTP pipelining, and then looks
-for every octet of each report that was answered 250. The exit status is 1 where one is missing. Needs aiosmtpd.
+for every byte of each report that was answered with 250. The exit status is 1 if one is missing. Needs aiosmtpd.
 """
 
 import argparse
@@ -42,7 +42,7 @@ class Client(Thread):
     def __init__(self, port: int, reports: Sequence[bytes]) -> None:
         super().__init__()
         self.port = port
-        # With their dots doubled beforehand: the client must not be what is measured.
+        # With dots doubled beforehand, so that the time of the client is not measured.
         self.reports = [(hashlib.sha256(one).hexdigest(), _on_the_wire(one)) for one in reports]
         self.sent: list[Sent] = []
         self.refused: list[bytes] = []
@@ -70,7 +70,7 @@ def _on_the_wire(data: bytes) -> bytes:
 
 
 def found(folder: Path) -> set[str]:
-    """What is in the archive: each file is read, and none is believed for its name."""
+    """Read every file of the archive; a name alone proves nothing."""
     return {hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("reports/*/*.eml")}
 
 
@@ -88,7 +88,7 @@ def main() -> int:
     """Load the endpoint and print what came of it."""
     parser = argparse.ArgumentParser(description="Load examples/endpoint.py, and look for what it acknowledged.")
     parser.add_argument("--reports", type=int, default=10_000, help="how many are sent (10000)")
-    parser.add_argument("--size", type=int, default=20 * KB, help="octets of a report (20480)")
+    parser.add_argument("--size", type=int, default=20 * KB, help="bytes of a report (20480)")
     parser.add_argument("--connections", type=int, default=20, help="how many at a time (20)")
     parser.add_argument("--processes", type=int, default=1, help="how many of the example share the port (1)")
     parser.add_argument("--folder", type=Path, help="where the archive is made and left: on the disk to be measured")

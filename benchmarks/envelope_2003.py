@@ -8,7 +8,7 @@ from email.policy import SMTP
 from typing import NamedTuple
 
 from contenders import does_the_job, listed, ours, standard_email_2003
-from measure import KB, MB, Claim, Effort, Row, at_most, in_turn, microseconds, octets, shown
+from measure import KB, MB, Claim, Effort, Row, at_most, in_turn, microseconds, shown, size_text
 from messages import Sample, samples_2003
 
 from exjournal import JournalReport, ReportFormat, build_report, parse_report
@@ -40,7 +40,7 @@ def _sizes(effort: Effort) -> Iterator[Row]:
                 does_the_job(standard_email_2003, report) and does_the_job(ours, report) for report in reports[:4]
             ):
                 raise ValueError("a contender does not do the job")
-            case = f"{octets(len(reports[0].data))}, {inner} inner fields"
+            case = f"{size_text(len(reports[0].data))}, {inner} inner fields"
             both = {"exjournal": ours, "email": standard_email_2003}
             times = in_turn(both, [report.data for report in reports], effort)
             yield shown(f"{case}, reading", times["email"] / times["exjournal"], microseconds(**times))

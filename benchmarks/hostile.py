@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from contenders import ours
-from measure import KB, LIBRARY, MB, Claim, Effort, Row, at_most, in_turn, microseconds, octets
+from measure import KB, LIBRARY, MB, Claim, Effort, Row, at_most, in_turn, microseconds, size_text
 from messages import bounce, sample
 
 from exjournal import ParseError, ReportFormat, parse_report, strip_headers, unwrap_undeliverable
@@ -49,10 +49,12 @@ def claims(effort: Effort) -> Iterator[Claim]:
             if group.against_ordinary:
                 against.append(at_most(name, ratio, 40, note))
             growth.append(at_most(name, times["hostile"] / times["half"], 2.5, f"{ratio:.0f}"))
-    yield Claim(f"Hostile input of {octets(_SIZE)}, to an ordinary report of that size", tuple(against), "µs; answer")
-    yield Claim(f"Hostile input of {octets(_SIZE)}, to half of it", tuple(growth), "times an ordinary report")
+    yield Claim(
+        f"Hostile input of {size_text(_SIZE)}, to an ordinary report of that size", tuple(against), "µs; answer"
+    )
+    yield Claim(f"Hostile input of {size_text(_SIZE)}, to half of it", tuple(growth), "times an ordinary report")
     yield Claim("A report text of many lines costs by the line", tuple(_lines(small)), "µs a line")
-    yield Claim(f"Memory for hostile input of {octets(_SIZE)}, to the input", tuple(_memory()), "peak; answer")
+    yield Claim(f"Memory for hostile input of {size_text(_SIZE)}, to the input", tuple(_memory()), "peak; answer")
 
 
 # A process may take this many times its input on top of it, the result included.
@@ -91,7 +93,7 @@ def _memory() -> Iterator[Row]:
                 command = [sys.executable, "-c", _CHILD, *where]
                 found = subprocess.run(command, check=True, capture_output=True, text=True).stdout
                 peak, said = found.strip().split(" ", 1)
-                yield at_most(name, int(peak) * KB / len(data), _MEMORY_LIMIT, f"{octets(int(peak) * KB)}; {said}")
+                yield at_most(name, int(peak) * KB / len(data), _MEMORY_LIMIT, f"{size_text(int(peak) * KB)}; {said}")
 
 
 def ordinary_report() -> bytes:
@@ -131,16 +133,16 @@ def answer_bounce(data: bytes) -> str:
         found = unwrap_undeliverable(data)
     except ParseError as error:
         return f"ParseError {error.code}"
-    inside = "header only" if found.report is None else octets(len(found.report))
+    inside = "header only" if found.report is None else size_text(len(found.report))
     return ", ".join(
         [inside, f"{len(found.status)} recipients", *dict.fromkeys([str(one.code) for one in found.defects])]
     )
 
 
 def answer_stripped(data: bytes) -> str:
-    """What is left of a message behind `strip_headers`."""
+    """The rest of a message after `strip_headers`."""
     try:
-        return f"{octets(len(strip_headers(data, ('a', 'X-ExJournal-*'))))} are left"
+        return f"{size_text(len(strip_headers(data, ('a', 'X-ExJournal-*'))))} are left"
     except ParseError as error:
         return f"ParseError {error.code}"
 
@@ -218,7 +220,7 @@ def _filled(piece: bytes, size: int) -> bytes:
 
 
 def _in_original(piece: bytes) -> Callable[[int], bytes]:
-    """An original made of one piece, behind its header."""
+    """An original of one repeated piece, after its header."""
     return lambda size: _report(original=_ORIGINAL + _filled(piece, size))
 
 
@@ -233,7 +235,7 @@ def _in_outer_header(piece: bytes, *, first: bytes = b"") -> Callable[[int], byt
 
 
 def _parts(count: int, part: bytes) -> Callable[[int], bytes]:
-    """So many parts, each with its share."""
+    """The given number of parts, each with its share of the size."""
     return lambda size: _report(
         before=(b"\r\n--_5d1f0c9e-3b7a-4c55-9d10-2f6a8e4b7c31_\r\n" + part + b"\r\n\r\n" + b"x" * (size // count))
         * count
@@ -241,7 +243,7 @@ def _parts(count: int, part: bytes) -> Callable[[int], bytes]:
 
 
 def _nested(depth: int, *, same: bool = False) -> Callable[[int], bytes]:
-    """Multiparts inside multiparts round the bulk, each with a boundary that begins like the one outside it."""
+    """Nested multiparts that contain the bulk, each with a boundary that begins like the one outside it."""
 
     def make(size: int) -> bytes:
         opening = closing = b""
@@ -342,7 +344,7 @@ def _in_printable(piece: bytes) -> Make:
     )
 
 
-# The report text costs by the line, and more than an original: what stands on one line is bounded by its growth alone.
+# The cost of the report text is per line, and higher than that of an original, so one long line is bounded by growth only.
 TEXT_CASES: dict[str, Callable[[int], bytes]] = {
     "a quote left open in a recipient line": lambda size: _report(text=_TEXT + b'To: "' + b"a" * size + b"\r\n"),
     "quotes left open in one recipient line": lambda size: _report(text=_TEXT + b"To: " + _filled(b'"\\', size)),
@@ -480,7 +482,7 @@ def _messages(message: bytes) -> Make:
 
 
 def _bounces(depth: int, *, wide: int = 1, report: bool = False) -> Make:
-    """Bounces in bounces, each level with so many messages beside the next one."""
+    """Bounces in bounces, each level with a number of messages next to the inner one."""
 
     def make(size: int) -> bytes:
         share = size // (1 + wide * depth)

@@ -6,7 +6,7 @@ from contenders import ours, partitioned
 from measure import KB, Claim, Effort, Row, at_most, in_turn, microseconds, shown
 from messages import Sample, samples
 
-# Every so many recipients one comes of an expanded list.
+# One recipient in this many comes from an expanded list.
 _FEW, _HALF = 1 << 30, 2
 
 

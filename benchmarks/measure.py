@@ -1,6 +1,6 @@
 """Timing contenders in turn, and the tables that claims are printed as.
 
-Ratios hold from one machine to the next, absolute figures do not: what is compared runs alternately in one process, in
+Ratios hold from one machine to the next, absolute figures do not: the candidates run alternately in one process, in
 rounds that begin with another contender each time, and the medians are divided. Garbage collection runs as it comes.
 """
 
@@ -54,7 +54,7 @@ def in_turn(
 
 
 def _one_turn(work: Callable[[Input], object], inputs: Sequence[Input]) -> float:
-    """The median of as many passes as a turn has room for: a turn counts once, whether the machine was busy in it or not."""
+    """The median of the passes that fit into a turn: each turn counts once, whether the machine was busy or not."""
     begun = perf_counter()
     passes: list[float] = []
     while not passes or perf_counter() - begun < _TURN:
@@ -71,7 +71,7 @@ def _one_pass(work: Callable[[Input], object], inputs: Sequence[Input]) -> float
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a table: a case, what was measured, and the bound that it is held to, if any."""
+    """One line of a table: a case, its measured value, and its bound, if any."""
 
     case: str
     measured: str
@@ -82,7 +82,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A sentence that is measured, and its lines; a heading says what the note is where it is no time."""
+    """A claim, and the lines that prove it; a heading names the note if it is not a time."""
 
     sentence: str
     rows: tuple[Row, ...]
@@ -121,7 +121,7 @@ def _digits(time: float) -> str:
     return f"{time:,.0f}".replace(",", " ") if time >= 100 else f"{time:.1f}"
 
 
-def octets(size: int, /) -> str:
+def size_text(size: int, /) -> str:
     """A size as people say it."""
     return f"{size / MB:.3g} MB" if size >= MB else f"{size / KB:.3g} KB"
 

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from measure import KB, LIBRARY, MB, Claim, Effort, Row, octets
+from measure import KB, LIBRARY, MB, Claim, Effort, Row, size_text
 from messages import sample
 
 _CHILD = """
@@ -27,7 +27,7 @@ print(tracemalloc.get_traced_memory()[1] - before)
 
 def claims(effort: Effort) -> Iterator[Claim]:  # noqa: ARG001
     """One table: bytes and mmap, a view and a copy."""
-    yield Claim("Reading holds nothing but what is asked for", tuple(_rows()), "octets")
+    yield Claim("Reading holds nothing but the results", tuple(_rows()), "bytes")
 
 
 def _rows() -> Iterator[Row]:
@@ -42,8 +42,8 @@ def _rows() -> Iterator[Row]:
                 ("copy", len(report.original) + 100 * KB, "< the original + 100 KB"),
             ):
                 peak = _peak(path, held, wanted)
-                case = f"{octets(len(report.data))} as {held}, {wanted} of the original"
-                yield Row(case, octets(peak), bound, peak < allowed, str(peak))
+                case = f"{size_text(len(report.data))} as {held}, {wanted} of the original"
+                yield Row(case, size_text(peak), bound, peak < allowed, str(peak))
     finally:
         Path(path).unlink()
 

@@ -9,14 +9,14 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-# Buffer. Below this a message is plain text, above it a multipart with attachments.
+# Bytes. Below this a message is plain text, above it a multipart with attachments.
 _PLAIN_LIMIT = 16 << 10
 _ATTACHMENT = 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A report and what was put into it; the original begins at `begin`."""
+    """A report and the facts in it; the original begins at `begin`."""
 
     data: bytes
     begin: int
@@ -29,7 +29,7 @@ class Sample:
 def sample(
     number: int, size: int, *, outer: int = 12, inner: int = 12, recipients: int = 10, expanded_every: int = 10
 ) -> Sample:
-    """Report `number` of `size` octets in all, or as few as its fields need.
+    """Make report `number` with `size` bytes, or as few as its fields need.
 
     `outer` and `inner` count header fields; every so many recipients one is there because a list was expanded.
     """
@@ -55,12 +55,12 @@ def sample(
 
 
 def samples(count: int, size: int, **options: int) -> list[Sample]:
-    """So many different reports."""
+    """Make different reports."""
     return [sample(number, size, **options) for number in range(count)]
 
 
 def sample_2003(number: int, size: int, *, inner: int = 12, recipients: int = 10) -> Sample:
-    """Report `number` of `size` octets as Exchange 2003 writes it: its text and an HTML twin, then the original."""
+    """Make report `number` with `size` bytes as Exchange 2003 writes it: its text and an HTML twin, then the original."""
     rng = random.Random(number)
     addresses = tuple([f"{_name(rng)}{number}.{index}@example.com" for index in range(recipients)])
     subject = f"Figures of week {number}"
@@ -86,7 +86,7 @@ def sample_2003(number: int, size: int, *, inner: int = 12, recipients: int = 10
 
 
 def samples_2003(count: int, size: int, **options: int) -> list[Sample]:
-    """So many different reports of Exchange 2003."""
+    """Make different reports of Exchange 2003."""
     return [sample_2003(number, size, **options) for number in range(count)]
 
 
@@ -101,7 +101,7 @@ class Bounce:
 
 
 def bounce(number: int, size: int, *, encoded: bool = False) -> Bounce:
-    """Non-delivery report `number` of about `size` octets; in base64 the part with the report is, which RFC 2046 forbids."""
+    """Make non-delivery report `number` of about `size` bytes; the report in it can be in base64, which RFC 2046 forbids."""
     rng = random.Random(number)
     boundary = f"_{_guid(rng)}_"
     fields = [
@@ -166,7 +166,7 @@ def message(rng: random.Random, size: int, to: str, subject: str, message_id: st
             f"Content-Disposition: attachment; filename=figures.bin\r\n"
             f"Content-Transfer-Encoding: base64\r\n\r\n".encode("ascii")
         )
-        # 57 octets make a line of 76 and its CRLF.
+        # 57 bytes make a line of 76 characters and its CRLF.
         pieces.append(base64.encodebytes(rng.randbytes(length * 57 // 78)).replace(b"\n", b"\r\n"))
     pieces.append(close)
     pieces[2] = _prose(size - sum(map(len, pieces)))
@@ -239,7 +239,7 @@ _LINE = b"The figures of this week are attached, as they are every week.\r\n"
 
 
 def _prose(size: int) -> bytes:
-    """So many octets of text in lines, the last one ended; nothing where `size` is less than a line end."""
+    """Make text of `size` bytes in lines, the last one ended; empty if `size` is less than a line end."""
     if size < len(b"\r\n"):
         return b""
     return (_LINE * (size // len(_LINE) + 1))[: size - 2] + b"\r\n"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from contenders import does_the_job, ours, standard_email
-from measure import KB, MB, Claim, Effort, Row, at_least, in_turn, microseconds, octets
+from measure import KB, MB, Claim, Effort, Row, at_least, in_turn, microseconds, size_text
 from messages import samples
 
 # Size of the report, distinct reports, the least ratio, the ratio aimed at.
@@ -11,7 +11,7 @@ _SIZES = ((2 * KB, 64, 10, 14), (62 * KB, 48, 50, None), (MB, 8, 120, None), (25
 
 
 def claims(effort: Effort) -> Iterator[Claim]:
-    """One table: four sizes, each with a dozen header fields and with as many as real reports carry."""
+    """One table: four sizes, each with a dozen header fields and with the number that real reports have."""
     yield Claim(
         "Reading is so many times faster than `email` (compat32, `BytesGenerator`), which reads the inner message too",
         tuple(_rows(effort)),
@@ -25,5 +25,5 @@ def _rows(effort: Effort) -> Iterator[Row]:
             if not all(does_the_job(standard_email, report) and does_the_job(ours, report) for report in reports[:4]):
                 raise ValueError("a contender does not do the job")
             times = in_turn({"exjournal": ours, "email": standard_email}, [report.data for report in reports], effort)
-            case = f"{octets(len(reports[0].data))}, {outer} outer and {inner} inner fields"
+            case = f"{size_text(len(reports[0].data))}, {outer} outer and {inner} inner fields"
             yield at_least(case, times["email"] / times["exjournal"], bound, microseconds(**times), aim)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from contenders import ours, ours_copied
-from measure import MB, Claim, Effort, Row, at_most, in_turn, microseconds, octets
+from measure import MB, Claim, Effort, Row, at_most, in_turn, microseconds, size_text
 from messages import Sample, samples
 
 
@@ -16,16 +16,16 @@ def _rows(effort: Effort) -> Iterator[Row]:
     for size, count, bound in ((MB, 8, 1.6), (25 * MB, 2, 1.1)):
         reports = samples(count, size)
         times = in_turn({"exjournal": lambda report: ours(report.data), "find": find}, reports, effort)
-        case = f"{octets(size)}, view, to find"
+        case = f"{size_text(size)}, view, to find"
         yield at_most(case, times["exjournal"] / times["find"], bound, microseconds(**times))
         both = {"exjournal": lambda report: ours_copied(report.data), "find_and_copy": find_and_copy}
         times = in_turn(both, reports, effort)
-        case = f"{octets(size)}, `original_bytes()`, to find and copy"
+        case = f"{size_text(size)}, `original_bytes()`, to find and copy"
         yield at_most(case, times["exjournal"] / times["find_and_copy"], 1.6, microseconds(**times))
 
 
 def find(report: Sample) -> int:
-    """Where the delimiter line behind the original begins."""
+    """Find the delimiter line after the original."""
     return report.data.find(b"\n--" + report.boundary, report.begin)
 
 

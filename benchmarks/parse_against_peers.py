@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from contenders import does_the_job, fast_mail_parser, mail_parser, ours, ours_copied
-from measure import KB, MB, Claim, Effort, Row, at_least, at_most, in_turn, microseconds, octets, shown
+from measure import KB, MB, Claim, Effort, Row, at_least, at_most, in_turn, microseconds, shown, size_text
 from messages import Sample, samples
 
 _NOT_INSTALLED = "not installed"
@@ -28,25 +28,25 @@ def _rows(effort: Effort) -> Iterator[Row]:
 def _compiled(reports: list[Sample], size: int, effort: Effort) -> Row:
     modes = {mode: read for mode, read in fast_mail_parser().items() if does_the_job(read, reports[0])}
     if not modes:
-        return Row(f"{octets(size)}, fast-mail-parser", _NOT_INSTALLED)
+        return Row(f"{size_text(size)}, fast-mail-parser", _NOT_INSTALLED)
     times = in_turn(
         {"exjournal": ours, "exjournal_copied": ours_copied, **modes}, [report.data for report in reports], effort
     )
     mode = min(modes, key=times.__getitem__)
     ratio = times["exjournal"] / times[mode]
     note = microseconds(**times)
-    case = f"{octets(size)}, time of fast-mail-parser ({mode})"
+    case = f"{size_text(size)}, time of fast-mail-parser ({mode})"
     if size == 2 * KB:
         return at_most(case, ratio, 2.2, note, 1.0)
     if size == 25 * MB:
-        return at_least(f"{octets(size)} of attachments, faster than fast-mail-parser ({mode})", 1 / ratio, 5, note)
+        return at_least(f"{size_text(size)} of attachments, faster than fast-mail-parser ({mode})", 1 / ratio, 5, note)
     return shown(case, ratio, note)
 
 
 def _orientation(reports: list[Sample], size: int, effort: Effort) -> Row:
     other = mail_parser()
     if other is None:
-        return Row(f"{octets(size)}, mail-parser", _NOT_INSTALLED)
+        return Row(f"{size_text(size)}, mail-parser", _NOT_INSTALLED)
     times = in_turn({"exjournal": ours, "mail-parser": other}, [report.data for report in reports], effort)
-    case = f"{octets(size)}, faster than mail-parser"
+    case = f"{size_text(size)}, faster than mail-parser"
     return shown(case, times["mail-parser"] / times["exjournal"], microseconds(**times))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from subprocess import run
 
-from measure import KB, LIBRARY, MB, Claim, Effort, Row, in_turn, microseconds, octets
+from measure import KB, LIBRARY, MB, Claim, Effort, Row, in_turn, microseconds, size_text
 from messages import Sample, samples
 
 from exjournal import MergedReport, identify, merge, parse_report
@@ -48,7 +48,7 @@ def _rates(effort: Effort) -> Iterator[Row]:
         times = in_turn(works, reports, effort)
         for name, time in times.items():
             rate = f"{1e6 / time:,.0f}/s".replace(",", " ")
-            yield Row(f"{octets(size)}, {_NAMES[name]}", rate, note=microseconds(a_report=time))
+            yield Row(f"{size_text(size)}, {_NAMES[name]}", rate, note=microseconds(a_report=time))
 
 
 _NAMES = {"parse": "parse", "identify": "parse, identify", "statement": "parse, identify, statement"}
@@ -63,7 +63,7 @@ def _sizes() -> Iterator[Row]:
             packed = len(zlib.compress(together, 1)) // len(said)
             data = sum(len(json.dumps(one.to_dict())) for one in said) // len(said)
             note = f"in a batch {len(together) // len(said)}, compressed {packed}, as JSON {data}"
-            yield Row(f"{octets(size)}, {recipients} recipients, pickled", f"{alone} octets", note=note)
+            yield Row(f"{size_text(size)}, {recipients} recipients, pickled", f"{alone} bytes", note=note)
 
 
 def _said(one: Sample) -> MergedReport:
@@ -82,7 +82,7 @@ def _spark(effort: Effort) -> Iterator[Row]:
 
 
 def _spark_row(folder: Path, count: int, recipients: int) -> Row:
-    """The example over as many reports of 6 KB, by the log that Spark writes."""
+    """Run the example over reports of 6 KB, and read the log that Spark writes."""
     (folder / "log").mkdir()
     for number, one in enumerate(samples(count, 6 * KB, outer=20, inner=32, recipients=recipients)):
         path = folder / "in" / str(number // 1000) / f"{number}.eml"
@@ -103,7 +103,7 @@ def _spark_row(folder: Path, count: int, recipients: int) -> Row:
     shuffled = 0
     for line in log.read_text(encoding="utf-8").splitlines():
         event = json.loads(line)
-        # The first job is the one that reads, merges and writes; those behind it count.
+        # The first job reads, merges and writes; the later ones count.
         if event["Event"] == "SparkListenerTaskEnd" and event["Stage ID"] < 2:
             metrics = event["Task Metrics"]
             tasks[event["Stage ID"]] = tasks.get(event["Stage ID"], 0) + metrics["Executor Run Time"]
@@ -113,7 +113,7 @@ def _spark_row(folder: Path, count: int, recipients: int) -> Row:
     return Row(
         f"{count // 1000} 000 reports of 6 KB, {recipients} recipients, one report a message",
         f"{1e6 / (read + merged):.0f}/s",
-        note=f"shuffled {shuffled // count} octets, table {table // count} octets, "
+        note=f"shuffled {shuffled // count} bytes, table {table // count} bytes, "
         + microseconds(read=read, merge_and_write=merged)
         + " µs a report",
     )

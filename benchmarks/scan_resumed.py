@@ -40,7 +40,7 @@ def main() -> None:
         took = perf_counter() - begun
         print(*table, f"undisturbed: {took:.0f} s", sep="\n", flush=True)
         for number in range(arguments.kills):
-            # Each run begins with what is done already: the first ones are killed while they read.
+            # Each run starts with finished work: the first ones are killed while they read.
             done = _scan(folder, "disturbed", kill=took / (arguments.kills + 1))
             print(f"kill {number + 1}: {'too late' if done else 'killed'}", flush=True)
         begun = perf_counter()

@@ -3,14 +3,14 @@
 import binascii
 from collections.abc import Callable, Iterator
 
-from measure import KB, MB, Claim, Effort, Row, at_most, in_turn, microseconds, octets, shown
+from measure import KB, MB, Claim, Effort, Row, at_most, in_turn, microseconds, shown, size_text
 from messages import Bounce, bounce
 
 from exjournal import unwrap_undeliverable
 
 
 def claims(effort: Effort) -> Iterator[Claim]:
-    """One table: as it stands, and behind base64."""
+    """One table: the report as it is, and in base64."""
     yield Claim("Unwrapping a bounce costs little more than searching it twice", tuple(_rows(effort)))
 
 
@@ -28,8 +28,8 @@ def _row(bounces: list[Bounce], name: str, floor: Callable[[Bounce], object], ef
     times = in_turn({"exjournal": unwrap, name: floor}, bounces, effort)
     ratio, note = times["exjournal"] / times[name], microseconds(**times)
     if floor is decode:
-        return shown(f"{octets(size)}, the report in base64, to searching twice and decoding", ratio, note)
-    case = f"{octets(size)}, report bytes out, to two searches"
+        return shown(f"{size_text(size)}, the report in base64, to searching twice and decoding", ratio, note)
+    case = f"{size_text(size)}, report bytes out, to two searches"
     return at_most(case, ratio, 2.2, note) if size >= MB else shown(case, ratio, note)
 
 
@@ -39,7 +39,7 @@ def unwrap(one: Bounce) -> bytes | None:
 
 
 def find_twice(one: Bounce) -> tuple[int, int]:
-    """Two passes over the bounce for its delimiter line behind the report."""
+    """Two passes over the bounce for the delimiter line after the report."""
     needle = b"\n--" + one.boundary
     return one.data.find(needle, one.begin), one.data.find(needle, one.begin)
 

@@ -8,7 +8,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from typing import NamedTuple
 
-from measure import KB, MB, Claim, Effort, Row, at_least, at_most, in_turn, microseconds, octets
+from measure import KB, MB, Claim, Effort, Row, at_least, at_most, in_turn, microseconds, size_text
 from messages import Sample, samples
 
 from exjournal import JournalReport, build_report, parse_report
@@ -38,10 +38,10 @@ def _floor(effort: Effort) -> Iterator[Row]:
     for size, count in ((MB, 8), (25 * MB, 2)):
         jobs = list(map(_job, samples(count, size)))
         times = in_turn({"exjournal": with_id, "find_and_copy": find_and_copy}, jobs, effort)
-        case = f"{octets(size)}, `report_id` given, to find and copy"
+        case = f"{size_text(size)}, `report_id` given, to find and copy"
         yield at_most(case, times["exjournal"] / times["find_and_copy"], 1.3, microseconds(**times))
         times = in_turn({"exjournal": with_derived_id, "find_copy_and_sha256": find_copy_and_digest}, jobs, effort)
-        case = f"{octets(size)}, id derived, to find, copy and SHA-256"
+        case = f"{size_text(size)}, id derived, to find, copy and SHA-256"
         yield at_most(case, times["exjournal"] / times["find_copy_and_sha256"], 1.3, microseconds(**times))
 
 
@@ -49,7 +49,7 @@ def _email(effort: Effort) -> Iterator[Row]:
     for size, count in ((2 * KB, 64), (62 * KB, 48), (MB, 8), (25 * MB, 2)):
         jobs = list(map(_job, samples(count, size)))
         times = in_turn({"exjournal": with_id, "EmailMessage": with_email_message}, jobs, effort)
-        case = f"{octets(size)}, `report_id` given"
+        case = f"{size_text(size)}, `report_id` given"
         yield at_least(case, times["EmailMessage"] / times["exjournal"], 100, microseconds(**times))
 
 
@@ -59,7 +59,7 @@ def with_id(job: _Job) -> bytes:
 
 
 def with_derived_id(job: _Job) -> bytes:
-    """A report whose id follows from what is in it."""
+    """A report whose id is derived from its content."""
     return build_report(job.report, job.original, domain="example.com", date=_DATE)
 
 

@@ -1,7 +1,7 @@
-"""An archive that loses no recipient of any message, and a world that tries to make it lose one.
+"""An archive that loses no recipient of any message, and a simulation that tries to make it lose one.
 
 `python archive.py` sends 100,000 reports of 30,000 messages in random order: forks, repeats, truncated copies and forgeries,
-with crashes in between. It then compares what the archive has with what was sent, and exits with 1 where anything differs.
+with crashes in between. It then compares the archive with the reports that were sent, and exits with 1 if anything differs.
 """
 
 import argparse
@@ -45,7 +45,7 @@ from exjournal import (
 
 
 class Folder:
-    """Files that are there whole or not at all, each under a name that says what is in it."""
+    """Files that are complete or missing, each named after its content."""
 
     def __init__(self, path: Path, *, durable: bool) -> None:
         self.path = path
@@ -55,7 +55,7 @@ class Folder:
         self._sync(path)
 
     def put(self, name: str, octets: bytes) -> None:
-        """Keep a file; a second time changes nothing."""
+        """Keep a file; repeating it changes nothing."""
         path = self.path / name
         if not path.exists():
             with NamedTemporaryFile(dir=self.path / "incoming", delete=False) as file:
@@ -74,14 +74,14 @@ class Folder:
 
 
 class Archive:
-    """Reports in a folder, and a store of what was seen. Several processes may work on the same two."""
+    """Reports in a folder, and a store that remembers them. Several processes may work on both."""
 
     def __init__(self, folder: Folder, store: SeenStore) -> None:
         self.folder = folder
         self.store = store
 
     def receive(self, data: bytes, format: ReportFormat | None = None) -> Sighting | None:
-        """Take a report, or a copy with its format; None for what cannot be read and is kept aside.
+        """Archive a report, or a copy with its format; return None for unreadable data, which is kept separately.
 
         When this returns the mail server may forget the report. If the process dies before, the report comes again.
         """
@@ -90,35 +90,35 @@ class Archive:
         except ParseError:
             self.folder.put(f"unread/{hashlib.sha256(data).hexdigest()}", data)
             return None
-        # Whoever dies between two of these steps does some of them twice; in another order a report could be lost.
+        # A process that dies between two of these steps repeats some of them; in another order a report could be lost.
         known = look_up(identity, self.store)
         if known is not Sighting.DUPLICATE:
             self.archive(identity, data, format)
         if known is Sighting.CONFLICT:
-            self.tell(identity)
+            self.flag(identity)
         answer = remember(identity, self.store)
         if answer is Sighting.CONFLICT and known is not answer:  # another process was quicker since the look-up
-            self.tell(identity)
+            self.flag(identity)
         return answer
 
     def archive(self, identity: Identity, data: bytes, format: ReportFormat | None) -> None:
-        """Keep a report beside the others of its message."""
+        """Keep a report next to the others of its message."""
         content = identity.content_sha256 or identity.report_key
-        # A report without a content lays no claim to the Message-ID that it names.
+        # A report without a content digest makes no claim on the Message-ID that it names.
         message_id = identity.message_id_sha256 if identity.content_sha256 else None
         name = f"{content}-{message_id}-{hashlib.sha256(data).hexdigest()}.{format or 'eml'}"
         self.folder.put(f"reports/{name}", data)
 
-    def tell(self, identity: Identity) -> None:
-        """Put a message on the list for somebody to look at: its Message-ID was that of another one."""
+    def flag(self, identity: Identity) -> None:
+        """Flag a message for a person to look at, because another message has its Message-ID."""
         self.folder.put(f"conflicts/{identity.content_sha256}", identity.message_id.encode())
 
-    def told(self) -> set[str]:
-        """The content of every message on that list."""
+    def flagged(self) -> set[str]:
+        """Return the content digest of every flagged message."""
         return {path.name for path in (self.folder.path / "conflicts").iterdir()}
 
     def disputed(self) -> dict[str, set[str]]:
-        """The contents under every Message-ID, as its SHA-256, that has several; no crash and no race hides one."""
+        """Return the content digests for every Message-ID, as its SHA-256, that has several; no crash or race hides one."""
         contents: dict[str, set[str]] = defaultdict(set)
         for path in (self.folder.path / "reports").iterdir():
             content, message_id, _ = path.name.split("-")
@@ -126,7 +126,7 @@ class Archive:
         return {one: found for one, found in contents.items() if one != "None" and len(found) > 1}
 
     def messages(self) -> Iterator[MergedReport]:
-        """Every message with all that its reports say, one message in memory at a time."""
+        """Yield every message merged from its reports, one at a time in memory."""
         paths = sorted((self.folder.path / "reports").iterdir())
         for _, reports in groupby(paths, lambda path: path.name.partition("-")[0]):
             yield from merge(map(self.read, reports))
@@ -137,25 +137,25 @@ class Archive:
         return parse_report(path.read_bytes(), format=format)
 
 
-# The world: what is really sent
+# The simulation: the reports that are sent
 
 DATE = datetime(2026, 10, 1, tzinfo=UTC)
 STAMPS = ("AuthSource", "AuthAs", "Network-Message-Id", "SCL", "MessageDirectionality", "OriginalSize")
 ROLES = (Role.TO, Role.TO, Role.CC, Role.BCC)
 RANKS = {ReportFormat.ENVELOPE: 0, ReportFormat.ENVELOPE_2003: 1, ReportFormat.BCC: 2}
-# One forgery to so many messages.
+# One message in this many has a forgery.
 FORGED = 20
 Fact = tuple[str, Role, str | None, str | None]
 Content = tuple[int, int]
 
 
 def fact(one: Recipient | MergedRecipient) -> Fact:
-    """What is said of a recipient."""
+    """Return the facts of a recipient."""
     return one.address, one.role, one.expanded_from, one.forwarded_from
 
 
 class Message(NamedTuple):
-    """What somebody wrote: a message, or a forgery under the Message-ID of one."""
+    """A message that somebody wrote, or a forgery with the Message-ID of one."""
 
     number: int
     forged: bool
@@ -170,7 +170,7 @@ class Message(NamedTuple):
         return f"This is what number {self.number} says, in a line of some length and of no importance."
 
     def fork(self, random: Random) -> bytes:
-        """The message as a server has it, with trace fields, folds and boundaries of its own."""
+        """Return the message as one server stores it, with its own trace fields, folds and boundaries."""
         hops = range(random.randint(1, 4))
         trace = [f"Received: from mx by hub{hop}.example.com;\r\n\tid {random.getrandbits(64):016x}" for hop in hops]
         stamps = [f"X-MS-Exchange-Organization-{name}: {random.getrandbits(32):x}" for name in STAMPS]
@@ -194,7 +194,7 @@ class Message(NamedTuple):
 
 
 class Report(NamedTuple):
-    """A report; `trusted` by its server are roles; `cut` tells how much of the first line is left, with 0 all of them."""
+    """A report. `trusted`: its server believed the roles. `cut`: how much of the first line is left, 0 for all lines."""
 
     message: Message
     number: int
@@ -205,12 +205,12 @@ class Report(NamedTuple):
 
     @property
     def content(self) -> Content:
-        """Which content it has: the message's, or what a cut left of it."""
+        """Which content the report has: the message's, or the part left by a cut."""
         return self.message.number, self.cut or 0
 
     @property
     def facts(self) -> frozenset[Fact]:
-        """What its format can say of the recipients."""
+        """The facts about recipients that its format can express."""
         if self.format is ReportFormat.ENVELOPE:
             return frozenset(map(fact, self.recipients if self.trusted else map(without_role, self.recipients)))
         if self.format is ReportFormat.ENVELOPE_2003:
@@ -221,11 +221,11 @@ class Report(NamedTuple):
 
     @property
     def says(self) -> tuple[object, ...]:
-        """All that it tells; a report that says the same tells nothing new."""
+        """Every fact of the report; a report with the same facts adds nothing."""
         return self.content, self.format, self.facts, self.cut is None
 
     def written(self) -> tuple[bytes, tuple[str, str | None, bool]]:
-        """The octets, the same each time, and what an archive knows the report by: id, original, and whether it is whole."""
+        """Return the bytes, the same each time, and the archive's key of the report: id, original, and completeness."""
         random = Random(self.number)  # noqa: S311 - a simulation
         message, original = self.message, self.message.fork(random)
         report_id = f"<{random.getrandbits(128):032x}@journal.report.generator>"
@@ -245,12 +245,12 @@ class Report(NamedTuple):
 
 
 def without_role(one: Recipient) -> Recipient:
-    """A recipient as a server has it that does not trust the client."""
+    """Return a recipient according to a server that does not trust the client."""
     return Recipient(one.address, expanded_from=one.expanded_from, forwarded_from=one.forwarded_from)
 
 
 def addressed(random: Random) -> tuple[dict[str, Role], tuple[Recipient, ...]]:
-    """Whom a message names, and who receives it: some through lists, some by forwarding, a few both ways."""
+    """Draw the addressees and recipients of a message: some through lists, some by forwarding, a few both ways."""
     named: dict[str, Role] = {}
     recipients = []
     for number in random.sample(range(600), random.choice((1, 1, 2, 2, 3, 5, 9))):
@@ -267,7 +267,7 @@ def addressed(random: Random) -> tuple[dict[str, Role], tuple[Recipient, ...]]:
 
 
 def make_reports(messages: int, reports: int, seed: int) -> list[Report]:
-    """Reports of messages, and of forgeries against some, that name every recipient of each at least once."""
+    """Make reports of messages, and of forgeries of some, that name every recipient of each at least once."""
     random = Random(seed)  # noqa: S311 - a simulation
     written: list[Message] = []
     ids: list[str] = []
@@ -310,14 +310,14 @@ def make_reports(messages: int, reports: int, seed: int) -> list[Report]:
 
 
 class Expected:
-    """What the archive must answer and have, worked out from what was sent without a look at any octets."""
+    """The expected answers and contents of the archive, computed from the sent reports without looking at any bytes."""
 
     def __init__(self) -> None:
         self.known: set[object] = set()
         self.conflicts: set[Content] = set()
 
     def answer(self, report: Report) -> Sighting:
-        """What is known of a report."""
+        """Return the expected sighting of a report."""
         if report.cut is None and report.says in self.known:
             return Sighting.DUPLICATE
         if report.content in self.known:
@@ -325,14 +325,14 @@ class Expected:
         return Sighting.CONFLICT if report.message.message_id in self.known else Sighting.FIRST
 
     def remember(self, report: Report) -> None:
-        """Let it be known."""
+        """Add a report to the expectation."""
         if self.answer(report) is Sighting.CONFLICT:
             self.conflicts.add(report.content)
         self.known |= {report.says, report.content, report.message.message_id or None}
 
 
 def expected_recipients(reports: list[Report]) -> frozenset[tuple[object, ...]]:
-    """Every recipient of a message as the best format knows it, with evidence and with what those say that name it."""
+    """Return every recipient as the best format names it, with its evidence and the reports that name it."""
     rows = defaultdict(list)
     for report in reports:
         for one in report.facts:
@@ -344,7 +344,7 @@ def expected_recipients(reports: list[Report]) -> frozenset[tuple[object, ...]]:
         for way in ways:
             roles = {one[1] for rank, one, _ in said if rank == best and one[2:] == way}
             [role] = roles - {Role.RECIPIENT} or roles
-            # What cannot tell the ways apart stands with the first of them.
+            # Reports that do not say how a recipient was reached are listed with its first entry.
             seen_in = frozenset(
                 [says for rank, one, says in said if (one[2:] == way if rank == best else way == ways[0])]
             )
@@ -352,7 +352,7 @@ def expected_recipients(reports: list[Report]) -> frozenset[tuple[object, ...]]:
     return frozenset(found)
 
 
-# Bringing it, and comparing
+# Delivering the reports, and comparing
 
 
 class Crash(Exception):
@@ -360,20 +360,20 @@ class Crash(Exception):
 
 
 class Fuse:
-    """Ends the process at some moment of its work."""
+    """Ends the process at a random moment of its work."""
 
     def __init__(self) -> None:
         self.moments = 0
         self.done: set[str] = set()
 
     def burn(self) -> None:
-        """One moment less."""
+        """Burn down by one step."""
         self.moments -= 1
         if self.moments == 0:
             raise Crash
 
     def put_into(self, one: object, name: str) -> None:
-        """Let the process die before and after a step."""
+        """Make a function that may end the process before and after a step."""
         step: Callable[..., object] = getattr(one, name)
 
         def frail(*arguments: object) -> object:
@@ -387,7 +387,7 @@ class Fuse:
 
 
 class Outcome(NamedTuple):
-    """What came of it: `state` is all that the archive has, and depends neither on the order of arrival nor on crashes."""
+    """The outcome of a run: `state` is the whole archive, and does not depend on the order of arrival or on crashes."""
 
     answers: Counter[str]
     crashes: int
@@ -404,7 +404,7 @@ def deliver(
     make_archive: type[Archive] = Archive,
     open_store: type[SqliteStore] = SqliteStore,
 ) -> Outcome:
-    """Bring every report, again where the archive died of it, and compare what it has at the end with what was sent."""
+    """Deliver every report, again after a crash, and compare the archive at the end with the reports that were sent."""
     random, fuse, expected = Random(options.order), Fuse(), Expected()  # noqa: S311 - a simulation
     outcome = Outcome(Counter(), 0, 0.0, {}, expected.conflicts, [])
     waiting, sent = random.sample(reports, len(reports)), {}
@@ -446,7 +446,7 @@ def compare(
     expected: Expected,
     state: dict[str | None, frozenset[tuple[object, ...]]],
 ) -> Iterator[str]:
-    """What the archive lacks, and what it has too much; what it has goes into `state`."""
+    """Yield everything missing or surplus in the archive, and add its contents to `state`."""
     missing, ids = defaultdict(list), defaultdict(set)
     for report in reports:
         missing[report.content].append(report)
@@ -457,43 +457,43 @@ def compare(
         found = [sent.get((one.report_id, one.original_sha256, one.complete)) for one in keys]
         content = found[0].content if found[0] else (-1, 0)
         contents[merged.content_sha256] = content
-        told = missing.pop(content, [])
-        if not told or any(one is None or one.content != content for one in found):
-            yield f"{merged.content_sha256} is no message that was sent, or several, or a part of one"
+        reports = missing.pop(content, [])
+        if not reports or any(one is None or one.content != content for one in found):
+            yield f"{merged.content_sha256} does not match one message that was sent"
             continue
         says = {key: one.says for key, one in zip(keys, found, strict=True) if one}
-        if set(says.values()) != {one.says for one in told}:
-            yield f"{content}: not all that was told of it is there"
+        if set(says.values()) != {one.says for one in reports}:
+            yield f"{content}: a fact of its reports is missing"
         rows = [((*fact(one), one.evidence), [by.identity for by in one.seen_in]) for one in merged.recipients]
-        if {(*row, frozenset([says[by] for by in seen_in])) for row, seen_in in rows} != expected_recipients(told):
-            yield f"{content}: recipients are missing, or not as they were told"
+        if {(*row, frozenset([says[by] for by in seen_in])) for row, seen_in in rows} != expected_recipients(reports):
+            yield f"{content}: recipients are missing or wrong"
         state[merged.content_sha256] = frozenset(
             [(*row, frozenset([by.report_key for by in seen_in])) for row, seen_in in rows]
         )
     yield from [f"{content}: is missing" for content in missing]
-    conflicts = {contents.get(one) for one in archive.told()}
+    conflicts = {contents.get(one) for one in archive.flagged()}
     if conflicts != expected.conflicts:
-        yield f"{len(conflicts ^ expected.conflicts)} conflicts were not told of, or are none"
+        yield f"{len(conflicts ^ expected.conflicts)} conflicts are missing or wrong"
     several = {one: found for one, found in ids.items() if one and len(found) > 1}
-    yield from [f"{one}: a forgery was not told of" for one, found in several.items() if len(found - conflicts) > 1]
+    yield from [f"{one}: a forgery was not flagged" for one, found in several.items() if len(found - conflicts) > 1]
     disputed = {one: {contents.get(content) for content in found} for one, found in archive.disputed().items()}
     if disputed != {hashlib.sha256(one.encode()).hexdigest(): found for one, found in several.items()}:
         yield "the Message-IDs with several contents are not those that were sent"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run it and print what came of it; 1 where the archive has anything else than what was sent."""
+    """Run the simulation and print its outcome; return 1 if the archive differs from the reports that were sent."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--messages", type=int, default=30_000)
     parser.add_argument("--reports", type=int, default=100_000)
-    parser.add_argument("--seed", type=int, default=1, help="of what is sent")
+    parser.add_argument("--seed", type=int, default=1, help="the seed of messages and reports")
     parser.add_argument("--order", type=int, default=1, help="the seed of the order of arrival, and of the crashes")
     parser.add_argument("--crashes", type=float, default=0.05, help="the part of deliveries in which a fuse burns")
     parser.add_argument("--durable", action="store_true", help="let everything outlive a failure of the power")
     options = parser.parse_args(arguments)
     least = options.messages + options.messages // FORGED
     if options.reports < least:
-        parser.error(f"so many messages, and the forgeries against them, need {least} reports")
+        parser.error(f"{options.messages} messages and their forgeries need at least {least} reports")
     begin = perf_counter()
     reports = make_reports(options.messages, options.reports, options.seed)
     with TemporaryDirectory() as folder:
@@ -510,7 +510,7 @@ def main(arguments: list[str] | None = None) -> int:
         ("conflicts", f"{len(outcome.conflicts):,} contents, {late:,} of them forgeries that came second"),
         ("archive", f"{outcome.seconds:.0f} s, {options.reports / outcome.seconds:,.0f} reports a second"),
         ("all", f"{perf_counter() - begin:.0f} s, with the making and the comparing"),
-        ("store", f"{size / 1e6:.1f} MB, {size / options.reports:.0f} octets a report"),
+        ("store", f"{size / 1e6:.1f} MB, {size / options.reports:.0f} bytes a report"),
         ("differences", f"{len(outcome.differences):,}"),
     ):
         print(f"{name:<12} {value}")

@@ -1,4 +1,4 @@
-"""A header firewall: take an organisation's own header fields off mail that crosses its border.
+"""A header firewall: remove an organization's own header fields from mail that crosses its border.
 
 Two doors: `Border(next_hop, ORGANIZATION_HEADERS)` for mail from outside, `Border(next_hop, LEAVING_HEADERS)` for mail to
 outside. Needs aiosmtpd 1.4.5 or newer, which takes no other line end than CRLF.
@@ -19,18 +19,18 @@ BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 
 
 class Border:
-    """Passes mail on without the fields of these names."""
+    """Passes mail on without the fields with these names."""
 
     def __init__(self, next_hop: tuple[str, int], names: Sequence[str]) -> None:
         self.next_hop = next_hop
         self.names = names
 
     async def handle_DATA(self, _server: SMTP, _session: Session, received: Envelope) -> str:  # noqa: N802
-        """Take the fields out and pass the message on."""
+        """Remove the fields and pass the message on."""
         return await asyncio.to_thread(self.take, received)
 
     def take(self, received: Envelope) -> str:
-        """The answer to a message."""
+        """Return the answer to a message."""
         content = received.original_content or b""
         if BARE.search(content):
             return "554 5.6.0 a bare CR or LF in the message (RFC 5321, 2.3.8)"

@@ -1,4 +1,4 @@
-"""Build a report round a sample message, parse it back, and show what it says and that no byte was lost."""
+"""Build a report on a sample message, parse it, and show its facts and that no byte was lost."""
 
 import hashlib
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ envelope = Envelope(
 report = build_report(report_for(message, envelope), message, domain="example.com", date=datetime.now(UTC))
 parsed = parse_report(report)
 
-print(f"built a report of {len(report)} bytes round a message of {len(message)} bytes; read back:")
+print(f"built a report of {len(report)} bytes on a message of {len(message)} bytes; read back:")
 print(f"  sender      {parsed.report.sender}")
 print(f"  subject     {parsed.report.subject}")
 print(f"  message id  {parsed.report.message_id}")

@@ -1,7 +1,7 @@
-"""An archive endpoint: the journal mailbox of an organisation, as an SMTP server that loses no report.
+"""An archive endpoint: the journal mailbox of an organization, as an SMTP server that loses no report.
 
-`python endpoint.py FOLDER --peer 192.0.2.0/24` listens on port 2525 for reports of these servers and of nobody else. What was
-answered 250 is on the disk, in FOLDER; what was not is still with the server that sent it. Needs aiosmtpd and a POSIX system.
+`python endpoint.py FOLDER --peer 192.0.2.0/24` listens on port 2525 for reports from these servers only. A report that was
+answered with 250 is on the disk, in FOLDER; the sending server still has any other. Needs aiosmtpd and a POSIX system.
 """
 
 import argparse
@@ -42,9 +42,9 @@ from exjournal import (
 )
 
 LOG = logging.getLogger("endpoint")
-# Buffer that are read ahead of a connection.
+# Bytes to read ahead of a connection.
 CHUNK = 1 << 18
-# Buffer of the longest command: an address alone may have 571.
+# Bytes of the longest command: an address alone may have 571.
 COMMAND = 4096
 # Recipients of one message: RFC 5321 (4.5.3.1.8) wants at least 100, and a report goes to one.
 RECIPIENTS = 100
@@ -55,22 +55,22 @@ PEER_CONNECTIONS = 50
 CONNECTIONS = 500
 # Messages of the largest size that may be in memory at a time; smaller ones may be more.
 MESSAGES = 4
-# What may stand in MAIL and RCPT: a path with one address, whose local part can be quoted, or an address without brackets.
+# The argument of MAIL and RCPT: a path with one address, whose local part can be quoted, or an address without brackets.
 PATH = re.compile(r'<(?P<path>(?:[^\s<>"()]|"(?:[^"\\\x00-\x1f]|\\[^\x00-\x1f])*")*)>|(?P<bare>[^\s<>"(),:;]+)')
-# Seconds that a client has from one command to the next, the whole of a large report included.
+# Seconds that a client has from one command to the next, including all of a large report.
 PATIENCE = 1800
-# Seconds that the store is waited for, and that clients have to read their answers when the server ends.
+# Seconds to wait for the store, and for clients to read their answers when the server ends.
 BUSY = 20
-# Files that are made durable at a time: what waits for the disk together takes hardly longer than one.
+# Files made durable at a time: several that wait for the disk together take hardly longer than one.
 WRITERS = 16
-# Seconds after which a file in incoming/ is what a killed process left behind.
+# Seconds after which a file in incoming/ must be left over from a killed process.
 STALE = 86400
 
 Network = IPv4Network | IPv6Network
 
 
 class Delivery(NamedTuple):
-    """A message as it came, and what is known of its coming."""
+    """A message as it arrived, and the facts of its arrival."""
 
     data: bytes
     sha256: str
@@ -82,7 +82,7 @@ class Delivery(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """What became of a message: its file, and either what it is and was known of it, or why it is no report."""
+    """The result for a message: its file, and either its identity and sighting, or the reason why it is not a report."""
 
     file: str | None
     identity: Identity | None
@@ -91,7 +91,7 @@ class Kept(NamedTuple):
 
 
 class Archive:
-    """Files that are there whole or not at all, and a store of what was seen. Several processes may work on the same two."""
+    """Files that are complete or missing, and a store that remembers reports. Several processes may work on both."""
 
     def __init__(self, folder: Path, store: SeenStore) -> None:
         self.folder = folder
@@ -105,20 +105,20 @@ class Archive:
                 left.unlink(missing_ok=True)
 
     def take(self, deliveries: Sequence[Delivery]) -> list[str]:
-        """The answer to each message; when this returns, what is answered 250 may be forgotten by whoever sent it.
+        """Return the answer to each message; after a 250 the sender may forget its message.
 
-        Whoever dies between two of the steps does some of them twice, when the message comes again; in another order a report
-        could be lost. The last two steps are one for all messages that came at the same time.
+        A process that dies between two of the steps repeats some of them when the message comes again; in another order a
+        report could be lost. The last two steps are done once for all messages that came at the same time.
         """
         answers: dict[int, str] = {}
         kept: dict[int, Kept] = {}
         for number, work in enumerate([self.writers.submit(self.keep, one) for one in deliveries]):
             try:
                 kept[number] = work.result()
-            except Exception as error:  # noqa: BLE001 - whatever it is, the client keeps the message
+            except Exception as error:  # noqa: BLE001 - after any error the client keeps the message
                 answers[number] = deferred(error)
         try:
-            self.tell({number: deliveries[number] for number in kept}, kept)
+            self.record({number: deliveries[number] for number in kept}, kept)
             reports = {number: one.identity for number, one in kept.items() if one.identity}
             sightings = dict(zip(reports, remember_all(reports.values(), self.store), strict=True))
         except Exception as error:  # noqa: BLE001
@@ -127,12 +127,12 @@ class Archive:
         for number, one in kept.items():
             delivery, what = deliveries[number], sightings.get(number) or one.code
             level = logging.INFO if what in {Sighting.FIRST, Sighting.SIBLING, Sighting.DUPLICATE} else logging.WARNING
-            LOG.log(level, "%s %s: %s octets from %s", what, delivery.sha256, len(delivery.data), delivery.peer)
+            LOG.log(level, "%s %s: %s bytes from %s", what, delivery.sha256, len(delivery.data), delivery.peer)
             answers[number] = f"250 2.0.0 {'quarantined' if one.code else 'archived'}: {what} {delivery.sha256}"
         return [answers[number] for number in range(len(deliveries))]
 
     def keep(self, delivery: Delivery) -> Kept:
-        """Parse, look up, and store unless it says nothing new."""
+        """Parse, look up, and store unless the report adds nothing."""
         try:
             identity = identify(parse_report(delivery.data))
         except ParseError as error:
@@ -142,14 +142,14 @@ class Archive:
         sighting = look_up(identity, self.store)
         if sighting is Sighting.DUPLICATE:
             return Kept(None, identity, sighting, None)
-        # The reports of one message stand together; the same octets are the same file, however often they come.
+        # The reports of one message are next to each other; equal bytes are the same file, however often they come.
         content = identity.content_sha256 or identity.report_key
         file = f"reports/{content[:2]}/{content}.{delivery.sha256}.eml"
         self.put(file, delivery.data)
         return Kept(file, identity, sighting, None)
 
-    def tell(self, deliveries: dict[int, Delivery], kept: dict[int, Kept]) -> None:
-        """Keep what no report says of itself: when it came, from where, and under which envelope."""
+    def record(self, deliveries: dict[int, Delivery], kept: dict[int, Kept]) -> None:
+        """Keep the facts that are not in a report: when it came, from where, and under which envelope."""
         if not kept:
             return
         lines = []
@@ -174,7 +174,7 @@ class Archive:
         self.put(f"deliveries/{first:%Y-%m-%d}/{name}.jsonl", octets)
 
     def put(self, name: str, octets: bytes) -> None:
-        """Keep a file; a second time changes nothing."""
+        """Keep a file; repeating it changes nothing."""
         path = self.folder / name
         self.make(path.parent)
         if not path.exists():
@@ -191,7 +191,7 @@ class Archive:
         _sync(path.parent)  # also for a file that was there: its process may have died before this
 
     def make(self, path: Path) -> None:
-        """Make a folder below that of the archive; for one that was there the same holds as for a file."""
+        """Make a folder inside the archive; an existing one is handled like an existing file."""
         if path not in self.made or not path.is_dir():
             path.mkdir(parents=True, exist_ok=True)
             for folder in path.parents:
@@ -210,7 +210,7 @@ def _sync(folder: Path) -> None:
 
 
 def deferred(error: Exception) -> str:
-    """The answer where a message could not be kept: the client tries again, so nothing is lost and nothing bounces."""
+    """Return the answer after a failure: the client tries again, so nothing is lost and nothing bounces."""
     if isinstance(error, OSError | StoreError):
         LOG.error("deferred: %s", error)
     else:
@@ -220,23 +220,23 @@ def deferred(error: Exception) -> str:
 
 
 class Mailbox:
-    """What answers for a message. Those that come while others are being written are written together, in one go."""
+    """Answers messages. Those that arrive while others are being written are then written together."""
 
     def __init__(self, archive: Archive) -> None:
         self.archive = archive
-        # Buffer of messages that are being read or written.
+        # Bytes of the messages that are being read or written.
         self.held = 0
         self.waiting: asyncio.Queue[tuple[Delivery, asyncio.Future[str]]] = asyncio.Queue()
         self.taking: set[SMTP] = set()
         self.ending = False
 
     async def write(self) -> None:
-        """Let the archive take what is waiting, and tell each client, for ever."""
+        """Let the archive take the waiting messages, and answer each client, for ever."""
         while True:
             await self.write_together([await self.waiting.get()])
 
     async def write_together(self, batch: list[tuple[Delivery, asyncio.Future[str]]]) -> None:
-        """The same for a message and for all that wait behind it."""
+        """Take the message and all that wait after it."""
         while not self.waiting.empty():
             batch.append(self.waiting.get_nowait())
         answers = await asyncio.to_thread(self.archive.take, [delivery for delivery, _ in batch])
@@ -247,7 +247,7 @@ class Mailbox:
     async def handle_EHLO(  # noqa: N802
         self, _server: SMTP, session: Session, _envelope: Envelope, hostname: str, responses: list[str]
     ) -> list[str]:
-        """Offer no AUTH, which aiosmtpd does behind STARTTLS: who may send is a matter of the network."""
+        """Do not offer AUTH, as aiosmtpd does after STARTTLS: the network decides who may send."""
         session.host_name = hostname
         return [line for line in responses if not line.startswith("250-AUTH")]
 
@@ -283,17 +283,17 @@ class Mailbox:
         finally:
             self.taking.discard(server)
             if self.ending and server.transport:
-                asyncio.get_running_loop().call_soon(server.transport.close)  # behind the answer
+                asyncio.get_running_loop().call_soon(server.transport.close)  # after the answer
 
     async def handle_exception(self, error: Exception) -> str:
-        """Defer what nobody thought of, where aiosmtpd would refuse it for good."""
+        """Defer after an unexpected error, for which aiosmtpd would refuse the message for good."""
         return deferred(error)
 
 
 class Connection(SMTP):
-    """A connection with limits that are fit for reports: these hold messages of any size, with lines of any length.
+    """A connection with limits suited to reports: they contain messages of any size, with lines of any length.
 
-    What one client can make this process hold or do has a limit: octets of a command, recipients, answers, messages in memory.
+    Everything that one client can make this process hold or do has a limit: bytes of a command, recipients, answers, memory.
     """
 
     line_length_limit = CHUNK  # of its reader; the lines of a message have no limit, as no line of it is looked at
@@ -321,7 +321,7 @@ class Connection(SMTP):
         )
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin, once more behind STARTTLS."""
+        """Begin, and begin again after STARTTLS."""
         self.open[self] = self.peer
         super().connection_made(transport)
 
@@ -341,7 +341,7 @@ class Connection(SMTP):
             self.transport.close()
 
     def _getaddr(self, arg: str) -> tuple[str | None, str | None]:
-        """The address in MAIL or RCPT, and what follows it; (None, None) for what is none.
+        """Return the address in MAIL or RCPT and the text after it, or (None, None) for an invalid one.
 
         aiosmtpd has the parser of `email` for this, which fails with IndexError for some commands and takes long for others.
         """
@@ -358,7 +358,7 @@ class Connection(SMTP):
         """
         session, envelope = self.session, self.envelope
         if arg or session is None or envelope is None or not session.host_name or not envelope.rcpt_tos:
-            await super().smtp_DATA(arg)  # which says what is wrong
+            await super().smtp_DATA(arg)  # which answers with the error
             return
         await self.push("354 End data with <CR><LF>.<CR><LF>")
         held = 0
@@ -397,7 +397,7 @@ class Connection(SMTP):
 
 
 class Door(asyncio.Protocol):
-    """Lets listed peers in, and nobody else: whoever can connect could fill the archive with forged reports."""
+    """Lets only listed peers in: anyone else who could connect could fill the archive with forged reports."""
 
     def __init__(self, peers: Sequence[Network], open_: dict[SMTP, str], connect: partial[Connection]) -> None:
         self.peers = peers
@@ -405,7 +405,7 @@ class Door(asyncio.Protocol):
         self.connect = connect
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Hand the connection on, or end it."""
+        """Pass the connection on, or end it."""
         peer = ip_address(transport.get_extra_info("peername")[0].partition("%")[0])
         if isinstance(peer, IPv6Address) and peer.ipv4_mapped:
             peer = peer.ipv4_mapped
@@ -422,14 +422,14 @@ class Door(asyncio.Protocol):
 
 
 def dismiss(transport: asyncio.BaseTransport | None, line: bytes) -> None:
-    """Say why, and end a connection."""
+    """Send the reason, and end a connection."""
     if isinstance(transport, asyncio.Transport):
         transport.write(line + b"\r\n")
         transport.close()
 
 
 async def serve(options: argparse.Namespace, archive: Archive) -> None:
-    """Serve until told to end; then answer for what was taken, and let the rest come again."""
+    """Serve until stopped; then answer for the messages that were taken, and let the others come again."""
     loop, end, connections = asyncio.get_running_loop(), asyncio.Event(), dict[SMTP, str]()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end.set)
@@ -440,7 +440,7 @@ async def serve(options: argparse.Namespace, archive: Archive) -> None:
     mailbox = Mailbox(archive)
     connect = partial(Connection, mailbox, options.largest, options.name, tls, connections)
     door = partial(Door, options.peer, connections, connect)
-    # Where one process is not enough, start another one for the same folder and port: connections are spread over all of them.
+    # If one process is not enough, start another one for the same folder and port: connections are spread over all of them.
     server = await loop.create_server(door, options.host or None, options.port, reuse_port=True)
     writer = asyncio.create_task(mailbox.write())
     for listening in server.sockets:
@@ -469,7 +469,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--host", default="", help="the address to listen on; all of them without it")
     parser.add_argument("--port", type=int, default=2525, help="the port to listen on (2525)")
     parser.add_argument("--name", default=socket.gethostname(), help="the name to greet with")
-    parser.add_argument("--largest", type=int, default=200 << 20, help="octets of the largest report (200 MiB)")
+    parser.add_argument("--largest", type=int, default=200 << 20, help="bytes of the largest report (200 MiB)")
     parser.add_argument("--certificate", help="a file with a certificate chain, to offer STARTTLS")
     parser.add_argument("--key", help="the file with its key, where that is another one")
     options = parser.parse_args(arguments)

@@ -2,7 +2,7 @@
 
 `python gateway.py journal.toml` listens on port 10025 for mail of clients that logged in, and on port 10026 for all other mail.
 Reports and mail go to the server on port 10027, which must not send them here again. Needs aiosmtpd 1.4.5 or newer, which
-takes no other line end than CRLF.
+accepts no line end but CRLF.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 
 
 class Gateway:
-    """What answers for a message: `authenticated` says who is let in at this door, and no header ever does."""
+    """Answers messages: `authenticated` depends on the port alone, never on a header."""
 
     def __init__(self, agent: JournalAgent, next_hop: tuple[str, int], *, authenticated: bool) -> None:
         self.agent = agent
@@ -34,14 +34,14 @@ class Gateway:
     async def handle_DATA(self, _server: SMTP, _session: Session, received: Received) -> str:  # noqa: N802
         """Journal and pass on; the client keeps the message until it reads 250."""
         message = received.original_content or b""
-        # aiosmtpd has the null sender, which bounces bear, as it is written.
+        # aiosmtpd reports the null sender, which bounces have, as written.
         sender = "" if received.mail_from in (None, "<>") else received.mail_from
         envelope = Envelope(sender, received.rcpt_tos, authenticated=self.authenticated)
         options = [one for one in received.mail_options if not one.upper().startswith("SIZE=")]
         return await asyncio.to_thread(self.take, message, envelope, options)
 
     def take(self, message: bytes, envelope: Envelope, options: Sequence[str] = ()) -> str:
-        """The answer to a message."""
+        """Return the answer to a message."""
         if BARE.search(message):
             return "554 5.6.0 a bare CR or LF in the message (RFC 5321, 2.3.8)"
         outcome = self.agent.process(message, envelope)

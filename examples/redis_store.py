@@ -1,4 +1,4 @@
-"""A store of what was seen, on a Redis server: for consumers on several machines. Needs redis-py and Redis 6.2 or later.
+"""A duplicate store on a Redis server, for consumers on several machines. Needs redis-py and Redis 6.2 or later.
 
 A key is as durable as the server makes it: `appendonly yes` and `appendfsync always` for every step to outlive a failure of the
 power, `maxmemory-policy noeviction` for none to be forgotten. One server, not a cluster: a step is one transaction.
@@ -17,27 +17,27 @@ from exjournal import StoreError
 
 
 class RedisStore:
-    """Keys with a common prefix; with `keep` each is forgotten so long after it was last added.
+    """Keys with a common prefix; with `keep`, each is forgotten after that time without being added again.
 
-    Where the connection breaks just when a step is taken, StoreError means that it may have been taken. What a report says is
-    archived before it is remembered, so nothing is lost, and asking again is right.
+    If the connection breaks during a step, StoreError means that the step may have been taken. A report is archived before it
+    is remembered, so nothing is lost, and repeating the step is safe.
     """
 
     def __init__(self, url: str, /, *, prefix: bytes = b"exjournal:", keep: timedelta | None = None) -> None:
-        # Taken a second time behind our back, a step would find its own keys: every report a duplicate.
+        # If the client repeated a step unnoticed, it would find its own keys, and every report would be a duplicate.
         self._client = redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0))
         self._prefix = prefix
         self._keep = keep
 
     def known(self, keys: Sequence[bytes], /) -> Sequence[bool]:
-        """For each key whether it is there."""
+        """Return for each key whether it is in the store."""
         with self._step() as pipeline:
             for key in keys:
                 pipeline.exists(self._prefix + key)
             return [bool(count) for count in pipeline.execute()]
 
     def add(self, groups: Sequence[Sequence[bytes]], /) -> Sequence[Sequence[bool]]:
-        """Add every key in one transaction, and say for each whether it was there before."""
+        """Add every key in one transaction, and return for each whether it was there before."""
         with self._step() as pipeline:
             for key in chain.from_iterable(groups):
                 pipeline.set(self._prefix + key, b"1", px=self._keep, get=True)

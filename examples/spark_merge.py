@@ -1,4 +1,4 @@
-"""More reports than one machine can take: read on Apache Spark, merged by message, written as one Parquet table.
+"""More reports than one machine can handle: read on Apache Spark, merged by message, written as one Parquet table.
 
 `python spark_merge.py FOLDER OUT.parquet` uses all cores of this machine, `spark-submit` with the same arguments a cluster.
 FOLDER is a path that every machine has, or a URL such as `s3a://reports/2026`. Prints how many rows of each kind the table has,
@@ -23,16 +23,16 @@ from exjournal import DefectCode, ParseError, Statement, merge, parse_report
 if TYPE_CHECKING:
     from pyspark import RDD
 
-# Buffer. Exchange transports 150 MB at most, and a worker holds a file whole; what is larger holds many messages.
+# Bytes. Exchange transports at most 150 MB, and a worker holds a whole file; a larger one contains many messages.
 MAX_LENGTH = 256 << 20
-# Mail that is no report, if it begins as mail does.
+# Mail that is not a report, if it begins as mail does.
 MAIL = {DefectCode.NOT_A_REPORT, DefectCode.MULTIPART_REPORT, DefectCode.EMBEDDED_REPORT}
-# Behind what mailbox files and editors put before it: a byte order mark, blank lines, a From line.
+# The beginning of mail. Mailbox files and editors may put a byte order mark, empty lines or a From line before it.
 FIELD = re.compile(rb"(?:\xef\xbb\xbf)?[\r\n]*+(?:From [^\n]*\n)?[!-9;-~]+[ \t]*:")
-# Files that one task reads: so many that to start it costs little, and so few that to repeat it does.
+# Files for each task: enough that starting it costs little, few enough that repeating it does.
 FILES = 2000
 
-# What a report says, or the kind of a file that is none and why; and the paths at which that was found.
+# A statement, or for a file that is not a report its kind and the reason; and the paths of each.
 Found = dict[Statement | tuple[str, str], set[str]]
 
 RECIPIENT = (
@@ -50,24 +50,24 @@ SCHEMA = (
 
 
 def read(path: str, data: bytes) -> tuple[str, Found]:
-    """What a file says, under the key of its message: a kilobyte or two, however large the message is."""
+    """Return the statement of a file under the key of its message: a kilobyte or two, however large the message is."""
     try:
         [merged] = merge([parse_report(data)])
     except ParseError as error:
         is_mail = error.code in MAIL and FIELD.match(data)
         return refused(path, "message" if is_mail else "unreadable", error.code)
     [said] = merged.reports
-    # As in merge(): a report without a content is joined with equal ones only.
+    # As in merge(): a report without a content digest is joined with equal ones only.
     return merged.content_sha256 or f"~{said.identity.report_key}", {said: {path}}
 
 
 def refused(path: str, kind: str, code: str) -> tuple[str, Found]:
-    """A file that is no report, under a key of its own: it has its row as well."""
+    """Return the entry of a file that is not a report, under a key of its own, so that it has its row."""
     return f"!{path}", {(kind, str(code)): {path}}
 
 
 def join(found: Found, other: Found) -> Found:
-    """Add what else was found: a union of sets, as `MergedReport | MergedReport` is one.
+    """Add further entries: a union of sets, like `MergedReport | MergedReport`.
 
     In place, since a message can have ten thousand reports: a new set for each would take the square of their number.
     """
@@ -77,13 +77,13 @@ def join(found: Found, other: Found) -> Found:
 
 
 def row(found: Found) -> dict[str, object]:
-    """A row of the table: a message with all of its reports, or a file that is none."""
+    """Make a row of the table: a message with all of its reports, or a file that is not a report."""
     for said, paths in found.items():
         if not isinstance(said, Statement):
             return {"kind": said[0], "code": said[1], "sources": [shown(paths)]}
     [merged] = merge([said for said in found if isinstance(said, Statement)])
     reports = merged.reports
-    # A report without a content lays no claim to the Message-ID that it names.
+    # A report without a content digest makes no claim on the Message-ID that it names.
     ids = {said.identity.message_id_sha256 for said in reports if merged.content_sha256}
     names = [column.split()[0] for column in RECIPIENT.split(", ")]
     data: dict[str, Any] = merged.to_dict()
@@ -98,7 +98,7 @@ def row(found: Found) -> dict[str, object]:
 
 
 def shown(paths: set[str]) -> list[str]:
-    """Paths as text: a file name is octets, which need not be any."""
+    """Return paths as text: a file name consists of bytes, which may not be text."""
     return sorted([path.encode("utf-8", "backslashreplace").decode() for path in paths])
 
 
@@ -106,7 +106,7 @@ def shown(paths: set[str]) -> list[str]:
 
 
 def read_path(path: str) -> tuple[str, Found]:
-    """What a file says that this machine can open."""
+    """Return the entry of a file that this machine can open."""
     try:
         if not Path(path).is_file():  # nobody may ever write to a pipe that lies there
             return refused(path, "unreadable", "ENOENT")
@@ -119,7 +119,7 @@ def read_path(path: str) -> tuple[str, Found]:
 
 
 def listed(folder: str) -> Iterator[str]:
-    """The path of every file that is not hidden."""
+    """Yield the path of every file that is not hidden."""
 
     def fail(error: OSError) -> None:
         raise error  # what cannot be listed would be passed over
@@ -132,7 +132,7 @@ def listed(folder: str) -> Iterator[str]:
 
 
 def read_all(spark: SparkSession, folder: str) -> "RDD[tuple[str, Found]]":
-    """What every file says, each read where its task runs."""
+    """Return the entry of every file, each read where its task runs."""
     if "://" not in folder:
         paths = list(listed(folder))
         tasks = max(spark.sparkContext.defaultParallelism, len(paths) // FILES)
@@ -147,7 +147,7 @@ def read_all(spark: SparkSession, folder: str) -> "RDD[tuple[str, Found]]":
 
 
 def merged_table(spark: SparkSession, folder: str) -> DataFrame:
-    """A row for each message, and one for each file that is no report."""
+    """Return a row for each message, and one for each file that is not a report."""
     partitions = int(spark.conf.get("spark.sql.shuffle.partitions") or 200)
     nothing: Found = {}
     found = read_all(spark, folder).aggregateByKey(nothing, join, join, partitions)
@@ -155,14 +155,14 @@ def merged_table(spark: SparkSession, folder: str) -> DataFrame:
 
 
 def conflicts(table: DataFrame) -> DataFrame:
-    """Every Message-ID that several messages have, and their contents."""
+    """Return every Message-ID that several messages have, with their contents."""
     ids = table.select("content_sha256", sql.explode("message_id_sha256").alias("message_id_sha256"))
     contents = ids.groupBy("message_id_sha256").agg(sql.collect_set("content_sha256").alias("contents"))
     return contents.where(sql.size("contents") > 1)
 
 
 def missing(spark: SparkSession, table: DataFrame, folder: str) -> int:
-    """How many files of a URL are not in its table: Spark passes over empty ones, and over names that begin with `.` or `_`."""
+    """Count the files of a URL that are not in its table: Spark ignores empty ones, and names that begin with `.` or `_`."""
     if "://" not in folder:
         return 0
     java: Any = spark.sparkContext._jvm  # Python has no other way to the file systems of Spark
@@ -178,7 +178,7 @@ def main() -> int:
     parser.add_argument("folder", help="a path that every machine has, or a URL that Spark can read")
     parser.add_argument("out", help="the table to write, which must not be there yet")
     options = parser.parse_args()
-    # Where nothing else is set workers are of this Python, not the first one on the PATH.
+    # Unless configured otherwise, workers run this Python, not the first one on the PATH.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     spark = SparkSession.builder.appName("exjournal").getOrCreate()
     try:

@@ -1,6 +1,6 @@
 """A clock on a harness: an input that takes too long is a finding, as one is that raises.
 
-Fuzzers make short inputs, and what is quadratic takes no time there. So one input in a hundred gets a piece of it repeated.
+Fuzzers make short inputs, on which quadratic code takes no time. So one input in a hundred gets a piece of it repeated.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ _BUDGET_BYTES = 100_000
 _FLOOR = 1.0
 # An input that took too long is measured again: a machine may have had something else to do.
 _TRIES = 3
-# One mutation in so many repeats a piece, of at most so many bytes, until the input has at most this size.
+# One mutation in this many repeats a piece, of at most a number of bytes, until the input has at most this size.
 _REPEATS = 100
 _PIECE = 24
 _SIZE = 64 << 10
@@ -47,7 +47,7 @@ def timed(test: Callable[[bytes], None], arguments: list[str], /) -> Callable[[b
 
 
 def repeated(data: bytes, size: int, seed: int) -> bytes:
-    """A mutation as libFuzzer makes them, or the input with a piece of it repeated where it stands."""
+    """Mutate as libFuzzer does, or repeat a piece of the input in place."""
     source = random.Random(seed)  # noqa: S311
     if not data or size < len(data) or source.randrange(_REPEATS):
         return bytes(atheris.Mutate(data, size))

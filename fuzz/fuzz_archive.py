@@ -1,4 +1,4 @@
-"""Any file is an archive of something: its items come in order and nothing is raised, and each source finds its octets again.
+"""Any file can be read as an archive: its items come in order, nothing is raised, and each source finds its bytes again.
 
 Reading takes no longer than the size of the file explains: a second for 100 KB, where no more is unpacked than ten times that.
 
@@ -49,7 +49,7 @@ _PATH = Path(_FOLDER.name, "archive")
 
 
 def test_one_input(data: bytes) -> None:
-    """Hold the reader to its invariant: the first octet says how mailbox files were written."""
+    """Check the invariant of the reader; the first byte chooses how mailbox files were written."""
     variant = _VARIANTS[data[0] % len(_VARIANTS)] if data else None
     _PATH.write_bytes(data[1:])
     _check_time(len(data))
@@ -82,13 +82,13 @@ def _check_time(size: int) -> None:
 
 
 def _check_again(source: Source, octets: bytes) -> None:
-    """The octets are found again; where the archive is damaged behind them that may be told instead."""
+    """The bytes are found again; if the archive is damaged after them, that may be reported instead."""
     with suppress(ParseError, OSError):
         assert read_source(source) == octets
 
 
 def _check_lazily(variant: MboxVariant | None) -> None:
-    """With octets at hand and without, and with a small limit, the places are the same ones."""
+    """With and without the bytes in memory, and with a small limit, the places are the same."""
     at_hand = list(located([_PATH], mbox=variant))
     lazily = list(located([_PATH], mbox=variant, lazily=True))
     assert [place.source for place in at_hand] == [place.source for place in lazily]
@@ -101,7 +101,7 @@ def _check_lazily(variant: MboxVariant | None) -> None:
 
 
 def _check_mailbox(message: bytes) -> None:
-    """Any message comes back out of a mailbox file in which it was quoted, and hides none behind it."""
+    """Any message comes back from a mailbox file in which it was quoted, and hides none after it."""
     quoted = b"".join(
         b">" + line if line.lstrip(b">").startswith(b"From ") else line for line in message.splitlines(keepends=True)
     )

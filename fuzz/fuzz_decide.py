@@ -1,4 +1,4 @@
-"""Whatever a message is, there is an outcome; from an untrusted path no header of it takes a report away; what was stamped is not journaled twice.
+"""Any message has an outcome; from an untrusted path no header of it takes a report away; a stamped message is not journaled twice.
 
 An input is a line with the envelope and then the message; the line holds, between tabs, a letter of options, MAIL FROM and each
 recipient. Run it as `python fuzz/fuzz_decide.py -max_total_time=60`; arguments go to libFuzzer.
@@ -48,7 +48,7 @@ _AGENT = JournalAgent(_RULES, domain="example.com", secrets=[_SECRET])
 
 
 def test_one_input(data: bytes) -> None:
-    """Hold the decision, the outcome and the second pass to the invariant."""
+    """Check the invariant of the decision, the outcome and the second pass."""
     line, _, message = data.partition(b"\n")
     options, *addresses = line.decode("utf-8", "replace").split("\t")
     flags = ord(options[:1] or "\0")

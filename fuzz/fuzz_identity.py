@@ -1,8 +1,8 @@
-"""Whatever a report is, it has keys; forks keep them, data keeps all it says, and what readers show differently has another content.
+"""Any report has keys; forks keep them, data keeps all facts, and a message that readers show differently has another content.
 
-An input is a number, a line end and a report; the number says which octet of the original is changed for the last part. Run it
+An input is a number, a line end and a report; the number chooses the byte of the original to change in the last part. Run it
 as `python fuzz/fuzz_identity.py -max_total_time=60`; arguments go to libFuzzer.
-"""  # noqa: E501
+"""
 
 import json
 import pickle
@@ -36,7 +36,7 @@ _SHOWN = ("from", "to", "cc", "date", "subject")
 
 
 def test_one_input(data: bytes) -> None:
-    """Hold the keys of a report, its place in a store, and its merged form to the invariant."""
+    """Check the invariant of the keys of a report, its place in a store, and its merged form."""
     number, _, octets = data.partition(b"\n")
     try:
         parsed = parse_report(octets)

@@ -41,7 +41,7 @@ _OPTIONAL = ("on_behalf_of", "label", "mailbox", "sent_utc", "received_utc")
 _HTML = "text/html"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _LINES = re.compile(r"lines? (\d+)(?: to (\d+))?")
-# What a report that this library wrote can still be told of: the original is whatever it is.
+# Defects that even a report from our own writer can have, because its original can be anything.
 _OF_THE_ORIGINAL = frozenset(
     (
         DefectCode.MESSAGE_ID_MISMATCH,
@@ -58,7 +58,7 @@ _DATE = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def test_one_input(data: bytes) -> None:
-    """Hold the reader to its invariant and to what its documentation says."""
+    """Check the invariant of the reader, and the promises of its documentation."""
     detected = detect_format(data)
     assert detected is None or isinstance(detected, ReportFormat)
     told = _read(data, ReportFormat.ENVELOPE)
@@ -75,7 +75,7 @@ def test_one_input(data: bytes) -> None:
     _check(data, result)
     _check_strict(data, result)
     _check_again(data, result)
-    _check_blank_line(data, result)
+    _check_empty_line(data, result)
     _check_written(result)
 
 
@@ -112,7 +112,7 @@ def _check(data: bytes, result: ParsedReport) -> None:
 
 
 def _check_values(report: JournalReport) -> None:
-    """What was read could have been constructed: no value is in it that the models refuse."""
+    """The result could have been constructed: it has no value that the models refuse."""
     for recipient in report.recipients:
         assert recipient == Recipient(**_fields(recipient))
     again = JournalReport(**_fields(report))
@@ -126,7 +126,7 @@ def _fields(value: JournalReport | Recipient) -> dict[str, Any]:
 
 
 def _check_lines(data: bytes, result: ParsedReport) -> None:
-    """Every line that is not empty became a field, a recipient, part of a folded line, or stands in `unparsed`."""
+    """Every line that is not empty became a field, a recipient, part of a folded line, or is in `unparsed`."""
     text = next(part for part in result.parts if part.kind is PartKind.TEXT)
     if text.media_type == _HTML or not _lines_are_lines(data):
         return
@@ -141,7 +141,7 @@ def _check_lines(data: bytes, result: ParsedReport) -> None:
             folds += int(found[2] or found[1]) - int(found[1]) + 1
     assert len(written) <= fields + len(result.report.recipients) + len(result.unparsed) + folds
     if not folds:
-        # A mark before octets that are no UTF-8 is text.
+        # A mark before bytes that are not UTF-8 is text.
         decoded = {line.decode("latin-1") for line in (*written, _BYTE_ORDER_MARK + lines[0])}
         with suppress(UnicodeDecodeError):
             decoded |= {line.decode("utf-8") for line in written}
@@ -149,13 +149,13 @@ def _check_lines(data: bytes, result: ParsedReport) -> None:
 
 
 def _lines_are_lines(data: bytes) -> bool:
-    """Whether no charset is declared in which a line of octets may be none of characters."""
+    """Whether every declared charset has a character for each line of bytes."""
     named = _CHARSET.findall(data)
     return len(named) == data.lower().count(b"charset") and _ASCII_SUPERSETS.issuperset(map(bytes.lower, named))
 
 
-def _check_blank_line(data: bytes, result: ParsedReport) -> None:
-    """A blank line before the report text changes nothing, although it takes the reader off its fast path."""
+def _check_empty_line(data: bytes, result: ParsedReport) -> None:
+    """An empty line before the report text changes nothing, although it takes the reader off its fast path."""
     text = next(part for part in result.parts if part.kind is PartKind.TEXT)
     if (
         text.media_type == _HTML
@@ -165,7 +165,7 @@ def _check_blank_line(data: bytes, result: ParsedReport) -> None:
     ):
         return
     if any(defect.code in _GUESSED for defect in result.defects):
-        return  # a delimiter line is only guessed by the field on the line behind it
+        return  # a delimiter line is only guessed from the field on the next line
     again = _read(data[: text.offset] + b"\n" + data[text.offset :])
     assert isinstance(again, ParsedReport)
     assert again.report == result.report
@@ -197,7 +197,7 @@ def _check_again(data: bytes, result: ParsedReport) -> None:
 
 
 def _check_written(result: ParsedReport) -> None:
-    """What was read can be written, and is read the same from there."""
+    """A report that was read can be written, and reads the same from there."""
     report = replace(
         result.report,
         recipients=tuple([replace(one, display_name="") for one in result.report.recipients]),

@@ -1,4 +1,4 @@
-"""For any bytes parse_report, told to read ENVELOPE_2003, BCC or MESSAGE_ONLY, returns a ParsedReport that loses no line of the text and no octet of the original, or raises ParseError; nothing else escapes.
+"""For any bytes parse_report, with format ENVELOPE_2003, BCC or MESSAGE_ONLY, returns a ParsedReport that loses no line of the text and no byte of the original, or raises ParseError; nothing else escapes.
 
 Run it as `python fuzz/fuzz_report_2003.py -max_total_time=60`; arguments go to libFuzzer.
 """  # noqa: E501
@@ -49,7 +49,7 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # What ends a part: a delimiter line, or the end of everything.
 _BEHIND_PART = re.compile(rb"\r?\n--|\Z")
 _BEFORE_PART = re.compile(rb"\n\r?\n\Z|\n--[^\n]*\n\Z")
-# What a report that this library wrote can still be told of: the original is whatever it is.
+# Defects that even a report from our own writer can have, because its original can be anything.
 _OF_THE_ORIGINAL = frozenset(
     (
         DefectCode.MESSAGE_ID_MISMATCH,
@@ -65,7 +65,7 @@ _DATE = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def test_one_input(data: bytes) -> None:
-    """Hold the readers to their invariant and to what their documentation says."""
+    """Check the invariant of the readers, and the promises of their documentation."""
     told = _read(data, ReportFormat.ENVELOPE_2003)
     if isinstance(told, ParsedReport):
         assert told.format is ReportFormat.ENVELOPE_2003
@@ -135,7 +135,7 @@ def _fields(value: JournalReport | Recipient) -> dict[str, Any]:
 
 
 def _check_between(data: bytes, result: ParsedReport) -> None:
-    """The original is all that stands between its header block and the delimiter line behind it."""
+    """The original is everything between its header block and the delimiter line after it."""
     for part in result.parts:
         if part.kind in (PartKind.ORIGINAL, PartKind.DECRYPTED):
             assert _BEHIND_PART.match(data, part.offset + part.size) is not None
@@ -143,7 +143,7 @@ def _check_between(data: bytes, result: ParsedReport) -> None:
 
 
 def _check_lines(data: bytes, result: ParsedReport) -> None:
-    """Every line that is not empty became a field or recipients, or stands in `unparsed`."""
+    """Every line that is not empty became a field or recipients, or is in `unparsed`."""
     text = next(part for part in result.parts if part.kind is PartKind.TEXT)
     if text.media_type == "text/html" or not _lines_are_lines(data):
         return
@@ -183,7 +183,7 @@ def _as_text(content: bytes) -> str:
 
 
 def _lines_are_lines(data: bytes) -> bool:
-    """Whether text is UTF-8, or latin-1 where it is none: no charset is declared that says otherwise."""
+    """Whether text is UTF-8, or latin-1 if it is not: no declared charset contradicts."""
     named = [name.lower() for name in _CHARSET.findall(data)]
     if len(named) != data.lower().count(b"charset") or not _ASCII_SUPERSETS.issuperset(named):
         return False
@@ -191,7 +191,7 @@ def _lines_are_lines(data: bytes) -> bool:
 
 
 def _check_written_2003(result: ParsedReport) -> None:
-    """What was read can be written, and is read the same from there: the format carries no subject."""
+    """A report that was read can be written, and reads the same from there: the format has no subject."""
     report = replace(result.report, subject="")
     if not report.recipients:
         return

@@ -1,7 +1,7 @@
-"""For any message under a valid envelope report_for returns a JournalReport, and build_report and parse_report give back an equal one and the message octet by octet.
+"""For any message under a valid envelope report_for returns a JournalReport, and build_report and parse_report give back an equal one and the message byte for byte.
 
 An input is a line with the envelope and then the message; the line holds, between tabs, a letter of options, MAIL FROM, and
-each recipient, with the list or mailbox that it comes from behind a ">". Run it as
+each recipient, with the list or mailbox that it comes from after a ">". Run it as
 `python fuzz/fuzz_report_for.py -max_total_time=60`; arguments go to libFuzzer.
 """  # noqa: E501
 
@@ -30,7 +30,7 @@ import seeds
 
 _DATE = datetime(2026, 1, 1, tzinfo=UTC)
 _AUTHENTICATED, _FORWARDED, _INTERNAL, _DECRYPTED = 1, 2, 4, 8
-# What a report that this library wrote can still be told of: the message is whatever it is.
+# Defects that even a report from our own writer can have, because its message can be anything.
 _OF_THE_ORIGINAL = frozenset(
     (
         DefectCode.MESSAGE_ID_MISMATCH,
@@ -45,7 +45,7 @@ _OF_THE_ORIGINAL = frozenset(
 
 
 def test_one_input(data: bytes) -> None:
-    """Hold both directions to the invariant."""
+    """Check the invariant in both directions."""
     line, _, message = data.partition(b"\n")
     options, *addresses = line.decode("utf-8", "replace").split("\t")
     flags = ord(options[:1] or "\0")

@@ -1,6 +1,6 @@
 """For any bytes unwrap_undeliverable returns a report that is a slice of them, or was decoded out of them and says so, or raises ParseError; nothing else escapes.
 
-A report that comes out comes out of every bounce that is made round it. Run it as
+A report that comes out also comes out of every bounce that is made from it. Run it as
 `python fuzz/fuzz_undeliverable.py -max_total_time=60`; arguments go to libFuzzer.
 """  # noqa: E501
 
@@ -25,12 +25,12 @@ with atheris.instrument_imports(include=["exjournal"]):
 import clock
 import seeds
 
-# What a bounce round a report can still be told of, where the report itself holds what reads as the bounce's delimiter.
+# Defects that a bounce of a report can have if the report itself contains the bounce's delimiter.
 _BOUNDARY = b"_0d9c3a5e-77b1-4a53-8f57-2c7f0c1c7a11_"
 
 
 def test_one_input(data: bytes) -> None:
-    """Hold the reader to its invariant and to what its documentation says."""
+    """Check the invariant of the reader, and the promises of its documentation."""
     kind = message_kind(data)
     assert kind in tuple(MessageKind)
     result = _unwrap(data)
@@ -95,12 +95,12 @@ def _check(data: bytes, result: Undeliverable) -> None:
 
 
 def _check_again(report: bytes, report_id: str) -> None:
-    """A report is no bounce: it comes back as it is, with no status."""
+    """A report outside a bounce comes back unchanged, without a status."""
     assert unwrap_undeliverable(report) == Undeliverable(report, report_id, (), ())
 
 
 def _check_bounced(report: bytes, report_id: str) -> None:
-    """A bounce round the report, and one round that, give the same octets, whatever they are."""
+    """A bounce of any report, and a bounce of that, give the same bytes."""
     if b"\n--" + _BOUNDARY in b"\n" + report:
         return
     bounced = report
@@ -147,7 +147,7 @@ def _check_in_text(report: bytes, report_id: str) -> None:
 
 
 def main() -> None:
-    """Fuzz, from what the tests know, and bounces round what the writer writes."""
+    """Fuzz, starting with the messages of the tests, and with bounces of reports from the writer."""
     with seeds.folder(seeds.bounces()) as folder:
         arguments = seeds.arguments(sys.argv, folder)
         atheris.Setup(arguments, clock.timed(test_one_input, arguments), custom_mutator=clock.repeated)

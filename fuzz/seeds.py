@@ -91,7 +91,7 @@ def bounces() -> Iterator[bytes]:
         yield _bounce(b"b5", b"multipart/report", _STATUS, encoded)
 
 
-# Buffer of a report: a larger one makes fuzzing slow, and its bounce no other.
+# Bytes of a report: larger ones make fuzzing slow without adding cases.
 _BOUNCED_LIMIT = 4096
 _STATUS = (
     b"Content-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mail.example.com\r\n\r\n"

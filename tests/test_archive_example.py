@@ -78,7 +78,7 @@ class TestArchive:
         assert archive.disputed() == {}
         assert archive.receive(second) is Sighting.CONFLICT
         known, forged = identify(parse_report(first)), identify(parse_report(second))
-        assert archive.told() == {forged.content_sha256}
+        assert archive.flagged() == {forged.content_sha256}
         assert archive.disputed() == {known.message_id_sha256: {known.content_sha256, forged.content_sha256}}
         assert len(list(archive.messages())) == 2
 
@@ -100,7 +100,7 @@ class TestArchive:
 
         second = report(message(b"b"))
         assert Archive(folder, Late()).receive(second) is Sighting.CONFLICT
-        assert Archive(folder, Late()).told() == {identify(parse_report(second)).content_sha256}
+        assert Archive(folder, Late()).flagged() == {identify(parse_report(second)).content_sha256}
 
     def test_unread(self, archive: Any, tmp_path: Path) -> None:
         """A message that is not a report is kept aside as it came."""
@@ -202,7 +202,7 @@ class TestSimulation:
         with pytest.raises(SystemExit) as stopped:
             EXAMPLE["main"](["--messages", "20", "--reports", "20"])
         assert stopped.value.code == 2
-        assert "need 21 reports" in capsys.readouterr().err
+        assert "need at least 21 reports" in capsys.readouterr().err
 
 
 class Forgetful(SqliteStore):
@@ -234,7 +234,7 @@ class RemembersFirst(Archive):
         if answer is not Sighting.DUPLICATE:
             self.archive(identity, data, format)
         if answer is Sighting.CONFLICT:
-            self.tell(identity)
+            self.flag(identity)
         return answer
 
 
@@ -248,14 +248,14 @@ class TellsLast(Archive):
             self.archive(identity, data, format)
         answer = remember(identity, self.store)
         if answer is Sighting.CONFLICT:
-            self.tell(identity)
+            self.flag(identity)
         return answer
 
 
 class Silent(Archive):
     """An archive that keeps conflicts for itself."""
 
-    def tell(self, identity: Identity) -> None:
+    def flag(self, identity: Identity) -> None:
         """Say nothing."""
 
 

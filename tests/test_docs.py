@@ -624,7 +624,7 @@ def _shown(default: object) -> object:
     """A default that shows as it is written in code; a function is `...`, what a factory makes an empty mapping."""
     if isinstance(default, Enum):
         return _Shown(f"{type(default).__name__}.{default.name}")
-    if inspect.isfunction(default):
+    if inspect.isroutine(default):
         return _Shown("...")
     return {} if repr(default) == "<factory>" else default
 

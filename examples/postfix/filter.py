@@ -1,4 +1,4 @@
-"""The filter behind Postfix: journal each message, and give it back after every report was accepted.
+"""The filter after Postfix's queue: journal each message, and give it back after every report was accepted.
 
 `python filter.py journal.toml` takes mail of clients that logged in on port 10025 and all other mail on port 10026, and gives
 reports and messages to Postfix on port 10027; main.cf and master.cf beside it are the other half. Needs aiosmtpd.
@@ -22,7 +22,7 @@ Address = tuple[str, int]
 
 # What follows MAIL and RCPT: a path, whose local part can be quoted, and parameters (RFC 5321, 4.1.2).
 PATH = re.compile(r'(?:FROM|TO):\s*<(?P<address>(?:[^"<>]|"(?:[^"\\]|\\.)*")*)>(?P<options>(?:\s+\S+)*)', re.IGNORECASE)
-# An encoded octet of ORCPT (RFC 3461, 4).
+# An encoded byte of ORCPT (RFC 3461, 4).
 XTEXT = re.compile(rb"\+([0-9A-F]{2})")
 # Postfix sends no LF without a CR before it; smtplib would add a dot to one that follows, and the message would not be the one
 # in its report. A CR alone stays as it is.
@@ -32,7 +32,7 @@ TIMEOUT = 120
 
 
 class Protocol(SMTP):
-    """The side that Postfix speaks to: MAIL and RCPT as they come, with all parameters, and no limits but those of Postfix."""
+    """The side that Postfix talks to: MAIL and RCPT unchanged, with all parameters, and only the limits of Postfix."""
 
     line_length_limit = 1 << 26
     command_size_limits = defaultdict(lambda: 1 << 14)  # noqa: RUF012
@@ -47,7 +47,7 @@ class Protocol(SMTP):
         await self.push("250 2.1.0 OK")
 
     async def smtp_RCPT(self, arg: str | None) -> None:  # noqa: N802
-        """Take a recipient, if a report can name it: one that it could not name would be missing from the archive."""
+        """Take a recipient if a report can name it: a recipient that it could not name would be missing from the archive."""
         path = PATH.fullmatch(arg or "")
         if path is None:
             await self.push("501 5.5.4 Syntax: RCPT TO:<address>")
@@ -64,12 +64,12 @@ class Protocol(SMTP):
 
 
 def named(address: str, options: Sequence[str]) -> Recipient:
-    """A recipient, and the alias or list by which Postfix came to it: ORCPT is its address before Postfix expanded it."""
+    """Return a recipient with the alias or list that Postfix expanded: ORCPT is the address before that."""
     for option in options:
         name, _, value = option.partition("=")
         kind, _, text = value.partition(";")
         if name.upper() == "ORCPT" and kind.lower() == "rfc822":
-            # Postfix encodes the octets of an address that is not ASCII, and leaves the type as it is.
+            # Postfix encodes the bytes of an address that is not ASCII, and does not change the type.
             original = XTEXT.sub(lambda found: bytes([int(found[1], 16)]), text.encode()).decode()
             if mailbox_key(original) != mailbox_key(address):
                 return Recipient(address, expanded_from=original)
@@ -77,13 +77,13 @@ def named(address: str, options: Sequence[str]) -> Recipient:
 
 
 def offered(server: smtplib.SMTP, options: Sequence[str]) -> str:
-    """The parameters for a server, but for SIZE, as the stamp adds to it, and for those of DSN where it does not offer that."""
+    """Return the parameters for a server, without SIZE, because the stamp adds to it, and without DSN if it lacks that."""
     left_out = {"SIZE"} if server.has_extn("dsn") else {"SIZE", "RET", "ENVID", "ORCPT", "NOTIFY"}
     return "".join(f" {one}" for one in options if one.partition("=")[0].upper() not in left_out)
 
 
 class Filter:
-    """What answers for a message: `authenticated` says who is let in at this door, and no header ever does.
+    """Answers messages: `authenticated` depends on the port alone, never on a header.
 
     Messages go to `postfix`, reports to `journal`.
     """
@@ -102,11 +102,11 @@ class Filter:
         return [*answer[:-1], "250-DSN", answer[-1]]
 
     async def handle_DATA(self, _server: SMTP, _session: Session, received: Received) -> str:  # noqa: N802
-        """Journal and give back; the message stays in the queue of Postfix until it reads 250."""
+        """Journal a message and give it back; it stays in the queue of Postfix until Postfix reads 250."""
         return await asyncio.to_thread(self.take, received)
 
     def take(self, received: Received) -> str:
-        """The answer to a message."""
+        """Return the answer to a message."""
         message = received.original_content or b""
         if BARE.search(message):
             return "554 5.6.0 a bare LF in the message (RFC 5321, 2.3.8)"
@@ -134,7 +134,7 @@ class Filter:
         return f"{code} {text.decode('ascii', 'replace')}"
 
     def address(self, server: smtplib.SMTP, received: Received) -> str:
-        """Name the sender and everybody that the message is for; the first answer that is a refusal counts for all."""
+        """Name the sender and all recipients; the first refusal counts for all of them."""
         server.ehlo_or_helo_if_needed()
         # An address goes on as it came: Postfix takes one that is not ASCII from clients that do not declare it, too.
         server.command_encoding = "utf-8"
@@ -158,7 +158,7 @@ class Filter:
 
 
 async def serve(agent: JournalAgent, doors: Sequence[tuple[Address, bool]], postfix: Address, journal: Address) -> None:
-    """Listen at the doors, each with its answer to whether clients logged in, until cancelled."""
+    """Listen on the ports, one for each value of `authenticated`, until cancelled."""
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(max_workers=32))
     for address, authenticated in doors:

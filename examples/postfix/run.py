@@ -1,4 +1,4 @@
-"""Try Postfix with exjournal behind it: `python examples/postfix/run.py`, as root, where postfix and aiosmtpd are installed.
+"""Try Postfix with exjournal as its filter: `python examples/postfix/run.py`, as root, with postfix and aiosmtpd installed.
 
 Starts a Postfix of its own with the files beside this one, on free ports of 127.0.0.1 and in a temporary folder, and the
 filter; sends a message to Bob, to a list and to somebody in secret; prints what arrived where; and stops all of it.
@@ -42,7 +42,7 @@ RECIPIENTS = ["bob@example.com", "staff@example.com", "carol@example.net"]
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody has."""
+    """Find free ports."""
     servers = [socket.create_server((LOOPBACK, 0)) for _ in range(count)]
     ports = [server.getsockname()[1] for server in servers]
     for server in servers:
@@ -51,13 +51,13 @@ def free_ports(count: int) -> list[int]:
 
 
 class Postfix:
-    """A Postfix in a folder, made of the files beside this one, with other ports, and settings for a machine on its own.
+    """A Postfix in a folder, made of the files next to this one, with other ports, and settings for a machine without network.
 
     `ports` has the port in place of each one of the files. All mail leaves to the port `mailboxes`.
     """
 
     def __init__(self, folder: Path, mailboxes: int, *settings: str) -> None:
-        # On Debian a user's PATH does not have it.
+        # On Debian it is not on a user's PATH.
         program = shutil.which("postfix", path=f"{os.environ['PATH']}:/usr/sbin")
         if program is None:
             raise SystemExit(
@@ -77,7 +77,7 @@ class Postfix:
         for name in ("main.cf", "master.cf", "virtual"):
             text = (HERE / name).read_text(encoding="utf-8")
             text = re.sub(r"\b(25|587|1002[567])\b", lambda found: str(self.ports[int(found[1])]), text)
-            # Nobody can log in here: whoever reaches the port from this machine is let in.
+            # There are no logins here, so every client on this machine counts as authenticated.
             text = text.replace("smtpd_sasl_auth_enable=yes", "smtpd_relay_restrictions=permit_mynetworks,reject")
             text = text.replace("permit_sasl_authenticated,reject", "permit_mynetworks,reject")
             (self.configuration / name).write_text(text, encoding="utf-8")
@@ -116,7 +116,7 @@ class Postfix:
 
 
 class Filter:
-    """The filter, as a process of its own between the ports of a Postfix."""
+    """The filter as a separate process, between the ports of a Postfix."""
 
     def __init__(self, postfix: Postfix, rules: Path, *options: str) -> None:
         clients, others, back = (postfix.ports[number] for number in (10025, 10026, 10027))
@@ -148,7 +148,7 @@ def answers(port: int) -> bool:
 
 
 class Mailboxes(Controller):
-    """Everybody's mailbox: prints what comes."""
+    """Everybody's mailbox: prints each message."""
 
     def __init__(self, expected: int) -> None:
         super().__init__(self, hostname=LOOPBACK, port=free_ports(1)[0])
@@ -176,12 +176,12 @@ class Mailboxes(Controller):
 
 def main() -> None:
     """Send one message through it."""
-    # Who ends this ends Postfix with it.
+    # A signal to this process ends Postfix as well.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         shutil.copy(HERE / "journal.toml", folder)
-        (folder / "journal.key").write_text("a secret of the organisation\n", encoding="utf-8")
+        (folder / "journal.key").write_text("a secret of the organization\n", encoding="utf-8")
         mailboxes = Mailboxes(expected=2)
         mailboxes.start()
         try:

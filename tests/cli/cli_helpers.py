@@ -45,7 +45,7 @@ UNSEEN = [
 
 
 class Outcome(NamedTuple):
-    """What a run left: its exit status, standard output, and standard error."""
+    """The result of a run: its exit status, standard output, and standard error."""
 
     status: int
     data: bytes
@@ -183,7 +183,7 @@ FULL = "550 5.2.2 mailbox full"
 
 
 def status(mailbox: str = JOURNAL, answer: str = FULL, more: str = "", code: str = "5.2.2") -> bytes:
-    """What a delivery status says of one mailbox."""
+    """The delivery status for one mailbox."""
     fields = (
         f"Final-Recipient: rfc822; {mailbox}\r\nAction: failed\r\nStatus: {code}\r\nDiagnostic-Code: smtp; {answer}\r\n"
     )
@@ -194,7 +194,7 @@ SECRET = b"a secret that nobody guesses"
 
 
 def target_words(verb: str) -> list[str]:
-    """What a verb that reads needs beside its files."""
+    """The further arguments of a verb that reads."""
     return ["--out", "there"] if verb == "unwrap" else []
 
 

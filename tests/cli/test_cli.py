@@ -156,7 +156,7 @@ class TestWriting:
         assert files() == before
 
     def test_force(self, verb: str) -> None:
-        """A file that is there is overwritten where that is asked for, and nothing beside it."""
+        """An existing file is overwritten on request, and nothing else is touched."""
         words = write_words(verb, put("there/r.original.eml", b"old" * 10_000))
         put("there/other", b"kept")
         assert run(*words, "--force") == (0, b"", "")
@@ -204,7 +204,7 @@ class TestWriting:
 
     @pytest.mark.parametrize("force", [[], ["--force"]], ids=["plain", "force"])
     def test_file_in_place_of_the_folder(self, verb: str, force: list[str]) -> None:
-        """Where the folder is a file nothing can be written, with exit status 2 and without advice that cannot help."""
+        """If the folder is a file, nothing can be written: exit status 2, and no advice that cannot help."""
         words = write_words(verb, Path("there/r.original.eml"))
         put("there", b"kept")
         before = files()
@@ -256,8 +256,8 @@ class TestWriting:
 
     @pytest.mark.parametrize("force", [[], ["--force"]], ids=["plain", "force"])
     def test_interrupted(self, verb: str, force: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-        """Where somebody interrupts the writing no part of the file is left."""
-        # Fails: an empty file stays in the place of the whole one, and a part beside it.
+        """If the writing is interrupted, no part of the file is left."""
+        # Fails: an empty file replaces the complete one, and a part is left next to it.
         words = write_words(verb, Path("there/r.original.eml"))
         before = files()
         honest = Path.write_bytes
@@ -301,7 +301,7 @@ class TestWriting:
 
 
 def in_format(name: str, **changes: Any) -> bytes:
-    """What the library writes in a format for `a_report()` with some of its fields changed."""
+    """The bytes that the library writes in a format for `a_report()` with some fields changed."""
     options: dict[str, Any] = {"domain": "example.com", "date": DATE, "report_id": "<r@example.com>"}
     return build_report(a_report(**changes), ORIGINAL, format=ReportFormat(name), **options)
 
@@ -310,7 +310,7 @@ class TestFormats:
     """The verbs that read, with and without a given format."""
 
     def test_2003_for_people(self) -> None:
-        """A report of Exchange 2003 has display names beside its addresses, the sender's as well, and no subject."""
+        """A report of Exchange 2003 shows display names with its addresses, the sender's as well, and no subject."""
         named = Recipient("bob@example.net", display_name="Bob, of Sales")
         data = in_format("envelope-2003", sender_display_name="Alice Example", recipients=[named, "erin@example.org"])
         put("r.eml", data)
@@ -335,7 +335,7 @@ class TestFormats:
         ]
 
     def test_null_sender_with_a_name(self) -> None:
-        """The null sender stays visible beside a display name."""
+        """The null sender stays visible next to a display name."""
         put("r.eml", in_format("envelope-2003", sender="", sender_display_name="Nobody"))
         assert "  sender       <>  (Nobody)\n" in run("parse", "r.eml").out
 
@@ -442,7 +442,7 @@ class TestFormats:
 
 @pytest.mark.parametrize("verb", READERS)
 class TestReading:
-    """What the verbs that read reports have in common."""
+    """The verbs that read reports behave alike."""
 
     @pytest.mark.parametrize("kind", UNREADABLE)
     @pytest.mark.parametrize("json_words", [[], ["--json"]], ids=["text", "json"])
@@ -600,7 +600,7 @@ class TestTerminal:
 
     @pytest.mark.parametrize("character", UNSEEN, ids=ascii)
     def test_report_by_a_stranger(self, character: str) -> None:
-        """Nor from an unknown line, a media type, a report id or an invalid header."""
+        """Nothing unprintable comes from an unknown line, a media type, a report id or an invalid header either."""
         octets = character.encode()
         text = TEXT + b"a" + octets + b"b\r\nX" + octets + b": y\r\nTo: a" + octets + b", b\r\n"
         parts = [PART, b"Content-Type: text/x" + octets + b"y; charset=z" + octets + b"\r\n\r\n", PART, PART]
@@ -616,7 +616,7 @@ class TestTerminal:
 
     @pytest.mark.parametrize("character", UNSEEN, ids=ascii)
     def test_arguments(self, character: str) -> None:
-        """Nor from the command line itself, where a shell put the names of files there."""
+        """Nothing unprintable comes from the command line itself, in which a shell put the names of files."""
         for words in (
             ["build", f"missing{character}", "--domain", "example.com", "--to", "bob@example.net"],
             ["build", "--domain", character, "--to", "bob@example.net"],
@@ -629,7 +629,7 @@ class TestTerminal:
 
     @pytest.mark.parametrize("words", [["r.eml", "-\x1b[2J.eml"], ["r.eml", "--\u202egpj.eml"]], ids=ascii)
     def test_names_like_options(self, words: list[str]) -> None:
-        """Nor from the name of a file that reads like an option."""
+        """Nothing unprintable comes from the name of a file that looks like an option."""
         # Fails: the usage message repeats it as it is.
         outcome = run("check", *words)
         assert outcome.status == 2
@@ -680,7 +680,7 @@ class TestTerminal:
 
 
 class TestStreams:
-    """What the command does when a stream is not what it should be, in this process."""
+    """The command with broken streams, in this process."""
 
     def test_any_text_stream(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Streams that cannot change their errors are used as they are."""
@@ -690,7 +690,7 @@ class TestStreams:
         assert out.getvalue().startswith("r.eml: report")
 
     def test_broken_pipe(self, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-        """Where the reader of the output is gone the run ends quietly, with the status of a broken pipe."""
+        """If the reader of the output is gone, the run ends quietly, with the status of a broken pipe."""
         put("r.eml")
         reader, writer = os.pipe()
         os.close(reader)
@@ -710,7 +710,7 @@ class TestStreams:
     def test_no_standard_input(
         self, verb: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """Where there is no standard input, as below some daemons, it is named as unreadable."""
+        """A missing standard input, as under some daemons, is reported as unreadable."""
         # Fails: a traceback.
         monkeypatch.setattr("sys.stdin", None)
         words = ["--domain", "example.com", "--to", "bob@example.net"] if verb == "build" else target_words(verb)
@@ -853,7 +853,7 @@ def agrees(found: Any, wanted: Any) -> None:
         assert found == wanted
 
 
-# Reports of real servers, which are not the project's own: read where they lie beside it.
+# Reports of real servers are not part of the project; they are read if they are next to it.
 SAMPLES = sorted((ROOT.parent / "shared" / "samples").glob("*.eml"))
 
 if SAMPLES:
@@ -884,7 +884,7 @@ def test_another_message(words: tuple[str, ...], tmp_path: Path) -> None:
 
 
 def test_another_message_after_ordinary_mail(tmp_path: Path) -> None:
-    """The same is true of an ordinary message in a folder, which a verb only counts."""
+    """The same happens for an ordinary message in a folder, which a verb only counts."""
     mail = b"From: ann@example.com\nContent-Type: multipart/mixed; boundary=b\nMessage-ID: <1@example>\n\n--b\n\nHi\n--b--\n"
     (tmp_path / "a.eml").write_bytes(mail)
     assert run("parse", tmp_path).status == 0

@@ -18,7 +18,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def built_report(*words: str | Path, message: bytes = ORIGINAL) -> JournalReport:
-    """What the report says that a run of build wrote."""
+    """The facts of the report that a run of build wrote."""
     outcome = build(*words, message=message)
     assert (outcome.status, outcome.err) == (0, "")
     parsed = parse_report(outcome.data, strict=True)
@@ -79,7 +79,7 @@ class TestBuild:
         }
 
     def test_nothing_known_of_some_recipients(self) -> None:
-        """It keeps that role beside recipients with others as well: `Recipient` does not mean Bcc."""
+        """It keeps that role next to recipients with other roles: `Recipient` does not mean Bcc."""
         assert recipients("--to", "bob@example.net", "--recipient", "erin@example.org") == {
             ("To", "bob@example.net", None),
             ("Recipient", "erin@example.org", None),
@@ -192,7 +192,7 @@ class TestBuild:
         ],
     )
     def test_refused(self, words: list[str], problem: str) -> None:
-        """What no report can be built from is named on one line, with exit status 2, and nothing is written."""
+        """A value from which no report can be built is named on one line, with exit status 2, and nothing is written."""
         outcome = build(*words, "--out", "report.eml", "--force")
         assert (outcome.status, outcome.data) == (2, b"")
         assert len(outcome.messages) == 1
@@ -218,7 +218,7 @@ class TestBuild:
         assert files() == {}
 
     def test_no_domain_before_the_message(self) -> None:
-        """That is reported before the message is read, so that nobody waits at standard input in vain."""
+        """That is reported before the message is read, so that nobody waits at standard input needlessly."""
         # Fails: standard input is read first, and a missing message is reported instead.
         outcome = run("build", "--to", "bob@example.net", stdin=Failing(KeyboardInterrupt()))
         assert outcome.status == 2
@@ -343,7 +343,7 @@ class TestBuildFormat:
         assert roles == {(Role.TO, "bob@example.net"), (Role.BCC, "erin@example.org")}
 
     def test_bcc_of_nobody(self) -> None:
-        """Where the message names everybody there is no Bcc field."""
+        """If the message names everybody, there is no Bcc field."""
         assert build("--to", "bob@example.net", "--format", "bcc") == (0, ORIGINAL, "")
 
     def test_bcc_has_the_last_word(self) -> None:
@@ -501,7 +501,7 @@ class TestExpanded:
 
 
 class TestWarning:
-    """A report bears the recipients of the original in its header, and must not be sent to them."""
+    """The header of a report has the recipients of the original, and the report must not be sent to them."""
 
     def test_help(self) -> None:
         """The help of build says how to send a report, and how not to."""
@@ -512,7 +512,7 @@ class TestWarning:
 
     @pytest.mark.parametrize("page", ["README.md", "docs/building.md", "docs/command.md"])
     def test_pages(self, page: str) -> None:
-        """So do the README and the pages on building."""
+        """The README and the pages on building warn as well."""
         text = (ROOT / page).read_text(encoding="utf-8")
         assert "**Send a report only with" in text or "**Send the report only with" in text or "**Never take" in text
         assert "sendmail -t" in text
@@ -541,7 +541,7 @@ class TestBuildOut:
         assert files() == {}
 
     def test_onto_its_own_message(self) -> None:
-        """The report can take the place of the message it was built round."""
+        """The report can replace the message from which it was built."""
         put("message.eml", ORIGINAL)
         outcome = build("message.eml", "--to", "bob@example.net", "--out", "message.eml", "--force", message=b"")
         assert outcome.status == 0

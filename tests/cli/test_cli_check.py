@@ -148,7 +148,7 @@ class TestSeals:
         assert files() == before
 
     def test_not_asked_for(self) -> None:
-        """Without a secret nothing is said of a seal, and nothing is wrong with a report that bears one, or none."""
+        """Without a secret the output does not mention seals, and a report is fine with or without one."""
         put("r.eml", SEALED)
         assert run("check", "r.eml") == (0, b"r.eml: report, envelope, X-MS-Journal-Report: no defects\n", "")
         assert list(run("check", "--json", "r.eml").objects[0]) == [

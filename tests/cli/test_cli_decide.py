@@ -94,7 +94,7 @@ def run_decide(
 
 
 def data(*words: str | Path, **how: Any) -> dict[str, Any]:
-    """The same as data."""
+    """Decide, with the result as data."""
     outcome = run_decide("--json", *words, **how)
     (found,) = outcome.objects
     assert isinstance(found, dict)
@@ -275,7 +275,7 @@ class TestFiles:
         assert "secret of" not in line
 
     def test_secrets_beside_the_rules(self) -> None:
-        """Files of secrets that the rules name lie beside them, wherever the command runs."""
+        """Files of secrets in the rules are relative to the file of rules, wherever the command runs."""
         put("below/journal.toml", (RULES + AGENT).encode())
         assert run_decide(rules="below/journal.toml").status == 2
         put("below/journal.secret", SECRET)
@@ -325,12 +325,12 @@ class TestEnvelope:
         assert reasons(data(sender=sender, to=("nobody@example.com",), message=from_staff))["Staff"] == "matched"
 
     def test_authenticated(self) -> None:
-        """Who logged in is inside: a rule for mail from and to outside is not for what he writes to another inside."""
+        """An authenticated sender is inside: a rule for mail from and to outside does not apply to mail to another inside."""
         assert reasons(data())["Abroad"] == "matched"
         assert reasons(data("--authenticated"))["Abroad"] == "out-of-scope"
 
     def test_trusted_path(self) -> None:
-        """What a server of our own says is believed: a report is not journaled."""
+        """The headers of our own servers are believed: a report is not journaled."""
         report = a_report()
         assert set(reasons(data("--trusted-path", message=report)).values()) == {
             "journal-report",
@@ -505,7 +505,7 @@ class TestForPeople:
         }
 
     def test_nothing_to_report(self) -> None:
-        """Where no rule fires that is said, and the rules say why."""
+        """If no rule fires, the view says so, and the rules say why."""
         found = sections(run_decide(to=("ndr@example.com",)).out)
         assert found["reports"] == ["none"]
         assert all("not journaled" in row for row in found["rules"][1:])
@@ -647,7 +647,7 @@ class TestSecrets:
         assert "verified" in line
 
     def test_without_the_secret(self) -> None:
-        """Where no secret verifies the stamp, the message is journaled."""
+        """If no secret verifies the stamp, the message is journaled."""
         found = data(message=stamped())
         assert found["loops"] == [{"reason": "stamp", "header": "X-ExJournal-Stamp", "forgeable": True}]
         assert len(found["reports"]) == 3

@@ -159,21 +159,21 @@ class TestUsage:
         ids=lambda words: words[0],
     )
     def test_option_of_the_report(self, form: list[str], words: list[str]) -> None:
-        """An option of the combined report is refused where none is asked for: somebody would look for it in vain."""
+        """An option of the combined report is refused without --report, where it would have no effect."""
         outcome = run("merge", *form, *words, "a.eml")
         assert (outcome.status, outcome.data, len(outcome.messages)) == (2, b"", 1)
         assert outcome.err.startswith(f"exjournal: {words[0]} needs --report")
         assert not Path("there").exists()
 
     def test_several_messages_on_standard_output(self) -> None:
-        """Standard output has room for one combined report, and a folder for many."""
+        """Standard output takes one combined report, and a folder takes many."""
         outcome = run("merge", "--report", *DATED, "a.eml", "c.eml")
         assert (outcome.status, outcome.data, len(outcome.messages)) == (2, b"", 1)
         assert "--out" in outcome.err
 
 
 class TestView:
-    """What people see."""
+    """The output for people."""
 
     def test_two_reports(self) -> None:
         """The view shows sender, recipients, how they were reached, and the places of the reports."""
@@ -286,7 +286,7 @@ class TestView:
         assert view[-2:] == ["    envelope       a.eml", "    envelope       again.eml"]
 
     def test_a_name_that_reads_like_a_note(self) -> None:
-        """What a stranger calls himself cannot be taken for what the reports say of a recipient."""
+        """The display name of a stranger cannot imitate the notes about a recipient."""
         message = ORIGINAL.replace(b"To: bob@example.net", b'To: "list staff@example.com, 2 reports" <bob@example.net>')
         put("copy.eml", message)
         put(
@@ -357,7 +357,7 @@ class TestView:
 
 
 class TestJson:
-    """What programs read."""
+    """The output for programs."""
 
     def test_is_the_public_function(self) -> None:
         """Each line is the merged report as data, with the files of each report and whether there is a conflict."""
@@ -542,7 +542,7 @@ class TestReport:
         assert len(read.report.recipients) == 2
 
     def test_decrypted_copies_that_differ(self) -> None:
-        """A report has room for one decrypted copy, and nobody chooses between two that say different things."""
+        """A report can contain one decrypted copy, so two that differ are refused."""
         put("one.eml", report("dan@example.com", id="<u@example.com>", decrypted=OTHER))
         put("two.eml", report("eve@example.com", id="<v@example.com>", decrypted=OTHER.replace(b"Ho.", b"Forged.")))
         outcome = run("merge", "--report", *DATED, "one.eml", "two.eml")
@@ -555,7 +555,7 @@ class TestReport:
         assert len(combined("one.eml", "two.eml").report.recipients) == 2
 
     def test_without_a_header(self) -> None:
-        """Where the report's own header is all the header of a message, no combined report is made that lacks it."""
+        """If only the report's own header has the fields of a message, a combined report, which would lose them, is refused."""
         outer = b"From: alice@example.com\r\nTo: bob@example.net\r\nCc: erin@example.com\r\nReply-To: carol@x\r\n"
         put("bare.eml", outer + a_message(TEXT, b"Content-Type: message/rfc822\r\n\r\n\r\n" + BARE))
         (before,) = objects("bare.eml")
@@ -576,7 +576,7 @@ class TestReport:
         ids=["sender", "subject", "message id"],
     )
     def test_disagreement(self, field: str, other: bytes) -> None:
-        """Where reports disagree on what a report says once, the message is named with the field, and nothing is written."""
+        """If reports disagree on a value that a report has once, the field is named, and nothing is written."""
         put("other.eml", other)
         outcome = run("merge", "--report", *DATED, "--out", "there", "a.eml", "other.eml")
         assert (outcome.status, outcome.data, len(outcome.messages)) == (1, b"", 1)
@@ -584,7 +584,7 @@ class TestReport:
         assert not Path("there").exists()
 
     def test_too_many_recipients(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Where all recipients together are more than a report has room for, the message is named, and none is left out."""
+        """If all recipients together are too many for one report, the message is named, and none is left out."""
         put("many.eml", report(*(f"{'m' * 40}{number}@example.com" for number in range(3)), id="<u@example.com>"))
         monkeypatch.setattr("exjournal.reports.assembly.REPORT_TEXT_LIMIT", 200)
         assert run("merge", "--report", *DATED, "a.eml").status == 0
@@ -593,7 +593,7 @@ class TestReport:
         assert outcome.err.startswith("a.eml: the reports cannot be combined: recipients: ")
 
     def test_claims_alone(self) -> None:
-        """Of copies alone no report is made: their recipients are claims."""
+        """Copies alone give no combined report: their recipients are claims."""
         put("copy.eml", ORIGINAL)
         outcome = run("merge", "--report", *DATED, "--format", "bcc", "copy.eml")
         assert (outcome.status, outcome.data) == (1, b"")
@@ -601,7 +601,7 @@ class TestReport:
 
     @pytest.mark.parametrize("which", ["cut", "none", "empty"])
     def test_not_whole(self, which: str) -> None:
-        """Of a message that no report holds whole no report is made."""
+        """A message that no report contains completely has no combined report."""
         data = report()
         contents = {
             "cut": data[: data.rindex(b"\r\n--")],
@@ -662,7 +662,7 @@ class TestReport:
         assert len(parse_report(outcome.data, strict=True).report.recipients) == 2
 
     def test_what_a_mailbox_changed(self) -> None:
-        """An original that a mailbox file may have changed is taken only where there is no other, and that is said."""
+        """An original that a mailbox file may have changed is used only if there is no other, with a warning."""
         quoted = ORIGINAL + b">From here on.\r\n"
         put("x.mbox", b"From a\n" + report(original=quoted) + b"\n")
         outcome = run("merge", "--report", *DATED, "x.mbox")
@@ -819,7 +819,7 @@ class TestStreams:
         assert sorted(one["reports"][0]["identity"]["nested"] for one in found) == [False, True]
 
     def test_with_a_part_more(self) -> None:
-        """Parts beside the original make another statement of the same message."""
+        """Further parts make another statement on the same message."""
         put("more.eml", a_message(TEXT, PART, b"Content-Type: text/plain\r\n\r\nA disclaimer.\r\n"))
         (found,) = objects("a.eml", "more.eml")
         assert len(found["reports"]) == 2

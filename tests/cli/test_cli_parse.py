@@ -153,7 +153,7 @@ class TestParseForPrograms:
         assert found["original"]["size"] == 15
 
     def test_no_original(self) -> None:
-        """Where there is no original there is no digest; an empty one has one."""
+        """Without an original there is no digest; an empty one has one."""
         put("none.eml", WITHOUT_ORIGINAL)
         put("empty.eml", built(b""))
         none, empty = run("parse", "--json", "none.eml", "empty.eml").objects

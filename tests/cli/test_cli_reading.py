@@ -1,4 +1,4 @@
-"""What the verbs read: the same items from the same paths, each with its source, and what they mean for the exit status."""
+"""Reading archives: all verbs see the same items of the same paths, each with its source and exit status."""
 
 import errno
 import gzip
@@ -51,7 +51,7 @@ MAILBOX = mboxrd(REPORTS[:3])
 
 
 def words_of(verb: str, out: str = "there") -> list[str]:
-    """What a verb needs beside its paths."""
+    """The further arguments of a verb."""
     return {"unwrap": ["--out", out], "scan": ["--jobs", "1", "--json", f"{out}.jsonl"]}.get(verb, [])
 
 
@@ -63,7 +63,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def sources(*paths: str | Path, **options: Any) -> list[str]:
-    """Where the items below some paths are, as the library finds them."""
+    """The sources of the items of some paths, as the library finds them."""
     return [str(item.source) for item in read_archive(*paths, **options)]
 
 
@@ -184,7 +184,7 @@ def _source(item: ArchivedReport | ArchivedMessage | Unreadable) -> Source:
 
 
 class TestStatus:
-    """What an item without a report means for the exit status."""
+    """The exit status of an item without a report."""
 
     @pytest.mark.parametrize("verb", ["parse", "check", "unwrap", "merge"])
     @pytest.mark.parametrize(
@@ -350,7 +350,7 @@ class TestOptions:
             assert [*originals("undone").values()] == [quoted]
 
     def test_defects_as_data(self) -> None:
-        """What a mailbox file may have changed is data as well."""
+        """The defects of a mailbox file are data as well."""
         put("x.mbox", mboxrd([built(ORIGINAL + b"From here on it is quoted.\r\n")]))
         [item] = read_archive("x.mbox")
         wanted = [{"code": "mbox-quoting", "detail": item.defects[0].detail, "offset": 0}]
@@ -541,7 +541,7 @@ class TestOneOnStandardOutput:
 
     @pytest.mark.parametrize("words", [[], ["--undeliverable"]], ids=["original", "report"])
     def test_several(self, words: list[str]) -> None:
-        """Of several nothing is written, and that is wrong usage."""
+        """Several reports are wrong usage, and nothing is written."""
         put("x.mbox", MAILBOX)
         outcome = run("unwrap", "x.mbox", "--out", "-", *words)
         assert (outcome.status, outcome.data) == (2, b"")
@@ -581,7 +581,7 @@ class TestBounces:
         assert line.endswith(": mbox-quoting at offset 0")
 
     def test_unreadable_items(self) -> None:
-        """What cannot be read is named; the status is 1 inside a folder."""
+        """An unreadable file is named; inside a folder the status is 1."""
         Path("in").mkdir()
         Path("in/a.eml").symlink_to("nowhere")
         put("in/b.eml", GARBAGE)

@@ -118,7 +118,7 @@ class TestUndeliverable:
         put("a.eml", a_bounce())
         outcome = rescue("a.eml", "a.eml", out="-")
         assert (outcome.status, outcome.data) == (2, b"")
-        assert outcome.err.startswith("exjournal: --out - takes only one report")
+        assert outcome.err.startswith("exjournal: --out - takes only one file")
 
     @pytest.mark.parametrize("option", [["--clean"], ["--force"], ["--format", "envelope"]], ids=lambda words: words[0])
     def test_misuse(self, option: list[str]) -> None:
@@ -183,7 +183,7 @@ class TestUndeliverable:
         assert (outcome.status, outcome.err) == (0, "")
 
     def test_found_elsewhere(self) -> None:
-        """A report out of a plain text is written with its bounce, and where it was is said."""
+        """A report in a plain text is written with its bounce, and a message says where it was."""
         line = b"--- Below this line is a copy of the message."
         data = b"Return-Path: <>\r\nFrom: MAILER-DAEMON@example.net\r\n\r\nNo.\r\n" + line + b"\r\n\r\n" + REPORT
         put("b.eml", data)
@@ -247,7 +247,7 @@ class TestUndeliverable:
         assert list(files()) == ["b.eml"]
 
     def test_header_only_without_an_id(self) -> None:
-        """Where that header has no id the sentence is whole without it."""
+        """If that header has no id, the sentence is complete without it."""
         put("b.eml", a_bounce(inside=b"X-MS-Journal-Report:\r\n", type_=b"text/rfc822-headers"))
         outcome = rescue("b.eml")
         assert outcome.status == 1
@@ -267,7 +267,7 @@ class TestUndeliverable:
         ],
     )
     def test_no_report_inside(self, data: bytes, code: str, out: str) -> None:
-        """What holds no report is named with its reason, on standard error, with exit status 1; nothing is written."""
+        """A bounce without a report is named with the reason, on standard error, with exit status 1; nothing is written."""
         put("b.eml", data)
         outcome = rescue("b.eml", out=out)
         assert (outcome.status, outcome.data) == (1, b"")
@@ -301,7 +301,7 @@ class TestUndeliverable:
         assert rescued().keys() == {"1@example.com.eml", "4@example.com.eml", "5@example.com.eml"}
 
     def test_many(self) -> None:
-        """Of many bounces every report comes out, and the summary is a line for all of them and one for what refused them."""
+        """Every report of many bounces comes out, and the summary has one line for all and one for their refusals."""
         names = [put(f"in/{number}.eml", a_bounce(inside=with_id(f"<{number}@example.com>"))) for number in range(300)]
         expected = f"300 bounces: 300 written\n   300  {JOURNAL}  failed  5.2.2  {FULL}\n"
         assert rescue(*names) == (0, expected.encode(), "")
@@ -342,7 +342,7 @@ class TestRefusals:
         ]
 
     def test_same_words_twice(self) -> None:
-        """What one bounce says twice is one refusal."""
+        """A refusal that is in one bounce twice counts once."""
         assert self.summary([status(), status()]) == [REFUSED]
 
     def test_nothing_said(self) -> None:
@@ -358,7 +358,7 @@ class TestRefusals:
         ],
     )
     def test_little_said(self, said_: bytes, line: str) -> None:
-        """What a bounce does not say is left out, but for the mailbox, whose place is kept."""
+        """Missing facts of a bounce are left out, except the mailbox, whose place is kept."""
         assert self.summary([said_]) == [line]
 
     def test_original_recipient(self) -> None:
@@ -379,7 +379,7 @@ class TestRefusals:
         assert found[0].startswith(f"    20  {JOURNAL}  failed  5.2.2  {FULL}")
 
     def test_long_answer(self) -> None:
-        """An answer is shown as far as a terminal has room for it."""
+        """A long answer is cut for the terminal."""
         (line,) = self.summary([status(answer="a" * 5000)])
         assert line == f"     1  {JOURNAL}  failed  5.2.2  {'a' * 200}\u2026"
 
@@ -466,7 +466,7 @@ class TestRescuedFiles:
 
     @pytest.mark.parametrize("report_id", ["<.hidden@example.com>", "<../../x@example.com>", "<-rf@example.com>"])
     def test_visible(self, report_id: str) -> None:
-        """No name begins with a dot or a dash: `*.eml` finds every report, and none of them reads like an option."""
+        """No name begins with a dot or a dash: `*.eml` finds every report, and no name looks like an option."""
         put("b.eml", a_bounce(inside=with_id(report_id)))
         assert rescue("b.eml").status == 0
         (name,) = listed("there")
@@ -526,7 +526,7 @@ class TestRescuedFiles:
         "there", [b"", b"kept", REPORT[:-1], REPORT[:-1] + b"x"], ids=["empty", "short", "cut", "size"]
     )
     def test_never_over_another(self, there: bytes) -> None:
-        """A file that is there stays as it is, and the report goes beside it."""
+        """An existing file is not changed, and the report gets another name."""
         put(f"there/{REPORT_FILE}", there)
         put("b.eml", a_bounce())
         assert rescue("b.eml").status == 0
@@ -548,7 +548,7 @@ class TestRescuedFiles:
         assert not Path("nowhere").exists()
 
     def test_written_by_another_run(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Where another run takes the name in between, the report goes beside it."""
+        """If another run takes the name in between, the report gets another one."""
         put("b.eml", a_bounce())
         honest = Path.touch
 
@@ -623,7 +623,7 @@ class TestRescuedFiles:
 
     @pytest.mark.parametrize("out", ["there", "there/inner"])
     def test_file_in_place_of_the_folder(self, out: str) -> None:
-        """Where the folder is a file nothing can be written, with exit status 2."""
+        """If the folder is a file, nothing can be written: exit status 2."""
         put("there", b"kept")
         put("b.eml", a_bounce())
         before = files()
@@ -647,7 +647,7 @@ class TestRescuedFiles:
         assert listed("there") == []
 
     def test_interrupted(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Where somebody interrupts the writing no part of the file is left, and a second run writes it."""
+        """If the writing is interrupted, no part of the file is left, and a second run writes it."""
         put("b.eml", a_bounce())
         before = files()
 

@@ -129,7 +129,7 @@ class TestUsage:
         assert {name for name in tree(folder) if ".scan" not in name and name != "missing"} == set(before)
 
     def test_a_report_in_the_place_of_an_output(self, folder: Path) -> None:
-        """Who believes that `--json` is a switch, as it is of other verbs, loses no report."""
+        """Using `--json` as a switch, as with other verbs, loses no report."""
         outcome = run("scan", "--json", "in/a.eml", "in/b.eml")
         assert (folder / "in" / "a.eml").read_bytes() == REPORT
         assert outcome.status == 2
@@ -218,7 +218,7 @@ class TestStatus:
         assert [line.partition(":")[0] for line in outcome.messages] == ["exjournal" if kind == "folder" else "out"]
 
     def test_no_standard_output(self) -> None:
-        """Who reads only the status may close everything."""
+        """The exit status is right even if all streams are closed."""
         done = subprocess.run(
             ["sh", "-c", '"$0" -m exjournal scan in --quiet --json out >&- 2>&-', sys.executable], check=False
         )
@@ -422,7 +422,7 @@ class TestProgress:
         assert (first, second) == ("", "")
 
     def test_compressed(self, world: World, terminal: Terminal) -> None:
-        """Where it cannot be known how much there is, the time is left out."""
+        """If the size of the input is unknown, the line shows no time left."""
         scanned(terminal, world.path, "--pattern", "*.gz", "--pattern", "0*")
         assert "items" in terminal.getvalue()
         assert "left" not in terminal.getvalue()
@@ -541,7 +541,7 @@ LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="process
 
 @pytest.fixture(scope="module")
 def whole(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a run writes that nothing disturbs."""
+    """The output of an undisturbed run."""
     result = tmp_path_factory.mktemp("whole")
     scan_archive(world.path, *again(world), **outputs(result), merge=True)
     return result
@@ -628,7 +628,7 @@ class TestEnded:
         self.check(world, whole, resumed=step == "merge")
 
     def test_limit_of_file_size(self, world: World, whole: Path) -> None:
-        """Where the system takes no large files the run ends with words, the old lines stay, and it can go on."""
+        """If the system refuses large files, the run ends with a message, the old lines stay, and it can be resumed."""
         out = Path("out")
         put(out / "lines.jsonl", b'{"kind": "old"}\n')
         limited = 'ulimit -f 300; exec "$0" -m exjournal scan "$@"'

@@ -119,7 +119,7 @@ class TestUnwrap:
         assert written == {"r.original.eml": ORIGINAL, given: other, "c.original.eml": ORIGINAL}
 
     def test_same_stem_again(self) -> None:
-        """A run that is repeated finds its own files again, and overwrites none of them."""
+        """A repeated run finds its own files, and overwrites none of them."""
         for name in ("a/r.eml", "b/r.eml", "b/r-2.eml", "c/r.eml"):
             put(name, built(f"Subject: {name}\r\n\r\n".encode()))
         words = ["unwrap", "a/r.eml", "b/r.eml", "b/r-2.eml", "c/r.eml", "--out", "there"]
@@ -152,7 +152,7 @@ class TestUnwrap:
         assert Path("there/stdin-2.original.eml").read_bytes() == b"Subject: another\r\n\r\n"
 
     def test_disk_error_does_not_end_the_run(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """What could not be written is named, and the next file is written."""
+        """A file that could not be written is named, and the next file is written."""
         put("a.eml")
         put("b.eml")
         put("there/c.original.eml", b"old")

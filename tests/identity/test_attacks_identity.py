@@ -69,7 +69,7 @@ def content(message: bytes) -> str | None:
 
 
 def answer(one: ParsedReport, other: ParsedReport) -> Sighting:
-    """What an archive that has one report says of another one."""
+    """The sighting of a second report in an archive that has the first one."""
     with MemoryStore() as store:
         remember(identify(one), store)
         return look_up(identify(other), store)
@@ -549,7 +549,7 @@ _ENCODING = re.compile(rb"^(content-transfer-encoding:)[ \t]*([^\r\n]*?)[ \t]*(?
 
 
 def read(message: bytes) -> list[object]:
-    """What readers show of a message."""
+    """The parts of a message as readers show them."""
     unfolded = _FOLDED.sub(lambda field: _FOLD.sub(b" ", field[0]), message)
     return shown(_ENCODING.sub(rb"\1 \2", unfolded))
 
@@ -666,12 +666,12 @@ class TestSilence:
         assert answer(one, other) is (Sighting.DUPLICATE if format is forged else Sighting.SIBLING)
 
     def test_the_message_id_alone(self) -> None:
-        """Who sends another message under a Message-ID first makes a conflict, and nobody loses a message."""
+        """Sending another message under a Message-ID first makes a conflict, and no message is lost."""
         forged = ORIGINAL.replace(b"Hi.", b"Bye.")
         assert answer(reported(forged), reported(ORIGINAL)) is Sighting.CONFLICT
 
     def test_the_report_id_alone(self) -> None:
-        """Who sends another report under the id of a report first makes no duplicate of it."""
+        """Sending another report under the id of a report first does not make that one a duplicate."""
         assert (
             answer(reported(PLAIN, report_id="<x@example.com>"), reported(report_id="<x@example.com>"))
             is not Sighting.DUPLICATE
@@ -807,7 +807,7 @@ class TestData:
             merge([data_with(**changes)])
 
     def test_recomputed_keys(self) -> None:
-        """Of a merged report's data only what its reports say is read: lies about the rest change nothing."""
+        """Only the reports in the data of a merged report are read: lies in the other keys change nothing."""
         [merged] = merge([reported()])
         data = json.loads(json.dumps(merged.to_dict()))
         data |= {"content_sha256": "0" * 64, "complete": False, "recipients": [], "senders": ["eve@example.net"]}
@@ -890,7 +890,7 @@ class TestResources:
         assert peak(lambda: identify(parsed)) < 1_500_000
 
     def test_a_header_beyond_the_limits(self) -> None:
-        """Nor is one whose header is beyond the limits."""
+        """An original whose header is beyond the limits is not copied either."""
         parsed = reported(b"a:\r\n" * 30_000 + ORIGINAL + b"text text\r\n" * 200_000)
         assert peak(lambda: identify(parsed)) < 1_500_000
 

@@ -82,7 +82,7 @@ def nested(levels: int, edge: bytes = b"edge") -> bytes:
 
 
 def compared(mail: Mail) -> Mail:
-    """What of a message makes it the same as another one."""
+    """The digest of a message alone."""
     names = {name.lower().encode() for name in (*SHOWN, *OF_A_PART)}
     fields = tuple([field for field in mail.fields if field[0] in names])
     return Mail(fields, _compared_part(mail.root))
@@ -161,7 +161,7 @@ class TestForks:
 
 
 class TestRewritten:
-    """What servers write anew does not matter."""
+    """Anything that servers rewrite does not count."""
 
     @pytest.mark.parametrize(
         "parameter",
@@ -193,7 +193,7 @@ class TestRewritten:
 
     @pytest.mark.parametrize("levels", range(1, NESTING_LIMIT + 1))
     def test_nested_boundaries(self, levels: int) -> None:
-        """Nor do boundaries inside other ones, up to the limit of nesting."""
+        """Boundaries of nested multiparts do not count either, up to the nesting limit."""
         assert are_one(nested(levels, b"x"), nested(levels, b"y"))
         assert not are_one(nested(levels), nested(levels).replace(b"Hi.", b"Ho."))
         assert not are_one(nested(levels), nested(levels - 1))
@@ -282,7 +282,7 @@ class TestRewritten:
 
 
 class TestCovered:
-    """What readers show is covered."""
+    """Everything that readers show is covered."""
 
     @pytest.mark.parametrize("name", [*SHOWN, *OF_A_PART])
     def test_fields(self, name: str) -> None:
@@ -293,7 +293,7 @@ class TestCovered:
 
     @pytest.mark.parametrize("name", OF_A_PART)
     def test_fields_of_parts(self, name: str) -> None:
-        """The same in the header of a part."""
+        """Everything that readers show of a part's header is covered."""
         one, other = f"{name}: one\r\n".encode(), f"{name.upper()}: other\r\n".encode()
         digests = {
             digest(parts(block + b"\r\nHi.")) for block in (b"", one, other, one + one, one + other, other + one)
@@ -396,7 +396,7 @@ class TestAsItStands:
         ids=repr,
     )
     def test_declared_in_other_ways(self, declared: bytes) -> None:
-        """So it is where the boundary is declared in a way that only some readers understand, or not at all."""
+        """The body is covered as written if only some readers understand the declared boundary, or none."""
         one, other = [parts(b"\r\nHi.", edge=edge, declared=declared.replace(b"%b", edge)) for edge in (b"one", b"two")]
         assert not are_one(one, other)
         assert not are_one(one, one.replace(b"Hi.", b"Ho."))
@@ -415,7 +415,7 @@ class TestAsItStands:
     )
     @pytest.mark.parametrize("place", ["preamble", "part", "header", "epilogue", "inner"])
     def test_look_alikes(self, content: bytes, place: str) -> None:
-        """So it is where a line looks like a delimiter, in any place."""
+        """The body is covered as written if a line anywhere looks like a delimiter."""
 
         def message(edge: bytes) -> bytes:
             simple = parts(b"Content-Type: text/plain\r\nX: y\r\n\r\nHi.", edge=edge)
@@ -444,16 +444,16 @@ class TestAsItStands:
         ids=["its own boundary", "one that begins like its end", "no delimiter", "too many parts"],
     )
     def test_parts_that_are_unclear(self, inner: bytes) -> None:
-        """So it is where a part inside is unclear."""
+        """The body is covered as written if an inner part is unclear."""
         one, other = [parts(inner, edge=edge) for edge in (b"one", b"two")]
         assert not are_one(one, other)
 
     def test_beyond_the_limit_of_nesting(self) -> None:
-        """So it is beyond the limit of nesting."""
+        """The body is covered as written beyond the nesting limit."""
         assert not are_one(nested(NESTING_LIMIT + 1, b"x"), nested(NESTING_LIMIT + 1, b"y"))
 
     def test_very_many_parts_at_several_levels(self) -> None:
-        """So it is where there are very many parts, at one level or at several."""
+        """The body is covered as written if there are very many parts, at one level or at several."""
         inner = parts(*[b"\r\nx"] * 200, edge=b"in", head=b"")
         assert not are_one(parts(*[inner] * 3, edge=b"one"), parts(*[inner] * 3, edge=b"two"))
         assert are_one(parts(*[inner] * 2, edge=b"one"), parts(*[inner] * 2, edge=b"two"))
@@ -462,7 +462,7 @@ class TestAsItStands:
         "encoding", [b"base64", b"quoted-printable", b"x-other", b"7bit\r\nContent-Transfer-Encoding: 7bit"]
     )
     def test_encoded_multiparts(self, encoding: bytes) -> None:
-        """So it is where a multipart has a transfer encoding, or two."""
+        """The body is covered as written if a multipart has a transfer encoding, or two."""
         head = HEAD + b"Content-Transfer-Encoding: " + encoding + b"\r\n"
         assert not are_one(parts(b"\r\nHi.", edge=b"one", head=head), parts(b"\r\nHi.", edge=b"two", head=head))
 
@@ -492,7 +492,7 @@ class TestAsItStands:
 
 
 def seen(message: Message) -> list[object]:
-    """What the standard library shows of a message: each part, its name, its content with one kind of line end."""
+    """Read a message with the standard library: each part, its name, its content with one kind of line end."""
     # A fold does not count, a tab counts as a space, and the number of spaces counts in a subject only.
     fields = {name: re.sub(r"\r?\n(?=[ \t])", "", str(message[name])).replace("\t", " ").strip(" ") for name in SHOWN}
     shown: list[object] = [
@@ -618,7 +618,7 @@ class TestNoTwoShareOne:
 
     @pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS)
     def test_pairs(self, pair: tuple[bytes, ...]) -> None:
-        """What the standard library shows otherwise is another message."""
+        """A message that the standard library shows differently is another message."""
         assert not are_shown_alike(*pair)
         assert not are_one(*pair)
 
@@ -696,12 +696,12 @@ class TestLinear:
     """Time and memory grow in proportion to the input."""
 
     def test_steps(self, make: Callable[[int], bytes]) -> None:
-        """Four times the input makes no more than about four times the steps."""
+        """Four times the input takes at most about four times the steps."""
         small, large = make(250), make(1000)
         assert steps(lambda: digest(large)) <= 5 * steps(lambda: digest(small)) + 2000
 
     def test_memory(self, make: Callable[[int], bytes]) -> None:
-        """Four times the input takes no more than about four times the memory."""
+        """Four times the input takes at most about four times the memory."""
         small, large = make(1000), make(4000)
         digest(small)  # things made only once count for neither
         assert peak(lambda: digest(large)) <= 6 * peak(lambda: digest(small)) + 60_000

@@ -78,7 +78,7 @@ class TestDuplicate:
 
     @FORMATS
     def test_again(self, format: ReportFormat) -> None:
-        """The same report in any format is FIRST, then DUPLICATE for ever."""
+        """The same report in any format is FIRST, then always DUPLICATE."""
         one = identity(format=format)
         assert answers(one, one, identity(format=format)) == [FIRST, DUPLICATE, DUPLICATE]
 
@@ -110,7 +110,7 @@ class TestDuplicate:
         ],
     )
     def test_nothing_new(self, again: dict[str, object]) -> None:
-        """What differs in nothing that is said of the message is a DUPLICATE."""
+        """A report without a new fact about the message is a DUPLICATE."""
         assert answers(identity(), identity(**again)) == [FIRST, DUPLICATE]  # type: ignore[arg-type]
 
     def test_order_of_recipients(self) -> None:
@@ -179,7 +179,7 @@ class TestSibling:
         assert answers(new, one, one, new) == [FIRST, SIBLING, DUPLICATE, DUPLICATE]
 
     def test_all_that_can_be_new(self) -> None:
-        """Each new thing is new beside all the others."""
+        """Each new fact stays new after all the others."""
         every = [identity(**new) for new in NEW.values()]  # type: ignore[arg-type]
         assert answers(*every) == [FIRST] + [SIBLING] * (len(every) - 1)
 
@@ -213,7 +213,7 @@ class TestConflict:
 
     @FORMATS
     def test_other_content(self, format: ReportFormat) -> None:
-        """The same id on other content is a CONFLICT, whichever comes first and in whichever format."""
+        """The same id on other content is a CONFLICT, in either order and in any format."""
         one, other = identity(), identity(OTHER, format)
         assert answers(one, other, other, one) == [FIRST, CONFLICT, DUPLICATE, DUPLICATE]
         assert answers(other, one, one, other) == [FIRST, CONFLICT, DUPLICATE, DUPLICATE]
@@ -262,7 +262,7 @@ class TestFirst:
         assert answers(*every, empty) == [FIRST] * 5
 
     def test_the_report_id(self) -> None:
-        """The same id of the report makes no duplicate of another message, with or without a Message-ID."""
+        """A report with the id of another one is not a duplicate of it, with or without a Message-ID."""
         one = identity(WITHOUT_ID, report=a_report(message_id=""), report_id="<r@example.com>")
         other = identity(WITHOUT_ID + b"x", report=a_report(message_id=""), report_id="<r@example.com>")
         assert one.report_id == other.report_id
@@ -333,7 +333,7 @@ class TestTruncated:
         assert sightings[3] is DUPLICATE
 
     def test_all_is_there(self) -> None:
-        """Where all of the text is there, it is a report on the same message."""
+        """A cut report with all of its text is a report on the same message."""
         assert answers(cut(-1), identity(), cut(-1)) == [FIRST, SIBLING, SIBLING]
 
     def test_other_answers(self) -> None:
@@ -358,7 +358,7 @@ class TestNested:
         assert answers(above, below, above, below) == [FIRST, FIRST, DUPLICATE, DUPLICATE]
 
     def test_layers_of_the_same_id(self) -> None:
-        """An outer report that bears the id of the message inside makes no duplicate of that."""
+        """An outer report with the id of the inner message is not a duplicate of that."""
         outer = parsed(built(report_id="<1@example.com>"))
         assert DUPLICATE not in answers(identify(outer), identity())
 
@@ -388,7 +388,7 @@ class TestRememberAll:
         assert look_up(many[20_000], counted) is SIBLING
 
     def test_refused(self) -> None:
-        """What a store cannot do goes to the caller, and nothing is remembered."""
+        """An error of the store goes to the caller, and nothing is remembered."""
         store = Refusing(0)
         with pytest.raises(StoreError):
             remember(identity(), store)

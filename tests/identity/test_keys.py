@@ -164,7 +164,7 @@ class TestKeys:
         assert one.message_key == other.message_key != large.message_key
 
     def test_a_missing_id(self) -> None:
-        """Where there is no Message-ID there is no key of one, and the message is known by its content."""
+        """A message without a Message-ID has no key of one, and its content identifies it."""
         one, other = [identity(b"Subject: x\r\n\r\n" + text) for text in (b"one", b"two")]
         assert one.message_id == other.message_id == ""
         assert one.message_id_sha256 is one.mih is other.message_id_sha256 is None
@@ -499,7 +499,7 @@ class TestReportKey:
         assert len({one.report_key for one in keys}) == 3
 
     def test_other_parts(self) -> None:
-        """So are other parts, by their type and content."""
+        """Other parts change the key of the report, by their type and content."""
         extra = [
             b"Content-Type: text/plain\r\n\r\nA disclaimer",
             b"Content-Type: text/plain\r\n\r\nAnother one",
@@ -588,7 +588,7 @@ class TestTotal:
     @HEAVY
     @given(copies(), st.sampled_from(COPIES))
     def test_copies(self, data: bytes, format: ReportFormat) -> None:
-        """So have copies."""
+        """Copies have keys as well."""
         if data not in {b"", b"\xef\xbb\xbf"}:
             act_quietly(lambda octets: identity_of(octets, format), data)
 
@@ -744,12 +744,12 @@ class TestLinear:
     """Time and memory grow in proportion to the input."""
 
     def test_steps(self, make: Callable[[int], bytes]) -> None:
-        """Four times the input makes no more than about four times the steps."""
+        """Four times the input takes at most about four times the steps."""
         small, large = make(250), make(1000)
         assert steps(lambda: _identify_quietly(large)) <= 5 * steps(lambda: _identify_quietly(small)) + 2000
 
     def test_memory(self, make: Callable[[int], bytes]) -> None:
-        """Four times the input takes no more than about four times the memory."""
+        """Four times the input takes at most about four times the memory."""
         small, large = make(1000), make(4000)
         _identify_quietly(small)  # things made only once count for neither
         assert peak(lambda: _identify_quietly(large)) <= 6 * peak(lambda: _identify_quietly(small)) + 60_000

@@ -84,7 +84,7 @@ def shorts(*reports: Any) -> list[tuple[str, str, str | None, str | None, str]]:
 
 
 def taken(*data: Any) -> tuple[MergedReport, ...] | InvalidValue:
-    """What data is merged to, or the error; no text of a message is in that."""
+    """The merged data, or the error, which contains no text of a message."""
     try:
         return merge(data)
     except InvalidValue as error:
@@ -249,12 +249,12 @@ class TestOrderBlind:
 
 
 def repr_of(one: MergedReport) -> str:
-    """What a merged report is sorted by."""
+    """The sort key of a merged report."""
     return json.dumps(one.to_dict())
 
 
 class TestNothingLost:
-    """What came in can be recovered from what came out."""
+    """The input can be recovered from the output."""
 
     @given(_ANY)
     def test_statements(self, reports: list[ParsedReport]) -> None:
@@ -349,7 +349,7 @@ class TestNothingLost:
 
     @given(_REPORTS)
     def test_once_each(self, reports: list[ParsedReport]) -> None:
-        """Each address has one entry for each redirection and role, and none of an unknown role beside a known one."""
+        """Each address has one entry for each redirection and role, and none for an unknown role if another is known."""
         for each in merge(reports):
             entries = [(address_key(one.address), ways(one), one.role) for one in each.recipients]
             assert len(set(entries)) == len(entries)
@@ -407,7 +407,7 @@ def known(role: Role) -> tuple[Role, ...]:
 
 
 class TestRecipients:
-    """What becomes of a recipient of whom reports say different things."""
+    """A recipient on whom reports disagree."""
 
     def test_union(self) -> None:
         """Reports that list their own recipients make one list of all."""
@@ -460,7 +460,7 @@ class TestRecipients:
         assert [(one.address, len(one.seen_in)) for one in found] == [("Bob@example.net", 1), ("bob@EXAMPLE.net", 2)]
 
     def test_spelling_of_lists(self) -> None:
-        """So are those of the addresses before a redirection."""
+        """The spellings of addresses before a redirection are equal, too."""
         reports = [
             reported(Recipient("bob@example.net", expanded_from=one, forwarded_from=other))
             for one, other in (("l@EXAMPLE.com", "m@example.com"), ("l@example.com", "m@EXAMPLE.com"))
@@ -471,7 +471,7 @@ class TestRecipients:
 
     @pytest.mark.parametrize("format", [ReportFormat.BCC, ReportFormat.MESSAGE_ONLY], ids=str)
     def test_claim_beside_an_envelope(self, format: ReportFormat) -> None:
-        """What a header says of a recipient that a server wrote down changes neither role nor redirection."""
+        """A header's claim about a recipient that a server wrote down changes neither role nor redirection."""
         claim = copied(b"Bcc: Mallory <bob@example.net>, eve@example.org\r\n", format=format)
         reports = [reported(Recipient("bob@example.net", expanded_from="l@example.com")), claim]
         bob, eve = merged(*reports).recipients
@@ -481,7 +481,7 @@ class TestRecipients:
         assert eve.seen_in == (statement_of(claim),)
 
     def test_a_report_without_a_marker(self) -> None:
-        """Beside a report with a marker it adds recipients only visibly, in any order; a combined report has none of them."""
+        """Next to a report with a marker it adds recipients only visibly, in any order, and never to a combined report."""
         report = a_report(
             recipients=[Recipient("bob@example.net", Role.BCC, expanded_from="l@example.com"), "eve@example.org"]
         )
@@ -573,7 +573,7 @@ class TestRecipients:
 
 
 class TestFacts:
-    """What reports say of the message itself."""
+    """The facts of the message itself."""
 
     def test_differing(self) -> None:
         """Senders and subjects that differ are listed, all of them."""
@@ -671,10 +671,10 @@ class TestFacts:
 
 
 class TestMessages:
-    """Which reports are of one message."""
+    """Which reports are on one message."""
 
     def test_contents_apart(self) -> None:
-        """Distinct contents stay apart under one Message-ID, and none of them is the main one."""
+        """Distinct contents stay separate under one Message-ID, and no content is the main one."""
         found = merge([reported(), reported(original=OTHER), reported(original=FORK)])
         assert sorted(len(one.statements) for one in found) == [1, 2]
         assert {one.message_ids for one in found} == {("<1@example.com>",)}
@@ -827,7 +827,7 @@ class TestData:
         }
 
     def test_worked_out_again(self) -> None:
-        """Only the reports count in data: nobody adds a recipient or calls it complete beside them."""
+        """Only the reports in the data count: a recipient or `complete` in other keys changes nothing."""
         one = merged(reported(original=None))
         data: dict[str, Any] = through_json(one.to_dict())
         data |= {"complete": True, "content_sha256": HUSH, "recipients": None, "senders": 1, "more": 1}
@@ -1056,7 +1056,7 @@ class TestCombined:
         assert [one.display_name for one in found.combined().recipients] == ["Bob"]
 
     def test_a_name_that_only_a_header_claims(self) -> None:
-        """What only a header claims is left out of it, a display name as well as a recipient."""
+        """Anything that only a header claims is left out, a display name as well as a recipient."""
         claim = copied(message=ORIGINAL.replace(b"To: bob@", b"To: Mallory <bob@").replace(b".net", b".net>", 1))
         found = merged(reported(original=bytes(claim.original or b"")), claim)
         assert [one.display_name for one in found.combined().recipients] == [""]
@@ -1126,7 +1126,7 @@ def is_alone(key: tuple[str, Role, tuple[str, str]], report: JournalReport) -> b
 
 
 class TestStatementsAreShared:
-    """What a merged report says of its reports."""
+    """The statements of a merged report."""
 
     def test_numbers(self) -> None:
         """`seen_in` holds the statements of `reports`, in the same order."""

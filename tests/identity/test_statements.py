@@ -132,7 +132,7 @@ class TestEarlierData:
         """Unescaped data is escaped, so that data of both versions gives the same statement."""
         read = parse_report(FULL.replace(b"hush without a field", b"hush\0without a field"))
         data = through_json(with_identity(read))
-        assert data["unparsed"][0] == "hush\u2400is no field"
+        assert data["unparsed"][0] == "hush\u2400without a field"
         earlier = {**data, "unparsed": list(read.unparsed)}
         del earlier["escaped"]
         assert merge([earlier, data, read, earlier]) == merge([read])
@@ -241,7 +241,7 @@ class TestData:
         assert "identity" not in read.to_dict()
 
     def test_further_keys(self) -> None:
-        """What somebody adds to the data is passed over, at any depth."""
+        """Further keys in the data are ignored, at any depth."""
         data = data_of()
         statement = read_statement(data)
         data |= {"file": "hush.eml", "more": [None, {}]}
@@ -311,7 +311,7 @@ OPTIONAL = ["escaped", "recipients[1].expanded_from", "recipients[2].forwarded_f
 
 
 def holder(data: Any, place: str) -> tuple[Any, Any]:
-    """What holds the value at a place such as `recipients[1].address`, and its key in there."""
+    """The object that contains the value at a path such as `recipients[1].address`, and its key in there."""
     steps: list[Any] = [
         int(number) if number else name for name, number in re.findall(r"([a-z_0-9]+)|\[([0-9]+)\]", place)
     ]

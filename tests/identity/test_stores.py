@@ -88,7 +88,7 @@ def moment(seconds: float) -> datetime:
 
 
 class Model:
-    """What a store should know, in sets of facts: the table of the four answers, word by word."""
+    """The expected contents of a store, in sets of facts: the table of the four answers, word by word."""
 
     def __init__(self) -> None:
         self.last: dict[tuple[object, ...], int] = {}
@@ -233,7 +233,7 @@ TestStores = Stores.TestCase
 
 
 class StoreBehaviour:
-    """What every store does; `store` is one that is empty, and `again` opens the same one once more."""
+    """The behavior of every store; `store` is an empty one, and `again` opens the same one once more."""
 
     def test_four_answers(self, store: SeenStore) -> None:
         """FIRST, then DUPLICATE; SIBLING for another report on the message, CONFLICT for another message with its id."""
@@ -290,7 +290,7 @@ class StoreBehaviour:
         assert {look_up(one, store) for one in some} == {DUPLICATE}
 
     def test_threads(self, store: SeenStore) -> None:
-        """Of several threads that remember the same reports exactly one has FIRST for each."""
+        """If several threads remember the same reports, exactly one gets FIRST for each."""
         some = [an_identity(str(number), str(number)) for number in range(60)]
         answers: list[tuple[str, Sighting]] = []
         together = threading.Barrier(6)
@@ -353,7 +353,7 @@ class TestMemoryStore(StoreBehaviour):
         assert look_up(an_identity(), store) is DUPLICATE
 
     def test_a_step_is_seen_whole(self) -> None:
-        """Who asks for several keys while another thread adds them finds all of them or none."""
+        """A request for several keys while another thread adds them finds all of them or none."""
         store = MemoryStore()
         others = []
 
@@ -388,7 +388,7 @@ class OldSqlite(sqlite3.Connection):
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where a store can be made."""
+    """The places where a store can be created."""
     return tmp_path / "seen.db"
 
 
@@ -542,7 +542,7 @@ class TestSqliteStore(StoreBehaviour):
 
 
 class TestPrune:
-    """What a store forgets, and when."""
+    """Forgetting keys."""
 
     @pytest.fixture
     def clock(self) -> Clock:
@@ -674,7 +674,7 @@ def _cut(path: Path) -> None:
 
 
 class TestTrouble:
-    """What cannot be done raises StoreError and changes nothing."""
+    """Anything impossible raises StoreError and changes nothing."""
 
     @pytest.mark.parametrize(
         ("make", "reason"),
@@ -707,7 +707,7 @@ class TestTrouble:
             SqliteStore(path.parent)
 
     def test_no_write_ahead(self, monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
-        """Where SQLite cannot write ahead, as on some file systems, the store is refused."""
+        """A file system without write-ahead logging makes the store fail."""
         connect = sqlite3.connect
 
         class Elsewhere(sqlite3.Connection):
@@ -774,7 +774,7 @@ class TestTrouble:
 
     @pytest.mark.parametrize("is_made", [False, True], ids=["tables not committed", "not yet written ahead"])
     def test_waits_for_who_makes_the_file(self, path: Path, *, is_made: bool) -> None:
-        """Who opens a file that another process is just making waits for it, as for any writer."""
+        """Opening a file that another process is just creating waits for it, as for any writer."""
         with SqliteStore(path), contextlib.closing(sqlite3.connect(path)) as made:
             steps = [sql for (sql,) in made.execute("SELECT sql FROM sqlite_master")]
             for pragma in ("application_id", "user_version"):
@@ -795,7 +795,7 @@ class TestTrouble:
                 later.join()
 
     def test_others_are_quicker_again_and_again(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Who waited as often as a store waits tries a last time."""
+        """After the last wait, the store tries once more."""
         monkeypatch.setattr("exjournal.identity.stores._TRIES", 0)
         with SqliteStore(path) as store:
             assert remember(an_identity(), store) is FIRST
@@ -977,7 +977,7 @@ class TestFork:
 
     @pytest.mark.parametrize("way", ["inherited", "own", "pickled"])
     def test_the_parent_closes_first(self, path: Path, way: str) -> None:
-        """What the child adds after the parent closed its store is there, with the store of the parent or one of its own."""
+        """Keys that a child adds after the parent closed its store are there, in the store of the parent or in its own."""
         assert run(_FORK, path, way) == ["parent closed", "child added"]
         assert {b"parent", b"before", b"after"} <= keys_in(path)
 
@@ -1173,7 +1173,7 @@ def worker_identity(*names: object) -> Identity:
 
 
 def killed_writers(opening: str, place: object, rounds: int, seed: int) -> dict[str, list[str]]:
-    """What writers acknowledged that were killed again and again, three at a time, at any moment."""
+    """The acknowledged keys of writers that were killed again and again, three at a time, at any moment."""
     chance = random.Random(seed)
     acknowledged: dict[str, list[str]] = {}
     for number in range(rounds):
@@ -1258,7 +1258,7 @@ class TestProcesses:
 
     @pytest.mark.parametrize("durable", [True, False], ids=["durable", "not durable"])
     def test_race(self, path: Path, *, durable: bool) -> None:
-        """Of several processes that remember the same reports in a new file exactly one has FIRST for each."""
+        """If several processes remember the same reports in a new file, exactly one gets FIRST for each."""
         race(SQLITE[durable], path)
 
     def test_opened_at_the_same_moment(self, tmp_path: Path) -> None:
@@ -1273,7 +1273,7 @@ class TestProcesses:
 
 
 _ONE_FIRST = {"first": 1, "duplicate": 3}
-# A process steps on once the others have opened the file as well: they count themselves in a file beside it.
+# A process goes on after the others have opened the file as well: they count themselves in a second file.
 _OPENER = """
 folder = path
 say("ready")

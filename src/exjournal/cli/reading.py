@@ -172,7 +172,7 @@ def options() -> argparse.ArgumentParser:
     group.add_argument(
         "--mbox",
         choices=list(map(str, MboxVariant)),
-        help="how the program that wrote mbox files quoted From lines (default: no quoting is undone)",
+        help="how the writer of mbox files quoted From lines (default: lines are left as they are)",
     )
     group.add_argument(
         "--undeliverable",

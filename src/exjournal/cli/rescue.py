@@ -47,6 +47,8 @@ def rescue(options: argparse.Namespace, archive: Archive) -> int:
     if isinstance(secrets, int):
         return secrets
     folder = None if options.out == "-" else _Folder(Path(options.out))
+    # Standard output may be needed for the report itself.
+    show = say if folder is None else _show
     results: Counter[str] = Counter()
     refused: dict[tuple[str, str, str], Counter[str]] = {}
     status = FINE
@@ -75,26 +77,21 @@ def rescue(options: argparse.Namespace, archive: Archive) -> int:
                 say(f"{entry.item.source}: {warning}")
                 status = max(status, FOUND)
             if seal is not None:
-                # The report itself may go to standard output.
-                line = f"{entry.item.source}: {_SEALS[seal]}"
-                if folder is None:
-                    say(line)
-                else:
-                    put_line(printable(line))
+                show(f"{entry.item.source}: {_SEALS[seal]}")
                 status = status if seal is Seal.VALID else max(status, FOUND)
             if bounce.report is None:
                 results["with a header only"] += 1
             elif folder is not None:
                 name = _file_name(bounce.report_id)
-                result, end = folder.add(str(entry.item.source), name, bounce.report)
-                status = max(status, result)
-                results[end] += 1
+                written, result = folder.add(str(entry.item.source), name, bounce.report)
+                status = max(status, written)
+                results[result] += 1
                 if entry.item.octets is not None and any(
                     defect.code is DefectCode.FOUND_ELSEWHERE for defect in bounce.defects
                 ):
                     # A person must judge a report from an unusual place, and the bounce shows where it was.
-                    result, _ = folder.add(str(entry.item.source), f"{name}.bounce", entry.item.octets)
-                    status = max(status, result)
+                    written, _ = folder.add(str(entry.item.source), f"{name}.bounce", entry.item.octets)
+                    status = max(status, written)
             elif single is not None:
                 return usage_error(f"--out - takes only one report, but {entry.file} contains several; use --out DIR")
             else:
@@ -105,11 +102,12 @@ def rescue(options: argparse.Namespace, archive: Archive) -> int:
     finally:
         # After an interrupt as well, for the reports written so far.
         for line in _summary(len(archive.files), results, refused):
-            if folder is None:
-                say(line)
-            else:
-                put_line(printable(line))
+            show(line)
     return status
+
+
+def _show(line: str) -> None:
+    put_line(printable(line))
 
 
 def _unwrapped(

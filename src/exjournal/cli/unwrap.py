@@ -38,7 +38,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         action="store_true",
         help="remove report markers, processed stamps and an organization's own fields from the originals, and list them",
     )
-    add_secret_files(parser, "with --undeliverable: to verify the seals of the reports")
+    add_secret_files(parser, "to verify the seals of reports with --undeliverable")
 
 
 def _unwrap(options: argparse.Namespace, archive: Archive) -> int:

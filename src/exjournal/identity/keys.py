@@ -109,19 +109,20 @@ def identify(parsed: ParsedReport, /) -> Identity:
         *_body_pieces(parsed),
     ).hex()
     codes = {defect.code for defect in parsed.defects}
+    content_sha256 = None if content is None else content.hex()
     return Identity(
-        parsed.report_id,
-        "" if message_id_sha256 is None else message_id,
-        message_id_sha256,
-        mih,
-        original_sha256,
-        None if content is None else content.hex(),
-        None if decrypted_digest is None else decrypted_digest.hex(),
-        recipients.hex(),
-        message_key_of(message_id_sha256, None if content is None else content.hex(), report_key),
-        report_key,
-        content is not None and not codes & INCOMPLETE,
-        DefectCode.NESTED_REPORT in codes,
+        report_id=parsed.report_id,
+        message_id="" if message_id_sha256 is None else message_id,
+        message_id_sha256=message_id_sha256,
+        mih=mih,
+        original_sha256=original_sha256,
+        content_sha256=content_sha256,
+        decrypted_sha256=None if decrypted_digest is None else decrypted_digest.hex(),
+        recipients_sha256=recipients.hex(),
+        message_key=message_key_of(message_id_sha256, content_sha256, report_key),
+        report_key=report_key,
+        complete=content is not None and not codes & INCOMPLETE,
+        nested=DefectCode.NESTED_REPORT in codes,
     )
 
 

@@ -325,16 +325,20 @@ def _entries(rows: list[_Row], statements: Sequence[Statement]) -> Iterator[Merg
             seen = [row for row in same_redirection if row.recipient.role in (role, Role.RECIPIENT)]
             recipients = [row.recipient for row in seen]
             yield MergedRecipient(
-                min(recipient.address for recipient in recipients),
-                role,
-                min((item.expanded_from for item in recipients if item.expanded_from is not None), default=None),
-                min((item.forwarded_from for item in recipients if item.forwarded_from is not None), default=None),
-                tuple(sorted(names)),
-                tuple(sorted(claimed)),
-                evidence,
-                tuple([statements[number] for number in sorted({row.number for row in seen} | lesser)]),
+                address=min(recipient.address for recipient in recipients),
+                role=role,
+                expanded_from=_least([recipient.expanded_from for recipient in recipients]),
+                forwarded_from=_least([recipient.forwarded_from for recipient in recipients]),
+                display_names=tuple(sorted(names)),
+                claimed_names=tuple(sorted(claimed)),
+                evidence=evidence,
+                seen_in=tuple([statements[number] for number in sorted({row.number for row in seen} | lesser)]),
             )
             lesser = set()
+
+
+def _least(values: Iterable[str | None]) -> str | None:
+    return min([value for value in values if value is not None], default=None)
 
 
 def _recipient_dict(merged: MergedRecipient, numbers: Mapping[int, int]) -> dict[str, object]:

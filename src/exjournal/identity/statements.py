@@ -133,18 +133,18 @@ def read_statement(data: object, place: str = "", /) -> Statement:
 
 def _identity(entry: "_Entry") -> Identity:
     return Identity(
-        entry.line("report_id"),
-        entry.line("message_id"),
-        entry.optional_digest("message_id_sha256"),
-        entry.optional("mih"),
-        entry.optional_digest("original_sha256"),
-        entry.optional_digest("content_sha256"),
-        entry.optional_digest("decrypted_sha256"),
-        entry.digest("recipients_sha256"),
-        entry.digest("message_key"),
-        entry.digest("report_key"),
-        entry.flag("complete"),
-        entry.flag("nested"),
+        report_id=entry.line("report_id"),
+        message_id=entry.line("message_id"),
+        message_id_sha256=entry.optional_digest("message_id_sha256"),
+        mih=entry.optional("mih"),
+        original_sha256=entry.optional_digest("original_sha256"),
+        content_sha256=entry.optional_digest("content_sha256"),
+        decrypted_sha256=entry.optional_digest("decrypted_sha256"),
+        recipients_sha256=entry.digest("recipients_sha256"),
+        message_key=entry.digest("message_key"),
+        report_key=entry.digest("report_key"),
+        complete=entry.flag("complete"),
+        nested=entry.flag("nested"),
     )
 
 
