@@ -54,7 +54,7 @@ from exjournal import (
     strip_headers,
     verify_seal,
 )
-from exjournal.journaling.loops import look
+from exjournal.journaling.loops import read_signs
 from exjournal.limits import HEADER_LIMIT, HEADER_LINE_LIMIT, HOP_LIMIT
 from exjournal.reports.envelope import _read_any, read_usual_text
 from strategies import (
@@ -1426,7 +1426,7 @@ class TestStrangers:
     def test_the_header_firewall(self, message: bytes) -> None:
         """Behind the header firewall no stamp or seal of ours is left, good or forged, and no field of the organisation's."""
         left = strip_headers(b"X-Kept: 1\r\n" + message, ORGANIZATION_HEADERS)
-        found = look(left, (SECRET,))
+        found = read_signs(left, (SECRET,))
         assert not {LoopReason.SEAL, LoopReason.STAMP} & {one.reason for one in found.loops}
         assert found.stamps.verified == ()
         assert not [name for name in found.fields if name.startswith((b"x-ms-exchange-", b"x-exjournal-"))]

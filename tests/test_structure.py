@@ -71,6 +71,7 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "organization": set(),
         "rules": {"organization"},
         "message_kinds": set(),
+        "header_firewall": set(),
         "stamps": set(),
         "loops": {"message_kinds", "stamps"},
         "explanations": {"rules"},

@@ -35,16 +35,14 @@ from exjournal.journaling.config import Config, load_config, load_secret
 # What is journaled, and why
 from exjournal.journaling.decisions import Decision, Hold, HoldReason, PlannedReport, decide
 from exjournal.journaling.explanations import Explanation, Match, Place, Reason
-from exjournal.journaling.loops import (
+from exjournal.journaling.header_firewall import (
     LEAVING_HEADERS,
     ORGANIZATION_HEADERS,
     RESTORE_HEADERS,
-    Loop,
-    LoopReason,
-    detect_loop,
     matching_headers,
     strip_headers,
 )
+from exjournal.journaling.loops import Loop, LoopReason, detect_loop
 
 # What a message is, whether it was journaled already, and what stops one that is restored
 from exjournal.journaling.message_kinds import MessageKind, message_kind

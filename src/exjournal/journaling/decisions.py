@@ -16,7 +16,7 @@ from exjournal._wire.message import likely_addresses, mailboxes_of
 from exjournal.addresses import address_key, mailbox_key
 from exjournal.errors import require_type
 from exjournal.journaling.explanations import Explanation, Match, Place, Reason
-from exjournal.journaling.loops import Look, Loop, LoopReason, look
+from exjournal.journaling.loops import Loop, LoopReason, Signs, read_signs
 from exjournal.journaling.message_kinds import MessageKind, kind_of
 from exjournal.journaling.rules import Index, JournalRule, Mailbox, RuleSet
 from exjournal.journaling.stamps import Journaled, Stamps
@@ -214,7 +214,7 @@ def decide(message: "Data", envelope: Envelope, rules: RuleSet, /, *, secrets: I
     octets = in_place(message, "a message")
     require_type(envelope, Envelope, "an Envelope")
     require_type(rules, RuleSet, "a RuleSet")
-    seen = look(octets, known_secrets(secrets))
+    seen = read_signs(octets, known_secrets(secrets))
     found = [(Place.MAIL_FROM, envelope.sender)]
     authors: list[str] = []
     unread = ""
@@ -357,7 +357,7 @@ def _stop(loops: tuple[Loop, ...], envelope: Envelope, rules: RuleSet) -> Reason
     return None
 
 
-def _left_out(seen: Look, envelope: Envelope, rules: RuleSet) -> tuple[int, MessageKind]:
+def _left_out(seen: Signs, envelope: Envelope, rules: RuleSet) -> tuple[int, MessageKind]:
     """The bits of the rules that leave messages of this kind out, and the kind, as far as it can be believed."""
     if not envelope.trusted_path:
         return 0, MessageKind.MAIL
