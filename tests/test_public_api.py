@@ -105,7 +105,7 @@ CLASSES = [
     name for name in DOCUMENTED if inspect.isclass(thing := getattr(exjournal, name)) and not issubclass(thing, str)
 ]
 # What one module of the library tells another, and no caller needs.
-INNER = {"index", "journaled"}
+INNER = {"index", "journaled", "resolve"}
 HEAVY = ["argparse", "email", "logging", "pathlib", "sqlite3", "tomllib"]
 
 

@@ -47,7 +47,8 @@ from exjournal.journaling.loops import Loop, LoopReason, detect_loop
 # What a message is, whether it was journaled already, and what stops one that is restored
 from exjournal.journaling.message_kinds import MessageKind, message_kind
 from exjournal.journaling.organization import Organization
-from exjournal.journaling.rules import JournalRule, RuleSet, Scope
+from exjournal.journaling.rule_sets import RuleSet
+from exjournal.journaling.rules import JournalRule, Scope
 
 # What goes in and what comes out
 from exjournal.reports.models import (

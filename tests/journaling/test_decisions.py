@@ -30,6 +30,7 @@ from exjournal import (
 )
 from exjournal.journaling.stamps import Stamps, stamp_value
 from exjournal.limits import ADDRESS_FIELD_LIMIT
+from exjournal.reports.seals import digest_of
 from model import (
     DSN,
     EXTERNAL,
@@ -876,7 +877,7 @@ class TestTrust:
 
 def stamped(data: bytes, decision: Decision, secret: bytes = SECRET) -> bytes:
     """The message with a stamp of what was decided."""
-    return f"X-ExJournal-Stamp: {stamp_value(data, decision._journaled(), secret)}\r\n".encode() + data
+    return f"X-ExJournal-Stamp: {stamp_value(digest_of(data), decision.journaled(), secret)}\r\n".encode() + data
 
 
 class TestStamps:
@@ -914,7 +915,7 @@ class TestStamps:
             ("one", Reason.ALREADY_JOURNALED),
             ("sender", Reason.ALREADY_JOURNALED),
         ]
-        assert decision._journaled() == ()
+        assert decision.journaled() == ()
         assert decision.explain()[1].matches == (Match(BOB, Place.RECIPIENT),)
 
     def test_new_recipients(self) -> None:
@@ -1163,22 +1164,22 @@ class TestExplanations:
             (
                 for_all(INTERNAL),
                 inside(EVE),
-                "all: not journaled: no sender and recipient lie in its scope, internal",
+                "all: not journaled: no sender and recipient are in its scope, internal",
             ),
             (
                 for_all(EXTERNAL),
                 inside(BOB),
-                "all: not journaled: no sender and recipient lie in its scope, external",
+                "all: not journaled: no sender and recipient are in its scope, external",
             ),
             (
                 for_one(BOB, EXTERNAL),
                 inside(BOB, EVE),
-                "one: not journaled: no sender and recipient lie in its scope, external; it is for bob@example.com (recipient)",
+                "one: not journaled: no sender and recipient are in its scope, external; it is for bob@example.com (recipient)",
             ),
             (
                 for_one(EVE, INTERNAL),
                 inside(BOB, EVE),
-                "one: not journaled: no sender and recipient lie in its scope, internal; it is for eve@example.org (recipient)",
+                "one: not journaled: no sender and recipient are in its scope, internal; it is for eve@example.org (recipient)",
             ),
         ],
     )

@@ -23,6 +23,7 @@ from exjournal import (
 from exjournal.journaling.loops import read_signs
 from exjournal.journaling.stamps import Journaled, Stamps, stamp_value
 from exjournal.limits import FIELD_LIMIT, HEADER_LIMIT, HOP_LIMIT, REPORT_NESTING_LIMIT
+from exjournal.reports.seals import digest_of
 from strategies import ENVELOPES, HEAVY, ORIGINAL, Arguments, any_bytes, arguments, built, message_like
 from test_laws import steps, watchdog
 
@@ -30,7 +31,7 @@ SECRET = b"the first secret"
 OTHER = b"another secret of the same house"
 STAMP = (
     b"X-ExJournal-Stamp: "
-    + stamp_value(ORIGINAL, [Journaled("j@example.com", "ann@example.com", (), ())], SECRET).encode()
+    + stamp_value(digest_of(ORIGINAL), [Journaled("j@example.com", "ann@example.com", (), ())], SECRET).encode()
     + b"\r\n"
 )
 HOP = b"Received: from a.example by b.example; 29 Feb 2024 12:30:45 +0000\r\n"

@@ -27,6 +27,7 @@ from exjournal import (
 )
 from exjournal.journaling.stamps import Journaled, Stamps, stamp_value, verified_stamps
 from exjournal.limits import FIELD_LIMIT, HEADER_LIMIT, TAG_LIMIT
+from exjournal.reports.seals import digest_of
 from strategies import DATE, ORIGINAL
 from test_laws import steps
 
@@ -39,7 +40,7 @@ ONE = Journaled("journal@example.com", "ann@example.com", USERS, ("bob@example.n
 
 def stamped_with(*reports: Journaled, message: bytes = ORIGINAL, secret: bytes = SECRET) -> bytes:
     """The stamp for some reports on a message, as octets."""
-    return stamp_value(message, reports, secret).encode()
+    return stamp_value(digest_of(message), reports, secret).encode()
 
 
 def read(*values: bytes, message: bytes = ORIGINAL, secrets: Iterable[bytes] = (SECRET,)) -> Stamps:
@@ -278,7 +279,7 @@ class TestSilence:
 
     def test_lines(self) -> None:
         """No line of the field is longer than mail allows, and each fold is CRLF and a tab."""
-        value = stamp_value(ORIGINAL, [many(4000)], SECRET)
+        value = stamp_value(digest_of(ORIGINAL), [many(4000)], SECRET)
         assert max(map(len, value.split("\r\n"))) <= 78
         assert value.isascii()
         assert re.search(r"\r(?!\n)|(?<!\r)\n|\n(?!\t)", value) is None
