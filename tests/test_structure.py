@@ -238,6 +238,28 @@ def test_own_modules_are_imported_at_the_top(name: str) -> None:
     assert not [module for module in late if module and module.partition(".")[0] == "exjournal"]
 
 
+# Methods of named tuples are private by their spelling only.
+NAMED_TUPLE = {"_asdict", "_fields", "_make", "_replace"}
+
+
+@pytest.mark.parametrize("name", modules())
+def test_private_names_stay_in_their_module(name: str) -> None:
+    """A name with an underscore is used by the module that defines it, and by no other."""
+    tree = ast.parse(modules()[name].read_text("utf-8"))
+    imported = {name.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for name in node.names}
+    assert not [name for name in imported - {"_wire", "_Hash"} if name.startswith("_")]
+    own = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    own |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)}
+    own |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    used = {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) not in {"self", "cls", "os"}
+    }
+    private = {attribute for attribute in used - NAMED_TUPLE if attribute[:1] == "_" and attribute[:2] != "__"}
+    assert private <= own
+
+
 @pytest.mark.parametrize("wing", ["_wire", "reports", "identity", "journaling", "archives"])
 def test_the_module_of_a_wing_holds_no_logic(wing: str) -> None:
     """It says in one paragraph what the wing is for."""

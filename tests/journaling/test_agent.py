@@ -476,8 +476,8 @@ class TestStampedMessage:
             b"Only words.\r\nAnd more of them.\r\n",
             b"Only words.\n",
             b"Only words.",
-            b" begins with a blank\r\n",
-            b" begins with a blank\r\n" + MESSAGE,
+            b" begins with a space\r\n",
+            b" begins with a space\r\n" + MESSAGE,
             b"\xef\xbb\xbfOnly words.\r\n",
             b"From ann@example.com Thu Feb 29 12:30:45 2024\r\nOnly words.\r\n",
             b"\0",
@@ -485,7 +485,7 @@ class TestStampedMessage:
         ],
     )
     def test_a_body_without_a_header(self, message: bytes) -> None:
-        """A message without any header gets no field, which would change how it is shown, and each pass journals it."""
+        """A message without a header gets no field, which would change how it is shown, so each pass journals it."""
         outcome = processed(message, write_processed=True)
         assert outcome.header_fields == ()
         assert outcome.message() == message

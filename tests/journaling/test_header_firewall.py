@@ -27,7 +27,7 @@ from exjournal.limits import FIELD_LIMIT, HEADER_LIMIT
 from strategies import ORIGINAL, any_bytes, built, message_like
 from test_laws import peak, watchdog
 
-# Every marker of a report, and every stamp on a message that was journaled.
+# Every marker of a report, and every processed stamp.
 MARKERS = [
     "X-MS-Journal-Report",
     "X-MS-Exchange-Organization-Journal-Report",
@@ -42,7 +42,7 @@ STAMPS = [
     "X-MS-Exchange-CrossPremises-Processed-By-Journaling",
     "X-Microsoft-Exchange-ProcessedByJournaling",
 ]
-# What a header firewall takes off mail from outside.
+# Fields that a header firewall removes from mail from outside.
 ORGANIZATION = [
     "X-MS-Exchange-Organization-SCL",
     "X-MS-Exchange-Organization-AuthSource",
@@ -51,7 +51,7 @@ ORGANIZATION = [
     "X-ExJournal-Envelope-Sender",
     "X-ExJournal-Anything",
 ]
-# What begins alike and stays.
+# Fields with similar names that stay.
 OTHERS = [
     "From",
     "Message-ID",
@@ -67,13 +67,13 @@ OTHERS = [
 
 
 def both(message: bytes | bytearray | memoryview, names: Iterable[str]) -> tuple[bytes, tuple[str, ...]]:
-    """What is left of a message, and the names of what went."""
+    """The stripped message, and the names of the removed fields."""
     wanted = tuple(names)
     return strip_headers(message, wanted), matching_headers(message, wanted)
 
 
 class TestCases:
-    """What goes and what stays, message by message."""
+    """Which fields go and which stay, message by message."""
 
     @pytest.mark.parametrize(
         ("message", "names", "left", "gone"),
@@ -124,11 +124,11 @@ class TestCases:
         ],
     )
     def test_what_goes(self, message: bytes, names: list[str], left: bytes, gone: tuple[str, ...]) -> None:
-        """A field goes with its folds and its line end; whatever is no field of these names stays."""
+        """A field goes with its folds and its line end; all other lines stay."""
         assert both(message, names) == (left, gone)
 
-    def test_a_whole_report(self) -> None:
-        """Of a report only the outer block is touched, and what it holds comes out as it was."""
+    def test_a_report(self) -> None:
+        """In a report only the outer block is touched, and its parts stay as they were."""
         report = built(original=b"X-MS-Journal-Report:\r\n" + ORIGINAL, report_id="<1@journal.report.generator>")
         left, gone = both(report, ["X-MS-Journal-Report", "Message-ID"])
         assert gone == ("Message-ID", "X-MS-Journal-Report")
@@ -144,14 +144,14 @@ class TestCases:
 
 
 class TestNames:
-    """What is a name, and what is a collection of them."""
+    """Names, and collections of names."""
 
     @pytest.mark.parametrize(
         "name", ["", "a b", "a:", ":", "X-*:", "a\r\n", "a\tb", "\0", "caf\u00e9*", "\u0130", "\x7f", " *"]
     )
     @pytest.mark.parametrize("act", [strip_headers, matching_headers])
-    def test_no_name(self, act: Callable[[bytes, Iterable[str]], object], name: str) -> None:
-        """What can be no name of a header field is an InvalidValue, beside good names too, and its text is not told."""
+    def test_invalid_name(self, act: Callable[[bytes, Iterable[str]], object], name: str) -> None:
+        """An invalid name is an InvalidValue that does not show it, also among valid ones."""
         with pytest.raises(InvalidValue) as caught:
             act(ORIGINAL, ["From", name])
         assert caught.value.field == "names"
@@ -159,15 +159,15 @@ class TestNames:
     @pytest.mark.parametrize("names", ["Subject", "", "X-*"])
     @pytest.mark.parametrize("act", [strip_headers, matching_headers])
     def test_one_string(self, act: Callable[[bytes, Iterable[str]], object], names: str) -> None:
-        """One string is a collection of its letters to Python, and an InvalidValue here."""
+        """A single string, which is a collection of letters in Python, is an InvalidValue."""
         with pytest.raises(InvalidValue, match="not a collection") as caught:
             act(ORIGINAL, names)
         assert caught.value.field == "names"
 
     @pytest.mark.parametrize("names", [[b"Subject"], b"Subject", [1], [None], [("Subject",)]], ids=repr)
     @pytest.mark.parametrize("act", [strip_headers, matching_headers])
-    def test_no_string(self, act: Callable[[bytes, Iterable[str]], object], names: object) -> None:
-        """What is no text is no name."""
+    def test_not_text(self, act: Callable[[bytes, Iterable[str]], object], names: object) -> None:
+        """Names must be text."""
         with pytest.raises(InvalidValue) as caught:
             act(ORIGINAL, cast("list[str]", names))
         assert caught.value.field == "names"
@@ -178,24 +178,24 @@ class TestNames:
         ids=["tuple", "set", "frozenset", "dict", "iterator", "generator"],
     )
     def test_any_collection(self, collection: Callable[[list[str]], Iterable[str]]) -> None:
-        """Names come in any collection, one that is gone through once included."""
+        """Names may come in any collection or iterator."""
         names = ["Subject", "to"]
         assert strip_headers(ORIGINAL, collection(names)) == strip_headers(ORIGINAL, names)
         assert matching_headers(ORIGINAL, collection(names)) == ("To", "Subject")
 
     def test_repeated(self) -> None:
-        """A name that is given twice, or covered by a prefix as well, takes a field out once."""
+        """A name that is repeated, or covered by a prefix, removes a field once."""
         assert both(ORIGINAL, ["Subject", "subject", "Sub*", "S*"])[1] == ("Subject",)
         assert both(ORIGINAL, ["Subject"] * 2) == both(ORIGINAL, ["Subject"])
 
 
 class TestLimit:
-    """A header block that cannot be looked at as a whole is refused, not cut in part."""
+    """A header block beyond the limits is refused, and not stripped in part."""
 
     @pytest.mark.parametrize("act", [strip_headers, matching_headers])
     @pytest.mark.parametrize("names", [[], ["X"], ["Subject"]], ids=repr)
     def test_too_large(self, act: Callable[[bytes, Iterable[str]], object], names: list[str]) -> None:
-        """A block of more than 512 KiB is a ParseError, whatever was asked for."""
+        """A block of more than 512 KiB is a ParseError, for any names."""
         line = b"X: " + b"y" * 600 + b"\r\n"
         message = line * (HEADER_LIMIT // len(line) + 1) + ORIGINAL
         with pytest.raises(ParseError) as caught:
@@ -208,13 +208,13 @@ class TestLimit:
         ids=len,
     )
     def test_nearly_too_large(self, line: bytes) -> None:
-        """A block up to the limit is looked at to its end, whatever its lines."""
+        """A block up to the limit is stripped to its end, with lines of any length."""
         message = line * ((HEADER_LIMIT - len(ORIGINAL)) // len(line)) + ORIGINAL
         assert strip_headers(message, ["X"]) == ORIGINAL
         assert set(matching_headers(message, ["X"])) == {"X"}
 
     def test_very_many_fields(self) -> None:
-        """More fields than the limit are refused, and that many are not."""
+        """`FIELD_LIMIT` fields are accepted, and one more is refused."""
         line = b"X: y\r\n"
         assert strip_headers(line * FIELD_LIMIT + ORIGINAL, ["X"]) == ORIGINAL
         with pytest.raises(ParseError) as caught:
@@ -223,7 +223,7 @@ class TestLimit:
 
     @pytest.mark.parametrize("spare", [0, 1])
     def test_the_limit(self, spare: int) -> None:
-        """The blank line may be the last thing within the limit."""
+        """The blank line may end exactly at the limit."""
         frame = b"X: \r\nB: 1\r\n\r\n"
         message = b"X: " + b"y" * (HEADER_LIMIT - len(frame) + 1 - spare) + b"\r\nB: 1\r\n\r\n"
         assert len(message) == HEADER_LIMIT + 1 - spare
@@ -234,7 +234,7 @@ class TestLimit:
                 strip_headers(message + b"body", ["X"])
 
     def test_the_limit_is_of_the_block(self) -> None:
-        """Neither what stands before the block nor the body counts."""
+        """Neither lines before the block nor the body count."""
         message = b"\r\n" * 9000 + b"X: y\r\nB: 1\r\n\r\n" + b"X: y\r\n" * HEADER_LIMIT
         assert len(strip_headers(message, ["X"])) == len(message) - 6
 
@@ -245,7 +245,7 @@ class TestLimit:
 
 
 class TestBuffers:
-    """Messages in any buffer, and no other type."""
+    """Messages in any buffer, and in no other type."""
 
     @given(message_like() | any_bytes())
     def test_equal(self, message: bytes) -> None:
@@ -254,7 +254,7 @@ class TestBuffers:
         assert both(memoryview(message), RESTORE_HEADERS) == both(message, RESTORE_HEADERS)
 
     def test_the_argument_stays(self) -> None:
-        """A bytearray is left as it was, and can be resized behind it."""
+        """A bytearray is not changed, and can be resized afterwards."""
         message = bytearray(ORIGINAL)
         left = strip_headers(message, ["Subject"])
         message += b"more"
@@ -262,7 +262,7 @@ class TestBuffers:
         assert left == strip_headers(ORIGINAL, ["Subject"])
 
     def test_mmap(self, tmp_path: Path) -> None:
-        """A map gives the same, and can be closed behind it."""
+        """A mapped file gives the same, and can be closed afterwards."""
         path = tmp_path / "message.eml"
         path.write_bytes(ORIGINAL)
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
@@ -274,7 +274,7 @@ class TestBuffers:
     def test_mmap_and_an_error(
         self, act: Callable[[mmap.mmap, Iterable[str]], object], names: Any, tmp_path: Path
     ) -> None:
-        """An error that leaves the block of a map is the error that was raised: nothing holds the map open."""
+        """An error does not keep a mapped file open."""
         path = tmp_path / "message.eml"
         path.write_bytes(b"X: y\r\n" * (HEADER_LIMIT // 6 + 1) + ORIGINAL)
         with (
@@ -287,16 +287,16 @@ class TestBuffers:
     @pytest.mark.parametrize("message", ["text", None, 1, [b"x"]], ids=repr)
     @pytest.mark.parametrize("act", [strip_headers, matching_headers])
     def test_other_types(self, act: Callable[[bytes, Iterable[str]], object], message: object) -> None:
-        """What is no buffer of bytes is a TypeError."""
+        """Any other type is a TypeError."""
         with pytest.raises(TypeError, match="a message is bytes"):
             act(cast("bytes", message), ["Subject"])
 
 
-# Messages of which it is known what every octet is
+# Messages in known pieces
 
 _NAMES = st.sampled_from([b"X-A", b"x-a", b"X-Ab", b"X-B", b"B", b"X", b"Received", b"From"])
 _VALUES = st.lists(
-    st.binary(max_size=12).map(lambda octets: octets.replace(b"\n", b""))
+    st.binary(max_size=12).map(lambda value: value.replace(b"\n", b""))
     | st.sampled_from([b"", b" ", b"X-A: 1", b"\r"]),
     min_size=1,
     max_size=4,
@@ -315,20 +315,20 @@ _WANTED: dict[tuple[str, ...], Callable[[bytes], bool]] = {
 
 @st.composite
 def pieces(draw: st.DrawFn) -> list[tuple[str, bytes]]:
-    """A message as (name of the field or "", octets), in order."""
-    found = [("", draw(_LEAD_INS))]
-    # With no line before it, the blank line would be one of those that stand before a header block.
+    """A message as (name of the field or "", bytes), in order."""
+    parts = [("", draw(_LEAD_INS))]
+    # Without a line before it, the blank line would count as one before a header block.
     for name in draw(st.lists(_NAMES | st.just(b""), min_size=1, max_size=6)):
         fold = draw(_ENDS) + draw(st.sampled_from([b" ", b"\t", b" \t"]))
         if name:
             blanks = draw(st.sampled_from([b"", b"", b" ", b"\t "]))
-            found.append((name.decode(), name + blanks + b":" + fold.join(draw(_VALUES)) + draw(_ENDS)))
+            parts.append((name.decode(), name + blanks + b":" + fold.join(draw(_VALUES)) + draw(_ENDS)))
         else:
-            found.append(
+            parts.append(
                 ("", draw(st.sampled_from([b"no field", b"X-A b: 1", b"\xe9: x", b"X-A", b"(X-A 1)"])) + draw(_ENDS))
             )
     body = draw(st.binary(max_size=20) | st.sampled_from([b"X-A: 1\r\n\r\n", b"\r\nX-A: 1\r\n", ORIGINAL]))
-    return [*found, ("", draw(_ENDS)), ("", body)]
+    return [*parts, ("", draw(_ENDS)), ("", body)]
 
 
 every_set = pytest.mark.parametrize(("names", "is_wanted"), _WANTED.items(), ids=map(" ".join, _WANTED))
@@ -336,26 +336,26 @@ every_set = pytest.mark.parametrize(("names", "is_wanted"), _WANTED.items(), ids
 
 @every_set
 class TestEveryByte:
-    """Every byte outside the fields stays as it was, and nothing of the fields does."""
+    """Every byte outside the removed fields stays, and no byte of the fields does."""
 
     @given(data=st.data())
     def test_pieces(self, names: tuple[str, ...], is_wanted: Callable[[bytes], bool], data: st.DataObject) -> None:
-        """What is left is the message without the pieces of those names, and the names that went are theirs."""
+        """The result is the message without the pieces of those names, in order."""
         message = data.draw(pieces())
-        left = b"".join([octets for name, octets in message if not name or not is_wanted(name.encode())])
+        left = b"".join([data for name, data in message if not name or not is_wanted(name.encode())])
         gone = tuple([name for name, _ in message if name and is_wanted(name.encode())])
-        assert both(b"".join([octets for _, octets in message]), names) == (left, gone)
+        assert both(b"".join([data for _, data in message]), names) == (left, gone)
 
     @given(data=st.data())
     def test_the_header_alone(
         self, names: tuple[str, ...], is_wanted: Callable[[bytes], bool], data: st.DataObject
     ) -> None:
-        """A message that ends in its header block, with or without a last line end, loses the same fields."""
+        """A message without a body, with or without a last line end, loses the same fields."""
         fields = [piece for piece in data.draw(pieces())[1:-2] if piece[0]]
-        whole = b"".join([octets for _, octets in fields])
-        left = b"".join([octets for name, octets in fields if not is_wanted(name.encode())])
-        assert strip_headers(whole, names) == left
-        cut = whole.removesuffix(b"\n")
+        message = b"".join([data for _, data in fields])
+        left = b"".join([data for name, data in fields if not is_wanted(name.encode())])
+        assert strip_headers(message, names) == left
+        cut = message.removesuffix(b"\n")
         assert strip_headers(cut, names) == (
             left if fields and is_wanted(fields[-1][0].encode()) else left.removesuffix(b"\n")
         )
@@ -373,27 +373,27 @@ NAME_SETS = st.sampled_from(
 
 
 class TestLaws:
-    """What holds for any bytes and any names."""
+    """Laws for any bytes and any names."""
 
     @given(message_like() | any_bytes(), NAME_SETS)
     def test_total(self, message: bytes, names: tuple[str, ...]) -> None:
-        """Any bytes lose whole lines, as many octets as the fields have, and keep the rest in order."""
+        """Any bytes lose some lines, and keep the others in order."""
         left, gone = both(message, names)
         assert len(left) <= len(message)
         assert (left == message) is (gone == ())
         kept = iter(message)
-        assert all(octet in kept for octet in left)
+        assert all(byte in kept for byte in left)
         assert all(name and name.isascii() for name in gone)
 
     @given(message_like() | any_bytes(), NAME_SETS)
     def test_idempotent(self, message: bytes, names: tuple[str, ...]) -> None:
-        """Behind one stripping is nothing left to strip, as long as a field of another name keeps the block a block."""
+        """A second stripping finds nothing, as long as a field of another name keeps the block a block."""
         left = strip_headers(b"Kept: 1\r\n" + message, names)
         assert both(left, names) == (left, ())
 
     @given(message_like() | any_bytes(), NAME_SETS)
     def test_names_add_up(self, message: bytes, names: tuple[str, ...]) -> None:
-        """Names one after the other take out what they take out at once, while a field is left."""
+        """Names one after the other remove the same as all at once, as long as a field is left."""
         message = left = b"Kept: 1\r\n" + message
         for name in names:
             left = strip_headers(left, [name])
@@ -401,8 +401,8 @@ class TestLaws:
         assert len(matching_headers(message, names)) <= sum(len(matching_headers(message, [name])) for name in names)
 
     @given(message_like(), st.binary(max_size=40), NAME_SETS)
-    def test_the_body_is_not_looked_at(self, message: bytes, body: bytes, names: tuple[str, ...]) -> None:
-        """What stands behind the blank line changes nothing of what goes."""
+    def test_the_body_does_not_matter(self, message: bytes, body: bytes, names: tuple[str, ...]) -> None:
+        """The body has no influence on the removed fields."""
         block = b"Kept: 1\r\n" + message.partition(b"\n\r\n")[0].partition(b"\n\n")[0] + b"\r\n\r\n"
         assert strip_headers(block + body, names) == strip_headers(block, names) + body
 
@@ -420,45 +420,45 @@ class TestLaws:
         ids=["fields", "folds", "a long name", "blanks", "blanks before the colon", "CR", "empty folds"],
     )
     def test_no_pattern_goes_back(self, make: Callable[[int], bytes]) -> None:
-        """No header block makes a pattern go over the same characters again and again."""
+        """No header block makes a pattern go over the same characters repeatedly."""
         message = make(HEADER_LIMIT - 100) + b"\r\n\r\nbody"
         with watchdog(), suppress(ParseError):  # of more lines than are looked at
             both(message, (*RESTORE_HEADERS, "X-*"))
 
     def test_memory(self) -> None:
-        """A large message costs one copy of it."""
+        """A large message costs the memory of one copy."""
         message = ORIGINAL + b"0123456789abcdef" * (4 << 16)
         assert peak(lambda: strip_headers(message, ["Subject"])) < len(message) + 100_000
         assert peak(lambda: matching_headers(message, ["Subject"])) < 100_000
 
 
 class TestSets:
-    """The named sets cover what they are for."""
+    """The named sets have the fields that they are for."""
 
     @pytest.mark.parametrize("name", [*MARKERS, *STAMPS, *ORGANIZATION])
     def test_restoring(self, name: str) -> None:
-        """Markers, processed stamps and an organisation's own fields go before a message is restored."""
+        """Markers, processed stamps and the organization's own fields are removed before a message is restored."""
         message = f"{name.upper()}: x\r\n y\r\n".encode() + ORIGINAL
         assert both(message, RESTORE_HEADERS) == (ORIGINAL, (name.upper(),))
 
     @pytest.mark.parametrize("name", [*ORGANIZATION, MARKERS[1], *STAMPS[:3]])
     def test_organization(self, name: str) -> None:
-        """A header firewall takes off what is the organisation's own to write."""
+        """A header firewall removes the fields that only the organization may write."""
         assert both(f"{name}: x\r\n".encode() + ORIGINAL, ORGANIZATION_HEADERS) == (ORIGINAL, (name,))
 
     @pytest.mark.parametrize("name", OTHERS)
-    def test_what_stays(self, name: str) -> None:
-        """What only begins like a name of the sets, or is everybody's, stays."""
+    def test_other_fields(self, name: str) -> None:
+        """A field whose name only begins like one in the sets, or that anybody may write, stays."""
         message = f"{name}: x\r\n\r\nbody".encode()
         assert both(message, RESTORE_HEADERS) == both(message, ORGANIZATION_HEADERS) == (message, ())
 
     def test_a_firewall_lets_reports_pass(self) -> None:
-        """The marker of a report that came from outside is no organisation field."""
+        """The marker of a report from outside is not a field of the organization."""
         assert matching_headers(built(), ORGANIZATION_HEADERS) == matching_headers(built(), ["X-ExJournal-*"])
         assert detect_format(strip_headers(built(), ORGANIZATION_HEADERS)) is not None
 
     def test_all_names_are_names(self) -> None:
-        """The sets are tuples of names that are each taken, without a repetition."""
+        """The sets are tuples of valid names without repetition."""
         for names in (RESTORE_HEADERS, ORGANIZATION_HEADERS):
             assert isinstance(names, tuple)
             assert len(set(names)) == len(names)
@@ -467,7 +467,7 @@ class TestSets:
 
     @pytest.mark.parametrize("end", [b"\r\n", b"\n"], ids=repr)
     def test_a_restored_original(self, end: bytes) -> None:
-        """An original that was journaled is clean behind it, reads as the same message and keeps every byte of its body."""
+        """A restored original is clean, reads as the same message and keeps every byte of its body."""
         stamped = [f"{name}: x" for name in (*STAMPS, *MARKERS, *ORGANIZATION)]
         fields, blank, body = ORIGINAL.partition(b"\r\n\r\n")
         lines = fields.split(b"\r\n")

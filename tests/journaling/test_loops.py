@@ -28,7 +28,7 @@ from strategies import ENVELOPES, HEAVY, ORIGINAL, Arguments, any_bytes, argumen
 from test_laws import steps, watchdog
 
 SECRET = b"the first secret"
-OTHER = b"another secret of the same house"
+OTHER = b"another secret of the same owner"
 STAMP = (
     b"X-ExJournal-Stamp: "
     + stamp_value(digest_of(ORIGINAL), [Journaled("j@example.com", "ann@example.com", (), ())], SECRET).encode()
@@ -38,13 +38,13 @@ HOP = b"Received: from a.example by b.example; 29 Feb 2024 12:30:45 +0000\r\n"
 
 
 def loop(message: bytes, *secrets: bytes) -> tuple[str, str] | None:
-    """The reason and header of what is told first, a star behind the reason where a stranger cannot have written it."""
-    found = detect_loop(message, secrets=secrets)
-    return None if found is None else (found.reason + "*" * (not found.forgeable), found.header)
+    """The strongest sign: its reason, with a star if no stranger can have written it, and its header."""
+    sign = detect_loop(message, secrets=secrets)
+    return None if sign is None else (sign.reason + "*" * (not sign.forgeable), sign.header)
 
 
 def reasons(message: bytes, *secrets: bytes) -> list[str]:
-    """All that a header tells, in order, with a star where a stranger cannot have written it."""
+    """The reasons of all signs in order, with a star if no stranger can have written them."""
     return [one.reason + "*" * (not one.forgeable) for one in read_signs(message, secrets).loops]
 
 
@@ -67,14 +67,14 @@ def in_reports(levels: int, original: bytes = ORIGINAL, encoding: bytes = b"") -
             coded = base64.encodebytes(original) if encoding == b"base64" else binascii.b2a_qp(original, istext=False)
             head, part = report[: -len(original)], b"message/rfc822\r\n\r\n" + original
             assert part in report
-            head, _, rest = report.partition(part)
-            report = head + b"message/rfc822\r\nContent-Transfer-Encoding: " + encoding + b"\r\n\r\n" + coded + rest
+            head, _, tail = report.partition(part)
+            report = head + b"message/rfc822\r\nContent-Transfer-Encoding: " + encoding + b"\r\n\r\n" + coded + tail
         original = report
     return original
 
 
 class TestLoop:
-    """What convinces that a message should not be journaled once more, and whether a stranger could have written it."""
+    """The signs that a message should not be journaled again, and whether a stranger could have written them."""
 
     @pytest.mark.parametrize(
         ("field", "reason"),
@@ -98,7 +98,7 @@ class TestLoop:
         "before", ["", "\ufeff", "\r\n\n", "From someone\r\n", "\ufeff\r\nFrom someone\r\n", "X: y\r\n"], ids=repr
     )
     def test_fields(self, field: str, reason: str, spell: Callable[[str], str], before: str) -> None:
-        """A field in any letter case is told by its name as written, behind whatever stands before a header block."""
+        """A field in any letter case is reported by its name as written, after anything that may precede a header block."""
         name, _, value = field.partition(":")
         message = f"{before}{spell(name)} \t:{value}\r\n".encode() + ORIGINAL
         for secrets in ((), (SECRET,), (SECRET, OTHER)):
@@ -129,30 +129,30 @@ class TestLoop:
         ids=repr,
     )
     def test_look_alikes(self, field: bytes) -> None:
-        """What looks like a marker or a stamp and is none tells nothing, nor does a bounce of ordinary mail."""
+        """A field that only resembles a marker or a stamp is not a sign, and neither is a bounce of ordinary mail."""
         assert loop(field + b"\r\n" + ORIGINAL) is None
 
     @pytest.mark.parametrize(
         "message", [b"", b"\r\n", ORIGINAL, b"\r\nX-MS-Journal-Report:\r\n\r\n"[4:], b"no header"], ids=repr
     )
     def test_nothing(self, message: bytes) -> None:
-        """Ordinary mail tells nothing."""
+        """Ordinary mail has no signs."""
         assert loop(message, SECRET) is None
 
     def test_a_second_value(self) -> None:
-        """A marker of Exchange 2003 is what its first field says, as for who detects a format."""
+        """The first field decides about a marker of Exchange 2003, as in `detect_format`."""
         message = b"Content-Identifer: x\r\nContent-Identifer: ExJournalReport\r\n" + ORIGINAL
         assert (loop(message), detect_format(message)) == (None, None)
 
     @given(any_bytes() | message_like())
     def test_agrees_with_detect_format(self, message: bytes) -> None:
-        """What has the marker of a format is told as a report, and nothing else is."""
-        told = LoopReason.REPORT in reasons(message)
-        assert told is (detect_format(message) is not None)
+        """A message is reported as a report if and only if it has the marker of a format."""
+        is_reported = LoopReason.REPORT in reasons(message)
+        assert is_reported is (detect_format(message) is not None)
 
     @pytest.mark.parametrize("type", [b"multipart/report-x", b"multipart/report+x", b"multipart/reports"], ids=repr)
     def test_nearly_a_bounce(self, type: bytes) -> None:
-        """A report whose type only begins like that of a bounce is a report, as for who detects a format."""
+        """A report whose type only begins like that of a bounce is a report, as in `detect_format`."""
         message = b"Content-Type: " + type + b"; boundary=b\r\nX-MS-Journal-Report:\r\n\r\n--b\r\n\r\n--b--\r\n"
         assert detect_format(message) is ReportFormat.ENVELOPE
         assert loop(message) == ("report", "X-MS-Journal-Report")
@@ -160,7 +160,7 @@ class TestLoop:
     @HEAVY
     @given(arguments(formats=ENVELOPES))
     def test_reports(self, given_arguments: Arguments) -> None:
-        """Every report that is built is told, by its marker, and by its seal for who knows the secret."""
+        """Every report from `build_report` has a sign: its marker, and its seal for those who know the secret."""
         report = given_arguments.build()
         assert "report" in reasons(report)
         assert loop(report) is not None
@@ -173,14 +173,14 @@ class TestOwnSealAndStamp:
     """Our own seal and stamp, which no stranger can write."""
 
     def test_seal(self) -> None:
-        """A seal that a secret verifies is told before all else; one that none verifies behind the marker, as forgeable."""
+        """A verified seal is the strongest sign; one that no secret verifies comes after the marker, as forgeable."""
         sealed = built(secret=SECRET)
         assert reasons(sealed, SECRET) == reasons(sealed, OTHER, SECRET) == ["seal*", "report"]
         assert reasons(sealed, OTHER) == reasons(sealed) == ["report", "seal"]
         assert reasons(sealed + b"x", SECRET) == ["report", "seal"]
 
     def test_stamp(self) -> None:
-        """The same of a stamp."""
+        """The same holds for a stamp."""
         stamped = STAMP + ORIGINAL
         assert loop(stamped, SECRET) == loop(stamped, OTHER, SECRET) == ("stamp*", "X-ExJournal-Stamp")
         assert loop(stamped) == loop(stamped, OTHER) == loop(stamped + b"x", SECRET) == ("stamp", "X-ExJournal-Stamp")
@@ -191,16 +191,16 @@ class TestOwnSealAndStamp:
         assert loop(b"x-exjournal-seal: x\r\n" + built(secret=SECRET), SECRET) == ("seal*", "x-exjournal-seal")
 
     def test_read_signs(self) -> None:
-        """A look gives what the stamps say and every field that was looked for."""
-        found = read_signs(STAMP + b"from: a@example.com\r\n" + ORIGINAL, (SECRET,))
-        assert found.fields[b"from"] == [b" a@example.com\r\n", b" alice@example.com\r\n"]
-        assert found.stamps == Stamps()  # made for the message without that field
+        """The signs include the verified stamps and every field that was looked for."""
+        signs = read_signs(STAMP + b"from: a@example.com\r\n" + ORIGINAL, (SECRET,))
+        assert signs.fields[b"from"] == [b" a@example.com\r\n", b" alice@example.com\r\n"]
+        assert signs.stamps == Stamps()  # made for the message without that field
         assert read_signs(STAMP + ORIGINAL, (SECRET,)).stamps.verified
         assert read_signs(STAMP + ORIGINAL, ()).stamps == read_signs(ORIGINAL, (SECRET,)).stamps == Stamps()
 
     @pytest.mark.parametrize("secrets", [SECRET, "text", None, [b"short"], ["a secret that is text"], [None]], ids=repr)
     def test_no_secrets(self, secrets: object) -> None:
-        """What is no collection of secrets is an InvalidValue, whatever the message."""
+        """A value that is not a collection of secrets is an InvalidValue, for any message."""
         for message in (ORIGINAL, built(secret=SECRET)):
             with pytest.raises(InvalidValue) as caught:
                 detect_loop(message, secrets=cast("Iterable[bytes]", secrets))
@@ -208,7 +208,7 @@ class TestOwnSealAndStamp:
             assert "short" not in str(caught.value)
 
     def test_many_seals_cost_little(self) -> None:
-        """Four times the seals, stamps and hops cost no more than about four times as much."""
+        """Four times the seals, stamps and hops cost about four times as much."""
         fields = (
             b"X-ExJournal-Seal: v=2; s=" + b"A" * 43 + b"\r\nX-ExJournal-Stamp: v=2;s=" + b"A" * 43 + b";t=\r\n" + HOP
         )
@@ -221,7 +221,7 @@ class TestLimits:
 
     @pytest.mark.parametrize("name", [b"Received", b"RECEIVED", b"received "])
     def test_hops(self, name: bytes) -> None:
-        """A hundred servers are a loop, and one fewer are none; a field inside the body or a fold is no server."""
+        """A hundred servers are a loop, 99 are not; a Received field in the body or in a fold does not count."""
         fields = HOP.replace(b"Received", name)
         inside = b"X: y\r\n Received: x\r\n"
         assert loop(fields * (HOP_LIMIT - 1) + inside + ORIGINAL + HOP) is None
@@ -229,7 +229,7 @@ class TestLimits:
 
     @pytest.mark.parametrize("encoding", [b"", b"base64", b"quoted-printable"], ids=repr)
     def test_nesting(self, encoding: bytes) -> None:
-        """Five reports inside one another are a loop, four are none, also where each original is encoded."""
+        """Five reports inside one another are a loop, four are not, also if each original is encoded."""
         assert reasons(in_reports(REPORT_NESTING_LIMIT - 1, encoding=encoding)) == ["report"]
         assert reasons(in_reports(REPORT_NESTING_LIMIT, encoding=encoding)) == ["nesting-limit", "report"]
         assert reasons(in_reports(REPORT_NESTING_LIMIT + 1, encoding=encoding)) == ["nesting-limit", "report"]
@@ -268,13 +268,13 @@ class TestLimits:
         ],
     )
     def test_what_ends_the_nesting(self, inside: bytes | None, is_report: bool) -> None:
-        """What holds no further report ends the count."""
+        """The count ends at a message without a further report."""
         report = in_reports(REPORT_NESTING_LIMIT - 2 - is_report, built(inside))
         assert reasons(report) == ["report"]
         assert reasons(built(report)) == (["nesting-limit", "report"])
 
     def test_lead_ins(self) -> None:
-        """A byte order mark or a From line before an original hides no report."""
+        """A byte order mark or a From line before an original does not hide a report."""
         message = ORIGINAL
         for before in (b"", b"\xef\xbb\xbf", b"From someone\r\n", b"\r\n", b""):
             message = before + built(message)
@@ -288,27 +288,27 @@ class TestLimits:
             HOP * (FIELD_LIMIT + 1),
             b"from: a\r\n" * (FIELD_LIMIT + 1),
         ],
-        ids=["octets", "lines", "hops", "authors"],
+        ids=["bytes", "lines", "hops", "authors"],
     )
     def test_header_too_large(self, block: bytes) -> None:
-        """A header block beyond the limits is told before what it says, and names no header."""
+        """A header block beyond the limits is a stronger sign than its fields, and names no header."""
         message = b"X-MS-Journal-Report:\r\n" + block + ORIGINAL
         assert loop(message) == ("header-too-large", "")
         assert "report" in reasons(message)
 
     def test_order(self) -> None:
-        """Verified before limits, limits before what a stranger can write, markers before stamps that nobody verified."""
+        """Verified signs come before limits, limits before forgeable signs, markers before unverified stamps."""
         processed = b"".join([name.encode() + b": x\r\n" for name in reversed(STAMPS)])
         report = built(in_reports(4), secret=SECRET)
         message = processed + b"X-ExJournal-Stamp: x\r\n" + HOP * HOP_LIMIT + report
-        rest = ["nesting-limit", "hop-limit", "report"]
-        assert reasons(message, SECRET) == ["seal*", *rest, "stamp", *["processed"] * 4]
-        assert reasons(message) == [*rest, "seal", "stamp", *["processed"] * 4]
+        forgeable = ["nesting-limit", "hop-limit", "report"]
+        assert reasons(message, SECRET) == ["seal*", *forgeable, "stamp", *["processed"] * 4]
+        assert reasons(message) == [*forgeable, "seal", "stamp", *["processed"] * 4]
         assert [one.header for one in read_signs(message, ()).loops][-4:] == STAMPS
 
 
 class TestBounces:
-    """A bounce of a report is told as one, and by what convinced."""
+    """A bounce of a report is reported with the header that shows it."""
 
     @pytest.mark.parametrize(
         "head",
@@ -322,8 +322,8 @@ class TestBounces:
         ids=repr,
     )
     @pytest.mark.parametrize("format", ENVELOPES)
-    def test_whole(self, head: bytes, format: ReportFormat) -> None:
-        """A report inside a bounce is named by its marker."""
+    def test_entire_report(self, head: bytes, format: ReportFormat) -> None:
+        """A report inside a bounce is reported by its marker."""
         kind, _, fields = head.partition(b"\r\n")
         message = (fields + b"\r\n" if fields else b"") + a_bounce(
             b"\r\nNot delivered.", attached(built(format=format)), head=kind
@@ -332,13 +332,13 @@ class TestBounces:
         assert loop(message, SECRET) == ("bounced-report", marker)
 
     def test_not_a_bounce(self) -> None:
-        """A report that somebody attached to ordinary mail is no bounce, and a bounce of ordinary mail is none of a report."""
+        """An attached report does not make ordinary mail a bounce, and a bounce of ordinary mail is not a sign."""
         assert loop(a_bounce(attached(built()), head=b"multipart/mixed")) is None
         assert loop(a_bounce(attached(ORIGINAL))) is None
         assert loop(a_bounce(b"Content-Type: text/rfc822-headers\r\n\r\n" + ORIGINAL)) is None
 
     def test_a_bounce_that_bears_a_marker(self) -> None:
-        """A multipart/report is none of the formats, whatever it bears: it tells what is inside."""
+        """A multipart/report with a marker is not a report in any format; its content decides."""
         assert loop(b"X-MS-Journal-Report:\r\n" + a_bounce(attached(ORIGINAL))) is None
         assert loop(b"X-WM-Journal-Report: x\r\n" + a_bounce(attached(built()))) == (
             "bounced-report",
@@ -346,24 +346,24 @@ class TestBounces:
         )
 
     def test_bounces_of_bounces(self) -> None:
-        """A bounce of a bounce of a report is one."""
+        """A bounce of a bounce of a report is a bounce of a report."""
         inner = a_bounce(attached(built())).replace(b"bounce", b"inner")
         assert loop(a_bounce(attached(inner))) == ("bounced-report", "X-MS-Journal-Report")
 
     def test_header_only(self) -> None:
-        """A bounce with the header of a report alone is told by the report's id."""
+        """A bounce with only the header of a report is recognized by the report id."""
         header = (
             b"Content-Type: text/rfc822-headers\r\n\r\nMessage-ID: <1@journal.report.generator>\r\nSubject: Hello\r\n"
         )
         assert loop(a_bounce(b"\r\nNot delivered.", header)) == ("bounced-report", "Message-ID")
 
     def test_header_only_with_a_marker(self) -> None:
-        """Where that header has a marker and no id, the type of the bounce that holds it is named."""
+        """If that header has a marker and no report id, the Content-Type of the bounce is named."""
         header = b"Content-Type: text/rfc822-headers\r\n\r\nX-MS-Journal-Report:\r\nSubject: Hello\r\n"
         assert loop(a_bounce(b"\r\nNot delivered.", header)) == ("bounced-report", "Content-Type")
 
     def test_as_written(self) -> None:
-        """The marker inside is named as it is written there."""
+        """The marker inside is named as written there."""
         report = built().replace(b"X-MS-Journal-Report", b"x-ms-journal-report")
         assert loop(a_bounce(attached(report))) == ("bounced-report", "x-ms-journal-report")
 
@@ -376,7 +376,7 @@ class TestBounces:
 
     @pytest.mark.parametrize("body", [b"", b"--bounce--", b"--bounce\r\n" * 300, b"--bounce\r\n\r\n" * 300], ids=len)
     def test_damaged(self, body: bytes) -> None:
-        """A bounce that cannot be opened tells nothing."""
+        """A bounce that cannot be opened is not a sign."""
         assert loop(b"Content-Type: multipart/report; boundary=bounce\r\n\r\n" + body) is None
 
 
@@ -385,26 +385,26 @@ class TestAnyBuffer:
 
     @given(any_bytes() | message_like())
     def test_total(self, message: bytes) -> None:
-        """Any bytes have an answer, which names a field of the header and is forgeable without a secret."""
-        found = detect_loop(message)
+        """Any bytes get an answer, which names a header field and is forgeable without a secret."""
+        sign = detect_loop(message)
         assert (
             detect_loop(bytearray(message), secrets=[SECRET])
             == detect_loop(memoryview(message), secrets=(SECRET,))
-            == found
+            == sign
         )
-        if found is not None and found.reason is not LoopReason.BOUNCED_REPORT:
-            assert found.forgeable
-            assert matching_headers(message, [found.header])[0] == found.header
+        if sign is not None and sign.reason is not LoopReason.BOUNCED_REPORT:
+            assert sign.forgeable
+            assert matching_headers(message, [sign.header])[0] == sign.header
 
     def test_mmap(self, tmp_path: Path) -> None:
-        """A map gives the same."""
+        """A mapped file gives the same."""
         path = tmp_path / "message.eml"
         path.write_bytes(STAMP + ORIGINAL)
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
             assert detect_loop(mapped, secrets=[SECRET]) == detect_loop(STAMP + ORIGINAL, secrets=[SECRET])
 
     def test_other_types(self) -> None:
-        """What is no buffer of bytes is a TypeError."""
+        """Any other type is a TypeError."""
         with pytest.raises(TypeError, match="a message is bytes"):
             detect_loop(cast("bytes", "text"))
 

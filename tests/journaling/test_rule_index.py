@@ -112,7 +112,12 @@ class TestIndex:
         index = index_rules(self.rules, self.organization)
         one, two = index.mailboxes
         assert index.exempt == {one.key, two.key, "ndr@example.com"}
-        assert (one.own(0b111), one.own(0b101), two.own(0b111), two.own(0b011)) == (0b11, 0b01, 0b1, 0)
+        assert (one.own_bits(0b111), one.own_bits(0b101), two.own_bits(0b111), two.own_bits(0b011)) == (
+            0b11,
+            0b01,
+            0b1,
+            0,
+        )
         assert [one.names_of(own) for own in (0b11, 0b10, 0b01, 0)] == [("a", "c"), ("c",), ("a",), ()]
 
     def test_in_a_set(self) -> None:

@@ -14,24 +14,24 @@ OTHER = "other@archive.example"
 
 
 def organization(**values: Any) -> Organization:
-    """An organisation with a group, a database, an alias, and an alternate mailbox."""
-    said: dict[str, Any] = {
+    """An organization with a group, a database, an alias, and an alternate mailbox."""
+    defaults: dict[str, Any] = {
         "groups": {"staff@example.com": ["ann@example.com", "Team"], "team": ["bob@example.com"]},
         "aliases": {"archive@example.com": ["vault@example.com"], "ndr@example.com": ["bounces@example.com"]},
         "databases": {"DB1": ["ann@example.com", "carol@example.com"]},
         "alternate_mailbox": "ndr@example.com",
         "hosted_domains": ["*.example.net"],
     }
-    return Organization(["example.com"], **(said | values))
+    return Organization(["example.com"], **(defaults | values))
 
 
 def rules(*given: JournalRule, **values: Any) -> RuleSet:
-    """Some rules of that organisation."""
+    """A set of rules of that organization."""
     return RuleSet(given, organization(**values))
 
 
 class TestRuleSet:
-    """A set of rules is looked at as a whole: what cannot work is refused by the path of the value."""
+    """A set of rules is validated as a whole, and errors name the path of the value."""
 
     def test_kept(self) -> None:
         """The rules are kept in their order, and every option is off."""
@@ -43,54 +43,54 @@ class TestRuleSet:
         assert found.warnings == ()
 
     def test_none(self) -> None:
-        """No rules are allowed, and journal nothing."""
+        """A set may be empty; then nothing is journaled."""
         decision = decide(b"From: ann@example.com\r\n\r\n", Envelope("ann@example.com", ["x@example.org"]), rules())
         assert decision.reports == ()
         assert decision.explain() == ()
 
     @pytest.mark.parametrize("value", ["Legal", b"Legal", None, JournalRule("Legal", JOURNAL)])
     def test_no_collection(self, value: Any) -> None:
-        """One rule, or a string, is no collection of rules."""
+        """A single rule or a string is refused as a collection of rules."""
         refused(lambda: RuleSet(value, organization()), "rules")
 
     @pytest.mark.parametrize("value", ["Legal", None, ("Legal", JOURNAL)])
     def test_no_rule(self, value: Any) -> None:
-        """What is no rule is refused by its number."""
+        """A value that is not a rule is refused with its number."""
         refused(lambda: RuleSet([JournalRule("Legal", JOURNAL), value], organization()), "rules[1]")
 
     @pytest.mark.parametrize("value", [None, "example.com", {}])
     def test_no_organization(self, value: Any) -> None:
-        """What is no organisation is refused."""
+        """The organization must be an Organization."""
         refused(lambda: RuleSet([], value), "organization")
 
     @pytest.mark.parametrize("name", ["Legal", "LEGAL", "legal"])
     @pytest.mark.parametrize("enabled", [True, False])
     def test_duplicate_names(self, name: str, enabled: bool) -> None:
-        """Two rules of one name are refused, in any letter case, even where one is disabled."""
+        """Two rules of one name are refused, in any letter case, even if one is disabled."""
         one, two = JournalRule("Legal", JOURNAL), JournalRule(name, OTHER, enabled=enabled)
         refused(lambda: rules(one, two), "rules[1].name")
         refused(lambda: rules(JournalRule("x", JOURNAL), two, one), "rules[2].name")
 
     @pytest.mark.parametrize("recipient", ["crew", "staff", "staffexample.com"])
     def test_unknown_group(self, recipient: str) -> None:
-        """A recipient without a domain that names no group is refused."""
+        """A recipient without a domain must be the name of a group."""
         one, two = JournalRule("a", JOURNAL), JournalRule("b", JOURNAL, recipient=recipient)
         refused(lambda: rules(one, two), "rules[1].recipient")
 
     @pytest.mark.parametrize("recipient", ["team", "TEAM", "crew", "staff@example.com", "someone@example.org"])
     def test_known_group(self, recipient: str) -> None:
-        """A group is named in any letter case or by an alias, and any address may be that of a mailbox."""
+        """A group is named in any letter case or by an alias, and any address is allowed."""
         found = rules(JournalRule("a", JOURNAL, recipient=recipient), aliases={"crew": "team"})
         assert found.warnings == ()
 
     @pytest.mark.parametrize("name", ["DB2", "ann", "DB1 2"])
     def test_unknown_database(self, name: str) -> None:
-        """A database that is not there is refused."""
+        """An unknown database is refused."""
         refused(lambda: rules(JournalRule.for_database("a", JOURNAL, mailboxes=name)), "rules[0].mailboxes")
         assert rules(JournalRule.for_database("a", JOURNAL, mailboxes="db1")).warnings == ()
 
     def test_unknown_mailbox(self) -> None:
-        """One of the mailboxes without a domain that names no group is refused by its number."""
+        """A mailbox without a domain must be the name of a group; the error names its number."""
         rule = JournalRule.for_database("a", JOURNAL, mailboxes=["ann@example.com", "bob"])
         refused(lambda: rules(rule), "rules[0].mailboxes[1]")
         assert rules(JournalRule.for_database("a", JOURNAL, mailboxes=["TEAM"])).warnings == ()
@@ -101,12 +101,12 @@ class TestRuleSet:
     )
     @pytest.mark.parametrize("enabled", [True, False])
     def test_the_alternate_mailbox(self, address: str, enabled: bool) -> None:
-        """A journal mailbox that is the alternate one is refused, in any spelling and under any alias."""
+        """The alternate mailbox is refused as a journal mailbox, in any spelling and under any alias."""
         one, two = JournalRule("a", JOURNAL), JournalRule("b", address, enabled=enabled)
         refused(lambda: rules(one, two), "rules[1].journal_to")
 
     def test_no_alternate_mailbox(self) -> None:
-        """Without an alternate mailbox no journal mailbox is one, and every other check is the same."""
+        """Without an alternate mailbox every other check is the same."""
         found = rules(JournalRule("a", "ndr@example.com"), alternate_mailbox=None)
         assert found.warnings == ()
         envelope = Envelope("ann@example.com", ["ndr@example.com", "bounces@example.com"])
@@ -114,7 +114,7 @@ class TestRuleSet:
         refused(lambda: rules(JournalRule("a", "j@example.net"), alternate_mailbox=None), "rules[0].journal_to")
 
     def test_the_alternate_mailbox_with_a_tag(self) -> None:
-        """With subaddresses a tag makes no other mailbox of the alternate one."""
+        """With `subaddresses` the alternate mailbox is refused with a tag as well."""
         rule = JournalRule("a", "ndr+x@example.com")
         assert rules(rule).warnings == ()
         refused(lambda: rules(rule, subaddresses=True), "rules[0].journal_to")
@@ -124,7 +124,7 @@ class TestRuleSet:
     )
     @pytest.mark.parametrize("enabled", [True, False])
     def test_a_group(self, address: str, enabled: bool) -> None:
-        """A journal mailbox that is a group is refused, under any spelling or alias and inside another group."""
+        """A group is refused as a journal mailbox, under any spelling or alias and inside another group."""
         organization = Organization(
             ["example.com"],
             groups={"team@example.com": ["bob@example.com", "inner@example.com"], "inner@example.com": []},
@@ -148,7 +148,7 @@ class TestRuleSet:
         ],
     )
     def test_two_formats(self, one: str, two: str) -> None:
-        """One journal mailbox has one format, under whatever spelling and alias its rules name it."""
+        """One journal mailbox has one format, whichever spelling or alias its rules use."""
         first = JournalRule("a", one, format=ReportFormat.ENVELOPE_2003)
         assert rules(first, JournalRule("b", two, format=ReportFormat.ENVELOPE_2003)).warnings == ()
         refused(lambda: rules(first, JournalRule("b", two)), "rules[1].format")
@@ -171,7 +171,7 @@ class TestRuleSet:
         ids=str,
     )
     def test_a_journal_mailbox_that_is_journaled(self, names: dict[str, Any]) -> None:
-        """A journal mailbox among the members that it journals is a warning that names the rule, at any depth."""
+        """A journal mailbox among the members that it journals, at any depth, gives a warning that names the rule."""
         lists = {
             "groups": {
                 "all@example.com": ["ann@example.com", "inner@example.com"],
@@ -188,7 +188,7 @@ class TestRuleSet:
         assert rules(JournalRule("Legal", OTHER, **names), **lists).warnings == ()
 
     def test_a_journal_mailbox_of_everyone(self) -> None:
-        """A rule for everyone names no members, and is no warning; nor is a group that holds nobody."""
+        """A rule for everyone gives no warning, and neither does a group without members."""
         lists = {"groups": {"empty@example.com": []}}
         found = rules(
             JournalRule("a", "archive@example.com"),
@@ -203,7 +203,7 @@ class TestRuleSet:
         assert [line.split("'")[1] for line in rules(*given).warnings] == ["b", "a", "c"]
 
     def test_equal(self) -> None:
-        """Two sets that say the same are equal; rules, organisation and every option count."""
+        """Sets are equal if rules, organization and every option are."""
         rule = JournalRule("a", JOURNAL, recipient="team")
         found = rules(rule)
         assert found == rules(rule)
@@ -218,7 +218,7 @@ class TestRuleSet:
         assert hash(rules(JournalRule("a", JOURNAL))) == hash(rules(JournalRule("a", JOURNAL)))
 
     def test_pickle(self) -> None:
-        """A pickled set comes back equal, and decides the same."""
+        """An unpickled set is equal, and decides the same."""
         found = rules(JournalRule("a", JOURNAL, recipient="staff@example.com"), JournalRule("b", OTHER))
         back = pickle.loads(pickle.dumps(found))
         assert back == found
@@ -227,7 +227,7 @@ class TestRuleSet:
         assert len(decide(b"\r\n", envelope, back).reports) == 2
 
     def test_the_callers_collections_are_copied(self) -> None:
-        """Later changes of what it was made from do not reach it."""
+        """Later changes to the caller's list have no effect."""
         given = [JournalRule("a", JOURNAL)]
         found = RuleSet(given, organization())
         given.append(JournalRule("b", OTHER))
@@ -236,5 +236,5 @@ class TestRuleSet:
             found.rules = ()  # type: ignore[misc]
 
     def test_words(self) -> None:
-        """The representation shows what was said and the warnings, and nothing that was prepared from it."""
+        """The representation shows the arguments and the warnings, but not the index."""
         assert "index" not in repr(rules(JournalRule("a", JOURNAL)))

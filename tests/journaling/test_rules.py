@@ -13,18 +13,18 @@ JOURNAL = "journal@archive.example"
 
 
 class TestScope:
-    """Scopes are words."""
+    """The values of the scopes."""
 
     def test_words(self) -> None:
-        """Each scope is the word it stands for."""
+        """Each scope is its own word."""
         assert [*Scope] == ["global", "internal", "external"]
 
 
 class TestJournalRule:
-    """A rule says whose mail goes where, and is valid by itself."""
+    """A rule is valid by itself."""
 
     def test_defaults(self) -> None:
-        """What is not said is: all mail, of everyone, as an envelope report."""
+        """By default a rule is for all mail of everyone, with envelope reports."""
         rule = JournalRule("Legal", JOURNAL)
         assert (rule.name, rule.journal_to) == ("Legal", JOURNAL)
         assert rule.scope is Scope.GLOBAL
@@ -33,8 +33,8 @@ class TestJournalRule:
         assert rule.enabled is True
         assert rule.format is ReportFormat.ENVELOPE
 
-    def test_words_become_values(self) -> None:
-        """Scope and format may be given as the words that they are."""
+    def test_values_as_words(self) -> None:
+        """Scope and format may be given as their values."""
         words: dict[str, Any] = {"scope": "external", "format": "message-only"}
         rule = JournalRule("Legal", JOURNAL, **words)
         assert rule.scope is Scope.EXTERNAL
@@ -65,13 +65,13 @@ class TestJournalRule:
         "address", ["", "journal", " j@example.com", "j@a.example,k@a.example", "<j@a.example>", None, 1]
     )
     def test_journal_to(self, address: Any) -> None:
-        """The journal mailbox is an address that mail can be sent to."""
+        """The journal mailbox must be an address that mail can be sent to."""
         refused(lambda: JournalRule("Legal", address), "journal_to")
 
     @pytest.mark.parametrize("name", ["scope", "format"])
     @pytest.mark.parametrize("value", ["", "Global", "both", None, 1, []])
     def test_vocabulary(self, name: str, value: Any) -> None:
-        """A scope or a format that there is not is refused, and the reason names those that there are."""
+        """An unknown scope or format is refused, and the reason names the known ones."""
         values: dict[str, Any] = {name: value}
         reason = refused(lambda: JournalRule("Legal", JOURNAL, **values), name)
         assert {"scope": "global, internal, external", "format": "envelope, envelope-2003"}[name] in reason
@@ -85,21 +85,21 @@ class TestJournalRule:
 
     @pytest.mark.parametrize("value", ["", [], (), 1, b"DB1", "DB1\n", iter([])])
     def test_mailboxes(self, value: Any) -> None:
-        """Mailboxes are a name or a collection of addresses, and not none of either."""
+        """Mailboxes are a name or a collection of addresses, and not empty."""
         refused(lambda: JournalRule("Legal", JOURNAL, mailboxes=value), "mailboxes")
 
     @pytest.mark.parametrize("value", ["", " a@example.com", "a@example.com,b@example.com", 1, None])
     def test_one_of_the_mailboxes(self, value: Any) -> None:
-        """A mailbox that is no address is refused by its number."""
+        """A mailbox that is not an address is refused with its number."""
         refused(lambda: JournalRule("Legal", JOURNAL, mailboxes=["ok@example.com", value]), "mailboxes[1]")
 
     def test_recipient_and_mailboxes(self) -> None:
-        """A rule is for a recipient or for mailboxes."""
+        """A rule cannot have a recipient and mailboxes."""
         both: dict[str, Any] = {"recipient": "ann@example.com", "mailboxes": "DB1"}
         refused(lambda: JournalRule("Legal", JOURNAL, **both), "mailboxes")
 
     def test_value(self) -> None:
-        """Equal rules hash equal, and come back from a pickle as they were."""
+        """Equal rules hash equal, and an unpickled rule is equal."""
         rule = JournalRule("Legal", JOURNAL, scope=Scope.INTERNAL, mailboxes=["ann@example.com"])
         same = JournalRule("Legal", JOURNAL, scope=Scope.INTERNAL, mailboxes=("ann@example.com",))
         assert rule == same

@@ -331,7 +331,7 @@ def _forks(envelope: Envelope, rules: RuleSet) -> tuple[Envelope, ...]:
 
 def _ends(envelope: Envelope, senders: _Senders, sender_side: Side, rules: RuleSet) -> _Ends:
     index, resolve = rules.index, rules.organization.resolve
-    exempt, usual = index.exempt, index.usual
+    exempt, usual, group_sides = index.exempt, index.usual, index.groups.sides
     inside = outside = 0
     has_inside = has_outside = False
     others: list[tuple[str, Place]] = []
@@ -360,8 +360,8 @@ def _ends(envelope: Envelope, senders: _Senders, sender_side: Side, rules: RuleS
                 side = Side.INSIDE if rules.organization.is_internal(written) else Side.OUTSIDE
                 domain_sides[domain] = side
         # Mail to a group goes where the group is, and where its members are.
-        if place is Place.RECIPIENT and mailbox in index.groups.sides:
-            side = index.groups.sides[mailbox] | (side or Side(0))
+        if mailbox in group_sides and place is Place.RECIPIENT:
+            side = group_sides[mailbox] | (side or Side(0))
         bits = _bits(mailbox, place, index)
         if side is not Side.OUTSIDE:  # nor if it is unclear
             inside |= bits
@@ -439,7 +439,7 @@ def _plans(case: _Case, rules: RuleSet) -> Iterator[_Plan]:
             continue
         parties = _Parties(rules, case.senders, envelope)
         for mailbox in rules.index.mailboxes:
-            own = mailbox.own(fired)
+            own = mailbox.own_bits(fired)
             if own:
                 plan = _Plan(mailbox, envelope, own, parties)
                 yield _not_again(plan, case.stamps, rules) if case.stamps.verified else plan
@@ -476,8 +476,8 @@ class _Parties:
 
 def _journaled(plan: _Plan, rules: RuleSet) -> Journaled:
     mailbox, fired = plan.mailbox, plan.fired
-    users = {key for key, bits in plan.parties.bits if mailbox.own(bits) & fired}
-    if mailbox.own(rules.index.everyone) & fired:
+    users = {key for key, bits in plan.parties.bits if mailbox.own_bits(bits) & fired}
+    if mailbox.own_bits(rules.index.everyone) & fired:
         users.add("")  # everyone
     recipients = {_recipient_key(recipient, rules) for recipient in plan.envelope.recipients}
     return Journaled(

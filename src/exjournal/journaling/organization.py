@@ -123,11 +123,11 @@ class Organization:
 
     def is_internal(self, address: str, /) -> bool:
         """Whether an address is inside: its domain is an accepted domain."""
-        return self._own.include(mailbox_key(address))
+        return self._own.contain(mailbox_key(address))
 
     def is_hosted(self, address: str, /) -> bool:
         """Whether the domain of an address is one that Exchange Online hosts."""
-        return self._hosted.include(mailbox_key(address))
+        return self._hosted.contain(mailbox_key(address))
 
     def key(self, address: str, /) -> str:
         """Return a key that is equal for all addresses of one mailbox: spellings, aliases, and subaddresses if they count."""
@@ -176,7 +176,7 @@ class _Domains(NamedTuple):
             keys[bare != domain].add(mailbox_key(f"a@{bare}").rpartition("@")[2])
         return cls(frozenset(keys[False]), frozenset(keys[True]))
 
-    def include(self, key: str) -> bool:
+    def contain(self, key: str) -> bool:
         """Whether the domain of a mailbox key is one of these."""
         domain = key.rpartition("@")[2] if "@" in key else ""
         if domain in self.exact:

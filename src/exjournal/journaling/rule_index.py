@@ -31,7 +31,7 @@ class JournalMailbox(NamedTuple):
     mask: int
     rule_names: tuple[str, ...]
 
-    def own(self, bits: RuleBits, /) -> int:
+    def own_bits(self, bits: RuleBits, /) -> int:
         """The bits of its own rules, moved down to bit 0."""
         return (bits >> self.offset) & self.mask
 
@@ -63,10 +63,12 @@ class Groups(NamedTuple):
         for name, addresses in organization.groups.items():
             group = key(name)
             members.setdefault(group, set()).update(map(key, addresses))
+            are_inside = {organization.is_internal(address) for address in (name, *addresses) if "@" in address}
             side = sides.get(group, Side(0))
-            for address in (name, *addresses):
-                if "@" in address:
-                    side |= Side.INSIDE if organization.is_internal(address) else Side.OUTSIDE
+            if True in are_inside:
+                side |= Side.INSIDE
+            if False in are_inside:
+                side |= Side.OUTSIDE
             sides[group] = side
         groups = {name: members[name] & members.keys() for name in members}
         parents: dict[str, set[str]] = {name: set() for name in members}
