@@ -555,7 +555,7 @@ class TestRecipients:
 
 
 class TestGroups:
-    """A group counts as its members, and mail to a group as mail to each of them."""
+    """A rule on a group is for its members, and mail to a group is mail to each of them."""
 
     @pytest.mark.parametrize(
         "address",

@@ -93,7 +93,7 @@ class _Plan(NamedTuple):
 
     mailbox: JournalMailbox
     envelope: Envelope
-    fired: RuleBits
+    fired: int
     parties: "_Parties"
     done: bool = False
 
@@ -231,8 +231,8 @@ def decide(message: "Data", envelope: Envelope, rules: RuleSet, /, *, secrets: I
 
     MAIL FROM, From and Sender are senders alike. MAIL FROM decides on which side the sender is, and From if MAIL FROM is the
     null sender; a sender counts as inside and outside if that is unclear, if an inside sender did not log in, or if an outside
-    sender did. A group counts as each of its members, as a sender and as a recipient. Journal mailboxes and the alternate
-    mailbox match nothing as recipients.
+    sender did. A rule on a group is for its members, and mail to a group is mail to each of them. Journal mailboxes and the
+    alternate mailbox match nothing as recipients.
 
     A journal report is not journaled if one of the `secrets` verifies its seal, or over a trusted path. A message whose stamp
     one of them verifies is not journaled again for the same recipients. Only over a trusted path does message-only journaling
