@@ -616,7 +616,7 @@ class TestHolds:
         outcome = processed(hop * (HOP_LIMIT - 1) + MESSAGE)
         assert (outcome.hold, len(outcome.deliveries)) == (None, 1)
 
-    def test_hops_of_what_is_not_journaled(self) -> None:
+    def test_hops_without_a_rule(self) -> None:
         """A message that no rule is for passes, after any number of servers."""
         outcome = processed(b"Received: x\r\n" * HOP_LIMIT + MESSAGE, rules=[a_rule(recipient="eve@example.com")])
         assert (outcome.hold, outcome.deliveries) == (None, ())

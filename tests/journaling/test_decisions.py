@@ -121,9 +121,9 @@ def outside(*recipients: str | Recipient, sender: str = MALLORY, **values: bool)
 
 def reason(decision: Decision) -> Reason:
     """Why the only rule fires, or why it does not."""
-    (found,) = decision.explain()
-    assert found.matched is bool(decision.reports)
-    return found.reason
+    (explanation,) = decision.explain()
+    assert explanation.matched is bool(decision.reports)
+    return explanation.reason
 
 
 def fires(rules: RuleSet, envelope: Envelope, data: bytes | None = None, **options: Any) -> bool:
@@ -727,12 +727,12 @@ class TestReports:
     def test_forks(self) -> None:
         """With forks the recipients inside and those outside are judged and reported as two messages."""
         envelope = inside(EVE, BOB, "root", MALLORY)
-        found = decide(message(), envelope, rule_set(for_all(), fork_mixed=True)).reports
-        assert [[one.address for one in report.envelope.recipients] for report in found] == [
+        reports = decide(message(), envelope, rule_set(for_all(), fork_mixed=True)).reports
+        assert [[one.address for one in report.envelope.recipients] for report in reports] == [
             [BOB, "root"],
             [EVE, MALLORY],
         ]
-        assert {report.envelope.authenticated for report in found} == {True}
+        assert {report.envelope.authenticated for report in reports} == {True}
         assert [one.envelope for one in decide(message(), envelope, rule_set(for_all())).reports] == [envelope]
         (report,) = decide(message(), envelope, rule_set(for_one(), fork_mixed=True)).reports
         assert [one.address for one in report.envelope.recipients] == [BOB, "root"]
@@ -1055,12 +1055,12 @@ class TestExplanations:
         self, rule: JournalRule, envelope: Envelope, words: str, member_of: str | None, holds: str | None
     ) -> None:
         """Each form of a match has the address, its place, and its relation to the rule."""
-        (found,) = decide(message(), envelope, rule_set(rule)).explain()
-        (match,) = found.matches
+        (explanation,) = decide(message(), envelope, rule_set(rule)).explain()
+        (match,) = explanation.matches
         assert str(match) == words
         assert (match.member_of, match.holds) == (member_of, holds)
-        assert str(found) == f"{rule.name}: asks for a report to {J1}: {words}"
-        assert found.to_dict() == {
+        assert str(explanation) == f"{rule.name}: asks for a report to {J1}: {words}"
+        assert explanation.to_dict() == {
             "rule": rule.name,
             "journal_to": J1,
             "scope": str(rule.scope),
@@ -1075,8 +1075,8 @@ class TestExplanations:
     def test_a_group_that_holds_a_mailbox_of_a_database(self, mailboxes: str | list[str]) -> None:
         """A group with a mailbox of a database is not a mailbox of the database; its match names the mailbox."""
         rules = rule_set(JournalRule.for_database("db", J1, mailboxes=mailboxes))
-        (found,) = decide(message(), inside("team@example.com", "team"), rules).explain()
-        (match,) = found.matches
+        (explanation,) = decide(message(), inside("team@example.com", "team"), rules).explain()
+        (match,) = explanation.matches
         assert match.address == "team"
         assert match.member_of is None
         assert match.holds is not None
@@ -1091,34 +1091,34 @@ class TestExplanations:
 
     def test_a_rule_for_everyone(self) -> None:
         """A rule for everyone has no matches."""
-        (found,) = decide(message(), inside(BOB), rule_set(for_all())).explain()
-        assert found.matches == ()
-        assert str(found) == f"all: asks for a report to {J1}: the rule is for everyone"
+        (explanation,) = decide(message(), inside(BOB), rule_set(for_all())).explain()
+        assert explanation.matches == ()
+        assert str(explanation) == f"all: asks for a report to {J1}: the rule is for everyone"
 
     def test_many_matches(self) -> None:
         """In words three matches are named and the others counted; as data all are there, by address."""
         names = [f"u{number}@example.com" for number in range(9)]
         rules = rule_set(for_one("g@example.com"), groups={"g@example.com": names})
-        (found,) = decide(message(), inside(*reversed(names)), rules).explain()
-        assert [one.address for one in found.matches] == names
-        assert str(found).endswith("u2@example.com (recipient), a member of g@example.com; and 6 more")
-        (found,) = decide(message(), inside(*names[:3]), rules).explain()
-        assert "more" not in str(found)
-        (found,) = decide(message(), inside(*names[:4]), rules).explain()
-        assert str(found).endswith("; and 1 more")
+        (explanation,) = decide(message(), inside(*reversed(names)), rules).explain()
+        assert [one.address for one in explanation.matches] == names
+        assert str(explanation).endswith("u2@example.com (recipient), a member of g@example.com; and 6 more")
+        (explanation,) = decide(message(), inside(*names[:3]), rules).explain()
+        assert "more" not in str(explanation)
+        (explanation,) = decide(message(), inside(*names[:4]), rules).explain()
+        assert str(explanation).endswith("; and 1 more")
 
     @pytest.mark.parametrize("scope", Scope)
     @pytest.mark.parametrize("reason", Reason)
     def test_reasons(self, reason: Reason, scope: Scope) -> None:
         """Each reason has words of its own, with the matches if there are any."""
-        found = Explanation("Legal", J1, reason, (Match(BOB, Place.RECIPIENT),), scope)
-        words = str(found)
+        explanation = Explanation("Legal", J1, reason, (Match(BOB, Place.RECIPIENT),), scope)
+        words = str(explanation)
         assert words.startswith("Legal: ")
         assert "bob@example.com (recipient)" in words
-        assert found.matched is (reason is Reason.MATCHED)
-        assert words.startswith("Legal: not journaled") is not found.matched
-        assert (J1 in words) is found.matched
-        assert ("; it is for bob" in words) is not found.matched
+        assert explanation.matched is (reason is Reason.MATCHED)
+        assert words.startswith("Legal: not journaled") is not explanation.matched
+        assert (J1 in words) is explanation.matched
+        assert ("; it is for bob" in words) is not explanation.matched
         alone = Explanation("Legal", J1, reason, scope=scope)
         assert "it is for" not in str(alone)
         assert len({str(Explanation("Legal", J1, one)) for one in Reason}) == len(Reason)
@@ -1126,12 +1126,12 @@ class TestExplanations:
             "rule": "Legal",
             "journal_to": J1,
             "scope": str(scope),
-            "matched": found.matched,
+            "matched": explanation.matched,
             "reason": str(reason),
             "matches": [],
         }
         assert (
-            list(found.to_dict())
+            list(explanation.to_dict())
             == list(alone.to_dict())
             == [
                 "rule",
@@ -1152,9 +1152,9 @@ class TestExplanations:
             (for_one(CAROL, scope), inside(BOB)),
             (for_all(scope), inside(J1)),
         ):
-            (found,) = decide(message(), envelope, rule_set(rule)).explain()
-            assert found.scope is scope
-            assert found.to_dict()["scope"] == str(scope)
+            (explanation,) = decide(message(), envelope, rule_set(rule)).explain()
+            assert explanation.scope is scope
+            assert explanation.to_dict()["scope"] == str(scope)
         assert Explanation("Legal", J1, Reason.MATCHED).scope is GLOBAL
         assert Explanation._fields[-1] == "scope"
 
@@ -1185,9 +1185,9 @@ class TestExplanations:
     )
     def test_words_out_of_scope(self, rule: JournalRule, envelope: Envelope, words: str) -> None:
         """A rule out of scope is explained with its scope and its matches."""
-        (found,) = decide(message(), envelope, rule_set(rule)).explain()
-        assert found.reason is Reason.OUT_OF_SCOPE
-        assert str(found) == words
+        (explanation,) = decide(message(), envelope, rule_set(rule)).explain()
+        assert explanation.reason is Reason.OUT_OF_SCOPE
+        assert str(explanation) == words
 
     @pytest.mark.parametrize("reason", [one for one in Reason if one is not Reason.OUT_OF_SCOPE])
     def test_words_without_scope(self, reason: Reason) -> None:
@@ -1250,10 +1250,10 @@ class TestModel:
         assert decision.sender_sides == side_names(world.sender_sides())
         assert decision.recipient_sides == side_names(world.recipient_sides())
         for rule in world.rules:
-            (found,) = [one for one in decision.explain() if one.rule == rule.name]
-            assert found.reason is world.reason(rule)
-            assert found.scope is rule.scope
-            assert matches_of(found, rule) == world.matches(rule)
+            (explanation,) = [one for one in decision.explain() if one.rule == rule.name]
+            assert explanation.reason is world.reason(rule)
+            assert explanation.scope is rule.scope
+            assert matches_of(explanation, rule) == world.matches(rule)
 
     @given(worlds(), RANDOMS)
     def test_order(self, world: World, random: Random) -> None:

@@ -172,6 +172,13 @@ class TestNames:
             act(ORIGINAL, cast("list[str]", names))
         assert caught.value.field == "names"
 
+    @pytest.mark.parametrize("names", [None, 1])
+    @pytest.mark.parametrize("act", [strip_headers, matching_headers])
+    def test_not_a_collection(self, act: Callable[[bytes, Iterable[str]], object], names: object) -> None:
+        """A value that is not a collection is a TypeError."""
+        with pytest.raises(TypeError, match="a collection of names"):
+            act(ORIGINAL, cast("list[str]", names))
+
     @pytest.mark.parametrize(
         "collection",
         [tuple, set, frozenset, dict.fromkeys, iter, lambda names: (name for name in names)],

@@ -199,7 +199,7 @@ class TestOwnSealAndStamp:
         assert read_signs(STAMP + ORIGINAL, ()).stamps == read_signs(ORIGINAL, (SECRET,)).stamps == Stamps()
 
     @pytest.mark.parametrize("secrets", [SECRET, "text", None, [b"short"], ["a secret that is text"], [None]], ids=repr)
-    def test_no_secrets(self, secrets: object) -> None:
+    def test_invalid_secrets(self, secrets: object) -> None:
         """A value that is not a collection of secrets is an InvalidValue, for any message."""
         for message in (ORIGINAL, built(secret=SECRET)):
             with pytest.raises(InvalidValue) as caught:

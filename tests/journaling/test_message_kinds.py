@@ -49,7 +49,10 @@ KINDS: dict[str, tuple[bytes, MessageKind]] = {
     "content class in upper case": (a_message(MDN_CLASS.upper()), RECEIPT),
     "quoted": (a_message(b'Content-Type: multipart/report; report-type="delivery-status"; boundary="b"'), DELIVERY),
     "quoted in part": (a_message(b'Content-Type: multipart/report; report-type="disposition\\-notification"'), RECEIPT),
-    "blanks round the sign": (a_message(b"Content-Type: multipart/report ; report-type = delivery-status ;"), DELIVERY),
+    "spaces around the sign": (
+        a_message(b"Content-Type: multipart/report ; report-type = delivery-status ;"),
+        DELIVERY,
+    ),
     "no blanks": (a_message(b"Content-Type:multipart/report;boundary=b;report-type=delivery-status"), DELIVERY),
     "blanks before the colon": (a_message(b"Content-Type \t: multipart/report; report-type=delivery-status"), DELIVERY),
     "folded": (
@@ -119,9 +122,9 @@ def test_a_report_on_any_kind_is_mail(kind: bytes) -> None:
     original = a_message(kind)
     report = built(original)
     assert message_kind(report) is MAIL
-    found = parse_report(report).original
-    assert found is not None
-    assert message_kind(found) is message_kind(original) is not MAIL
+    inner = parse_report(report).original
+    assert inner is not None
+    assert message_kind(inner) is message_kind(original) is not MAIL
 
 
 def test_values() -> None:

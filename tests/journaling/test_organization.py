@@ -143,26 +143,26 @@ class TestDomains:
             "a" * 600,
         ],
     )
-    def test_no_domain(self, name: str, domain: str) -> None:
+    def test_not_a_domain(self, name: str, domain: str) -> None:
         """A value that is not a domain is refused with its number."""
         values: dict[str, Any] = {"domains": ["example.com"], "hosted_domains": ["example.com"]}
         values[name].append(domain)
         refused(lambda: Organization(**values), f"{name}[1]")
 
     @pytest.mark.parametrize("domain", ["exa mple.com", "example..com", "*.exa mple.com"])
-    def test_a_typing_error_is_no_domain(self, domain: str) -> None:
+    def test_a_domain_with_a_typing_error(self, domain: str) -> None:
         """A domain with a space or an empty label is refused: no address would ever be inside it."""
         refused(lambda: Organization([domain]), "domains[0]")
 
     @pytest.mark.parametrize("name", ["domains", "hosted_domains"])
     @pytest.mark.parametrize("value", ["example.com", b"example.com", 1, None])
-    def test_no_collection(self, name: str, value: Any) -> None:
+    def test_not_a_collection(self, name: str, value: Any) -> None:
         """A single string is refused as a collection of domains, and so is a value that cannot be iterated over."""
         values: dict[str, Any] = {"domains": [], name: value}
         refused(lambda: Organization(**values), name)
 
     @pytest.mark.parametrize("value", [b"example.com", 1, None])
-    def test_no_string(self, value: Any) -> None:
+    def test_not_a_string(self, value: Any) -> None:
         """A value that is not a string is refused with its number."""
         refused(lambda: Organization(["example.com", value]), "domains[1]")
         refused(lambda: Organization([], hosted_domains=[value]), "hosted_domains[0]")
@@ -319,14 +319,14 @@ class TestGroups:
 
     @pytest.mark.parametrize("name", ["groups", "aliases", "databases"])
     @pytest.mark.parametrize("member", ["", " a@example.com", "a@example.com,b@example.com", "<a@example.com>", "a\0"])
-    def test_no_address(self, name: str, member: str) -> None:
+    def test_not_an_address(self, name: str, member: str) -> None:
         """A value that cannot be an address is refused with its place."""
         lists: Any = {name: {"x@example.com": ["ok@example.com", "ok@example.com", member]}}
         refused(lambda: Organization([], **lists), f'{name}."x@example.com"[2]')
 
     @pytest.mark.parametrize("name", ["groups", "aliases", "databases"])
     @pytest.mark.parametrize("value", [None, 5, b"ann@example.com"])
-    def test_no_list(self, name: str, value: Any) -> None:
+    def test_not_a_list(self, name: str, value: Any) -> None:
         """A value that is not a collection, and a member that is not a string, are refused with their path."""
         lists: Any = {name: {"x@example.com": value}}
         refused(lambda: Organization([], **lists), f'{name}."x@example.com"')
@@ -335,14 +335,14 @@ class TestGroups:
 
     @pytest.mark.parametrize("name", ["groups", "aliases", "databases"])
     @pytest.mark.parametrize("value", [None, "staff@example.com", [("a@example.com", ["b@example.com"])], 5])
-    def test_no_mapping(self, name: str, value: Any) -> None:
+    def test_not_a_mapping(self, name: str, value: Any) -> None:
         """A value that is not a mapping is refused with its name."""
         lists: Any = {name: value}
         refused(lambda: Organization([], **lists), name)
 
     @pytest.mark.parametrize("name", ["groups", "aliases", "databases"])
     @pytest.mark.parametrize("key", ["", "  ", None, 1, b"x"])
-    def test_no_name(self, name: str, key: Any) -> None:
+    def test_not_a_name(self, name: str, key: Any) -> None:
         """A key that is not a name is refused with the name of the mapping."""
         lists: Any = {name: {key: ["a@example.com"]}}
         refused(lambda: Organization([], **lists), name)
@@ -351,7 +351,7 @@ class TestGroups:
     @pytest.mark.parametrize(
         "key", ["staff@example.com ", " staff@example.com", "staff@example.com\r\n", "a@example.com, b@example.com"]
     )
-    def test_a_key_that_is_no_address(self, name: str, key: str) -> None:
+    def test_a_name_that_no_mail_has(self, name: str, key: str) -> None:
         """A group or alias with a name that no mail can have is refused, because it would silently match nobody."""
         lists: Any = {name: {key: ["a@example.com"]}}
         with pytest.raises(InvalidValue, match=name):
@@ -364,7 +364,7 @@ class TestAlternateMailbox:
     @pytest.mark.parametrize(
         "value", ["", "ndr", " ndr@example.com", "a@example.com,b@example.com", 1, b"ndr@example.com"]
     )
-    def test_no_mailbox(self, value: Any) -> None:
+    def test_not_a_mailbox(self, value: Any) -> None:
         """Any other value is refused."""
         refused(lambda: Organization([], alternate_mailbox=value), "alternate_mailbox")
 

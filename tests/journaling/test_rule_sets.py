@@ -36,11 +36,13 @@ class TestRuleSet:
     def test_kept(self) -> None:
         """The rules are kept in their order, and every option is off."""
         one, two = JournalRule("B", JOURNAL), JournalRule("A", OTHER)
-        found = RuleSet(iter([one, two]), organization())
-        assert found.rules == (one, two)
-        assert found.organization == organization()
-        assert (found.fork_mixed, found.believe_senders, found.obey_processed, found.only_new) == (False,) * 4
-        assert found.warnings == ()
+        rule_set = RuleSet(iter([one, two]), organization())
+        assert rule_set.rules == (one, two)
+        assert rule_set.organization == organization()
+        assert (rule_set.fork_mixed, rule_set.believe_senders, rule_set.obey_processed, rule_set.only_new) == (
+            False,
+        ) * 4
+        assert rule_set.warnings == ()
 
     def test_none(self) -> None:
         """A set may be empty; then nothing is journaled."""
@@ -49,17 +51,17 @@ class TestRuleSet:
         assert decision.explain() == ()
 
     @pytest.mark.parametrize("value", ["Legal", b"Legal", None, JournalRule("Legal", JOURNAL)])
-    def test_no_collection(self, value: Any) -> None:
+    def test_not_a_collection(self, value: Any) -> None:
         """A single rule or a string is refused as a collection of rules."""
         refused(lambda: RuleSet(value, organization()), "rules")
 
     @pytest.mark.parametrize("value", ["Legal", None, ("Legal", JOURNAL)])
-    def test_no_rule(self, value: Any) -> None:
+    def test_not_a_rule(self, value: Any) -> None:
         """A value that is not a rule is refused with its number."""
         refused(lambda: RuleSet([JournalRule("Legal", JOURNAL), value], organization()), "rules[1]")
 
     @pytest.mark.parametrize("value", [None, "example.com", {}])
-    def test_no_organization(self, value: Any) -> None:
+    def test_not_an_organization(self, value: Any) -> None:
         """The organization must be an Organization."""
         refused(lambda: RuleSet([], value), "organization")
 
@@ -80,8 +82,8 @@ class TestRuleSet:
     @pytest.mark.parametrize("recipient", ["team", "TEAM", "crew", "staff@example.com", "someone@example.org"])
     def test_known_group(self, recipient: str) -> None:
         """A group is named in any letter case or by an alias, and any address is allowed."""
-        found = rules(JournalRule("a", JOURNAL, recipient=recipient), aliases={"crew": "team"})
-        assert found.warnings == ()
+        rule_set = rules(JournalRule("a", JOURNAL, recipient=recipient), aliases={"crew": "team"})
+        assert rule_set.warnings == ()
 
     @pytest.mark.parametrize("name", ["DB2", "ann", "DB1 2"])
     def test_unknown_database(self, name: str) -> None:
@@ -107,10 +109,10 @@ class TestRuleSet:
 
     def test_no_alternate_mailbox(self) -> None:
         """Without an alternate mailbox every other check is the same."""
-        found = rules(JournalRule("a", "ndr@example.com"), alternate_mailbox=None)
-        assert found.warnings == ()
+        rule_set = rules(JournalRule("a", "ndr@example.com"), alternate_mailbox=None)
+        assert rule_set.warnings == ()
         envelope = Envelope("ann@example.com", ["ndr@example.com", "bounces@example.com"])
-        assert decide(b"\r\n", envelope, found).reports == ()
+        assert decide(b"\r\n", envelope, rule_set).reports == ()
         refused(lambda: rules(JournalRule("a", "j@example.net"), alternate_mailbox=None), "rules[0].journal_to")
 
     def test_the_alternate_mailbox_with_a_tag(self) -> None:
@@ -179,10 +181,10 @@ class TestRuleSet:
             },
             "databases": {"DB2": ["ann@example.com", '"archive"@example.com'], "DB3": ["ALL@example.com"]},
         }
-        found = rules(JournalRule("x", OTHER), JournalRule("Legal", "archive@example.com", **names), **lists)
-        assert len(found.warnings) == 1
-        assert "'Legal'" in found.warnings[0]
-        assert "journal mailbox" in found.warnings[0]
+        rule_set = rules(JournalRule("x", OTHER), JournalRule("Legal", "archive@example.com", **names), **lists)
+        assert len(rule_set.warnings) == 1
+        assert "'Legal'" in rule_set.warnings[0]
+        assert "journal mailbox" in rule_set.warnings[0]
         off = JournalRule("Legal", "archive@example.com", enabled=False, **names)
         assert rules(off, **lists).warnings == ()
         assert rules(JournalRule("Legal", OTHER, **names), **lists).warnings == ()
@@ -190,12 +192,12 @@ class TestRuleSet:
     def test_a_journal_mailbox_of_everyone(self) -> None:
         """A rule for everyone gives no warning, and neither does a group without members."""
         lists = {"groups": {"empty@example.com": []}}
-        found = rules(
+        rule_set = rules(
             JournalRule("a", "archive@example.com"),
             JournalRule("b", "empty@example.org", recipient="empty@example.com"),
             **lists,
         )
-        assert found.warnings == ()
+        assert rule_set.warnings == ()
 
     def test_warnings_in_order(self) -> None:
         """There is a warning for each rule, in the order of the rules."""
@@ -205,13 +207,13 @@ class TestRuleSet:
     def test_equal(self) -> None:
         """Sets are equal if rules, organization and every option are."""
         rule = JournalRule("a", JOURNAL, recipient="team")
-        found = rules(rule)
-        assert found == rules(rule)
-        assert found != rules()
-        assert found != rules(rule, voice_mail=False)
+        rule_set = rules(rule)
+        assert rule_set == rules(rule)
+        assert rule_set != rules()
+        assert rule_set != rules(rule, voice_mail=False)
         for option in ("fork_mixed", "believe_senders", "obey_processed", "only_new"):
             changed: dict[str, Any] = {option: True}
-            assert dataclasses.replace(found, **changed) != found
+            assert dataclasses.replace(rule_set, **changed) != rule_set
 
     def test_hash(self) -> None:
         """Equal sets hash equal."""
@@ -219,21 +221,21 @@ class TestRuleSet:
 
     def test_pickle(self) -> None:
         """An unpickled set is equal, and decides the same."""
-        found = rules(JournalRule("a", JOURNAL, recipient="staff@example.com"), JournalRule("b", OTHER))
-        back = pickle.loads(pickle.dumps(found))
-        assert back == found
+        rule_set = rules(JournalRule("a", JOURNAL, recipient="staff@example.com"), JournalRule("b", OTHER))
+        back = pickle.loads(pickle.dumps(rule_set))
+        assert back == rule_set
         envelope = Envelope("x@example.org", ["BOB@example.com"])
-        assert decide(b"\r\n", envelope, back).reports == decide(b"\r\n", envelope, found).reports
+        assert decide(b"\r\n", envelope, back).reports == decide(b"\r\n", envelope, rule_set).reports
         assert len(decide(b"\r\n", envelope, back).reports) == 2
 
     def test_the_callers_collections_are_copied(self) -> None:
         """Later changes to the caller's list have no effect."""
         given = [JournalRule("a", JOURNAL)]
-        found = RuleSet(given, organization())
+        rule_set = RuleSet(given, organization())
         given.append(JournalRule("b", OTHER))
-        assert len(found.rules) == 1
+        assert len(rule_set.rules) == 1
         with pytest.raises(AttributeError):
-            found.rules = ()  # type: ignore[misc]
+            rule_set.rules = ()  # type: ignore[misc]
 
     def test_words(self) -> None:
         """The representation shows the arguments and the warnings, but not the index."""

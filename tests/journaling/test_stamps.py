@@ -231,12 +231,12 @@ class TestSeal:
         """Neither the seal of a report nor a tag can seal a stamp."""
         value = b"".join(stamped_with(ONE).split())
         report_seal = re.compile(rb"s=([^;]*);")
-        found = report_seal.search(value)
-        assert found is not None
+        seal = report_seal.search(value)
+        assert seal is not None
         for text in (
-            b"v=2;s=" + found[1] + b";t=",
-            b"v=2;s=" + found[1] + b";t=" + found[1][:36],
-            b"v=2;s=" + found[1],
+            b"v=2;s=" + seal[1] + b";t=",
+            b"v=2;s=" + seal[1] + b";t=" + seal[1][:36],
+            b"v=2;s=" + seal[1],
         ):
             assert read(text) == Stamps()
 
