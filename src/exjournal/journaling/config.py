@@ -72,7 +72,7 @@ def load_config(path: "str | PathLike[str]", /) -> Config:
     """Read rules, organization and agent from a TOML file (TOML 1.0).
 
     The paths of secret files are relative to its folder. Raises InvalidValue, whose `.field` is the path of the key, or "" for
-    the file as a whole, and OSError if the file cannot be read.
+    the file as a whole, OSError if the file cannot be read, and TypeError if `path` is not a path.
     """
     import tomllib
     from pathlib import Path
@@ -108,7 +108,8 @@ def load_config(path: "str | PathLike[str]", /) -> Config:
 def load_secret(path: "str | PathLike[str]", /) -> bytes:
     """Read a secret from a file of its own: all bytes of the file except line ends at its end.
 
-    Raises InvalidValue if the secret has fewer than 16 bytes, and OSError if the file cannot be read.
+    Raises InvalidValue if the secret has fewer than 16 bytes, OSError if the file cannot be read, and TypeError if `path` is
+    not a path.
     """
     (secret,) = known_secrets((_read(path).rstrip(_LINE_ENDS),))
     return secret

@@ -39,6 +39,7 @@ _CONTENT_CLASSES: Final = {
     b"voice-uc": MessageKind.VOICE_MAIL,
     b"missedcall": MessageKind.VOICE_MAIL,
 }
+_FIELDS: Final = field_pattern("content-type", "content-class")
 
 
 def message_kind(message: "Data", /) -> MessageKind:
@@ -51,9 +52,6 @@ def message_kind(message: "Data", /) -> MessageKind:
     data = in_place(message, "a message")
     fields, _, _ = scan(data, lead_in(data)[-1], len(data), _FIELDS)
     return kind_of(fields.get(b"content-type", b""), fields.get(b"content-class", b""))
-
-
-_FIELDS: Final = field_pattern("content-type", "content-class")
 
 
 def kind_of(content_type: bytes, content_class: bytes, /) -> MessageKind:
