@@ -13,7 +13,6 @@ with atheris.instrument_imports(include=["exjournal"]):
     from exjournal import (
         Defect,
         DefectCode,
-        DeliveryStatus,
         MessageKind,
         ParseError,
         ReportFormat,
@@ -21,6 +20,7 @@ with atheris.instrument_imports(include=["exjournal"]):
         message_kind,
         unwrap_undeliverable,
     )
+    from exjournal.reports.undeliverable import DeliveryStatus
 
 import clock
 import seeds

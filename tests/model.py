@@ -10,17 +10,15 @@ from hypothesis import strategies as st
 from exjournal import (
     Decision,
     Envelope,
-    Explanation,
     JournalRule,
     Organization,
-    Place,
-    Reason,
     Recipient,
     ReportFormat,
     RuleSet,
     Scope,
     decide,
 )
+from exjournal.journaling.explanations import Explanation, Place, Reason
 
 Item = TypeVar("Item")
 
@@ -157,7 +155,7 @@ class World:
         spell: Callable[[str], str] = str,
         mix: "Callable[[Sequence[Any]], Sequence[Any]]" = list,
     ) -> Decision:
-        """What is decided, with addresses spelled and collections ordered somehow."""
+        """A decision, for any spelling of addresses and order of collections."""
         lines = [HEADERS[self.header]]
         lines += [b"From: X <" + spell(one).encode() + b">" for one in mix(self.authors)]
         lines += [b"Sender: " + spell(one).encode() for one in mix(self.delegates)]
@@ -277,7 +275,7 @@ class World:
         return self.mailboxes(self.database if isinstance(rule.mailboxes, str) else rule.mailboxes)
 
     def is_for(self, rule: Rule, address: str, place: Place) -> bool:
-        """Whether a rule is for an address where it stands: itself, or somebody in a group that nobody has expanded."""
+        """Whether a rule is for this very address: itself, or somebody in a group that nobody has expanded."""
         named = self.names(rule)
         if named is None:
             return False
@@ -302,7 +300,7 @@ class World:
         return False
 
     def stop(self, rule: Rule) -> Reason | None:
-        """Why a rule that fires makes no report: what is believed over a trusted path."""
+        """The reason why a rule that fires makes no report: signs that are believed over a trusted path."""
         if not self.trusted_path:
             return None
         if self.header == "report":

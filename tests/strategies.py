@@ -1,4 +1,4 @@
-"""What the property tests draw from: whatever the models allow, and bytes that only a hostile sender writes."""
+"""The values of the property tests: all that the models allow, and bytes that only a hostile sender writes."""
 
 import base64
 import dataclasses
@@ -35,7 +35,7 @@ def a_report(**changes: Any) -> JournalReport:
 
 
 def built(original: Any = ORIGINAL, **options: Any) -> bytes:
-    """The bytes of `a_report()` round an original; every option has a value that can be changed."""
+    """The bytes of `a_report()` around an original; every option has a value that can be changed."""
     report = options.pop("report", None) or a_report()
     values: dict[str, Any] = {"domain": "example.com", "date": DATE, "report_id": "<r@example.com>"}
     return build_report(report, original, **(values | options))
@@ -56,7 +56,7 @@ TEXT = b"Sender: alice@example.com\r\nSubject: Hello\r\nMessage-Id: <1@example.c
 PART = b"Content-Type: message/rfc822\r\n\r\n" + ORIGINAL
 
 
-# Text that stands on one line
+# Text that fits on one line
 
 # Blanks, and characters that are not printable, all of them allowed on a line.
 _ODD_CHARACTERS = "\x80\x9f\xa0\u180e\u200b\u2003\u202f\ufeff\ufffd\u00e9\u4e2d\U0001f4e7:,;<>\"'\\()@=?_ \t.-"
@@ -538,7 +538,7 @@ def hostile_reports(draw: st.DrawFn) -> bytes:
 
 @st.composite
 def damaged(draw: st.DrawFn, sources: st.SearchStrategy[bytes]) -> bytes:
-    """Bytes with slices deleted, inserted, doubled or moved, and octets changed."""
+    """Data with slices deleted, inserted, doubled or moved, and bytes changed."""
     data = bytearray(draw(sources))
     for _ in range(draw(st.integers(1, 5))):
         first = draw(st.integers(0, len(data)))
@@ -733,7 +733,7 @@ class Leaf(NamedTuple):
 
 
 class Branch(NamedTuple):
-    """A multipart: its type, further fields, its parts, and what stands before and behind them."""
+    """A multipart: its type, further fields, its parts, and the text before and after them."""
 
     media_type: bytes
     fields: tuple[tuple[bytes, bytes], ...]
@@ -805,7 +805,7 @@ def _is_shallow(part: Leaf | Branch, room: int = 4) -> bool:
 
 @st.composite
 def mails(draw: st.DrawFn) -> Mail:
-    """Messages as what they say; the fields of the content itself stand in the header of the message."""
+    """Messages by their content; the fields of the content itself are in the header of the message."""
     fields = draw(st.dictionaries(st.sampled_from(_SHOWN_NAMES), _SHOWN_VALUES, max_size=5))
     root = draw(_ROOTS.filter(_is_shallow))._replace(fields=())
     return Mail(tuple(sorted(fields.items())), root)
@@ -872,7 +872,7 @@ _TRACES = st.sampled_from(
 
 @st.composite
 def sent(draw: st.DrawFn, mail: Mail) -> bytes:
-    """The octets of a message in one of the ways in which servers pass it on.
+    """The bytes of a message in one of the ways in which servers pass it on.
 
     Line ends, those at the very end, folds, letter case and order of fields, trace fields and a From line are drawn. The body
     is written in one way.
@@ -922,7 +922,7 @@ _BOUNDARY_ENDS = st.text(st.sampled_from("ab01+_,-./:="), min_size=1, max_size=1
 
 @st.composite
 def forked(draw: st.DrawFn, mail: Mail) -> bytes:
-    """The octets of a message as `sent()` gives them, with boundaries of its own, as a server that forks a message writes it.
+    """The bytes of a message as `sent()` gives them, with new boundaries, as a server writes them that forks a message.
 
     Parameters of the parts may be folded anew as well. Blanks are not doubled: their number is shown in some fields.
     """

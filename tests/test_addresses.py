@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exjournal import address_key, mailbox_key, same_mailbox
-from exjournal.addresses import address_problem
+from exjournal import address_key, mailbox_key
+from exjournal.addresses import address_problem, same_mailbox
 from exjournal.limits import ADDRESS_LIMIT
 from strategies import addresses, plain_addresses, spellings
 
 
 class TestAddressProblem:
-    """An address may be whatever a recipient line can carry and give back."""
+    """An address may be any text that a recipient line can carry unchanged."""
 
     @pytest.mark.parametrize(
         "address",
@@ -35,7 +35,7 @@ class TestAddressProblem:
         ],
     )
     def test_allowed(self, address: str) -> None:
-        """What can be written and read again is allowed, whatever it looks like."""
+        """Text of any form is allowed if it can be written and read again."""
         assert address_problem(address) is None
 
     @pytest.mark.parametrize(
@@ -43,38 +43,38 @@ class TestAddressProblem:
         [
             ("", "is empty"),
             ("a" * (ADDRESS_LIMIT + 1), "has 572 characters, more than 571"),
-            ("a\rb", "holds CR at character 1"),
-            ("ab\nc", "holds LF at character 2"),
-            ("\0", "holds NUL at character 0"),
-            ("abc\udfff", "holds a lone surrogate at character 3"),
-            ("a\x0bb", "holds the control character U+000B at character 1"),
-            ("a\x1cb", "holds the control character U+001C at character 1"),
-            ("\x7f", "holds the control character U+007F at character 0"),
-            ("a\x85b", "holds the line separator U+0085 at character 1"),
-            ("a\u2028b", "holds the line separator U+2028 at character 1"),
-            ("a\u2029b", "holds the line separator U+2029 at character 1"),
-            ("a\tb", "holds TAB at character 1"),
-            ('"a\\', "holds a quote that is not closed"),
-            (" a", "begins or ends with a blank"),
-            ("a\t", "begins or ends with a blank"),
-            ("a@example.com,b@example.com", "holds a comma outside quotes: one address only"),
-            ("<a@example.com>", "holds angle brackets: the bare address only"),
-            ("a>", "holds angle brackets: the bare address only"),
-            ('"a@example.com', "holds a quote that is not closed"),
-            ('"a\\"@example.com', "holds a quote that is not closed"),
-            ("a expanded: b", "holds what reads as a redirect"),
-            ("a FORWARDED :b", "holds what reads as a redirect"),
-            ('"a" expanded  :b', "holds what reads as a redirect"),
-            ("expanded:x", "holds what reads as a redirect"),
-            ("Forwarded :", "holds what reads as a redirect"),
+            ("a\rb", "contains CR at character 1"),
+            ("ab\nc", "contains LF at character 2"),
+            ("\0", "contains NUL at character 0"),
+            ("abc\udfff", "contains a lone surrogate at character 3"),
+            ("a\x0bb", "contains the control character U+000B at character 1"),
+            ("a\x1cb", "contains the control character U+001C at character 1"),
+            ("\x7f", "contains the control character U+007F at character 0"),
+            ("a\x85b", "contains the line separator U+0085 at character 1"),
+            ("a\u2028b", "contains the line separator U+2028 at character 1"),
+            ("a\u2029b", "contains the line separator U+2029 at character 1"),
+            ("a\tb", "contains TAB at character 1"),
+            ('"a\\', "has a quote that is not closed"),
+            (" a", "begins or ends with a space or TAB"),
+            ("a\t", "begins or ends with a space or TAB"),
+            ("a@example.com,b@example.com", "has a comma outside quotes; must be one address"),
+            ("<a@example.com>", "has angle brackets; must be a bare address"),
+            ("a>", "has angle brackets; must be a bare address"),
+            ('"a@example.com', "has a quote that is not closed"),
+            ('"a\\"@example.com', "has a quote that is not closed"),
+            ("a expanded: b", "reads like a redirect"),
+            ("a FORWARDED :b", "reads like a redirect"),
+            ('"a" expanded  :b', "reads like a redirect"),
+            ("expanded:x", "reads like a redirect"),
+            ("Forwarded :", "reads like a redirect"),
         ],
     )
     def test_refused(self, address: str, reason: str) -> None:
-        """What could not be told from something else is refused with the reason."""
+        """An address that reads like something else is refused with the reason."""
         assert address_problem(address) == reason
 
     def test_length_counts_characters(self) -> None:
-        """The limit is one of characters: of two octets each as many are allowed."""
+        """The limit counts characters: those of two bytes each count the same."""
         assert address_problem("\u00e9" * 571) is None
         assert address_problem("\u00e9" * 572) is not None
 
@@ -146,7 +146,7 @@ class TestMailboxKey:
             ("Sales (EMEA)", "sales (emea)"),
             ('"' + "X" * 571 + '"@example.com', '"' + "x" * 571 + '"@example.com'),
             ("\u00c9" * 572 + "@example.com", "\u00e9" * 572 + "@example.com"),
-            # More octets than a label may have: no A-label, and so its own spelling.
+            # More bytes than a label may have: no A-label, and so its own spelling.
             ("alice@" + "\u00c9" * 64 + ".example", "alice@" + "\u00e9" * 64 + ".example"),
             ("alice@\u00e9..example", "alice@\u00e9..example"),
         ],

@@ -122,7 +122,7 @@ class TestAgreement:
 
     @given(well_formed_arguments())
     def test_fields_and_messages(self, arguments: Arguments) -> None:
-        """Two readers that share nothing agree on every field and on every octet inside."""
+        """Two readers that share nothing agree on every field and on every byte inside."""
         data = arguments.build()
         report, messages, message = by_the_standard_library(data)
         parsed = parse_report(data)
@@ -133,7 +133,7 @@ class TestAgreement:
 
     @given(well_formed_arguments())
     def test_headers(self, arguments: Arguments) -> None:
-        """The outer headers are the same by name and value, and hold what was copied."""
+        """The outer headers are the same by name and value, and have the copied fields."""
         data = arguments.build()
         parsed = parse_report(data)
         message = email.message_from_bytes(data, policy=AS_IT_IS)

@@ -1,4 +1,4 @@
-"""The example of an archive: at the end it has what was sent, whatever the order, and a faulty one is found out."""
+"""The example of an archive: at the end it has all that was sent, in any order, and a faulty one is detected."""
 
 import argparse
 import runpy
@@ -70,7 +70,7 @@ class TestArchive:
         assert [one.address for one in merged.recipients] == ["bob@example.com", "carol@example.net"]
 
     def test_conflict(self, archive: Any) -> None:
-        """Another message under a Message-ID that is known is kept, told of, and on the list of the Message-ID."""
+        """Another message under a known Message-ID is kept, reported, and listed under the Message-ID."""
         first, second = report(message(b"a")), report(message(b"b"))
         assert archive.receive(first) is Sighting.FIRST
         assert archive.disputed() == {}
@@ -81,7 +81,7 @@ class TestArchive:
         assert len(list(archive.messages())) == 2
 
     def test_race(self, folder: Any) -> None:
-        """What another process made a conflict between the look-up and the next step is told of."""
+        """A conflict that another process causes between the look-up and the next step is reported."""
         store = MemoryStore()
         look = store.known
 
@@ -101,7 +101,7 @@ class TestArchive:
         assert Archive(folder, Late()).told() == {identify(parse_report(second)).content_sha256}
 
     def test_unread(self, archive: Any, tmp_path: Path) -> None:
-        """What is no report is kept aside as it came."""
+        """A message that is not a report is kept aside as it came."""
         assert archive.receive(message(b"a")) is None
         assert archive.receive(message(b"a")) is None
         assert [path.read_bytes() for path in (tmp_path / "unread").iterdir()] == [message(b"a")]
@@ -131,7 +131,7 @@ class TestArchive:
         assert len(merged.reports) == 2
 
     def test_order_of_recipients(self, archive: Any) -> None:
-        """A report of Exchange 2003 that names the same recipients in another order tells nothing new."""
+        """A report of Exchange 2003 with the same recipients in another order adds nothing."""
         both = ("bob@example.com", "carol@example.net")
         told = {"sender": "ann@example.com", "message_id": "<1@mail.example.com>"}
         first, second = [
@@ -158,10 +158,10 @@ class TestArchive:
 
 
 class TestSimulation:
-    """The archive has what was sent, recipient by recipient."""
+    """The archive has all that was sent, recipient by recipient."""
 
     @pytest.mark.parametrize("seed", range(3))
-    def test_whatever_the_order(self, seed: int, tmp_path: Path) -> None:
+    def test_any_order(self, seed: int, tmp_path: Path) -> None:
         """Neither the order of arrival nor crashes make a difference to what the archive has at the end."""
         reports = EXAMPLE["make_reports"](60, 200, seed)
         states = []
@@ -237,7 +237,7 @@ class RemembersFirst(Archive):
 
 
 class TellsLast(Archive):
-    """An archive that tells of a conflict after it remembered the report."""
+    """An archive that reports a conflict after it remembered the report."""
 
     def receive(self, data: bytes, format: ReportFormat | None = None) -> Sighting:
         """Do it in the wrong order."""
@@ -261,7 +261,7 @@ class TrustsTheId(Archive):
     """An archive that drops other content under a Message-ID that it knows."""
 
     def archive(self, identity: Identity, data: bytes, format: ReportFormat | None) -> None:
-        """Keep what is no conflict."""
+        """Keep reports that do not conflict."""
         if look_up(identity, self.store) is not Sighting.CONFLICT:
             super().archive(identity, data, format)
 
@@ -275,7 +275,7 @@ class Damages(Archive):
 
 
 class TestFaults:
-    """The example finds out what an archive does wrong, whatever the order."""
+    """The example detects the faults of an archive, in any order."""
 
     @pytest.mark.parametrize("order", range(2))
     @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ import pytest
 import exjournal
 from exjournal import (
     Envelope,
-    Headers,
     InvalidValue,
     JournalAgent,
     JournalReport,
@@ -27,6 +26,10 @@ from exjournal import (
     merge,
     parse_report,
 )
+from exjournal.addresses import same_mailbox
+from exjournal.archives.items import octets_in
+from exjournal.journaling.header_firewall import matching_headers
+from exjournal.reports.models import Headers
 from strategies import DATE, ORIGINAL, built
 
 REPORT = built()
@@ -73,7 +76,7 @@ def agent(**options: Any) -> JournalAgent:
 CALLS: dict[str, tuple[Callable[..., object], dict[str, tuple[object, set[str]]]]] = {
     "address_key": (exjournal.address_key, {"0": ("a@example.com", TEXT)}),
     "mailbox_key": (exjournal.mailbox_key, {"0": ("a@example.com", TEXT)}),
-    "same_mailbox": (exjournal.same_mailbox, {"0": ("a@example.com", TEXT), "1": ("a@example.com", TEXT)}),
+    "same_mailbox": (same_mailbox, {"0": ("a@example.com", TEXT), "1": ("a@example.com", TEXT)}),
     "message_kind": (exjournal.message_kind, {"0": (ORIGINAL, DATA)}),
     "detect_format": (exjournal.detect_format, {"0": (REPORT, DATA)}),
     "parse_report": (exjournal.parse_report, {"0": (REPORT, {"bytes"}), "format": (None, OPTION)}),
@@ -101,7 +104,7 @@ CALLS: dict[str, tuple[Callable[..., object], dict[str, tuple[object, set[str]]]
         {"0": ([IDENTITY], {"list", "dict"}), "1": (MemoryStore(), {"store"})},
     ),
     "strip_headers": (exjournal.strip_headers, {"0": (ORIGINAL, DATA), "1": (["Subject"], NAMES)}),
-    "matching_headers": (exjournal.matching_headers, {"0": (ORIGINAL, DATA), "1": (["Subject"], NAMES)}),
+    "matching_headers": (matching_headers, {"0": (ORIGINAL, DATA), "1": (["Subject"], NAMES)}),
     "detect_loop": (exjournal.detect_loop, {"0": (ORIGINAL, DATA), "secrets": ([SECRET], NAMES)}),
     "verify_seal": (exjournal.verify_seal, {"0": (REPORT, DATA), "secrets": ([SECRET], set())}),
     "decide": (
@@ -198,7 +201,7 @@ CALLS: dict[str, tuple[Callable[..., object], dict[str, tuple[object, set[str]]]
         exjournal.map_archive,
         {"0": (str, {"type"}), "1": (__file__, TEXT), "jobs": (1, {"number"})},
     ),
-    "octets_in": (exjournal.octets_in, {"0": (__file__, TEXT)}),
+    "octets_in": (octets_in, {"0": (__file__, TEXT)}),
     "scan_archive": (
         exjournal.scan_archive,
         {"0": (__file__, PATH), "jobs": (1, {"number"}), "patterns": ("*.none", {"text", "list", "dict"})},
@@ -225,7 +228,7 @@ def call(name: str, place: str, value: object) -> object:
 
 
 class TestWrongTypes:
-    """A wrong type is an error that says what was expected."""
+    """A wrong type is an error that names the expected one."""
 
     def test_every_function(self) -> None:
         """No public function is left out."""

@@ -158,7 +158,7 @@ class TestStampedMail:
             pytest.param(
                 HEAD + b"a line that is no field\r\n\r\nHi.\r\n",
                 HEAD + b"a line that is no field\r\nReceived: Transfer the money.\r\n\r\nHi.\r\n",
-                id="a trace field behind a line that ends the header",
+                id="a trace field after a line that ends the header",
             ),
             pytest.param(
                 HEAD + b"\r\n=53=45=4C=4C\r.\r\n",
@@ -173,7 +173,7 @@ class TestStampedMail:
             pytest.param(
                 HEAD + b"X: a\r\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nSell.\r\n",
                 HEAD + b"X: a\r\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=53ell.\r\n",
-                id="an encoding behind the blank line of another reader",
+                id="an encoding after the blank line of another reader",
             ),
             pytest.param(
                 parted(b"Content-Type: message/rfc822\r\n\r\nSubject: one\r\n\r\nSubject: two\r\n"),
@@ -219,12 +219,12 @@ class TestStampedMail:
             pytest.param(
                 parted(b"\r\nOne.\r--new\r\rTwo.\r--new--\r"),
                 parted(b"\r\nOne.\r--new\r\rTwo.\r--new--\r", b"multipart/mixed; boundary=new", b"new"),
-                id="a new boundary that stands between carriage returns",
+                id="a new boundary between carriage returns",
             ),
             pytest.param(
                 parted(b"\r\nHi.", b"multipart/a/b; boundary=edge"),
                 parted(b"\r\nHi.", b'multipart/a/b; boundary="Transfer the money."', b"Transfer the money."),
-                id="a type that is none, and so text",
+                id="an invalid type, and so text",
             ),
             pytest.param(
                 parted(b"\r\nHi.", b'multipart/mixed; "; boundary=edge; "; boundary=c'),
@@ -275,7 +275,7 @@ class TestStampedMail:
 
     @pytest.mark.parametrize("more", [b" ", b"\t", b"\r"], ids=repr)
     def test_blanks_in_damaged_base64(self, more: bytes) -> None:
-        """A blank in damaged base64, which readers show as it stands, is a change."""
+        """A space in damaged base64, which readers show as it is, is a change."""
         journaled = typed(b"text/html", b"base64", b"A:QQQQ\r\nPHA+SGk8L3A+\r\n")
         sent = typed(b"text/html", b"base64", b"A:QQQQ\r\nPHA+SGk" + more + b"8L3A+\r\n")
         assert shown(sent) == shown(journaled) or journaled_again(journaled, sent)
@@ -291,8 +291,8 @@ class TestStampedMail:
         one, other = (typed(kind, b"base64", base64.b64encode(text)) for text in (journaled, sent[:-1]))
         assert journaled_again(one, other)
 
-    def test_octets_in_quoted_printable(self) -> None:
-        """An octet that quoted-printable spells out is content, unless the content is text, as it is in base64."""
+    def test_bytes_in_quoted_printable(self) -> None:
+        """A byte that quoted-printable spells out is content, unless the content is text, as it is in base64."""
         one, other = (typed(b"application/octet-stream", b"quoted-printable", b"a%b=0Ab" % cr) for cr in (b"=0D", b""))
         assert shown_by(one, email.policy.default) is not None
         assert journaled_again(one, other)
@@ -334,7 +334,7 @@ class TestSomebodyNew:
         for sender in ("alice@example.com", "", "mallory@example.net"):
             assert AGENT.process(stamped, Envelope(sender, ["bob@example.net"], authenticated=True)).deliveries
 
-    def test_a_stamp_is_no_seal(self) -> None:
+    def test_a_stamp_is_not_a_seal(self) -> None:
         """The digests of a stamp and of a seal are not exchangeable."""
         envelope = Envelope(INSIDER, ["bob@example.net"], authenticated=True)
         ((_, stamp),) = AGENT.process(PLAIN, envelope).header_fields
@@ -459,7 +459,7 @@ def tampered(draw: st.DrawFn, message: bytes) -> bytes:
 
 
 class TestDifferential:
-    """Whatever is changed: where a stamp or seal still holds, every reader shows what was stamped or sealed."""
+    """After any change: if a stamp or seal still holds, every reader shows the stamped or sealed content."""
 
     @given(st.data())
     def test_stamps(self, data: st.DataObject) -> None:
@@ -494,7 +494,7 @@ class TestDifferential:
 
     @given(any_bytes() | message_like() | st.sampled_from(_MESSAGES).flatmap(tampered))
     def test_total(self, message: bytes) -> None:
-        """Whatever a message is, the agent has an outcome, and nothing of an untrusted path goes by unjournaled."""
+        """The agent has an outcome for any message, and nothing from an untrusted path passes unjournaled."""
         outcome = AGENT.process(message, Envelope("eve@example.net", ["bob@example.com"]))
         assert outcome.deliveries or outcome.hold
 
@@ -559,7 +559,7 @@ class TestSpellings:
         ids=repr,
     )
     def test_fields(self, before: bytes) -> None:
-        """Several fields, odd ones, and ones behind a carriage return alone are looked at."""
+        """Several fields, odd ones, and fields after a carriage return alone are read."""
         message = before + b"To: bob@example.net\r\n\r\nHi.\r\n"
         assert fires(message, Envelope("eve@example.net", ["bob@example.net"])) == ["the boss"]
 
@@ -595,7 +595,7 @@ class TestSpellings:
 
     @pytest.mark.parametrize("local", ["bob@", "bob@.", "bob"])
     def test_no_domain(self, local: str) -> None:
-        """An address without a domain, which servers take for one of their own, is on both sides, wherever it stands."""
+        """An address without a domain, which servers take for one of their own, is on both sides in any place."""
         rules = RuleSet(
             [JournalRule(str(scope), ARCHIVE, scope=scope) for scope in (Scope.INTERNAL, Scope.EXTERNAL)], ORGANIZATION
         )
@@ -614,7 +614,7 @@ def letters(count: int) -> str:
 class TestSlow:
     """No message takes far more work than an ordinary one of its size."""
 
-    @pytest.mark.parametrize("first", ["", "\xdf"], ids=["a label", "a label that stands for itself"])
+    @pytest.mark.parametrize("first", ["", "\xdf"], ids=["a label", "a label that maps to itself"])
     def test_long_labels(self, first: str) -> None:
         """A label of a domain that is longer than any can be is not translated: that takes its length squared."""
         short, long = (f"a@{first}{letters(size)}.example" for size in (60, 540))

@@ -1,19 +1,19 @@
 """The corpus: messages as they are met, each beside what reading it gives.
 
 `corpus/NAME.eml` holds the bytes, `corpus/NAME.json` the expectation, written from the meaning of the format and of the
-codes and never from what the reader said. A key that is absent stands for nothing (None, "", no items) or for the value
+codes and never from what the reader said. An absent key means nothing (None, "", no items) or for the value
 named here. The keys:
 
     about           what the file shows, and who writes such a thing
     read_as         value of `format=`
     detected        result of detect_format
-    refused         code of the ParseError; nothing below this line stands beside it
+    refused         code of the ParseError; none of the keys below this line
     format          of the report; "envelope" where it is absent
     marker, report_id, and every field of the report but its recipients
     sent_at, received_at    times in ISO 8601 that are made of sent_utc and received_utc
     recipients      as in ParsedReport.to_dict()
     recipients_from value of Evidence; "envelope" where it is absent
-    original        size and SHA-256 behind the transfer encoding, or null; `decrypted` likewise
+    original        size and SHA-256 after transfer decoding, or null; `decrypted` likewise
     decrypted_evidence      what told the two apart
     kinds           of the parts, in order
     defects         codes, repeated as often as they occur, in any order
@@ -82,7 +82,7 @@ TOO_LARGE_FOR_A_FILE = frozenset(
         DefectCode.ORIGINAL_HEADER_TOO_LARGE,
     )
 )
-# Codes of archives, whose items are no messages then, or have lost some of their octets.
+# Codes of archives: the items are not messages then, or have lost some of their bytes.
 OF_ARCHIVES_ONLY = {
     DefectCode.ITEM_TOO_LARGE,
     DefectCode.ARCHIVE_DAMAGED,
@@ -90,6 +90,7 @@ OF_ARCHIVES_ONLY = {
     DefectCode.ARCHIVE_RATIO,
     DefectCode.ARCHIVE_LINK,
     DefectCode.ARCHIVE_UNREAD,
+    DefectCode.ARCHIVE_UNSUPPORTED,
     DefectCode.MBOX_QUOTING,
     DefectCode.MBOX_LENGTH,
     DefectCode.MBOX_SEPARATOR,
@@ -291,7 +292,7 @@ def test_every_buffer_reads_the_same(path: Path, buffer: str) -> None:
 
 @every_case
 def test_the_original_is_the_bytes_of_the_file(path: Path) -> None:
-    """A part without a transfer encoding is, octet by octet, the file from its offset on; parts never overlap.
+    """A part without a transfer encoding is, byte by byte, the file from its offset on; parts never overlap.
 
     The original of a copy is all of the file.
     """
@@ -320,10 +321,10 @@ def test_the_original_is_the_bytes_of_the_file(path: Path) -> None:
 
 @every_case
 def test_checking(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """`exjournal check` names the format of a report, what convinced the reader, and its oddities, or why it is none."""
+    """`exjournal check` names the format, marker and defects of a report, or the reason why a message is not a report."""
     expected = expectation(path)
-    told_format = ["--format", expected["read_as"]] if "read_as" in expected else []
-    status = main(["check", "--json", *told_format, str(path)])
+    format_option = ["--format", expected["read_as"]] if "read_as" in expected else []
+    status = main(["check", "--json", *format_option, str(path)])
     printed = capsys.readouterr()
     # Every verb warns of a message that was not read.
     assert (printed.err != "") == ("another-message" in expected.get("defects", []))
@@ -408,7 +409,7 @@ def test_too_many_nested_parts_are_refused() -> None:
     assert refusal(HEAD + b"\r\n" + TEXT + ORIGINAL + MESSAGE + inner + CLOSE).code is DefectCode.TOO_MANY_PARTS
 
 
-def test_an_original_header_block_that_is_too_large_is_told() -> None:
+def test_an_original_header_block_that_is_too_large_is_a_defect() -> None:
     """An original whose header block has more than a megabyte is there in full, with a defect."""
     message = MESSAGE.replace(b"\r\n\r\n", b"\r\nX-Filler: " + b"x" * MEGABYTE + b"\r\n\r\n", 1)
     data = HEAD + b"\r\n" + TEXT + ORIGINAL + message + CLOSE

@@ -27,14 +27,11 @@ from exjournal import (
     JournalAgent,
     JournalReport,
     JournalRule,
-    LoopReason,
     MemoryStore,
     MergedRecipient,
     MergedReport,
     Organization,
     ParseError,
-    Place,
-    Reason,
     Recipient,
     ReportFormat,
     RuleSet,
@@ -59,6 +56,8 @@ from exjournal import (
 from exjournal._wire.canonical import SEALED_FIELDS
 from exjournal.cli import _parser
 from exjournal.identity.content_digest import _SHOWN
+from exjournal.journaling.explanations import Place, Reason
+from exjournal.journaling.loops import LoopReason
 
 ROOT = Path(__file__).parent.parent
 CORPUS = ROOT / "tests" / "corpus"
@@ -68,7 +67,7 @@ LINKED = [*PAGES, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"]
 FORMAT_PAGES = ["format-envelope.md", "format-2003.md", "format-copies.md"]
 EXAMPLES = sorted(path for path in (ROOT / "examples").rglob("*") if path.is_file())
 
-# Codes of archives, which are no messages.
+# Codes of archives, which are not messages.
 OF_ARCHIVES = frozenset(
     (
         DefectCode.ITEM_TOO_LARGE,
@@ -77,6 +76,7 @@ OF_ARCHIVES = frozenset(
         DefectCode.ARCHIVE_RATIO,
         DefectCode.ARCHIVE_LINK,
         DefectCode.ARCHIVE_UNREAD,
+        DefectCode.ARCHIVE_UNSUPPORTED,
         DefectCode.MBOX_QUOTING,
         DefectCode.MBOX_LENGTH,
         DefectCode.MBOX_SEPARATOR,
@@ -121,7 +121,7 @@ def prose(text: str) -> str:
 
 
 def section(text: str, heading: str) -> str:
-    """What stands below a heading, up to the next one of its level or above."""
+    """The text below a heading, up to the next one of its level or above."""
     headings = list(HEADING.finditer(prose(text)))
     [(number, found)] = [(number, found) for number, found in enumerate(headings) if found[2] == heading]
     ends = [later.start() for later in headings[number + 1 :] if len(later[1]) <= len(found[1])]
@@ -170,7 +170,7 @@ class TestDefects:
     """docs/defects.md explains every code, and shows each by a file that has it."""
 
     def test_every_code_once(self) -> None:
-        """Each code stands once in the first column of the tables, and nothing else stands there."""
+        """The first column of the tables has each code once, and nothing else."""
         assert sorted(row[0] for row in rows(page("defects.md"))) == sorted(f"`{code}`" for code in DefectCode)
 
     def test_rows_are_complete(self) -> None:
@@ -201,11 +201,11 @@ OF_BOUNCES = {DefectCode.STATUS_TOO_LARGE, DefectCode.ANOTHER_REPORT, DefectCode
 
 
 class TestFormat:
-    """The pages of the formats sort what is met into supported, tolerated and refused, each with its witness."""
+    """The pages of the formats list supported, tolerated and refused input, each with its witness."""
 
     @pytest.mark.parametrize("name", FORMAT_PAGES)
     def test_supported(self, name: str) -> None:
-        """The witnesses of what is supported are read without a defect."""
+        """The witnesses of supported input are read without a defect."""
         table = rows(section(page(name), "What is read: supported"))
         assert table
         for row in table:
@@ -215,17 +215,17 @@ class TestFormat:
 
     @pytest.mark.parametrize("name", FORMAT_PAGES)
     def test_tolerated(self, name: str) -> None:
-        """Each row of what is tolerated has its codes, and each witness shows one of them."""
+        """Each row of tolerated input has its codes, and each witness shows one of them."""
         assert codes_of_rows(name, "What is read: tolerated", is_refused=False)
 
     def test_every_defect_of_a_report(self) -> None:
-        """Every defect stands on the page of a format, but for those that only bounces and archives have."""
+        """The pages of the formats have every defect, except for those that only bounces and archives have."""
         seen = set.union(*[codes_of_rows(name, "What is read: tolerated", is_refused=False) for name in FORMAT_PAGES])
         expected = {row[0].strip("`") for row in rows(page("defects.md")) if row[1] == "defect"}
         assert seen == expected - OF_BOUNCES - OF_ARCHIVES
 
     def test_every_refusal_of_a_report(self) -> None:
-        """Every refusal stands on the overview, but for those that only bounces and archives have."""
+        """The overview has every refusal, except for those that only bounces and archives have."""
         seen = codes_of_rows("format.md", "What is read: refused", is_refused=True)
         expected = {row[0].strip("`") for row in rows(page("defects.md")) if row[1] == "refusal"}
         assert seen == expected - {DefectCode.NO_REPORT_INSIDE} - OF_ARCHIVES
@@ -256,7 +256,7 @@ class TestUndeliverable:
     """docs/undeliverable.md says what becomes of each bounce."""
 
     def test_opened(self) -> None:
-        """The witness of what is opened gives a report, a status or neither as its row says."""
+        """The witness of an opened bounce gives a report, a status or neither as its row says."""
         table = rows(section(page("undeliverable.md"), "What lies in the mailbox"))
         assert len(table) >= 6
         for _, made, witness in table:
@@ -269,7 +269,7 @@ class TestUndeliverable:
                 ), name
 
     def test_refused(self) -> None:
-        """The witness of what is refused raises the code of its row."""
+        """The witness of refused input raises the code of its row."""
         table = rows(section(page("undeliverable.md"), "What is refused"))
         for _, code, _, witness in table:
             for name in WITNESS.findall(witness):
@@ -279,7 +279,7 @@ class TestUndeliverable:
         assert f"`{DefectCode.NO_REPORT_INSIDE}`" in {row[1] for row in table}
 
     def test_defects(self) -> None:
-        """Each code that a bounce can give stands on the page."""
+        """The page has each code that a bounce can give."""
         named = set(CODED.findall(prose(page("undeliverable.md"))))
         codes = {
             DefectCode.PERHAPS_TRUNCATED,
@@ -348,7 +348,7 @@ class TestLoops:
     """docs/loops.md has every reason, of a loop, of a hold and of a seal."""
 
     def test_reasons(self) -> None:
-        """Every reason has its row; a seal and a stamp stand first, and once more where nobody verified them."""
+        """Every reason has its row; a seal and a stamp come first, and again as unverified ones."""
         table = rows(section(page("loops.md"), "detect_loop"))
         told = [(name, row[2]) for row in table for name in CODED.findall(row[0])]
         sure = [(LoopReason.SEAL, "no"), (LoopReason.STAMP, "no")]
@@ -399,7 +399,7 @@ class TestDuplicates:
         assert CODED.findall(table[0][0]) == list(_SHOWN)
 
     def test_answers(self) -> None:
-        """Every answer has its row, and stands in the picture in the order in which it is given."""
+        """Every answer has its row, and the picture has the answers in the order in which they are given."""
         text = section(page("duplicates.md"), "Four answers")
         assert [row[0].strip("`") for row in rows(text)][: len(Sighting)] == [
             "FIRST",
@@ -471,7 +471,7 @@ class TestDuplicates:
     @pytest.mark.parametrize("step", ["look_up", "archive", "tell", "remember"])
     @pytest.mark.parametrize("is_done", [False, True], ids=["before", "after"])
     def test_crashes(self, step: str, *, is_done: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Where a process dies before or after a step of the example, the next run archives and tells what is missing."""
+        """If a process dies before or after a step of the example, the next run archives and reports the rest."""
         monkeypatch.chdir(tmp_path)
         Path("archive").mkdir()
         names: dict[str, Any] = {}
@@ -527,7 +527,7 @@ class TestApi:
                 assert parameters == signature(getattr(exjournal, name))
                 shown.add(name)
         functions = {name for name in exjournal.__all__ if inspect.isfunction(getattr(exjournal, name))}
-        constructed = {"Envelope", "Recipient", "JournalReport", "Headers", "DeliveryStatus"}
+        constructed = {"Envelope", "Recipient", "JournalReport"}
         constructed |= {"Organization", "JournalRule", "RuleSet", "JournalAgent", "MemoryStore", "SqliteStore"}
         assert functions | constructed == shown
 
@@ -666,7 +666,7 @@ class TestCommand:
     """docs/command.md has every verb and every option."""
 
     def test_options_of_the_command(self) -> None:
-        """The options of the command itself stand on its page."""
+        """The page of the command has its own options."""
         assert all(f"`{option}`" in page("command.md") for option in (*option_strings(_parser()), "-h", "--help"))
 
     @pytest.mark.parametrize("verb", verbs(_parser()))
@@ -677,7 +677,7 @@ class TestCommand:
         assert sorted(named) == sorted(option_strings(verbs(_parser())[verb]))
 
     def test_keys_of_merge(self) -> None:
-        """The table of what `merge --json` adds has every key behind those of the library, and no other."""
+        """The table of the keys that `merge --json` adds has every key after those of the library, and no other."""
         table = rows(section(page("command.md"), "merge"))
         added = [row[0].strip("`") for row in table if len(row) == 2 and not row[0].startswith("`--")]
         [shown] = [line for line in page("command.md").splitlines() if line.startswith('{"content_sha256"')]
@@ -691,7 +691,7 @@ class TestCommand:
 
 
 class TestPages:
-    """Whatever a page points at is there, and whatever it shows is run."""
+    """All targets of links exist, and all examples run."""
 
     @every_linked_page
     def test_links(self, path: Path) -> None:
@@ -741,7 +741,7 @@ def python_code(path: Path) -> list[str]:
 
 
 def shell_code(path: Path) -> list[str]:
-    """The shell lines of a page's examples, or the lines of an example file that is no Python and no message."""
+    """The shell lines of a page's examples, or the lines of an example file that is neither Python nor a message."""
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".md":
         blocks = [block for language, block in fences(text) if language == "console"]

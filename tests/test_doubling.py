@@ -1,7 +1,7 @@
-"""Whatever is repeated, wherever it is repeated: twice the input takes every public reader at most about twice the time.
+"""Any piece repeated in any place: twice the input takes every public reader at most about twice the time.
 
 The table is tokens x places x readers, each measured at growing sizes. It is the one module of the suite that reads a clock.
-The other tests of linear work count lines of Python, and what is too slow is often a single line: a pattern that tries each
+The other tests of linear work count lines of Python, and slow code is often a single line: a pattern that tries each
 place of a long value, or a slice that copies the rest of it. Only time shows that.
 
 So that no busy machine fails it, the clock is that of the process, a cell that looks bad is measured several times, the
@@ -48,17 +48,17 @@ from exjournal import (
     load_config,
     load_secret,
     mailbox_key,
-    matching_headers,
     merge,
     message_kind,
     parse_report,
     read_archive,
     report_for,
-    same_mailbox,
     strip_headers,
     unwrap_undeliverable,
     verify_seal,
 )
+from exjournal.addresses import same_mailbox
+from exjournal.journaling.header_firewall import matching_headers
 
 # Seconds that no cell is too slow in: clocks and caches make any ratio of such times.
 FLOOR = 0.01
@@ -66,16 +66,16 @@ FLOOR = 0.01
 RATIO = 3
 # Seconds that 100 KB may take.
 BUDGET = 1.0
-# Each figure that counts against a reader is the smallest of so many.
+# Each figure that counts against a reader is the smallest of this number.
 TRIES = 3
-# Cells of one reader in one place that are told: the rest would take long, and is found when these are mended.
+# Cells of one reader in one place that are reported: all would take long, and the others are found when these are mended.
 ENOUGH = 3
 # Bytes of the smallest of the three sizes, each twice the one before.
 SIZE = 8 << 10
 # Lines of the smallest size of a header block: the largest block has 20 000.
 HEADER_LINES = 4500
 
-# What is repeated. Two tokens: the first fills one half, the second the other.
+# The repeated piece. Of two tokens, the first fills one half, the second the other.
 TOKENS: tuple[tuple[bytes, ...], ...] = (
     *[
         (token,)
@@ -205,7 +205,7 @@ def _sent(data: str, _: Path) -> object:
     return report.sent_at, report.received_at
 
 
-# What `process` does is decide, look for loops, and build the report of each rule; the others are told apart below.
+# `process` decides, looks for loops, and builds the report of each rule; the others are distinguished below.
 MESSAGE: dict[str, Reader] = {
     "parse as BCC": _parse(ReportFormat.BCC),
     "process": _process,
@@ -353,7 +353,7 @@ def _field(name: bytes, frame: tuple[bytes, bytes] = (b"", b"")) -> Callable[[by
     return lambda fill: b"%b: %b%b%b\r\n" % (name, frame[0], fill, frame[1])
 
 
-# A field is filled as a whole, and behind something that begins a value and before something that ends it.
+# A field is filled as a whole, and after something that begins a value and before something that ends it.
 BARE = (b"", b"")
 INSIDE = (b'"a" <b@example.com> ', b" x@example.com")
 MESSAGE_FIELDS = (
@@ -487,7 +487,7 @@ def _text_places() -> Iterator[Place]:
         yield Place(f"text: {name}", lambda fill, line=line: report(text=TEXT_LINES + line(fill)), TEXT)
     yield Place("text: all of it", lambda fill: report(text=fill), ORIGINAL)
     yield Place("text: between fields and recipients", lambda fill: report(text=TEXT_HEAD + fill + TEXT_LINES), TEXT)
-    yield Place("text: behind recipients", lambda fill: report(text=TEXT_LINES + fill), ORIGINAL)
+    yield Place("text: after recipients", lambda fill: report(text=TEXT_LINES + fill), ORIGINAL)
     for kind, encoding in (
         (b"text/plain; charset=utf-8", b"quoted-printable"),
         (b"text/plain; charset=utf-7", b"7bit"),
@@ -507,12 +507,12 @@ def _text_places() -> Iterator[Place]:
         )
     for kind in (b"text/plain", b"text/html"):
         yield Place(
-            f"text: {kind.decode()} behind base64",
+            f"text: {kind.decode()} after base64",
             lambda fill, kind=kind: _encoded(base64.encodebytes(TEXT_LINES + fill), kind, b"base64"),
             TEXT,
         )
         yield Place(
-            f"text: {kind.decode()} behind quoted-printable",
+            f"text: {kind.decode()} after quoted-printable",
             lambda fill, kind=kind: _encoded(quopri.encodestring(TEXT_LINES + fill), kind, b"quoted-printable"),
             TEXT,
         )
@@ -525,7 +525,7 @@ def _text_places() -> Iterator[Place]:
         ("recipients", TEXT_2003 + b",\r\n", b"\r\n"),
         ("one recipient line", TEXT_2003 + b",\r\n\t", b" x@example.com\r\n"),
         ("list on the line of its label", b"Recipients: ", b"\r\n"),
-        ("behind the list", TEXT_2003 + b"\r\n\r\n", b"\r\n"),
+        ("after the list", TEXT_2003 + b"\r\n\r\n", b"\r\n"),
     ):
         yield Place(
             f"text of 2003: {name}",
@@ -550,7 +550,7 @@ def _body_places() -> Iterator[Place]:
     yield Place("all of it", lambda fill: fill, {**EACH, **REPORT, **BOUNCE, **MAILBOX})
     yield Place("message: body", lambda fill: MAIL + b"\r\n" + fill, body)
     yield Place("message: body of a multipart", lambda fill: multipart + fill + b"\r\n--b--\r\n", body)
-    yield Place("message: part behind a header", lambda fill: multipart + b"\r\n" + fill + b"\r\n--b--\r\n", body)
+    yield Place("message: part after a header", lambda fill: multipart + b"\r\n" + fill + b"\r\n--b--\r\n", body)
     yield Place("report: preamble", lambda fill: report(before=fill), REPORT)
     yield Place("report: header of a part, unended", lambda fill: report(between=fill), REPORT)
     yield Place("report: part between", lambda fill: report(between=b"\r\n" + fill + b"\r\n--b\r\n"), REPORT)
@@ -716,7 +716,7 @@ def seconds(read: Reader, data: Any, path: Path) -> float:
 
 
 class Cell(NamedTuple):
-    """What was repeated for which reader, how many bytes of it, and the seconds at one size and at twice that."""
+    """The repeated piece, the reader, the number of bytes, and the seconds at one size and at twice that."""
 
     reader: str
     token: tuple[bytes, ...]

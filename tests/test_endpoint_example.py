@@ -1,4 +1,4 @@
-"""The example of an archive endpoint: what it acknowledged it has, whatever kills it, and what it cannot keep it defers."""
+"""The example of an archive endpoint: it keeps all that it acknowledged, however it is killed, and defers the rest."""
 
 import errno
 import hashlib
@@ -43,7 +43,7 @@ EXAMPLE = runpy.run_path(str(PATH))
 RECIPIENTS, ANSWERS, PEERS = EXAMPLE["RECIPIENTS"], EXAMPLE["ANSWERS"], EXAMPLE["PEER_CONNECTIONS"]
 DATE = datetime(2026, 10, 1, tzinfo=UTC)
 SENDER, MAILBOX = "journal-ndr@example.com", "journal@archive.example"
-# Seconds that whatever is waited for takes at most.
+# The most seconds to wait for anything.
 PLENTY = 20
 MAKE_CERTIFICATE = (
     "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=archive.example -addext subjectAltName=IP:127.0.0.1"
@@ -122,23 +122,23 @@ class Endpoint:
         return client
 
     def send(self, *messages: bytes, mail_from: str = SENDER) -> list[tuple[int, bytes]]:
-        """The answers to messages that are sent in one session, each with its very octets."""
+        """The answers to messages that are sent in one session, byte for byte."""
         with self.connect() as client:
             return [deliver(client, data, mail_from) for data in messages]
 
     @property
     def reports(self) -> dict[str, bytes]:
-        """The reports that were archived, by the digest that stands in their names."""
+        """The archived reports, by the digest in their names."""
         return {path.name.split(".")[1]: path.read_bytes() for path in self.folder.glob("reports/*/*")}
 
     @property
     def quarantine(self) -> dict[str, bytes]:
-        """What is no report, by the names of the files."""
+        """The messages that are not reports, by the names of their files."""
         return {path.name: path.read_bytes() for path in self.folder.glob("quarantine/*")}
 
     @property
     def deliveries(self) -> list[dict[str, Any]]:
-        """What was told of each delivery, in the order of arrival."""
+        """The record of each delivery, in the order of arrival."""
         files = sorted(self.folder.glob("deliveries/*/*.jsonl"))
         return [json.loads(line) for path in files for line in path.read_text(encoding="ascii").splitlines()]
 
@@ -160,7 +160,7 @@ def read_all(connection: socket.socket) -> bytes:
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., Endpoint]]:
-    """Starts the example on one folder; whatever still runs at the end is killed."""
+    """Starts the example on one folder; processes that still run at the end are killed."""
     started = []
 
     def start_one(*options: str, file_limit: int | None = None, peer: str = "127.0.0.0/8") -> Endpoint:
@@ -179,7 +179,7 @@ def endpoint(start: Callable[..., Endpoint]) -> Endpoint:
 
 
 class TestAccepted:
-    """What is accepted is kept as it came."""
+    """An accepted message is kept as it came."""
 
     @pytest.mark.parametrize(
         "body",
@@ -193,8 +193,8 @@ class TestAccepted:
         ],
         ids=["dots", "bare-line-ends", "long-lines", "eight-bit", "ends-with-dots", "blank"],
     )
-    def test_octets(self, endpoint: Endpoint, body: bytes) -> None:
-        """Dots, bare line feeds, lines of megabytes and octets above 127 are in the file as they were sent."""
+    def test_every_byte(self, endpoint: Endpoint, body: bytes) -> None:
+        """Dots, bare line feeds, lines of megabytes and bytes above 127 are in the file as they were sent."""
         data = report(1, body)
         [(code, text)] = endpoint.send(data)
         assert (code, text) == (250, f"2.0.0 archived: first {sha256(data)}".encode())
@@ -222,7 +222,7 @@ class TestAccepted:
         assert endpoint.reports == {sha256(one): one for one in data}
 
     def test_duplicates(self, endpoint: Endpoint) -> None:
-        """A report that comes again is accepted, kept once, and its coming is told of."""
+        """A report that comes again is accepted, kept once, and recorded."""
         data = report(1)
         assert [text.split()[2] for _, text in endpoint.send(data, data, data)] == [
             b"first",
@@ -254,7 +254,7 @@ class TestAccepted:
         assert re.search(rf"WARNING conflict {sha256(data[1])}", endpoint.printed())
 
     def test_envelope(self, endpoint: Endpoint) -> None:
-        """MAIL FROM, RCPT TO, the peer and the time of a delivery are told, the null sender as such, and long addresses."""
+        """MAIL FROM, RCPT TO, the peer and the time of a delivery are recorded, with the null sender and long addresses."""
         before = datetime.now(UTC)
         long = "x" * 559 + "@example.com"
         with endpoint.connect() as client:
@@ -294,10 +294,10 @@ class TestAccepted:
 
 
 class TestQuarantine:
-    """What is no report is accepted, and kept aside with its code."""
+    """A message that is not a report is accepted, and kept aside with its code."""
 
     def test_garbage(self, endpoint: Endpoint) -> None:
-        """Ordinary mail, octets without sense and an empty message are kept as they came, under the code in their name."""
+        """Ordinary mail, random bytes and an empty message are kept as they came, with the code in their name."""
         garbage = [message(1), b"\xff\x00\r\n.\r\n" * 100, b""]
         for data, (code, text) in zip(garbage, endpoint.send(*garbage), strict=True):
             assert code == 250
@@ -317,10 +317,10 @@ class TestQuarantine:
 
 
 class TestRefused:
-    """What is not accepted leaves nothing behind, and stays with its client."""
+    """A refused message leaves no trace, and stays with its client."""
 
     def test_strangers(self, start: Callable[..., Endpoint]) -> None:
-        """Whoever is not listed reads 554 and is let go."""
+        """A client that is not listed reads 554 and is disconnected."""
         endpoint = start(peer="192.0.2.0/24")
         with socket.create_connection(endpoint.address, PLENTY) as client:
             assert read_all(client) == b"554 5.7.1 not for you\r\n"
@@ -344,12 +344,12 @@ class TestRefused:
         assert len(endpoint.reports) == 1
 
     def test_exactly_the_limit(self, start: Callable[..., Endpoint]) -> None:
-        """A message of the size that is announced is accepted, and one with an octet more is not."""
+        """A message of the announced size is accepted, and one with one byte more is not."""
         endpoint = start("--largest", str(len(report(1))))
         assert [code for code, _ in endpoint.send(report(1), report(1, b"Hello!!\r\n"))] == [250, 552]
 
     def test_gone_in_the_middle(self, endpoint: Endpoint) -> None:
-        """A client that goes in the middle of a message leaves nothing behind."""
+        """A client that goes in the middle of a message leaves no trace."""
         for end in (b"", b".", b".\r"):
             with endpoint.connect() as client:
                 for command in (f"MAIL FROM:<{SENDER}>", f"RCPT TO:<{MAILBOX}>", "DATA"):
@@ -387,7 +387,7 @@ class TestRefused:
             client.send(b"MAIL FROM:<\xff@example.com>\r\n")
             assert client.getreply()[0] == 553
             assert client.docmd("NOOP " + "x" * 400_000)[0] == 500
-            client.send(b"VRFY \xff\r\n")  # an octet that the answer would repeat, and cannot
+            client.send(b"VRFY \xff\r\n")  # a byte that the answer would repeat, and cannot
             assert client.getreply()[0] in {252, 502}
             assert client.docmd("HELP")[0] == 250
             assert deliver(client, report(1))[0] == 250
@@ -413,7 +413,7 @@ class TestLimits:
         assert [len(one["rcpt_to"]) for one in endpoint.deliveries] == [RECIPIENTS] * 2
         assert RECIPIENTS >= 100
 
-    def test_the_null_sender_is_no_recipient(self, endpoint: Endpoint) -> None:
+    def test_the_null_sender_is_not_a_recipient(self, endpoint: Endpoint) -> None:
         """A recipient has an address."""
         with endpoint.connect() as client:
             client.docmd("MAIL FROM:<>")
@@ -438,7 +438,7 @@ class TestLimits:
         assert "Traceback" not in endpoint.printed()
 
     def test_a_command_without_end(self, endpoint: Endpoint) -> None:
-        """A command of many octets is refused, and costs no more memory than others."""
+        """A long command is refused, and costs no more memory than others."""
         with endpoint.connect() as client:
             assert client.docmd("NOOP " + "x" * 30_000_000)[0] == 500
             assert deliver(client, report(1))[0] == 250
@@ -499,7 +499,7 @@ class TestStorageFails:
 
     @pytest.mark.parametrize("name", ["reports", "deliveries", "incoming", "quarantine"])
     def test_folder_is_gone(self, endpoint: Endpoint, name: str) -> None:
-        """Where a folder is none the message is deferred, and accepted once that is mended, without a restart."""
+        """If the path of a folder is not a folder, the message is deferred, and accepted after a repair, without a restart."""
         data = b"garbage\r\n" if name == "quarantine" else report(2)
         endpoint.send(report(1), b"rubbish\r\n")
         shutil.move(endpoint.folder / name, endpoint.folder / "elsewhere")
@@ -534,7 +534,7 @@ class TestStorageFails:
     def test_one_of_several(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, problem: Exception, answer: str
     ) -> None:
-        """What goes wrong with one report is no matter of those that are written with it."""
+        """A failure of one report does not affect those that are written with it."""
         archive, bad = EXAMPLE["Archive"](tmp_path, MemoryStore()), delivery(report(2))
         put = archive.put
 
@@ -573,10 +573,10 @@ def delivery(data: bytes) -> Any:
 
 
 class TestDurable:
-    """What is answered 250 outlives whatever ends the server."""
+    """A message that was answered 250 outlives the server, however it ends."""
 
     def test_order(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Before a report is remembered, its file, what was told of it, and all their folders were made durable."""
+        """Before a report is remembered, its file, its record, and all their folders are made durable."""
         synced: set[int] = set()
         sync = os.fsync
 
@@ -630,7 +630,7 @@ class TestDurable:
         assert set(sightings) == {Sighting.DUPLICATE}
 
     def test_terminated(self, endpoint: Endpoint) -> None:
-        """Told to end, it answers for what it has taken, lets go of those who are not done, and leaves with 0."""
+        """On a signal to end, it answers for accepted messages, drops unfinished clients, and exits with 0."""
         idle, unfinished, finished = endpoint.connect(), endpoint.connect(), endpoint.connect()
         for client in (unfinished, finished):
             for command in (f"MAIL FROM:<{SENDER}>", f"RCPT TO:<{MAILBOX}>", "DATA"):
@@ -707,7 +707,7 @@ class TestEncrypted:
     """STARTTLS, where there is a certificate."""
 
     def test_starttls(self, start: Callable[..., Endpoint], tmp_path: Path) -> None:
-        """A report that came over TLS is told of as such, and no AUTH is offered there either."""
+        """A report that came over TLS is recorded as such, and no AUTH is offered there either."""
         certificate, key = str(tmp_path / "cert.pem"), str(tmp_path / "key.pem")
         subprocess.run(
             [*MAKE_CERTIFICATE.split(), "-keyout", key, "-out", certificate],

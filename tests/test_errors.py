@@ -37,7 +37,7 @@ ERRORS = [
 
 
 class TestErrors:
-    """Three errors with one base, told apart by what a caller does about them."""
+    """Three errors with one base, one for each way in which a caller reacts."""
 
     @pytest.mark.parametrize("error", ERRORS, ids=repr)
     def test_bases(self, error: JournalError) -> None:
@@ -123,7 +123,7 @@ class TestDefects:
         assert f"{code}" == code.value
 
 
-# A word that stands in every text of these messages and nowhere in the library.
+# A word that is in every text of these messages and nowhere in the library.
 WORD = "Quxfnord"
 _FIELD_LINES = [
     f"Sender: {WORD}@example.com",
@@ -159,7 +159,7 @@ _HEADERS = [
 
 @st.composite
 def wordy_reports(draw: st.DrawFn) -> bytes:
-    """Something like a report, with the word wherever text can stand."""
+    """Something like a report, with the word in every place for text."""
     pieces = [*draw(st.lists(st.sampled_from(_HEADERS), max_size=6)), "X-MS-Journal-Report:", ""]
     for _ in range(draw(st.integers(0, 3))):
         pieces += [draw(st.sampled_from(["--b", f"--{WORD}", f"{WORD}\r\n--b", "--b--"]))]
@@ -174,11 +174,11 @@ def said(error: BaseException) -> str:
 
 
 class TestNoText:
-    """No text of a message stands in an error or a defect."""
+    """No error or defect has text of a message."""
 
     @given(wordy_reports() | damaged(wordy_reports()), st.booleans(), st.sampled_from([None, *ReportFormat]))
     def test_reading(self, data: bytes, strict: bool, known: ReportFormat | None) -> None:
-        """Nothing of what was read stands in an error's attributes or traceback, or in a defect."""
+        """The attributes and traceback of an error, and defects, have nothing of the input."""
         try:
             parsed = parse_report(data, strict=strict, format=known)
         except ParseError as error:
@@ -190,7 +190,7 @@ class TestNoText:
     @pytest.mark.parametrize("bad", ["\r", "\n", "\0", "\ud800", " ", ",", "<", '"', " expanded: ", "x" * 600])
     @pytest.mark.parametrize("field", ["address", "expanded_from", "forwarded_from", "display_name", "role"])
     def test_recipients(self, field: str, bad: str) -> None:
-        """Nothing of a refused recipient stands in the error."""
+        """The error has nothing of a refused recipient."""
         values = {"address": "bob@example.net", field: f"{WORD}{bad}"}
         if field != "display_name" or bad in "\r\n\0\ud800 ":
             with pytest.raises(InvalidValue) as caught:
@@ -200,14 +200,14 @@ class TestNoText:
     @pytest.mark.parametrize("bad", ["\r", "\n", "\0", "\ud800", " "])
     @pytest.mark.parametrize("field", ["sender", "subject", "message_id", "on_behalf_of", "envelope_sender", "label"])
     def test_reports(self, field: str, bad: str) -> None:
-        """Nothing of a refused report stands in the error."""
+        """The error has nothing of a refused report."""
         with pytest.raises(InvalidValue) as caught:
             a_report(**{field: f"{WORD}{bad}"})
         assert WORD not in said(caught.value)
 
     @pytest.mark.parametrize("option", [{"domain": f"{WORD} x"}, {"report_id": WORD}, {"decrypted": WORD.encode()}])
     def test_building(self, option: dict[str, str]) -> None:
-        """Nothing of a refused argument stands in the error."""
+        """The error has nothing of a refused argument."""
         with pytest.raises(BuildError) as caught:
             built(None, **option)
         assert WORD not in said(caught.value)

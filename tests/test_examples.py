@@ -1,4 +1,4 @@
-"""The examples: they run as they stand, between servers on this machine, and the rules of the example file load."""
+"""The examples: they run unchanged, between servers on this machine, and the rules of the example file load."""
 
 import asyncio
 import runpy
@@ -17,19 +17,18 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from exjournal import (
     LEAVING_HEADERS,
     ORGANIZATION_HEADERS,
-    Config,
     JournalAgent,
     Organization,
     RuleSet,
     Seal,
     detect_format,
     load_config,
-    matching_headers,
     parse_report,
     strip_headers,
     verify_seal,
 )
-from exjournal.journaling.config import _AGENT, _OPTIONS, _ORGANIZATION, _RULE, _TABLES
+from exjournal.journaling.config import _AGENT, _OPTIONS, _ORGANIZATION, _RULE, _TABLES, Config
+from exjournal.journaling.header_firewall import matching_headers
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 MESSAGE = (EXAMPLES / "message.eml").read_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
@@ -45,7 +44,7 @@ class Handler(Protocol):
 
 
 class Taken(NamedTuple):
-    """A message that the server behind took."""
+    """A message that the next server accepted."""
 
     mail_from: str
     rcpt_tos: list[str]
@@ -53,7 +52,7 @@ class Taken(NamedTuple):
 
 
 class Sink:
-    """The server behind: keeps what comes, and refuses recipients that it was told to refuse."""
+    """The next server: keeps each message, and refuses some recipients."""
 
     def __init__(self) -> None:
         self.taken: list[Taken] = []
@@ -94,13 +93,13 @@ class Server(Controller):
 
 @pytest.fixture
 def sink() -> Sink:
-    """What the server behind has."""
+    """The messages of the next server."""
     return Sink()
 
 
 @pytest.fixture
 def behind(sink: Sink) -> Iterator[tuple[str, int]]:
-    """The address of the server behind."""
+    """The address of the next server."""
     server = Server(sink)
     server.start()
     yield server.address
@@ -177,7 +176,7 @@ class TestConfiguration:
 
 
 class TestGateway:
-    """examples/gateway.py between a client and the server behind."""
+    """examples/gateway.py between a client and the next server."""
 
     def test_reports_go_first(self, config: Config, sink: Sink, behind: tuple[str, int]) -> None:
         """Every report is delivered before the message, which arrives stamped and otherwise as it was."""
@@ -248,7 +247,7 @@ class TestGateway:
         assert {str(one.role) for one in parse_report(report.content).report.recipients} == {"Recipient"}
 
     def test_hold(self, config: Config, sink: Sink, behind: tuple[str, int]) -> None:
-        """A message that went round a hundred times is held."""
+        """A message that passed a hundred servers is held."""
         gateway = GATEWAY["Gateway"](config.agent, behind, authenticated=True)
         answer = send(gateway, b"Received: a\r\n" * 100 + MESSAGE, "ann@example.com", "bob@example.com")
         assert answer == (451, b"4.3.0 held: hop-limit")
@@ -337,7 +336,7 @@ class TestBorder:
         assert set(matching_headers(fields, ORGANIZATION_HEADERS)) == {*taken, *kept[:3]}
 
     def test_a_report_that_leaves(self, config: Config, sink: Sink, behind: tuple[str, int]) -> None:
-        """A report to a journal mailbox outside still verifies behind the border, where the message has lost its stamp."""
+        """A report to a journal mailbox outside still verifies after the border, where the message has lost its stamp."""
         gateway = GATEWAY["Gateway"](config.agent, behind, authenticated=True)
         send(gateway, MESSAGE, "ann@example.com", "bob@example.com")
         before = sink.taken.copy()
@@ -387,7 +386,7 @@ class TestBorder:
         assert [one.content for one in sink.taken] == [MESSAGE + b".\r\n..a\r\n"]
 
     def test_refused(self, sink: Sink, behind: tuple[str, int]) -> None:
-        """What the server behind refuses stays with the client."""
+        """A message that the next server refuses stays with the client."""
         sink.refused.add("bob@example.com")
         border = BORDER["Border"](behind, ORGANIZATION_HEADERS)
         assert send(border, MESSAGE, "eve@example.org", "bob@example.com")[0] == 451

@@ -31,12 +31,10 @@ from exjournal import (
     JournalAgent,
     JournalReport,
     JournalRule,
-    LoopReason,
     Organization,
     ParsedReport,
     ParseError,
     PartKind,
-    Reason,
     Recipient,
     ReportFormat,
     Role,
@@ -54,9 +52,10 @@ from exjournal import (
     strip_headers,
     verify_seal,
 )
-from exjournal.journaling.loops import read_signs
+from exjournal.journaling.explanations import Reason
+from exjournal.journaling.loops import LoopReason, read_signs
 from exjournal.limits import HEADER_LIMIT, HEADER_LINE_LIMIT, HOP_LIMIT
-from exjournal.reports.envelope import _read_any, read_usual_text
+from exjournal.reports.envelope import read_any_text, read_usual_text
 from strategies import (
     DATE,
     ENVELOPES,
@@ -152,13 +151,13 @@ def copied(
         return None
 
 
-# What may stand before a header block, the block's lines with their folds, and what is behind it.
+# The text that may come before a header block, the lines of the block with their folds, and the rest.
 BEFORE = re.compile(rb"(?:\xef\xbb\xbf)?(?:From (?![ \t]*:)[^\n]*(?:\n|\Z))?")
 HEADER_LINE = re.compile(rb"(?!\r?\n)[^\n]*(?:\n[ \t][^\n]*)*(?:\n|\Z)")
 
 
 def header_lines(data: bytes) -> tuple[bytes, list[bytes], bytes]:
-    """The octets before the header block, its fields, and the rest, by other means than the library's."""
+    """The bytes before the header block, its fields, and the rest, found without the library."""
     before = BEFORE.match(data)
     position = 0 if before is None else before.end()
     head, found = data[:position], []
@@ -283,7 +282,7 @@ SPOOFED = (
 
 @st.composite
 def forged_messages(draw: st.DrawFn) -> bytes:
-    """Messages with forged fields before whatever a message is."""
+    """Any messages, with forged fields before them."""
     forged = draw(st.lists(st.sampled_from(FORGED + SPOOFED), max_size=6))
     return b"".join(forged) + draw(message_like() | st.sampled_from([ORIGINAL, _OTHER, built(), built(secret=SECRET)]))
 
@@ -318,7 +317,7 @@ class TestTotal:
         assert found.marker
 
     @given(any_bytes() | copies(), ANY_FORMAT)
-    def test_what_is_read_is_valid(self, data: bytes, format: ReportFormat | None) -> None:
+    def test_every_value_read_is_valid(self, data: bytes, format: ReportFormat | None) -> None:
         """Every report that is read could have been made by its constructor, and is equal to that one."""
         found = read(data, format=format)
         if isinstance(found, ParsedReport):
@@ -339,7 +338,7 @@ class TestTotal:
 
     @given(any_bytes())
     def test_detect_format(self, data: bytes) -> None:
-        """Any bytes have a format or none, and what has the envelope format is never refused as something else."""
+        """Any bytes have a format or none, and a message of the envelope format is never refused as something else."""
         detected = detect_format(data)
         found = read(data)
         if detected is None:
@@ -358,7 +357,7 @@ class TestTotal:
 
     @given(any_bytes() | message_like() | copies() | st.binary(max_size=200))
     def test_detect_loop(self, data: bytes) -> None:
-        """Any bytes are told for what they are, and have a seal that is good, bad or absent."""
+        """Any bytes have a kind, and a seal that is good, bad or absent."""
         found = detect_loop(data, secrets=[SECRET])
         assert found is None or isinstance(found.reason, LoopReason)
         assert isinstance(verify_seal(data, secrets=[SECRET]), Seal)
@@ -388,7 +387,7 @@ class TestTotal:
 
     @given(message_like() | any_bytes(), reports())
     def test_build_report(self, original: bytes, report: JournalReport) -> None:
-        """Any original goes into a report, and what was built is read."""
+        """Any original goes into a report, and the built report is read."""
         for format in ENVELOPES:
             assert parse_report(built(original, report=report, format=format)).original == original
 
@@ -399,8 +398,8 @@ class TestTotal:
         read(a_message(html, PART, header=b"Content-Type: text/html; charset=utf-8"), format=format)
 
     @pytest.mark.parametrize("format", ENVELOPES)
-    def test_characters_that_are_none(self, format: ReportFormat) -> None:
-        """A reference to a character of five thousand digits is no reason to fail."""
+    def test_characters_that_do_not_exist(self, format: ReportFormat) -> None:
+        """A reference to a character of five thousand digits raises nothing."""
         read(a_message(b"Sender: a<br>&#" + b"9" * 5000 + b";", PART, header=b"Content-Type: text/html"), format=format)
 
 
@@ -411,7 +410,7 @@ class TestRoundTrip:
 
     @given(arguments(formats=ENVELOPES), st.booleans())
     def test_fields(self, given_arguments: Arguments, is_known: bool) -> None:
-        """What is read equals what was written, by the marker or the format, and only the original can be odd.
+        """The report read equals the one written, by the marker or the format, and only the original can be odd.
 
         `carried` says what each format does not carry.
         """
@@ -433,7 +432,7 @@ class TestRoundTrip:
 
     @given(message_like(), envelopes())
     def test_facts_of_a_message(self, message: bytes, envelope: Envelope) -> None:
-        """What a report says of a message is what is read from it, and agrees with the message."""
+        """A report of a message is read as it was written, and agrees with the message."""
         report = report_for(message, envelope)
         parsed = parse_report(built(message, report=report))
         assert parsed.report == carried(report)
@@ -444,7 +443,7 @@ class TestRoundTrip:
 
     @given(arguments(a_report(), formats=ENVELOPES))
     def test_detected(self, given_arguments: Arguments) -> None:
-        """What was built is detected as what it is."""
+        """A built report is detected with its format."""
         assert detect_format(given_arguments.build()) is given_arguments.options["format"]
 
     @given(copies(), st.lists(recipients(), min_size=1, max_size=4), st.booleans())
@@ -516,7 +515,7 @@ class TestVerbatim:
     def test_copies(
         self, original: bytes, given_recipients: list[Recipient], format: ReportFormat, everyone: bool
     ) -> None:
-        """Without their Bcc fields a message and its copy are the same octets, line ends included."""
+        """Without their Bcc fields a message and its copy are the same bytes, line ends included."""
         data = copied(original, format, given_recipients, everyone=everyone and format is ReportFormat.BCC)
         if data is not None:
             # Where a Bcc field was all of the header the copy begins with the blank line.
@@ -555,7 +554,7 @@ class TestDeterministic:
 
     @given(copies(), st.lists(recipients(), min_size=1, max_size=4), st.sampled_from(COPIES))
     def test_copies(self, original: bytes, given_recipients: list[Recipient], format: ReportFormat) -> None:
-        """The second copy equals the first, whatever the date."""
+        """The second copy equals the first, on any date."""
         assert copied(original, format, given_recipients) == copied(original, format, given_recipients)
 
     @given(arguments(formats=ENVELOPES))
@@ -573,7 +572,7 @@ class TestDeterministic:
         any_bytes() | message_like() | forged_messages(), envelopes(), rule_sets(), st.randoms(use_true_random=False)
     )
     def test_process(self, message: bytes, envelope: Envelope, rules: RuleSet, random: Random) -> None:
-        """The same message, envelope and time give the same deliveries and fields, whatever the order of the rules."""
+        """The same message, envelope and time give the same deliveries and fields, for any order of the rules."""
         first = an_agent(rules).process(message, envelope, received=DATE)
         shuffled = [*rules.rules]
         random.shuffle(shuffled)
@@ -603,7 +602,7 @@ TRACE = st.sampled_from(
 
 
 def fields_of(data: bytes) -> tuple[list[bytes], bytes]:
-    """The outer fields of a built report, each on one line, and all behind them."""
+    """The outer fields of a built report, each on one line, and everything after them."""
     block, _, body = data.partition(b"\r\n\r\n")
     return re.split(rb"\r\n(?![ \t])", block.replace(b"\r\n ", b" ").replace(b"\r\n\t", b"\t")), body
 
@@ -685,7 +684,7 @@ class TestSeparatorBlind:
 
     @given(arguments(formats=ENVELOPES), st.data())
     def test_outer_headers(self, given_arguments: Arguments, data: st.DataObject) -> None:
-        """Folds, trace headers and the letter case of names change nothing of what is read."""
+        """Folds, trace headers and the letter case of names change nothing in the result."""
         before = given_arguments.build()
         after = data.draw(changed_underway(before))
         first, second = parse_report(before), parse_report(after)
@@ -755,7 +754,7 @@ def is_accounted_for_when_unfolded(lines: list[str], index: int, parsed: ParsedR
     first = index
     while first and lines[first].startswith((" ", "\t")):
         first -= 1
-    # The head may be indented itself, where it is none of the continuations of another.
+    # The first line may be indented itself, if it does not continue another one.
     for head in range(first, index + 1):
         joined = lines[head]
         for last in range(head + 1, len(lines)):
@@ -780,8 +779,8 @@ def is_shown_2003(name: str, value: str, parsed: ParsedReport) -> bool:
 
 
 def said_first(text: str, one: Recipient) -> str | None:
-    """What follows the mailbox of a recipient at the beginning of a list, None where another one stands there."""
-    # Between the name, which is escaped, and the address stands nothing but syntax.
+    """The rest of a list after the mailbox of a recipient, None if another mailbox comes first."""
+    # Only syntax is between the name, which is escaped, and the address.
     name = re.escape(one.display_name).replace(r"\\", r"\\{1,2}").replace('"', r'\\*"')
     before = rf'[ \t"]*(?:\(null\)[ \t"]*)?{name}[ \t"]*<?[ \t]*(?:smtp:)?[ \t]*'
     pattern = rf"{before}{re.escape(one.address)}[ \t]*>?[ \t]*(?:,[ \t]*|\Z)"
@@ -798,7 +797,7 @@ def is_said_2003(line: str, parsed: ParsedReport, shown: list[Recipient]) -> boo
         return True
     taken = 0
     for rest in (content, value.strip(" \t")):
-        # The list may begin on the line of its label; an indented line is an entry, whatever it begins with.
+        # The list may begin on the line of its label; an indented line is an entry, with any beginning.
         while rest and taken < len(shown) and (after := said_first(rest, shown[taken])) is not None:
             rest = after  # noqa: PLW2901
             taken += 1
@@ -816,7 +815,7 @@ class TestNothingLost:
 
     @given(report_texts(), st.sampled_from(["8bit", "base64", "quoted-printable"]))
     def test_every_line(self, text: str, encoding: str) -> None:
-        """A line stands in `unparsed`, or a field of its label says all of it; equal lines as often as they occur."""
+        """A line is in `unparsed`, or a field of its label has all of it; equal lines as often as they occur."""
         octets = text.encode()
         if encoding == "base64":
             octets = base64.encodebytes(octets)
@@ -837,7 +836,7 @@ class TestNothingLost:
 
     @given(report_texts_2003(), st.sampled_from(["8bit", "base64", "quoted-printable"]))
     def test_every_line_of_exchange_2003(self, text: str, encoding: str) -> None:
-        """A line stands in `unparsed`, or a field or the recipients it names say all of it, in its order."""
+        """A line is in `unparsed`, or a field or its recipients have all of it, in its order."""
         octets = text.encode()
         if encoding == "base64":
             octets = base64.encodebytes(octets)
@@ -864,11 +863,11 @@ class TestNothingLost:
 
     @given(copies())
     def test_every_entry_of_a_copy(self, message: bytes) -> None:
-        """Every address in To, Cc and Bcc is a recipient, and what is none stands in `unparsed`."""
+        """Every address in To, Cc and Bcc is a recipient, and every other entry is in `unparsed`."""
         found = read(message, format=ReportFormat.BCC)
         if isinstance(found, ParsedReport):
             keys = {mailbox_key(one.address) for one in found.report.recipients}
-            # Behind a stray CR a colon makes the name of a group of what stands before it.
+            # After a stray CR, a colon makes the text before it the name of a group.
             fields = [
                 value for name in ("to", "cc", "bcc") for value in found.headers.get_all(name) if "\r" not in value
             ]
@@ -894,13 +893,13 @@ class TestUsualIsAny:
 
     @given(nearly_usual_texts(), st.lists(st.sampled_from(["\n", "\r\n", ": \n", "\r"]), min_size=1, max_size=4))
     @example("Sender: a\nSubject: b\nMessage-Id: c\nCc: b@y, Expanded: l@z\nBcc: \nTo: a@x\n", ["\r\n"] * 3 + [": \n"])
-    def test_same_answer_whatever_the_line_ends(self, text: str, ends: list[str]) -> None:
+    def test_same_answer_for_any_line_ends(self, text: str, ends: list[str]) -> None:
         """Line ends of several kinds, and what looks like the end of an address before one, mislead neither way."""
         first, *lines = text.split("\n")
         text = first + "".join([ends[number % len(ends)] + line for number, line in enumerate(lines)])
         usual = read_usual_text(text)
         if usual is not None:
-            thorough = _read_any(text)
+            thorough = read_any_text(text)
             assert (usual.values, usual.recipients) == (thorough.values, thorough.recipients)
             assert thorough.unparsed == thorough.oddities == []
 
@@ -910,7 +909,7 @@ class TestUsualIsAny:
         text = text.replace("\n", "\r\n") if wide else text
         usual = read_usual_text(text)
         if usual is not None:
-            thorough = _read_any(text)
+            thorough = read_any_text(text)
             assert usual.values == thorough.values
             assert usual.recipients == thorough.recipients
             assert usual.unparsed == thorough.unparsed == []
@@ -942,7 +941,7 @@ def steps(action: Callable[[], object]) -> int:
 
 
 def peak(action: Callable[[], object]) -> int:
-    """The most memory in octets that an action holds at a time, its result included."""
+    """The most memory in bytes that an action holds at a time, its result included."""
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
@@ -1004,7 +1003,7 @@ READ: dict[str, Callable[[int], bytes]] = {
     "redirects": lambda n: text_of(b"Cc: bob@example.net" + b", Expanded: x" * n + b"\r\n"),
     "unknown lines": lambda n: text_of(b"unknown\r\nUnknown: field\r\nSubject: repeated\r\n" * n),
     "folds": lambda n: text_of(b"Subject: x\r\n" + b" y\r\n" * n + b"To: x,\r\n Expanded: y\r\n" * n),
-    "folds that are none": lambda n: text_of(b" y\r\n\ty\r\n" * n),
+    "lines that look like folds": lambda n: text_of(b" y\r\n\ty\r\n" * n),
     "a preamble": lambda n: built().replace(b"\r\n\r\n", b"\r\n\r\n" + b"text \r\n" * n, 1),
     "no boundary": lambda n: a_message(HEAD).replace(b"; boundary=edge", b"") + b"--x\r\n" * n,
     "base64": lambda n: a_message(
@@ -1032,7 +1031,9 @@ READ_2003: dict[str, Callable[[int], bytes]] = {
 READ_COPY: dict[str, Callable[[int], bytes]] = {
     "recipients": lambda n: message_of(b"Bcc:" + b" bob@example.net,\r\n" * n),
     "fields": lambda n: message_of(b"Bcc: bob@example.net\r\n" * n),
-    "entries that are no address": lambda n: message_of(b"X: y\r\n" * min(n, 15_000) + b"Bcc: " + b"b," * n + b"\r\n"),
+    "entries that are not addresses": lambda n: message_of(
+        b"X: y\r\n" * min(n, 15_000) + b"Bcc: " + b"b," * n + b"\r\n"
+    ),
     "header lines": lambda n: message_of(b"X: y\r\n" * n),
 }
 WRITE_COPY: dict[str, Callable[[int], bytes]] = {
@@ -1123,7 +1124,7 @@ class TestLinear:
         """Four times the input takes no more than about four times the memory."""
         small, large = make(1000), make(4000)
         act_quietly(act, small)  # what is made once belongs to neither
-        # What grows in steps, as lists do, is sometimes a step ahead; what is quadratic makes sixteen times as much.
+        # Lists grow in steps, and are sometimes a step ahead; quadratic growth makes sixteen times as much.
         assert peak(lambda: act(large)) <= 6 * peak(lambda: act(small)) + 60_000
 
     def test_patterns(self, act: Callable[[bytes], object], make: Callable[[int], bytes]) -> None:
@@ -1184,7 +1185,7 @@ class TestLinearInOneLine:
             parse_report(text_2003(b"\t" + line + b"\r\n"), format=ReportFormat.ENVELOPE_2003)
 
     def test_entries_of_a_copy(self) -> None:
-        """A header block full of entries that are no address, behind as many lines as it may have, is read at once."""
+        """A header block full of entries that are not addresses, after the most lines that it may have, is read at once."""
         message = b"X:\n" * 19_000 + b"To: " + b"x," * 220_000 + b"\n\n"
         with watchdog():
             unparsed = parse_report(message, format=ReportFormat.BCC).unparsed
@@ -1293,7 +1294,7 @@ class TestClosed:
 
     @given(arguments(formats=ENVELOPES), ENVELOPES_OF_PARTIES, rule_sets())
     def test_trusted_path(self, given_arguments: Arguments, envelope: Envelope, rules: RuleSet) -> None:
-        """A report is told, and over a trusted path no report is made of it, nor is it held."""
+        """A report is detected, and over a trusted path no report is made of it, nor is it held."""
         report = given_arguments.build()
         found = detect_loop(report)
         assert found is not None
@@ -1307,7 +1308,7 @@ class TestClosed:
     def test_own_seal(
         self, given_arguments: Arguments, envelope: Envelope, rules: RuleSet, data: st.DataObject
     ) -> None:
-        """Under our own seal the same holds over any path, also behind servers that refold and add to the header."""
+        """Under our own seal the same holds over any path, also after servers that refold and add to the header."""
         given_arguments.options["secret"] = SECRET
         report = data.draw(changed_underway(given_arguments.build(), inside=False))
         if b"content-type-options" in report.lower():
@@ -1336,7 +1337,7 @@ class TestClosed:
         outcome = an_agent(rules).process(data.draw(sent(mail)), envelope, received=DATE)
         turned = dataclasses.replace(envelope, recipients=envelope.recipients[::-1])
         message = outcome.message()
-        if not message.startswith((b"\xef", b"From ")):  # what stands before a header block stays before it
+        if not message.startswith((b"\xef", b"From ")):  # text before a header block stays before it
             message = b"Received: by x\r\n" + message
         again = an_agent(rules).process(message, turned, received=DATE)
         assert outcome.hold is None
@@ -1344,7 +1345,7 @@ class TestClosed:
 
 
 def is_report(one: Delivery) -> bool:
-    """Whether what is delivered is of an envelope format."""
+    """Whether the delivery is of an envelope format."""
     return b"X-ExJournal-Seal: " in one.content[:20]
 
 
@@ -1424,7 +1425,7 @@ class TestStrangers:
 
     @given(forged_messages() | message_like())
     def test_the_header_firewall(self, message: bytes) -> None:
-        """Behind the header firewall no stamp or seal of ours is left, good or forged, and no field of the organisation's."""
+        """The header firewall leaves no stamp or seal of ours, good or forged, and no field of the organization."""
         left = strip_headers(b"X-Kept: 1\r\n" + message, ORGANIZATION_HEADERS)
         found = read_signs(left, (SECRET,))
         assert not {LoopReason.SEAL, LoopReason.STAMP} & {one.reason for one in found.loops}

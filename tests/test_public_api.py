@@ -21,16 +21,12 @@ DOCUMENTED = [
     "ArchivedReport",
     "Body",
     "BuildError",
-    "Config",
     "Decision",
     "Defect",
     "DefectCode",
     "Delivery",
-    "DeliveryStatus",
     "Envelope",
     "Evidence",
-    "Explanation",
-    "Headers",
     "Hold",
     "HoldReason",
     "Identity",
@@ -40,8 +36,6 @@ DOCUMENTED = [
     "JournalReport",
     "JournalRule",
     "Loop",
-    "LoopReason",
-    "Match",
     "MboxVariant",
     "MemoryStore",
     "MergedRecipient",
@@ -53,9 +47,6 @@ DOCUMENTED = [
     "ParsedReport",
     "Part",
     "PartKind",
-    "Place",
-    "PlannedReport",
-    "Reason",
     "Recipient",
     "ReportFormat",
     "Role",
@@ -82,17 +73,14 @@ DOCUMENTED = [
     "look_up",
     "mailbox_key",
     "map_archive",
-    "matching_headers",
     "merge",
     "message_kind",
-    "octets_in",
     "parse_report",
     "read_archive",
     "read_source",
     "remember",
     "remember_all",
     "report_for",
-    "same_mailbox",
     "scan_archive",
     "strip_headers",
     "unwrap_undeliverable",
@@ -104,7 +92,7 @@ SETS = [name for name in DOCUMENTED if name.isupper()]
 CLASSES = [
     name for name in DOCUMENTED if inspect.isclass(thing := getattr(exjournal, name)) and not issubclass(thing, str)
 ]
-# What one module of the library tells another, and no caller needs.
+# Names that one module of the library shares with another, and no caller needs.
 INNER = {"index", "journaled", "resolve"}
 HEAVY = ["argparse", "email", "logging", "pathlib", "sqlite3", "tomllib"]
 

@@ -1,4 +1,4 @@
-"""The documented stories of journaling, each told from the first server to the archive.
+"""The documented stories of journaling, each from the first server to the archive.
 
 Servers, mailboxes and archives are small stand-ins: a server adds a Received line to what it takes, journals it and passes it
 on, with or without the stamp; an archive reads what reaches its mailboxes. Nothing goes over a network.
@@ -25,13 +25,10 @@ from exjournal import (
     HoldReason,
     JournalAgent,
     JournalRule,
-    LoopReason,
     MergedReport,
     Organization,
     Outcome,
     ParsedReport,
-    Place,
-    Reason,
     Recipient,
     ReportFormat,
     Role,
@@ -39,13 +36,15 @@ from exjournal import (
     Scope,
     Seal,
     decide,
-    matching_headers,
     merge,
     parse_report,
     strip_headers,
     unwrap_undeliverable,
     verify_seal,
 )
+from exjournal.journaling.explanations import Place, Reason
+from exjournal.journaling.header_firewall import matching_headers
+from exjournal.journaling.loops import LoopReason
 from exjournal.limits import HOP_LIMIT, REPORT_NESTING_LIMIT
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
@@ -185,7 +184,7 @@ def from_inside(sender: str, *recipients: str | Recipient) -> Envelope:
 
 
 def from_anybody(sender: str, *recipients: str | Recipient) -> Envelope:
-    """The envelope of whoever connects."""
+    """The envelope of any client."""
     return Envelope(sender, recipients)
 
 
@@ -344,7 +343,7 @@ class TestOldAndNewServers:
     """Servers of several generations on one way."""
 
     def test_the_stamp_is_lost_between_the_hops(self) -> None:
-        """Behind a server that loses the stamp a message is journaled again, and both reports hold the same original."""
+        """After a server that loses the stamp, a message is journaled again, and both reports hold the same original."""
         archive = Archive()
         old = JournalRule("Old", "journal@archive.example", format=ReportFormat.ENVELOPE_2003)
         message = mail(to="bob@example.net")
@@ -423,7 +422,7 @@ class TestOldAndNewServers:
         assert len(archive.reports()) == 2
 
     def test_the_two_firing_points_of_one_server(self) -> None:
-        """A server that journals what is submitted and again what was routed makes one report, or two where routing adds."""
+        """A server that journals submitted mail, and again routed mail, makes one report, or two if routing adds recipients."""
         server = a_server(ALL)
         submitted = from_inside("ann@example.com", "bob@example.com")
         message = server.take(mail(), submitted)
@@ -494,7 +493,7 @@ class TestSharedMailbox:
         assert len(server.archive.reports()) == 1
 
     def test_the_region_at_one_hop_and_the_department_at_the_next(self) -> None:
-        """Where each rule stands on a server of its own, the second one reports for its own users."""
+        """If each server has one rule, the second server reports for its own users."""
         archive = Archive()
         envelope = from_inside("ann@example.com", "bob@example.com")
         first = a_server(JournalRule("A", "journal@archive.example", recipient="ann@example.com"), archive=archive)
@@ -600,7 +599,7 @@ class TestScopes:
         assert len(server.archive.reports()) == 1
 
     def test_an_insider_who_writes_an_outside_address(self) -> None:
-        """A client that logged in is inside whatever it writes, and outside as well by what it wrote."""
+        """A client that logged in is inside with any sender, and outside as well by the sender that it wrote."""
         assert self.fired(mail("guest@example.net"), from_inside("guest@example.net", "bob@example.com")) == EVERY
 
 
@@ -847,7 +846,7 @@ class TestForgery:
 
     @pytest.mark.parametrize("marker", MARKERS)
     def test_forged_markers(self, attacker: Envelope, marker: bytes) -> None:
-        """A report marker is told and stops nothing."""
+        """A report marker is reported and stops nothing."""
         server = a_server(ALL)
         assert self.journaled(server, marker + mail("mallory@example.com"), attacker)
         assert server.seen == [(LoopReason.REPORT, True)]
@@ -856,7 +855,7 @@ class TestForgery:
     @pytest.mark.parametrize("stamp", PROCESSED)
     @pytest.mark.parametrize("options", [{}, {"obey_processed": True}])
     def test_forged_processed_stamps(self, attacker: Envelope, stamp: bytes, options: dict[str, Any]) -> None:
-        """Exchange's processed stamp is told and stops nothing, not even where it is obeyed over a trusted path."""
+        """Exchange's processed stamp is reported and stops nothing, not even if it is obeyed over a trusted path."""
         server = a_server(ALL, options=options)
         assert self.journaled(server, stamp + mail("mallory@example.com"), attacker)
         assert server.seen == [(LoopReason.PROCESSED, True)]
@@ -872,7 +871,7 @@ class TestForgery:
         ],
     )
     def test_invented_stamps_and_seals(self, attacker: Envelope, field: bytes) -> None:
-        """A stamp or seal that no secret verifies is told as one that anybody could have written."""
+        """A stamp or seal that no secret verifies is reported as one that anybody could have written."""
         server = a_server(ALL)
         assert self.journaled(server, field + mail("mallory@example.com"), attacker)
         assert [forgeable for _, forgeable in server.seen] == [True]
@@ -944,7 +943,7 @@ class TestForgery:
     def test_a_stamped_message_with_parts_that_says_something_else(
         self, attacker: Envelope, old: bytes, new: bytes
     ) -> None:
-        """The same holds for what stands in the parts of a message, before them and behind them."""
+        """The same holds for text in the parts of a message, before them and after them."""
         server = a_server(ALL)
         message = (
             b"From: mallory@example.com\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=edge\r\n\r\n"
@@ -955,8 +954,8 @@ class TestForgery:
         assert changed != stamped
         assert self.journaled(server, changed, attacker)
 
-    def test_a_stamped_message_with_text_behind_a_soft_line_end(self, attacker: Envelope) -> None:
-        """What some decoders of quoted-printable pass over, behind a soft line end with a bare CR, is text to others."""
+    def test_a_stamped_message_with_text_after_a_soft_line_end(self, attacker: Envelope) -> None:
+        """Text after a soft line end with a bare CR is skipped by some decoders of quoted-printable, and read by others."""
         server = a_server(ALL)
         message = (
             b"From: mallory@example.com\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nLunch=\r\n or dinner?\r\n"
@@ -1041,7 +1040,7 @@ class TestForgery:
             b"Content-Class: missedcall\r\n",
         ],
     )
-    def test_a_claim_to_be_what_is_not_journaled(self, attacker: Envelope, field: bytes) -> None:
+    def test_a_claim_to_be_of_a_kind_that_is_not_journaled(self, attacker: Envelope, field: bytes) -> None:
         """Who claims to be a delivery report, a receipt or voice mail is journaled, also where these are left out."""
         rule = JournalRule("All", "journal@archive.example", format=ReportFormat.MESSAGE_ONLY)
         server = a_server(rule, voice_mail=False)
@@ -1050,7 +1049,7 @@ class TestForgery:
         assert server.archive.contents == {"journal@archive.example": [HOP % b"mx1" + message]}
 
     def test_all_of_it_at_once(self, attacker: Envelope) -> None:
-        """Everything that can be forged in one message is told, the strongest first, and the message is journaled."""
+        """Everything that can be forged in one message is reported, the strongest first, and the message is journaled."""
         forged = b"".join([*MARKERS, *PROCESSED, b"X-ExJournal-Stamp: x\r\n", b"X-ExJournal-Seal: x\r\n"])
         server = a_server(ALL)
         assert self.journaled(server, forged + mail("mallory@example.com"), attacker)
@@ -1063,7 +1062,7 @@ class TestForgery:
         }
 
     def test_the_header_firewall(self, attacker: Envelope) -> None:
-        """A border server takes off what only our own servers write; what is behind it cannot be deceived by it."""
+        """A border server removes the fields that only our own servers write, so that they cannot deceive servers inside."""
         forged = b"".join([*PROCESSED[:3], b"X-ExJournal-Stamp: x\r\n", b"X-ExJournal-Seal: x\r\n"])
         server = a_server(ALL, firewall=True)
         message = mail("mallory@example.com")
@@ -1074,7 +1073,7 @@ class TestForgery:
         assert matching_headers(left, ORGANIZATION_HEADERS) == ("X-ExJournal-Stamp",)
 
     def test_an_audit(self, attacker: Envelope) -> None:
-        """An auditor who asks later gets the same answer from `decide`: the rule, its reason, and what was forged."""
+        """An auditor who asks later gets the same answer from `decide`: the rule, its reason, and the forged signs."""
         server = a_server(ALL)
         message = MARKERS[0] + mail("mallory@example.com")
         server.take(message, attacker)

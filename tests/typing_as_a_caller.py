@@ -17,16 +17,12 @@ from exjournal import (
     ArchivedReport,
     Body,
     BuildError,
-    Config,
     Decision,
     Defect,
     DefectCode,
     Delivery,
-    DeliveryStatus,
     Envelope,
     Evidence,
-    Explanation,
-    Headers,
     Hold,
     HoldReason,
     Identity,
@@ -36,8 +32,6 @@ from exjournal import (
     JournalReport,
     JournalRule,
     Loop,
-    LoopReason,
-    Match,
     MboxVariant,
     MemoryStore,
     MergedRecipient,
@@ -49,9 +43,6 @@ from exjournal import (
     ParseError,
     Part,
     PartKind,
-    Place,
-    PlannedReport,
-    Reason,
     Recipient,
     ReportFormat,
     Role,
@@ -78,17 +69,14 @@ from exjournal import (
     look_up,
     mailbox_key,
     map_archive,
-    matching_headers,
     merge,
     message_kind,
-    octets_in,
     parse_report,
     read_archive,
     read_source,
     remember,
     remember_all,
     report_for,
-    same_mailbox,
     scan_archive,
     strip_headers,
     unwrap_undeliverable,
@@ -169,7 +157,7 @@ def says_by_hand() -> bytes:
 
 
 def reads(data: bytes) -> None:
-    """What was read has one type for each thing, and None where something may be missing."""
+    """Results have one type for each fact, and None if it may be missing."""
     assert_type(detect_format(data), ReportFormat | None)
     parsed = parse_report(data, format=None, strict=True)
     assert_type(parsed, ParsedReport)
@@ -192,7 +180,7 @@ def reads(data: bytes) -> None:
 
 
 def reads_what_it_says(report: JournalReport) -> None:
-    """A report holds text; None stands for what it does not say."""
+    """A report has text; None means that it does not say."""
     assert_type(report.sender, str)
     assert_type(report.recipients, tuple[Recipient, ...])
     assert_type(report.subject, str)
@@ -228,13 +216,12 @@ def reads_parts(parts: Iterable[Part]) -> None:
 def reads_headers(parsed: ParsedReport) -> None:
     """Header fields are looked up like in a mapping and walked like a list."""
     headers = parsed.headers
-    assert_type(headers, Headers)
     assert_type(headers.get("subject"), str | None)
     assert_type(headers.get_all("received"), tuple[str, ...])
     pairs: list[tuple[str, str]] = list(headers)
     assert len(headers) == len(pairs)
     assert "SUBJECT" in headers
-    assert bytes(Headers(bytes(headers))) == parsed.outer_block
+    assert bytes(headers) == parsed.outer_block
 
 
 def reads_in_place(data: bytes) -> None:
@@ -247,7 +234,7 @@ def reads_in_place(data: bytes) -> None:
 
 
 def rescues(data: bytes) -> None:
-    """A report comes out of a bounce as bytes, with a status that is typed; a report that is no bounce comes back."""
+    """A report comes out of a bounce as bytes, with a status that is typed; a report that is not a bounce comes back."""
     bounce = b"\r\n".join(
         [
             b"Content-Type: multipart/report; report-type=delivery-status; boundary=b\r\n\r\n--b",
@@ -263,11 +250,9 @@ def rescues(data: bytes) -> None:
         assert found.report == data
     assert_type(found.report, bytes | None)
     assert_type(found.report_id, str)
-    assert_type(found.status, tuple[DeliveryStatus, ...])
     assert_type(found.defects, tuple[Defect, ...])
     assert_type(found.parsed, ParsedReport | None)
     assert_type(found.found, str | None)
-    assert DeliveryStatus(recipient="journal@archive.example", action="failed", status="5.1.1") in found.status
     for one in found.status:
         texts: list[str] = [
             one.recipient,
@@ -277,7 +262,7 @@ def rescues(data: bytes) -> None:
             one.original_recipient,
             one.remote_mta,
         ]
-        assert len(texts) == 6
+        assert texts == ["journal@archive.example", "failed", "5.1.1", "", "", ""]
     assert unwrap_undeliverable(data).status == ()
 
 
@@ -368,7 +353,6 @@ def reads_archives(data: bytes) -> None:
         assert_type(source.offset, int | None)
         assert_type(source.size, int | None)
         assert_type(source.mbox, MboxVariant | None)
-        assert_type(octets_in(path, str(path)), int | None)
         shown: list[ScanSummary] = []
         summary = scan_archive(
             path, json=Path(folder, "mail.jsonl"), merge=True, jobs=1, progress=shown.append, complain=complains
@@ -439,7 +423,7 @@ def takes_fields_out() -> None:
     sets: list[tuple[str, ...]] = [RESTORE_HEADERS, ORGANIZATION_HEADERS, LEAVING_HEADERS]
     assert all(isinstance(name, str) for one in sets for name in one)
     stamped = b"X-ExJournal-Stamp: 1\r\n" + MESSAGE
-    assert_type(matching_headers(stamped, RESTORE_HEADERS), tuple[str, ...])
+    assert_type(strip_headers(stamped, RESTORE_HEADERS), bytes)
     assert_type(strip_headers(stamped, ORGANIZATION_HEADERS), bytes)
     assert_type(strip_headers(stamped, LEAVING_HEADERS), bytes)
     lazy: Iterator[str] = iter(["x-exjournal-*"])
@@ -447,7 +431,7 @@ def takes_fields_out() -> None:
 
 
 def makes_rules() -> RuleSet:
-    """Rules take strings, vocabularies or any collection; one string stands for a collection of one in a mapping."""
+    """Rules take strings, vocabularies or any collection; in a mapping, a string is a collection of one."""
     lazy: Iterator[str] = iter(["bob@example.com", "dave@example.com"])
     organization = Organization(
         ["example.com", "*.corp.example"],
@@ -499,15 +483,12 @@ def decides(rules: RuleSet) -> None:
     """A decision has its reports, its reasons and what spoke against it, each of one type."""
     decision = decide(memoryview(MESSAGE), Envelope("ann@example.com", ["bob@example.com"]), rules, secrets=[SECRET])
     assert_type(decision, Decision)
-    assert_type(decision.reports, tuple[PlannedReport, ...])
     assert_type(decision.hold, Hold | None)
     assert_type(decision.loops, tuple[Loop, ...])
     assert_type(decision.loop, Loop | None)
     assert_type(decision.sender_sides, tuple[str, ...])
     assert_type(decision.recipient_sides, tuple[str, ...])
-    assert_type(decision.matches, tuple[Explanation, ...])
-    assert_type(decision.skipped, tuple[Explanation, ...])
-    assert_type(decision.explain(), tuple[Explanation, ...])
+    assert decision.explain() == tuple(sorted([*decision.matches, *decision.skipped], key=lambda one: one.rule))
     assert_type(decision.envelope, Envelope)
     assert_type(decision.rules, RuleSet)
     assert_type(decision.to_dict(), dict[str, object])
@@ -519,25 +500,27 @@ def decides(rules: RuleSet) -> None:
     for one in decision.explain():
         assert_type(one.rule, str)
         assert_type(one.journal_to, str)
-        assert_type(one.reason, Reason)
-        assert_type(one.matches, tuple[Match, ...])
+        reasons: list[str] = [one.reason]
+        assert reasons[0] in str(one.to_dict())
         assert_type(one.scope, Scope)
         assert_type(one.matched, bool)
         assert_type(one.to_dict(), dict[str, object])
         for match in one.matches:
             assert_type(match.address, str)
-            assert_type(match.place, Place)
+            place: str = match.place
+            assert place in ("recipient", "mail-from", "from")
             assert_type(match.member_of, str | None)
             assert_type(match.holds, str | None)
     assert [one.rule for one in decision.matches] == ["Bob", "Border"]
 
 
-def tells_loops() -> None:
+def detects_loops() -> None:
     """A loop names its header; a hold its reason."""
     loop = detect_loop(b"X-MS-Journal-Report:\r\n" + MESSAGE, secrets=iter([SECRET]))
     assert_type(loop, Loop | None)
-    assert loop == Loop(LoopReason.REPORT, "X-MS-Journal-Report", forgeable=True)
-    assert_type(loop.reason, LoopReason)
+    assert loop is not None
+    reason: str = loop.reason
+    assert reason == "report"
     assert_type(loop.header, str)
     assert_type(loop.forgeable, bool)
     hold = Hold(HoldReason.HOP_LIMIT)
@@ -593,7 +576,6 @@ def loads() -> None:
         )
         assert_type(load_secret(key), bytes)
         config = load_config(str(file))
-    assert_type(config, Config)
     assert_type(config.rules, RuleSet)
     assert_type(config.agent, JournalAgent | None)
     assert_type(config.secrets, tuple[bytes, ...])
@@ -604,17 +586,16 @@ def compares_addresses() -> None:
     """Keys are text, the comparison is a truth."""
     assert_type(address_key("Ann@EXAMPLE.com"), str)
     assert_type(mailbox_key("Ann@EXAMPLE.com"), str)
-    assert_type(same_mailbox("Ann@EXAMPLE.com", "ann@example.com"), bool)
 
 
 def names() -> list[str]:
     """Members of the vocabularies are strings."""
-    decided = [*Scope, *Reason, *Place, *HoldReason, *LoopReason, *Seal, *Body, *Sighting]
+    decided = [*Scope, *HoldReason, *Seal, *Body, *Sighting]
     return [*Role, *ReportFormat, *PartKind, *Evidence, *MessageKind, *DefectCode, *decided]
 
 
 def code_of(error: JournalError) -> str:
-    """Errors are told apart by their class, and each says what it is about."""
+    """Errors differ by their class, and each names its subject."""
     match error:
         case ParseError():
             assert_type(error.code, DefectCode)
@@ -703,7 +684,7 @@ def main() -> None:
     takes_fields_out()
     rules = makes_rules()
     decides(rules)
-    tells_loops()
+    detects_loops()
     journals(rules)
     loads()
     compares_addresses()

@@ -16,7 +16,7 @@ from functools import partial
 from aiosmtpd.smtp import SMTP, Session
 from aiosmtpd.smtp import Envelope as Received
 
-from exjournal import Body, Delivery, Envelope, InvalidValue, JournalAgent, Recipient, load_config, same_mailbox
+from exjournal import Body, Delivery, Envelope, InvalidValue, JournalAgent, Recipient, load_config, mailbox_key
 
 Address = tuple[str, int]
 
@@ -71,7 +71,7 @@ def named(address: str, options: Sequence[str]) -> Recipient:
         if name.upper() == "ORCPT" and kind.lower() == "rfc822":
             # Postfix encodes the octets of an address that is not ASCII, and leaves the type as it is.
             original = XTEXT.sub(lambda found: bytes([int(found[1], 16)]), text.encode()).decode()
-            if not same_mailbox(original, address):
+            if mailbox_key(original) != mailbox_key(address):
                 return Recipient(address, expanded_from=original)
     return Recipient(address)
 

@@ -1,7 +1,7 @@
-"""What can go wrong, and what can be odd.
+"""Errors and defects.
 
-Errors are raised where nothing useful can be returned; defects travel with a result that is complete but not as it
-should be. Codes and attributes are stable, wording is not, and neither ever holds text of a message.
+An error is raised if nothing useful can be returned; a defect comes with a result that is complete but not as it should be.
+Codes and attributes are stable, wording is not. Neither contains text of a message.
 """
 
 from enum import StrEnum
@@ -24,14 +24,15 @@ class DefectCode(StrEnum):
     NO_REPORT_INSIDE = "no-report-inside"
     HEADER_TOO_LARGE = "header-too-large"
     TOO_MANY_PARTS = "too-many-parts"
-    # Archives of reports: a ParseError in the place of an item.
+    # Archives of reports: a ParseError in place of an item.
     ITEM_TOO_LARGE = "item-too-large"
     ARCHIVE_DAMAGED = "archive-damaged"
     ARCHIVE_ENCRYPTED = "archive-encrypted"
     ARCHIVE_RATIO = "archive-ratio"
     ARCHIVE_LINK = "archive-link"
     ARCHIVE_UNREAD = "archive-unread"
-    # What a mailbox file did to a message.
+    ARCHIVE_UNSUPPORTED = "archive-unsupported"
+    # Changes of a message by a mailbox file.
     MBOX_QUOTING = "mbox-quoting"
     MBOX_LENGTH = "mbox-length"
     MBOX_SEPARATOR = "mbox-separator"
@@ -92,7 +93,7 @@ class DefectCode(StrEnum):
 
 
 class Defect(NamedTuple):
-    """One oddity: its code, names and numbers that say more, and the offset in the caller's bytes where it lies."""
+    """One oddity: its code, details in names and numbers, and its offset in the caller's bytes."""
 
     code: DefectCode
     detail: str = ""
@@ -100,17 +101,17 @@ class Defect(NamedTuple):
 
 
 class JournalError(Exception):
-    """The base of every error this library raises on purpose."""
+    """The base of every error that this library raises on purpose."""
 
 
 def require_type(value: object, kind: type | tuple[type, ...], what: str, /) -> None:
-    """Raise TypeError, which says `what` is expected, for a value of another type."""
+    """Raise TypeError for a value of another type; `what` names the expected one."""
     if not isinstance(value, kind):
         raise TypeError(f"{what} is expected, not {type(value).__name__}")
 
 
 class InvalidValue(JournalError, ValueError):
-    """A value that a model cannot hold; `.field` names it."""
+    """A value that a model does not accept; `.field` names it, `.reason` says why."""
 
     def __init__(self, field: str, reason: str, /) -> None:
         super().__init__(field, reason)
@@ -122,11 +123,11 @@ class InvalidValue(JournalError, ValueError):
 
 
 class StoreError(JournalError):
-    """A store that cannot answer or take anything in, such as a full disk; what was asked of it has changed nothing."""
+    """A store cannot read or write, for example on a full disk; the failed operation has changed nothing."""
 
 
 class BuildError(JournalError, ValueError):
-    """An argument from which no report can be built; `.field` names it."""
+    """An argument from which no report can be built; `.field` names it, `.reason` says why."""
 
     def __init__(self, field: str, reason: str, /) -> None:
         super().__init__(field, reason)
@@ -138,7 +139,7 @@ class BuildError(JournalError, ValueError):
 
 
 class ParseError(JournalError, ValueError):
-    """Bytes that are no report, or with `strict=True` the first oddity of one; `.code` says why, `.offset` where."""
+    """Bytes that are not a report, or the first defect of one with `strict=True`; `.code` says why, `.offset` where."""
 
     def __init__(self, code: DefectCode, detail: str = "", offset: int = 0, /) -> None:
         super().__init__(code, detail, offset)

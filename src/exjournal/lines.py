@@ -1,4 +1,4 @@
-"""What can stand on one line of a report, and so be written and read back the same."""
+"""Text on one line of a report: which characters it may have, and texts of many lines in little memory."""
 
 import re
 from typing import TYPE_CHECKING, Final
@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Blanks at either end look like the blanks of the syntax. Control characters and the Unicode line separators end
-# or cut a line for some reader on the way: one address for us is two lines for a program that splits at any of them. A TAB
-# inside a value ends nothing: unfolded subjects hold it. A lone surrogate has no bytes in any charset.
-BLANKS = " \t"
-# None of these is printable, which is told at a glance: most programs never compile this.
-_FORBIDDEN: Final = "[\0-\x08\n-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]"
-# The same of ASCII, line ends left out.
+# Spaces and TABs at either end look like those of the syntax.
+BLANKS: Final = " \t"
+# Control characters and the Unicode line separators end or cut a line for some readers: one address for us is two lines for a
+# program that splits at any of them. A TAB inside a value ends nothing, and unfolded subjects have it. A lone surrogate has no
+# bytes in any charset. None of these characters is printable.
+_FORBIDDEN = re.compile("[\0-\x08\n-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]")
+_SURROGATES = re.compile("[\ud800-\udfff]")
+# Those of ASCII, without line ends.
 _CONTROLS: Final = bytes([code for code in (*range(32), 127) if code not in b"\t\r\n"])
 _EACH_CONTROL: Final = tuple([bytes([code]) for code in _CONTROLS])
-# Bytes: from here on to look for each control character, at the speed of memory, is faster than to look at each byte.
+# Bytes. In longer text, searching for each control character in turn is faster than translating every byte.
 _LONG: Final = 4096
 _NAMES: Final = {
     "\r": "CR",
@@ -28,11 +29,11 @@ _NAMES: Final = {
 
 
 def line_problem(value: str, /) -> str | None:
-    """Why `value` cannot stand on one line, or None."""
-    if not value.isprintable() and (found := re.search(_FORBIDDEN, value)) is not None:
-        return f"holds {_name(found[0])} at character {found.start()}"
+    """Find the reason why `value` cannot be written on one line; None if it can."""
+    if not value.isprintable() and (found := _FORBIDDEN.search(value)) is not None:
+        return f"contains {_name(found[0])} at character {found.start()}"
     if value.strip(BLANKS) != value:
-        return "begins or ends with a blank"
+        return "begins or ends with a space or TAB"
     return None
 
 
@@ -42,29 +43,29 @@ def _name(character: str) -> str:
 
 
 def holds_control(lines: bytes, /) -> bool:
-    """Whether ASCII lines hold a control character other than TAB and their line ends."""
+    """Whether ASCII lines have a control character other than TAB and their line ends."""
     if len(lines) < _LONG:
         return len(lines.translate(None, _CONTROLS)) != len(lines)
     return any(control in lines for control in _EACH_CONTROL)
 
 
 def holds_forbidden(text: str, /) -> bool:
-    """Whether a text holds a character that cannot stand on one line."""
-    return not text.isprintable() and re.search(_FORBIDDEN, text) is not None
+    """Whether a text has a character that cannot be written on one line."""
+    return not text.isprintable() and _FORBIDDEN.search(text) is not None
 
 
 def json_text(text: str, /) -> str:
-    """The text with U+2400 for NUL and U+FFFD for lone surrogates, which many readers of JSON refuse (RFC 8259 section 8.2)."""
-    return text if text.isprintable() else re.sub("[\ud800-\udfff]", "\ufffd", text.replace("\0", "\u2400"))
+    """Replace NUL by U+2400 and lone surrogates by U+FFFD, as many readers of JSON refuse them (RFC 8259 section 8.2)."""
+    return text if text.isprintable() else _SURROGATES.sub("\ufffd", text.replace("\0", "\u2400"))
 
 
 def without_forbidden(text: str, /) -> str:
-    """The text with a blank for each character that cannot stand on one line."""
-    return text if text.isprintable() else re.sub(_FORBIDDEN, " ", text)
+    """Replace each character that cannot be written on one line by a space."""
+    return text if text.isprintable() else _FORBIDDEN.sub(" ", text)
 
 
 def lines_in(text: str, /) -> "Iterator[str]":
-    """The lines of a text without their line ends, CRLF or LF; only some of them are in memory at a time."""
+    """Yield the lines of a text without their line ends, CRLF or LF; only some of them are in memory at a time."""
     return iter(_split(text)) if len(text) <= _STRETCH else _split_in_stretches(text)
 
 
@@ -85,7 +86,7 @@ _STRETCH: Final = 1 << 16
 
 
 class Pieces:
-    """A text built from many small pieces in about the memory of the text: a string of its own costs 50 bytes and more."""
+    """Builds a text from many small pieces in about the memory of the text: each string costs 50 bytes and more."""
 
     __slots__ = ("_joined", "_pieces", "_separator")
 
@@ -102,7 +103,7 @@ class Pieces:
             self._pieces.clear()
 
     def text(self) -> str:
-        """All pieces, with the separator between them."""
+        """Join all pieces, with the separator between them."""
         return self._separator.join([*self._joined, *self._pieces])
 
 

@@ -37,15 +37,14 @@ from exjournal import (
     identify,
     map_archive,
     merge,
-    octets_in,
     parse_report,
     read_archive,
     read_source,
     scan_archive,
 )
-from exjournal.archives import items, walk
-from exjournal.archives.items import ArchiveItem, Reader, _worked
-from exjournal.archives.walk import Located
+from exjournal.archives import items
+from exjournal.archives.items import ArchiveItem, Reader, apply_to_batch, map_places, octets_in
+from exjournal.archives.walk import Located, locate
 from strategies import built
 
 REPORT = built()
@@ -112,7 +111,7 @@ class TestItems:
         assert isinstance(item, ArchivedReport)
         assert (item.source, item.octets, item.undeliverable, item.defects) == (Source(str(path)), REPORT, None, ())
         assert item.parsed.to_dict() == parse_report(REPORT).to_dict()
-        assert repr(item) == f"<ArchivedReport {path}: {len(REPORT)} octets>"
+        assert repr(item) == f"<ArchivedReport {path}: {len(REPORT)} bytes>"
 
     @pytest.mark.parametrize(
         ("text", "code"),
@@ -132,7 +131,7 @@ class TestItems:
         path = tmp_path / "a.eml"
         item = one(path, text)
         assert item == ArchivedMessage(Source(str(path)), text, code)
-        assert repr(item) == f"<ArchivedMessage {path}: {len(text)} octets>"
+        assert repr(item) == f"<ArchivedMessage {path}: {len(text)} bytes>"
 
     @pytest.mark.parametrize(
         ("text", "code"),
@@ -360,7 +359,7 @@ class TestMap:
                 taken += 1
                 yield place
 
-        with patch.object(items, "located", endless):
+        with patch.object(items, "locate", endless):
             for jobs in (1, 2):
                 taken = 0
                 results = map_archive(length, jobs=jobs)
@@ -404,19 +403,25 @@ class TestMap:
         assert isinstance(item, Unreadable)
         assert "nesting-limit" in str(item.error)
 
-    def test_limits(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_limits(self, tmp_path: Path) -> None:
         """A file that unpacks to too much, joined archives and links give the same items in one process and in several."""
-        monkeypatch.setattr(walk.located, "__kwdefaults__", {**walk.located.__kwdefaults__, "floor": 500_000})
         box = mbox(*[MAIL + b"x" * 9000 + b"\n"] * 400)
         put(tmp_path / "a.gz", gzip.compress(box))
         put(tmp_path / "b.zip", zipped(("a", REPORT)) + zipped(("b", MAIL)) + b"rest")
         put(tmp_path / "c.tar", tar(("a", REPORT), ("b", MAIL)) + tar(("c", MAIL)))
-        expected = [whole(item) for item in read_archive(tmp_path, max_ratio=1)]
-        codes = [item.error.code for item in read_archive(tmp_path, max_ratio=1) if isinstance(item, Unreadable)]  # type: ignore[union-attr]
+        assert len(list(read_archive(tmp_path, max_ratio=10_000))) == 406
+
+        def read(jobs: int) -> list[Any]:
+            options = {"max_ratio": 1, "floor": 500_000}
+            reader = Reader(None, undeliverable=False, **options)  # type: ignore[arg-type]
+            places = locate([tmp_path], lazily=jobs > 1, **options)  # type: ignore[arg-type]
+            return list(map_places(whole, reader, places, jobs))
+
+        expected = read(1)
+        codes = [str(item[-1][1][0]) for item in expected if item[0] == "Unreadable"]
         assert codes == ["archive-ratio", "archive-unread"]
         for jobs in (2, 3):
-            assert list(map_archive(whole, tmp_path, jobs=jobs, max_ratio=1)) == expected
-        assert len(list(read_archive(tmp_path, max_ratio=10_000))) == 406
+            assert read(jobs) == expected
 
     def test_nothing(self) -> None:
         """No paths have no items."""
@@ -489,9 +494,9 @@ def test_batch(tmp_path: Path) -> None:
     """A process gives a result for each place of its batch, and names the source of what fails."""
     places = [Located(Source(str(put(tmp_path / f"{number}.eml", MAIL * number)))) for number in range(3)]
     reader = Reader(None, undeliverable=False)
-    assert _worked(length, reader, places) == [0, len(MAIL), 2 * len(MAIL)]
+    assert apply_to_batch(length, reader, places) == [0, len(MAIL), 2 * len(MAIL)]
     with pytest.raises(KeyError) as caught:
-        _worked(fail_at_mail, reader, places)
+        apply_to_batch(fail_at_mail, reader, places)
     assert caught.value.__notes__ == [f"for {tmp_path / '1.eml'}"]
 
 
@@ -550,13 +555,13 @@ class TestWorked:
         places = [Located(Source(str(tmp_path / "no")))] * 20
         looks = iter([False, True])
         monkeypatch.setattr("exjournal.archives.items.is_over", lambda: next(looks))
-        assert len(_worked(type, Reader(None, undeliverable=False), places)) == 8
+        assert len(apply_to_batch(type, Reader(None, undeliverable=False), places)) == 8
 
     def test_unsendable(self, tmp_path: Path) -> None:
         """An error that cannot be sent comes as one that says so, and names the source."""
         place = Located(Source(str(tmp_path / "no")))
         with pytest.raises(RuntimeError, match="Unsendable") as caught:
-            _worked(raise_unsendable, Reader(None, undeliverable=False), [place])
+            apply_to_batch(raise_unsendable, Reader(None, undeliverable=False), [place])
         assert caught.value.__notes__ == [f"for {place.source}"]
 
 

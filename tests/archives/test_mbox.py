@@ -3,26 +3,24 @@
 import re
 from collections.abc import Callable, Iterable, Iterator
 from io import BytesIO
-from unittest.mock import patch
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from exjournal._wire.another_message import another_message
-from exjournal.archives import mbox
+from exjournal._wire.beginnings import find_another_message
 from exjournal.archives.mbox import (
     Entry,
     begins_mailbox,
+    count_quoted_lines,
+    count_unquoted_lines,
     first_from_line,
     header_is_quoted,
     is_mailbox_of_several,
-    messages,
-    quoted_lines,
-    unquoted_lines,
+    read_messages,
+    unquote,
+    unquote_any,
     unread_form,
-    without_any_quotes,
-    without_quotes,
 )
 from exjournal.limits import EPILOGUE_LIMIT
 
@@ -68,14 +66,14 @@ SENTENCES = [
 ]
 
 
-def entries(data: bytes, limit: int = LIMIT, **options: bool) -> list[Entry]:
+def entries(data: bytes, limit: int = LIMIT, **options: int) -> list[Entry]:
     """Every message of a file."""
-    return list(messages(BytesIO(data).read, limit, **options))
+    return list(read_messages(BytesIO(data).read, limit, **options))  # type: ignore[arg-type]
 
 
-def texts(data: bytes, **options: bool) -> list[bytes | None]:
+def texts(data: bytes, **options: int) -> list[bytes | None]:
     """The octets of every message of a file."""
-    return [entry.octets for entry in entries(data, **options)]
+    return [entry.content for entry in entries(data, **options)]
 
 
 class TestFromLine:
@@ -86,7 +84,7 @@ class TestFromLine:
         """A line with a date begins a file, and a message where a field follows, with a blank line before it or without."""
         assert first_from_line(line) == 0
         found = entries(line + b"S: 1\n\nx\n\n" + line + b"S: 2\n\ny\n" + line + b"S: 3\n\n" + line + b"no field\n\n")
-        assert [(entry.octets, entry.apart, entry.bare) for entry in found] == [
+        assert [(entry.content, entry.is_apart, entry.bare_lines) for entry in found] == [
             (b"S: 1\n\nx\n", True, 0),
             (b"S: 2\n\ny\n", False, 0),
             (b"S: 3\n\n" + line + b"no field\n", True, 1),
@@ -98,7 +96,7 @@ class TestFromLine:
         """A bare line, or one with a dash, begins a message before a field; a missing blank line before it is reported."""
         one, two, three = [b"S: %d" % number + end + end + b"x" + end for number in (1, 2, 3)]
         found = entries(line + one + line + two + end + line + three)
-        assert [(entry.octets, entry.apart) for entry in found] == [(one, False), (two, True), (three, True)]
+        assert [(entry.content, entry.is_apart) for entry in found] == [(one, False), (two, True), (three, True)]
 
     @pytest.mark.parametrize("line", SENTENCES)
     @pytest.mark.parametrize("before", [b"", b"\n", b"\r\n"])
@@ -109,7 +107,7 @@ class TestFromLine:
         """A line of a body is not a separator where anything but a header field follows."""
         text = b"S: 1\n\nx\n" + before + line + after + b"end\n"
         (entry,) = entries(FROM + text)
-        assert (entry.octets, entry.bare) == (text, 1)
+        assert (entry.content, entry.bare_lines) == (text, 1)
 
     @pytest.mark.parametrize("line", [*FROM_LINES, *MOZILLA_FROM_LINES])
     def test_quoted_line_after_a_from_line(self, line: bytes) -> None:
@@ -130,7 +128,7 @@ class TestFromLine:
         assert texts(line + b"S: 1\r\n\r\nx\r\n\r\n" + line + b"S: 2\n") == [b"S: 1\r\n\r\nx\r\n", b"S: 2\n"]
         whole = b"S: 1\n\nx\n" + line + b"S: 2\n\n" + line + b"no field\n"
         (entry,) = entries(line + whole)
-        assert (entry.offset, entry.size, entry.octets, entry.bare) == (len(line), len(whole), whole, 2)
+        assert (entry.offset, entry.size, entry.content, entry.bare_lines) == (len(line), len(whole), whole, 2)
 
     @pytest.mark.parametrize(
         "data",
@@ -156,7 +154,7 @@ class TestFromLine:
     def test_no_line_end(self) -> None:
         """A file that is cut short in a From line has a message without octets there."""
         assert texts(b"From ann") == [b""]
-        assert [(entry.offset, entry.size, entry.octets) for entry in entries(FROM)] == [(len(FROM), 0, b"")]
+        assert [(entry.offset, entry.size, entry.content) for entry in entries(FROM)] == [(len(FROM), 0, b"")]
 
 
 class TestEnds:
@@ -188,7 +186,7 @@ class TestEnds:
         """A From line right after the first one begins a message where a field follows; others are text, and are counted."""
         assert texts(FROM + FROM + b"S: 1\n") == [b"", b"S: 1\n"]
         found = entries(FROM + FROM + b"\n" + FROM + b"\r\n" + FROM + b"S: 1\n")
-        assert [(entry.octets, entry.bare) for entry in found] == [
+        assert [(entry.content, entry.bare_lines) for entry in found] == [
             (FROM + b"\n" + FROM + b"\r\n", 2),
             (b"S: 1\n", 0),
         ]
@@ -209,9 +207,9 @@ class TestLength:
         """A length that leads to a From line or to the end of the file is believed, whatever the message holds."""
         first, *rest = entries(self.box(len(self.BODY), end=end, more=more), by_length=True)
         assert first.led
-        assert first.octets is not None
-        assert first.octets.endswith(b"T: 1\n\n" + self.BODY)
-        assert [entry.octets for entry in rest] == ([b"S: 2\n"] if more else [])
+        assert first.content is not None
+        assert first.content.endswith(b"T: 1\n\n" + self.BODY)
+        assert [entry.content for entry in rest] == ([b"S: 2\n"] if more else [])
 
     def test_header_ends(self) -> None:
         """The field may be anywhere in the header, and lines may end with CRLF."""
@@ -221,18 +219,20 @@ class TestLength:
             b"A: b\nContent-Length:6\n\n",
         ):
             text = header + b"x\n" + b"y\n" + b"z\n"
-            assert [(e.octets, e.led) for e in entries((FROM + text + b"\n") * 2, by_length=True)] == [(text, True)] * 2
+            assert [(e.content, e.is_led) for e in entries((FROM + text + b"\n") * 2, by_length=True)] == [
+                (text, True)
+            ] * 2
 
     def test_no_body(self) -> None:
         """A message of a length of 0 has a header."""
         text = b"S: 1\nContent-Length: 0\n\n"
-        assert [(e.octets, e.led) for e in entries((FROM + text + b"\n") * 2, by_length=True)] == [(text, True)] * 2
+        assert [(e.content, e.is_led) for e in entries((FROM + text + b"\n") * 2, by_length=True)] == [(text, True)] * 2
 
     @pytest.mark.parametrize("length", [0, 1, 2, 9999, 10**14, 10**15, 10**40, "", "x", "-1", "1 2", "+6"])
     def test_not_led(self, length: object) -> None:
         """One that leads elsewhere is not: From lines decide, and nothing is hidden."""
         body = b"x\ny\n"
-        assert [(e.octets, e.led) for e in entries(self.box(length, body), by_length=True)] == [
+        assert [(e.content, e.is_led) for e in entries(self.box(length, body), by_length=True)] == [
             (b"S: 1\ncontent-LENGTH: %b\nT: 1\n\nx\ny\n" % str(length).encode(), False),
             (b"S: 2\n", False),
         ]
@@ -245,13 +245,13 @@ class TestLength:
         """A length in the body of a message is text, also of one that has no header."""
         for before in (b"S: 1\n\n", b"\n"):
             text = before + b"Content-Length: %d\n\n" % len(FROM + b"S: 2\n") + FROM
-            assert [entry.led for entry in entries(FROM + text + b"S: 2\n", by_length=True)] == [False, False]
+            assert [entry.is_led for entry in entries(FROM + text + b"S: 2\n", by_length=True)] == [False, False]
 
     def test_above_the_limit(self) -> None:
         """A message above the limit ends where its From line is, and has no octets."""
         box = self.box(5000, b"x" * 4999 + b"\n")
         first, second = entries(box, 1000, by_length=True)
-        assert (first.octets, second.octets) == (None, b"S: 2\n")
+        assert (first.content, second.content) == (None, b"S: 2\n")
 
 
 class TestLimit:
@@ -263,23 +263,22 @@ class TestLimit:
         """One above the limit has its place and no octets, and hides no other."""
         text = b"S: 1\n\n" + b"x" * (size - 7) + b"\n"
         data = FROM + b"S: 0\n\n" + FROM + text + b"\n" + FROM + b"S: 2\n\n"
-        with patch.multiple(mbox, _BLOCK=block, _LINE=100):
-            first, second, third = entries(data, 1000)
-        assert (first.octets, third.octets) == (b"S: 0\n", b"S: 2\n")
+        first, second, third = entries(data, 1000, block=block, line=100)
+        assert (first.content, third.content) == (b"S: 0\n", b"S: 2\n")
         assert (second.offset, second.size) == (data.index(text), size)
-        assert second.octets == (text if size <= 1000 else None)
+        assert second.content == (text if size <= 1000 else None)
 
     def test_smaller_than_a_line(self) -> None:
         """A limit may be smaller than a line."""
         found = entries((FROM + b"S: 1\n\n" + b"From x\n" * 9 + b"\n") * 3, 10)
-        assert [(entry.size, entry.octets, entry.bare) for entry in found] == [(69, None, 9)] * 3
+        assert [(entry.size, entry.content, entry.bare_lines) for entry in found] == [(69, None, 9)] * 3
 
     def test_places_only(self) -> None:
         """Without `keep` messages have their places, and no octets."""
         data = (FROM + b"S: 1\nContent-Length: 2\n\nx\n\n") * 2
         for by_length in (False, True):
             kept = entries(data, by_length=by_length)
-            assert entries(data, by_length=by_length, keep=False) == [entry._replace(octets=None) for entry in kept]
+            assert entries(data, by_length=by_length, keep=False) == [entry._replace(content=None) for entry in kept]
 
 
 # Lines of messages, with bars for their ends.
@@ -345,14 +344,13 @@ class TestRoundTrip:
     @example([b"S: 1\n\nFrom a\n>From b\n\n\n"], 1)
     def test_quoted(self, mails: list[bytes], block: int) -> None:
         """Every message is found as it was written, whatever the size of a block; undoing gives it back where that can be."""
-        with patch.multiple(mbox, _BLOCK=block, _LINE=200):
-            for write, every in ((mboxo, False), (mboxrd, True)):
-                quoted = [write(mail) for mail in mails]
-                found = entries(box(quoted))
-                assert [(entry.octets, entry.bare) for entry in found] == [(text, 0) for text in quoted]
-                for mail, text in zip(mails, quoted, strict=True):
-                    if every or b">From " not in mail:
-                        assert without_quotes(text, every=every) == ended(mail)
+        for write, every in ((mboxo, False), (mboxrd, True)):
+            quoted = [write(mail) for mail in mails]
+            found = entries(box(quoted), block=block, line=200)
+            assert [(entry.content, entry.bare_lines) for entry in found] == [(text, 0) for text in quoted]
+            for mail, text in zip(mails, quoted, strict=True):
+                if every or b">From " not in mail:
+                    assert unquote(text, every=every) == ended(mail)
 
     @given(st.lists(mails(), min_size=1, max_size=4), st.sampled_from([1, 6, 64, 1 << 20]))
     def test_lengths(self, mails: list[bytes], block: int) -> None:
@@ -361,9 +359,8 @@ class TestRoundTrip:
         for mail in mails:
             header, blank, body = re.fullmatch(rb"(?s)((?:S: \d\r?\n?)+)(\r?\n)?(.*)", mail).groups(b"")  # type: ignore[union-attr]
             written.append(ended(header) + b"Content-Length: %d\n" % len(body) + (blank or b"\n") + body)
-        with patch.multiple(mbox, _BLOCK=block, _LINE=200):
-            found = entries(box(written), by_length=True)
-        assert [(entry.octets, entry.led) for entry in found] == [(text, True) for text in written]
+        found = entries(box(written), by_length=True, block=block, line=200)
+        assert [(entry.content, entry.is_led) for entry in found] == [(text, True) for text in written]
 
     @given(
         st.binary(max_size=300)
@@ -380,12 +377,11 @@ class TestRoundTrip:
             for entry in found:
                 between = data[place : entry.offset]
                 assert re.fullmatch(rb"(\r?\n){0,2}From [^\n]*\n?", between), between
-                assert entry.octets == data[entry.offset : entry.offset + entry.size]
-                assert entry.quotes or not quoted_lines(entry.octets)
+                assert entry.content == data[entry.offset : entry.offset + entry.size]
+                assert entry.may_be_quoted or not count_quoted_lines(entry.content)
                 place = entry.offset + entry.size
             assert data[place:] in {b"", b"\n", b"\r\n", b"\n\n"}
-            with patch.multiple(mbox, _BLOCK=3):
-                assert entries(data, by_length=by_length) == found
+            assert entries(data, by_length=by_length, block=3) == found
 
 
 # Pieces of files, so that separators of every kind come up, whole and cut.
@@ -428,7 +424,7 @@ class TestLaws:
             for entry in entries(data, by_length=by_length):
                 assert entry.offset >= place
                 assert re.fullmatch(separator, data[place : entry.offset]), data[place : entry.offset]
-                assert entry.octets == data[entry.offset : entry.offset + entry.size]
+                assert entry.content == data[entry.offset : entry.offset + entry.size]
                 place = entry.offset + entry.size
             assert re.fullmatch(separator, data[place:]), data[place:]
 
@@ -443,8 +439,8 @@ class TestLaws:
         """The same messages are found wherever the blocks end in which a file is read."""
         data = begin + data
         expected = entries(data, limit, by_length=by_length)
-        with patch.multiple(mbox, _BLOCK=40):
-            assert list(messages(in_pieces(data, sizes), limit, by_length=by_length)) == expected
+        found = read_messages(in_pieces(data, sizes), limit, by_length=by_length, block=40)
+        assert list(found) == expected
 
     @given(
         st.lists(mails().filter(lambda mail: MARK not in mail), min_size=1, max_size=5), st.sampled_from([b"", FROM])
@@ -453,7 +449,7 @@ class TestLaws:
         """Messages between marks come back to the byte, with a From line after the first mark or without."""
         written = [ended(mail) for mail in mails]
         data = b"".join(MARK + line + mail + MARK for mail in written)
-        assert [(entry.octets, entry.apart) for entry in entries(data)] == [(mail, True) for mail in written]
+        assert [(entry.content, entry.is_apart) for entry in entries(data)] == [(mail, True) for mail in written]
 
 
 class TestMmdf:
@@ -477,7 +473,7 @@ class TestMmdf:
     def test_missing_mark(self) -> None:
         """A message without a mark after it runs to the next mark or the end; at the end that is reported."""
         found = entries(MARK + b"S: 1\n" + MARK + b"S: 2\n\nx")
-        assert [(entry.octets, entry.apart) for entry in found] == [(b"S: 1\n", True), (b"S: 2\n\nx", False)]
+        assert [(entry.content, entry.is_apart) for entry in found] == [(b"S: 1\n", True), (b"S: 2\n\nx", False)]
 
     def test_text_between_marks(self) -> None:
         """Text outside the pairs of marks is an entry like any other: nothing is passed over but blank lines."""
@@ -490,10 +486,9 @@ class TestMmdf:
     def test_large(self) -> None:
         """A message above the limit has its place and no bytes; so has the next one its own."""
         large = b"S: 1\n\n" + b"x" * 5000 + b"\n"
-        with patch.multiple(mbox, _BLOCK=64, _LINE=50):
-            first, second = entries(MARK + large + MARK + MARK + b"S: 2\n" + MARK, 100)
-        assert (first.offset, first.size, first.octets) == (len(MARK), len(large), None)
-        assert second.octets == b"S: 2\n"
+        first, second = entries(MARK + large + MARK + MARK + b"S: 2\n" + MARK, 100, block=64, line=50)
+        assert (first.offset, first.size, first.content) == (len(MARK), len(large), None)
+        assert second.content == b"S: 2\n"
 
 
 class TestUnreadForms:
@@ -541,13 +536,13 @@ class TestAnotherMessage:
     def test_message(self, before: bytes, message: bytes) -> None:
         """A From line with a field after it, or three fields of a message, are found wherever the text has them."""
         data = b"body" + before + message + b"more"
-        assert another_message(data, 4, len(data)) == 4 + len(before)
-        assert another_message(data, 4, 4 + len(before)) is None
+        assert find_another_message(data, 4, len(data)) == 4 + len(before)
+        assert find_another_message(data, 4, 4 + len(before)) is None
 
     def test_mark(self) -> None:
         """So is a mark of an MMDF file with something after it."""
-        assert another_message(b"\n\1\1\1\1\n\1\1\1\1\nx", 0, 12) == 6
-        assert another_message(b"\n\1\1\1\1\n", 0, 6) is None
+        assert find_another_message(b"\n\1\1\1\1\n\1\1\1\1\nx", 0, 12) == 6
+        assert find_another_message(b"\n\1\1\1\1\n", 0, 6) is None
 
     @pytest.mark.parametrize(
         "text",
@@ -568,19 +563,19 @@ class TestAnotherMessage:
     )
     def test_ordinary_text(self, text: bytes) -> None:
         """Footers, notices, lists of addresses and pasted lines are not another message."""
-        assert another_message(text, 0, len(text)) is None
+        assert find_another_message(text, 0, len(text)) is None
 
     def test_long_text(self) -> None:
         """Text above the limit counts without a look: no footer is so long."""
         text = b"x\n" * (EPILOGUE_LIMIT // 2 + 1)
-        assert another_message(text, 0, len(text)) == 0
-        assert another_message(text, 2, len(text)) is None
+        assert find_another_message(text, 0, len(text)) == 0
+        assert find_another_message(text, 2, len(text)) is None
 
     @pytest.mark.parametrize("piece", [b"\n", b"\r\n", b"From ", b"\nFrom ", b"\nFrom 0:00", b"\nTo:", b"\n\1\1\1\1\r"])
     def test_hostile(self, piece: bytes) -> None:
         """Text made to take long is read in one go."""
         text = piece * (EPILOGUE_LIMIT // len(piece))
-        assert another_message(text, 0, len(text)) is None
+        assert find_another_message(text, 0, len(text)) is None
 
 
 def test_mailbox_of_several() -> None:
@@ -596,16 +591,16 @@ class TestQuotes:
 
     def test_count(self) -> None:
         """Quoted lines are those that begin with signs and `From `."""
-        assert quoted_lines(b">From a\n>>From b\n > From c\nx >From d\n>from e\n>From: f\nFrom g\n") == 2
-        assert quoted_lines(b"") == 0
+        assert count_quoted_lines(b">From a\n>>From b\n > From c\nx >From d\n>from e\n>From: f\nFrom g\n") == 2
+        assert count_quoted_lines(b"") == 0
 
     def test_undone(self) -> None:
         """One sign goes, of lines with more only where the writer added one to those."""
         text = b">From a\r\n>>From b\nx>From c\n>From: d\n"
-        assert without_quotes(text, every=False) == b"From a\r\n>>From b\nx>From c\n>From: d\n"
-        assert without_quotes(text, every=True) == b"From a\r\n>From b\nx>From c\n>From: d\n"
-        assert without_any_quotes(text) == b"From a\r\n>From b\nx>From c\nFrom: d\n"
-        assert without_any_quotes(b"S: 1\n") == b"S: 1\n"
+        assert unquote(text, every=False) == b"From a\r\n>>From b\nx>From c\n>From: d\n"
+        assert unquote(text, every=True) == b"From a\r\n>From b\nx>From c\n>From: d\n"
+        assert unquote_any(text) == b"From a\r\n>From b\nx>From c\nFrom: d\n"
+        assert unquote_any(b"S: 1\n") == b"S: 1\n"
 
     def test_quoted_header(self) -> None:
         """A `>From:` field counts in the header block, and nowhere else."""
@@ -618,8 +613,8 @@ class TestQuotes:
 
     def test_unquoted(self) -> None:
         """Lines that begin with From are counted, with a space after it or not."""
-        assert unquoted_lines(b"From a\nFrom: b\nFromage\n>From c\nx From\n") == 3
-        assert unquoted_lines(b"S: 1\n") == 0
+        assert count_unquoted_lines(b"From a\nFrom: b\nFromage\n>From c\nx From\n") == 3
+        assert count_unquoted_lines(b"S: 1\n") == 0
 
 
 HOSTILE: list[Callable[[int], Iterator[bytes]]] = [
@@ -645,12 +640,12 @@ def test_hostile(pieces: Callable[[int], Iterator[bytes]]) -> None:
         for limit in (10_000, 1 << 28):
             size = sum(entry.size for entry in entries(data, limit, by_length=by_length))
             assert size <= len(data)
-    quoted_lines(data)
-    without_quotes(data, every=True)
+    count_quoted_lines(data)
+    unquote(data, every=True)
 
 
 def test_long_from_line() -> None:
     """Behind a message that says how long it is a From line may be longer than what was read."""
     data = FROM + b"Content-Length: 3\n\nab\n\nFrom " + b"x" * 5000 + b"\nS: 2\n\nc\n"
-    with patch.object(mbox, "_BLOCK", 64), patch.object(mbox, "_LINE", 100), patch.object(mbox, "_HEADER", 64):
-        assert texts(data, by_length=True) == [b"Content-Length: 3\n\nab\n", b"S: 2\n\nc\n"]
+    expected = [b"Content-Length: 3\n\nab\n", b"S: 2\n\nc\n"]
+    assert texts(data, by_length=True, block=64, line=100, header=64) == expected

@@ -17,6 +17,8 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -26,6 +28,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import exjournal
 from exjournal import (
     ArchivedMessage,
     ArchivedReport,
@@ -47,9 +50,9 @@ from exjournal import (
     read_archive,
     read_source,
     remember_all,
-    scan_archive,
 )
-from exjournal.archives import walk
+from exjournal.archives.batches import Sizes
+from exjournal.archives.scan import run_scan
 from exjournal.cli import main
 from exjournal.identity.statements import statement_of
 from strategies import HEAVY, ORIGINAL, TEXT, a_message, a_report, any_bytes, built
@@ -185,6 +188,11 @@ def outputs(folder: Path) -> dict[str, Any]:
     }
 
 
+def outputs_of_few(folder: Path) -> dict[str, Any]:
+    """The same for a folder with few items, of which there are several batches."""
+    return outputs(folder) | {"sizes": SMALLEST}
+
+
 def same(one: ScanSummary, other: ScanSummary) -> bool:
     """Whether summaries agree but for what a run found done: which files were there, and which items were read before."""
     return steady(one) == steady(other)
@@ -206,12 +214,21 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     return make_world(tmp_path_factory.mktemp("world") / "in")
 
 
+# Small steps, so that a small archive has many batches.
+SMALL = Sizes(batch=50, merged=40, remembered=150)
+SMALLEST = Sizes(batch=3, merged=40, remembered=4)
+
+
+def scan_archive(*paths: Any, sizes: Sizes = SMALL, **options: Any) -> ScanSummary:
+    """Scan with small steps."""
+    given = signature(exjournal.scan_archive).bind(*paths, **options)
+    given.apply_defaults()
+    return run_scan(given.args, **given.kwargs, sizes=sizes)
+
+
 @pytest.fixture(autouse=True)
-def _small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Batches of few items, so that a small archive has many of them; the disk is not waited for."""
-    monkeypatch.setattr("exjournal.archives.batches._BATCH", 50)
-    monkeypatch.setattr("exjournal.archives.joining._MERGED", 40)
-    monkeypatch.setattr("exjournal.archives.joining._STEP", 150)
+def _no_flush(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not wait for the disk."""
     monkeypatch.setattr("os.sync", lambda: None, raising=False)
     monkeypatch.setattr("os.fsync", lambda _: None)
 
@@ -521,13 +538,11 @@ class TestMerge:
         assert marked == {"<1@example.com>"}
         assert sum(one["conflict"] for one in found) == summary.conflicts == len(found) - 1
 
-    def test_more_than_memory_holds(self, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_more_than_memory_holds(self, world: World, tmp_path: Path) -> None:
         """Where reports are put in order on disk the result is the same."""
         scan_archive(world.path, json=tmp_path / "one", merge=True, jobs=1)
-        monkeypatch.setattr(
-            "exjournal.archives.sorting.in_order.__kwdefaults__", {"folder": None, "room": 20_000, "files": 3}
-        )
-        scan_archive(world.path, json=tmp_path / "two", merge=True, jobs=1)
+        sizes = replace(SMALL, room=20_000, files=3)
+        scan_archive(world.path, json=tmp_path / "two", merge=True, jobs=1, sizes=sizes)
         assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
@@ -1071,12 +1086,6 @@ def watch(at: int) -> None:
 class TestKilled:
     """A run that is killed at any moment, and goes on."""
 
-    @pytest.fixture(autouse=True)
-    def _smaller_steps(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Several batches even of a few items."""
-        monkeypatch.setattr("exjournal.archives.batches._BATCH", 3)
-        monkeypatch.setattr("exjournal.archives.joining._STEP", 4)
-
     @pytest.mark.slow
     @pytest.mark.parametrize("merged", [False, True])
     def test_at_every_step(self, few: Path, tmp_path: Path, merged: bool) -> None:
@@ -1088,7 +1097,7 @@ class TestKilled:
         for at in range(1, 1000):
             folder = tmp_path / f"at-{at}"
             prepare(folder, known)
-            if not in_fork(lambda: scan_archive(few, **outputs(folder), merge=merged, jobs=1), at=at):  # noqa: B023
+            if not in_fork(lambda: scan_archive(few, **outputs_of_few(folder), merge=merged, jobs=1), at=at):  # noqa: B023
                 break
             moments += 1
             assert (folder / "lines.jsonl").read_bytes() in {OLD, (whole / "lines.jsonl").read_bytes()}
@@ -1097,7 +1106,7 @@ class TestKilled:
                 if name.endswith(".eml"):
                     assert octets is not None
                     assert name.endswith((f"{sha256(octets)}.eml", f"{sha256(octets)}.incomplete.eml"))
-            summary = scan_archive(few, **outputs(folder), merge=merged, jobs=1, resume=True)
+            summary = scan_archive(few, **outputs_of_few(folder), merge=merged, jobs=1, resume=True)
             if over and summary.sightings != expected.sightings:
                 # Nothing but the state was left to be taken away: this was a run of its own.
                 summary = summary._replace(sightings=expected.sightings)
@@ -1116,14 +1125,15 @@ class TestKilled:
         done = 0
         for _ in range(8):
             assert in_fork(
-                lambda: scan_archive(few, **outputs(folder), merge=True, jobs=1, resume=True), at=random.randint(5, 14)
+                lambda: scan_archive(few, **outputs_of_few(folder), merge=True, jobs=1, resume=True),
+                at=random.randint(5, 14),
             )
             state = folder / "lines.jsonl.scan"
             batches = [one for one in state.iterdir() if re.fullmatch(r"\d{8}-[0-9a-f]+", one.name)]
             assert len(batches) >= done
             done = len(batches)
         assert done > 0
-        summary = scan_archive(few, **outputs(folder), merge=True, jobs=1, resume=True)
+        summary = scan_archive(few, **outputs_of_few(folder), merge=True, jobs=1, resume=True)
         assert summary.resumed >= min(ITEMS_OF_FEW, done * 3)
         assert steady(summary) == steady(expected)
         assert tree(folder) == tree(tmp_path / "whole")
@@ -1139,7 +1149,7 @@ class TestKilled:
             try:
                 with pytest.MonkeyPatch.context() as patch:
                     patch.setattr("exjournal.archives.scan.write_lines", die)
-                    scan_archive(few, **(outputs(folder) | options), jobs=1)
+                    scan_archive(few, **(outputs_of_few(folder) | options), jobs=1)
             finally:
                 os._exit(3)
         assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGKILL
@@ -1149,7 +1159,7 @@ class TestKilled:
         prepare(tmp_path / "out", [])
         self.stopped(few, tmp_path / "out", store=None)
         told: list[ScanSummary] = []
-        options = outputs(tmp_path / "out") | {"store": None}
+        options = outputs_of_few(tmp_path / "out") | {"store": None}
         summary = scan_archive(few, **options, jobs=1, resume=True, progress=told.append)
         assert (summary.resumed, told) == (ITEMS_OF_FEW, [])
         self.stopped(few, tmp_path / "out", store=None)
@@ -1188,7 +1198,7 @@ class TestKilled:
             if path.is_file() and path.name[0].isdigit():
                 path.write_bytes(damage(path.read_bytes()))
         shutil.rmtree(folder / "originals" / named(ORIGINAL)[:2])
-        summary = scan_archive(few, **outputs(folder), merge=merged, jobs=1, resume=True)
+        summary = scan_archive(few, **outputs_of_few(folder), merge=merged, jobs=1, resume=True)
         assert tree(folder) == tree(whole)
         assert steady(summary._replace(sightings={})) == steady(expected._replace(sightings={}))
         assert summary.resumed == 0
@@ -1203,7 +1213,7 @@ class TestKilled:
         assert notes
         for path in notes:
             path.write_bytes(damage)
-        summary = scan_archive(few, **outputs(folder), jobs=1, resume=True)
+        summary = scan_archive(few, **outputs_of_few(folder), jobs=1, resume=True)
         assert sum(summary.sightings.values()) == summary.reports
 
     def test_another_store(self, few: Path, tmp_path: Path) -> None:
@@ -1213,7 +1223,7 @@ class TestKilled:
         with SqliteStore(folder / "seen.db") as store:
             remember_all([identify(one.parsed) for one in read_archive(few) if isinstance(one, ArchivedReport)], store)
         self.stopped(few, folder)
-        options = outputs(folder) | {"store": folder / "seen.db2"}
+        options = outputs_of_few(folder) | {"store": folder / "seen.db2"}
         summary = scan_archive(few, **options, jobs=1, resume=True)
         assert summary.sightings == scan_archive(few, store=tmp_path / "fresh.db", jobs=1).sightings
 
@@ -1236,10 +1246,10 @@ class TestKilled:
         put(few / "i.eml", bounce(built(report_id="<v@example.com>")))
         prepare(tmp_path / "out", [])
         self.stopped(few, tmp_path / "out")
-        changed = {"jobs": 1, **outputs(tmp_path / "out"), **options}
+        changed = {"jobs": 1, **outputs_of_few(tmp_path / "out"), **options}
         scan_archive(few, **changed, resume=True)
         prepare(tmp_path / "whole", [])
-        scan_archive(few, **{"jobs": 1, **outputs(tmp_path / "whole"), **options})
+        scan_archive(few, **{"jobs": 1, **outputs_of_few(tmp_path / "whole"), **options})
         assert (tmp_path / "out" / "lines.jsonl").read_bytes() == (tmp_path / "whole" / "lines.jsonl").read_bytes()
         if options.get("originals", 1):
             wanted = tree(tmp_path / "whole" / "originals")
@@ -1253,7 +1263,7 @@ class TestKilled:
         prepare(folder, [])
         self.stopped(few, folder, merge=merged)
         put(few / name, built(ORIGINAL.replace(b"Hi.", b"New."), report_id="<new@example.com>"))
-        summary = scan_archive(few, **outputs(folder), merge=merged, jobs=1, resume=True)
+        summary = scan_archive(few, **outputs_of_few(folder), merge=merged, jobs=1, resume=True)
         expected = fresh(few, tmp_path / "whole", [], merged=merged)
         assert tree(folder) == tree(tmp_path / "whole")
         assert sum(summary.sightings.values()) == summary.reports
@@ -1267,7 +1277,7 @@ class TestKilled:
         self.stopped(few, folder, store=None)
         (few / "a.eml").unlink()
         (few / "h.eml").unlink()
-        scan_archive(few, **(outputs(folder) | {"store": None}), jobs=1, resume=True)
+        scan_archive(few, **(outputs_of_few(folder) | {"store": None}), jobs=1, resume=True)
         fresh(few, tmp_path / "whole", [], merged=False, store=None)
         assert (folder / "lines.jsonl").read_bytes() == (tmp_path / "whole" / "lines.jsonl").read_bytes()
 
@@ -1278,7 +1288,7 @@ class TestKilled:
         self.stopped(few, folder, store=None)
         put(few / "e.eml", BARE + b"And more.\r\n")
         os.utime(few / "e.eml", (1, 1))
-        scan_archive(few, **(outputs(folder) | {"store": None}), jobs=1, resume=True)
+        scan_archive(few, **(outputs_of_few(folder) | {"store": None}), jobs=1, resume=True)
         fresh(few, tmp_path / "whole", [], merged=False, store=None)
         assert (folder / "lines.jsonl").read_bytes() == (tmp_path / "whole" / "lines.jsonl").read_bytes()
 
@@ -1289,7 +1299,7 @@ class TestKilled:
         prepare(folder, [])
         self.stopped(few, folder, store=None)
         put(tmp_path / "late.eml", BARE + b"Late.\r\n")
-        options = outputs(folder) | {"store": None}
+        options = outputs_of_few(folder) | {"store": None}
         summary = scan_archive(few, **options, jobs=1, resume=True)
         assert (summary.unreadable, summary.resumed) == (0, 6)
         assert (folder / "originals" / named(BARE + b"Late.\r\n")).exists()
@@ -1309,7 +1319,7 @@ def prepare(folder: Path, known: list[Any]) -> None:
 def fresh(path: Path, folder: Path, known: list[Any], *, merged: bool, **options: Any) -> ScanSummary:
     """The summary of a run that nothing disturbs, with every output."""
     prepare(folder, known)
-    return scan_archive(path, **(outputs(folder) | options), merge=merged, jobs=1)
+    return scan_archive(path, **(outputs_of_few(folder) | options), merge=merged, jobs=1)
 
 
 class Disk:
@@ -1353,7 +1363,7 @@ class TestFullDisk:
     @pytest.mark.parametrize("room", [0, 100, 200])
     def test_originals(self, few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int) -> None:
         """Each file that could not be written is told and counted, the run goes on, and no name has half of a file."""
-        out = outputs(tmp_path / "out") | {"store": None}
+        out = outputs_of_few(tmp_path / "out") | {"store": None}
         told: list[str] = []
         with monkeypatch.context() as patch, Disk(patch, room, r"/originals/"):
             summary = scan_archive(few, **out, jobs=1, complain=lambda _, reason: told.append(reason))
@@ -1382,15 +1392,14 @@ class TestFullDisk:
         self, few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int, merged: bool
     ) -> None:
         """An output that cannot be written is an error that names it; the old one stays, and a run that goes on ends it."""
-        monkeypatch.setattr("exjournal.archives.batches._BATCH", 3)
         whole, folder = tmp_path / "whole", tmp_path / "out"
         expected = fresh(few, whole, [], merged=merged)
         prepare(folder, [])
         with monkeypatch.context() as patch, Disk(patch, room, r"\.scan/"), pytest.raises(OSError) as caught:  # noqa: PT011
-            scan_archive(few, **outputs(folder), merge=merged, jobs=1)
+            scan_archive(few, **outputs_of_few(folder), merge=merged, jobs=1)
         assert (folder / "lines.jsonl").read_bytes() == OLD
         assert caught.value.errno == errno.ENOSPC
-        summary = scan_archive(few, **outputs(folder), merge=merged, jobs=1, resume=True)
+        summary = scan_archive(few, **outputs_of_few(folder), merge=merged, jobs=1, resume=True)
         assert tree(folder) == tree(whole)
         assert steady(summary) == steady(expected)
         assert str(folder) in str(caught.value.filename)
@@ -1434,9 +1443,9 @@ class TestPieces:
         assert path.read_bytes() == b"mine"
 
 
-def test_resumed_with_another_ratio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resumed_with_another_ratio(tmp_path: Path) -> None:
     """What a smaller ratio kept from being read is read by a run that goes on with a larger one."""
-    monkeypatch.setattr(walk.octets_of, "__kwdefaults__", {**walk.octets_of.__kwdefaults__, "floor": 1000})
+    sizes = replace(SMALL, floor=1000)
     (tmp_path / "a.eml").write_bytes(gzip.compress(gzip.compress(BARE) + gzip.compress(b"") * 500))
     seen = []
 
@@ -1445,7 +1454,8 @@ def test_resumed_with_another_ratio(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        scan_archive(tmp_path / "a.eml", json=tmp_path / "out", jobs=1, max_ratio=1, progress=stop)
+        scan_archive(tmp_path / "a.eml", json=tmp_path / "out", jobs=1, max_ratio=1, progress=stop, sizes=sizes)
     assert seen == [{"archive-ratio": 1}]
-    summary = scan_archive(tmp_path / "a.eml", json=tmp_path / "out", jobs=1, max_ratio=1e6, resume=True)
+    options = {"json": tmp_path / "out", "jobs": 1, "max_ratio": 1e6, "resume": True}
+    summary = scan_archive(tmp_path / "a.eml", **options, sizes=sizes)
     assert (dict(summary.refusals), summary.resumed) == ({}, 0)

@@ -89,7 +89,7 @@ def test_other_data(data: Any) -> None:
     """Data of another form is refused, and the refusal repeats none of it."""
     with pytest.raises(InvalidValue) as caught:
         Source.from_dict(data)
-    assert str(caught.value) == "source: is not as Source.to_dict() gives it"
+    assert str(caught.value) == "source: must be the result of Source.to_dict()"
 
 
 def test_variants() -> None:

@@ -16,7 +16,7 @@ from test_walk import MESSAGE, Content, contents, details, mbox, message, names,
 from exjournal import DefectCode, limits, read_source
 from exjournal.archives import tar_files
 from exjournal.archives import walk as containers
-from exjournal.archives.walk import located
+from exjournal.archives.walk import locate
 from strategies import HEAVY
 
 DAMAGED = DefectCode.ARCHIVE_DAMAGED
@@ -98,8 +98,8 @@ class TestNumbers:
         data = member() + header(b"b.eml", base_256(size)) + b"Subject: x\r\n\r\nhi"
         assert found(tmp_path, data) == [MESSAGE, DAMAGED, DAMAGED]
         assert details(tmp_path / "t.tar") == [
-            "a member that is longer than the file",
-            "a tar file that ends inside a member",
+            "the member is cut short",
+            "the tar file ends inside a member",
         ]
 
     def test_announced_size_of_a_hidden_member(self, tmp_path: Path) -> None:
@@ -312,7 +312,7 @@ class TestSparse:
         count = limits.SPARSE_LIMIT + 30
         data = sparse(version, [(number, 0) for number in range(1, count)], count, b"")
         path = put(tmp_path / "t.tar", data + member(b"z.eml") + END)
-        assert peak(lambda: list(located([path]))) < 24 << 20
+        assert peak(lambda: list(locate([path]))) < 24 << 20
         assert contents(path)[0] is DAMAGED
         assert contents(path)[1:] in ([MESSAGE], [])
 
@@ -491,4 +491,4 @@ def test_agreement(tmp_path: Path) -> None:
         path = put(tmp_path / "t.tar", tar(*[(name, MESSAGE) for name in many], format=format))
         with tarfile.open(path) as archive:
             expected = [(one.name, one.offset) for one in archive]
-        assert [place.source.members[0] for place in located([path])] == expected
+        assert [place.source.members[0] for place in locate([path])] == expected

@@ -1,9 +1,15 @@
 """Zip files with lists that lie, members that overlap, more than one archive in a file, and bytes that belong to no member."""
 
+import bz2
 import contextlib
 import gzip
 import io
+import lzma
+import random
+import shutil
 import struct
+import subprocess
+import sys
 import zipfile
 import zlib
 from pathlib import Path
@@ -11,11 +17,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_walk import MESSAGE, Content, contents, details, mbox, message, names, put, tar, zipped
+from test_walk import MESSAGE, Content, contents, details, mbox, message, names, peak, put, tar, zipped
 
 from exjournal import DefectCode
 from exjournal.archives import zip_files
-from exjournal.archives.walk import located
+from exjournal.archives.walk import locate
 from strategies import HEAVY
 
 DAMAGED = DefectCode.ARCHIVE_DAMAGED
@@ -82,7 +88,7 @@ class TestOverlaps:
         content = b"Subject: x\r\n\r\n" + b"a" * 5_000_000
         data = archive(local(b"a.eml", content), *[entry(b"a.eml", content, 0)] * 50)
         assert found(tmp_path, data) == [content] + [DAMAGED] * 49
-        assert details(tmp_path / "z.zip")[0] == "a member that overlaps another"
+        assert details(tmp_path / "z.zip")[0] == "the member overlaps another one"
 
     def test_into_the_next(self, tmp_path: Path) -> None:
         """A member that reaches into the next one is refused, and the next one is read, in whatever order they are listed."""
@@ -134,7 +140,7 @@ class TestUnread:
         entries = (entry(b"a.eml", ONE, 0), entry(b"c.eml", THREE, place))
         assert found(tmp_path, archive(A + B + C, *entries)) == [ONE, THREE, UNREAD]
         assert details(tmp_path / "z.zip") == [f"{len(B)} bytes belong to no member"]
-        (*_, last) = located([tmp_path / "z.zip"])
+        (*_, last) = locate([tmp_path / "z.zip"])
         assert getattr(last.error, "offset", None) == len(A)
         assert found(tmp_path, archive(A + bytes(len(B)) + C, *entries)) == [ONE, THREE]
 
@@ -204,7 +210,7 @@ class TestJoined:
             *expected,
             MESSAGE,
         ]
-        assert [place.source.members[0][1] for place in located([tmp_path / "z.zip"])] == [0, 1, 2, 3]
+        assert [place.source.members[0][1] for place in locate([tmp_path / "z.zip"])] == [0, 1, 2, 3]
 
     def test_between(self, tmp_path: Path) -> None:
         """Bytes between them, and a zip file without members, are reported."""
@@ -352,5 +358,146 @@ class TestMembers:
 def test_is_no_program() -> None:
     """A file that is no zip file is left where it was."""
     file = io.BufferedReader(io.BytesIO(b"MZ" * 100))  # type: ignore[arg-type]
-    assert not zip_files.is_zip_program(file)
+    assert not zip_files.is_self_extracting(file)
     assert file.read(2) == b"MZ"
+
+
+class TestMethods:
+    """Members compressed with bzip2 and LZMA."""
+
+    METHODS = (zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+
+    @pytest.mark.parametrize("method", METHODS)
+    def test_wrong_checksum(self, tmp_path: Path, method: int) -> None:
+        """A mailbox file in a member with a wrong checksum gives every message before the error."""
+        texts = [message(number) for number in range(50)]
+        data = zipped(("m", mbox(*texts)), method=method)
+        crc = struct.pack("<L", zlib.crc32(mbox(*texts)))
+        data = data.replace(crc, bytes(4))
+        assert found(tmp_path, data) == [*texts, DAMAGED]
+        assert details(tmp_path / "z.zip") == ["checksum or size does not match the central directory"]
+
+    @pytest.mark.parametrize("method", METHODS)
+    def test_ratio(self, tmp_path: Path, method: int) -> None:
+        """What members unpack to is taken off the budget of the file, however they are compressed."""
+        path = put(tmp_path / "z.zip", zipped(*[(f"{number}", bytes(600_000)) for number in range(9)], method=method))
+        assert contents(path, floor=2_000_000, max_ratio=1) == [bytes(600_000)] * 3 + [DefectCode.ARCHIVE_RATIO]
+
+    @pytest.mark.parametrize("method", METHODS)
+    def test_data_after_the_content(self, tmp_path: Path, method: int) -> None:
+        """Bytes after the compressed content are damage of the member."""
+        packed = compressed(ONE, method)
+        for more in (b"x", b"x" * 9000):
+            assert found(tmp_path, one_member(ONE, packed + more, method, flags=2)) == [DAMAGED]
+            assert details(tmp_path / "z.zip") == ["data after the end of the compressed content"]
+        for more in (b"x" * 20, b"x" * 9000):
+            assert found(tmp_path, one_member(ONE, packed + more, method)) == [DAMAGED]
+
+    @pytest.mark.parametrize("method", METHODS)
+    def test_cut(self, tmp_path: Path, method: int) -> None:
+        """Compressed content that ends early gives the messages before its end."""
+        chance = random.Random(1)
+        texts = [b"S: %d\n\n" % number + chance.randbytes(900).hex().encode() + b"\n" for number in range(50)]
+        packed = compressed(mbox(*texts), method)
+        packed = packed[: len(packed) * 3 // 4]
+        *whole, last = found(tmp_path, one_member(mbox(*texts), packed, method))
+        assert details(tmp_path / "z.zip") == ["the compressed data ends early"]
+        assert last is DAMAGED
+        # bzip2 compresses all of it as one block.
+        assert whole[:30] == ([] if method == zipfile.ZIP_BZIP2 else texts[:30])
+
+    @pytest.mark.parametrize("content", [b"", ONE, ONE * 50_000], ids=["empty", "small", "large"])
+    def test_without_an_end_marker(self, tmp_path: Path, content: bytes) -> None:
+        """LZMA without an end marker ends with the size in the central directory."""
+        packed = compressed(content, zipfile.ZIP_LZMA)
+        properties, stream = packed[4:9], packed[9:]
+        alone = lzma.compress(content, lzma.FORMAT_ALONE)
+        assert alone[:5] == properties
+        assert alone[13:] == stream
+        # Without the marker the encoder would have ended some bytes earlier; they are not needed to decode the content.
+        for flags in (0, 2):
+            data = one_member(content, packed, zipfile.ZIP_LZMA, flags=flags)
+            assert found(tmp_path, data) == [content]
+
+    @pytest.mark.parametrize("flags", [0, 2])
+    def test_size_of_lzma(self, tmp_path: Path, flags: int) -> None:
+        """LZMA content that is longer than the central directory says is damage, with an end marker and without."""
+        packed = compressed(ONE + TWO * 50 + THREE * 50, zipfile.ZIP_LZMA)
+        assert found(tmp_path, one_member(ONE, packed, zipfile.ZIP_LZMA, flags=flags)) == [DAMAGED]
+
+    @pytest.mark.parametrize(
+        ("header", "code"),
+        [
+            (b"", DAMAGED),
+            (struct.pack("<HHBL", 0, 4, 93, 1 << 16), DAMAGED),
+            (struct.pack("<HHBL", 0, 5, 225, 1 << 16), DAMAGED),
+            (struct.pack("<HHBL", 0, 5, 224, 1 << 16), DAMAGED),
+        ],
+        ids=["none", "size", "properties", "sums"],
+    )
+    def test_lzma_header(self, tmp_path: Path, header: bytes, code: DefectCode) -> None:
+        """A damaged LZMA header is damage of its member."""
+        assert found(tmp_path, one_member(ONE, header, zipfile.ZIP_LZMA)) == [code]
+
+    def test_dictionary(self, tmp_path: Path) -> None:
+        """A dictionary beyond the memory limit is refused; one that is only declared larger than the content is not."""
+        packed = compressed(ONE, zipfile.ZIP_LZMA)
+        packed = packed[:5] + b"\xff" * 4 + packed[9:]
+        path = put(tmp_path / "z.zip", one_member(ONE, packed, zipfile.ZIP_LZMA, flags=2))
+        assert peak(lambda: list(locate([path]))) < 4 << 20
+        assert contents(path) == [ONE]
+        path = put(tmp_path / "z.zip", one_member(ONE, packed, zipfile.ZIP_LZMA, flags=2, size=0xFFFFFFFE))
+        assert peak(lambda: list(locate([path]))) < 4 << 20
+        assert contents(path) == [DefectCode.ARCHIVE_UNSUPPORTED]
+        assert details(path) == ["an LZMA dictionary of 4294967294 bytes; at most 134217728 are allowed"]
+
+    @pytest.mark.skipif(shutil.which("zip") is None, reason="needs zip")
+    def test_real(self, tmp_path: Path) -> None:
+        """Members that the real program compressed with bzip2 are read."""
+        put(tmp_path / "a.eml", ONE * 100)
+        subprocess.run(["zip", "-q", "-Z", "bzip2", "z.zip", "a.eml"], cwd=tmp_path, check=True)
+        with zipfile.ZipFile(tmp_path / "z.zip") as archive:
+            assert archive.infolist()[0].compress_type == zipfile.ZIP_BZIP2
+        assert contents(tmp_path / "z.zip") == [ONE * 100]
+
+
+def compressed(content: bytes, method: int) -> bytes:
+    """The compressed content of a member as `zipfile` writes it."""
+    with zipfile.ZipFile(io.BytesIO(zipped(("a", content), method=method))) as archive:
+        (info,) = archive.infolist()
+        assert archive.fp is not None
+        archive.fp.seek(info.header_offset + 30 + len(info.filename))
+        return archive.fp.read(info.compress_size)
+
+
+def one_member(content: bytes, packed: bytes, method: int, *, flags: int = 0, size: int | None = None) -> bytes:
+    """A zip file with one member of some compressed content."""
+    size = len(content) if size is None else size
+    numbers = (zlib.crc32(content), len(packed), size)
+    header = struct.pack(LOCAL, b"PK\3\4", 63, flags, method, 0, 0, *numbers, 1, 0) + b"a" + packed
+    listed = struct.pack(LISTED, b"PK\1\2", 63, 63, flags, method, 0, 0, *numbers, 1, 0, 0, 0, 0, 0, 0) + b"a"
+    return archive(header, listed)
+
+
+WITHOUT = """
+import sys
+sys.modules[sys.argv[1]] = sys.modules["_" + sys.argv[1]] = None
+from exjournal import read_archive
+for item in read_archive(sys.argv[2]):
+    print(type(item).__name__, getattr(getattr(item, "error", None), "code", ""), getattr(item.error, "detail", ""), sep="|")
+"""
+
+
+@pytest.mark.parametrize("module", ["zlib", "bz2", "lzma"])
+def test_without_a_module(tmp_path: Path, module: str) -> None:
+    """An interpreter without a module for compression imports the library, and reports files and members that need it."""
+    name = {"zlib": "gzip", "bz2": "bzip2", "lzma": "xz"}[module]
+    in_zip = {"zlib": "deflate", "bz2": "bzip2", "lzma": "LZMA"}[module]
+    pack = {"zlib": gzip.compress, "bz2": bz2.compress, "lzma": lzma.compress}[module]
+    method = {"zlib": zipfile.ZIP_DEFLATED, "bz2": zipfile.ZIP_BZIP2, "lzma": zipfile.ZIP_LZMA}[module]
+    put(tmp_path / "a", pack(ONE))
+    put(tmp_path / "b.eml", pack(ONE))
+    put(tmp_path / "c.zip", zipped(("a", ONE), method=method))
+    done = subprocess.run([sys.executable, "-c", WITHOUT, module, tmp_path], capture_output=True, check=True, text=True)
+    expected = "Unreadable|archive-unsupported|compressed with {}, which this Python was built without"
+    assert done.stdout.splitlines() == [expected.format(name)] * 2 + [expected.format(in_zip)]

@@ -5,9 +5,9 @@ from tempfile import TemporaryDirectory
 from typing import Any, NoReturn
 
 import pytest
+from cli_helpers import HELD, UNUSABLE, Failing, Outcome, files, put, run, seen, unusable
 from hypothesis import given
 from hypothesis import strategies as st
-from test_cli import HELD, UNUSABLE, Failing, Outcome, files, put, run, seen, unusable
 
 from exjournal import (
     Envelope,
@@ -64,7 +64,7 @@ AGENT = """
 domain = "example.com"
 secret_files = ["journal.secret"]
 """
-# What a line for people begins with behind two blanks.
+# The beginning of a line for people, after two spaces.
 HEADS = ("hold", "bears", "sides", "reports", "rules")
 
 
@@ -80,14 +80,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def told(
+def run_decide(
     *words: str | Path,
     message: bytes | None = None,
     rules: str = "journal.toml",
     sender: str = "ann@example.com",
     to: tuple[str, ...] = ("bob@example.com",),
 ) -> Outcome:
-    """What is told of a message, that of the folder where none is given."""
+    """Decide about a message, by default that of the folder."""
     recipients = [f"--to={address}" for address in to]
     name, stdin = ("message.eml", b"") if message is None else ("-", message)
     return run("decide", name, "--rules", rules, f"--from={sender}", *recipients, *words, stdin=stdin)
@@ -95,7 +95,7 @@ def told(
 
 def data(*words: str | Path, **how: Any) -> dict[str, Any]:
     """The same as data."""
-    outcome = told("--json", *words, **how)
+    outcome = run_decide("--json", *words, **how)
     (found,) = outcome.objects
     assert isinstance(found, dict)
     assert (outcome.status, outcome.err) == (0 if found["hold"] is None else 1, "")
@@ -108,7 +108,7 @@ def reasons(found: dict[str, Any]) -> dict[str, str]:
 
 
 def sections(text: str) -> dict[str, list[str]]:
-    """The lines for people: what stands behind each head, and the lines below it."""
+    """The lines for people: the text after each heading, and the lines below it."""
     found: dict[str, list[str]] = {}
     head = ""
     for line in text.split("\n")[1:-1]:
@@ -123,7 +123,7 @@ def sections(text: str) -> dict[str, list[str]]:
 
 
 def a_report(message: bytes = MESSAGE, secret: bytes | None = None) -> bytes:
-    """A journal report round a message."""
+    """A journal report on a message."""
     envelope = Envelope("ann@example.com", ["bob@example.com"], authenticated=True)
     return build_report(report_for(message, envelope), message, domain="example.com", date=DATE, secret=secret)
 
@@ -136,10 +136,10 @@ def stamped() -> bytes:
 
 
 class TestUsage:
-    """What stands on the command line."""
+    """The arguments of the command line."""
 
     def test_help(self) -> None:
-        """The verb stands in the help of the command, and has its own."""
+        """The verb is in the help of the command, and has its own."""
         assert "    decide " in run("--help").out
         outcome = run("decide", "--help")
         assert (outcome.status, outcome.err) == (0, "")
@@ -169,7 +169,7 @@ class TestUsage:
         ids=" ".join,
     )
     def test_wrong(self, words: list[str]) -> None:
-        """Wrong usage is told on standard error, with exit status 2."""
+        """Wrong usage is reported on standard error, with exit status 2."""
         outcome = run("decide", *words)
         assert (outcome.status, outcome.data) == (2, b"")
         assert "usage: exjournal" in outcome.err
@@ -178,10 +178,10 @@ class TestUsage:
         "words", [[], ["--from", "ann@example.com"], ["--to", "bob@example.com"], ["--from", "<>"], ["--json"]]
     )
     def test_no_envelope(self, words: list[str]) -> None:
-        """Without an envelope nothing is decided, which is told before standard input is read."""
+        """A missing envelope is reported before standard input is read."""
         outcome = run("decide", "--rules", "journal.toml", *words, stdin=Failing(KeyboardInterrupt()))
         assert (outcome.status, outcome.data) == (2, b"")
-        assert len(outcome.told) == 1
+        assert len(outcome.messages) == 1
         assert "--from" in outcome.err
         assert "--to" in outcome.err
 
@@ -199,23 +199,23 @@ class TestUsage:
         ],
     )
     def test_bad_address(self, address: str) -> None:
-        """What is no bare address is refused before standard input is read, and not shown."""
+        """Anything but a bare address is refused before standard input is read, and not shown."""
         for words in (
             [f"--from={address}", "--to=bob@example.com"],
             ["--from=", "--to=a@example.com", f"--to={address}"],
         ):
             outcome = run("decide", "--rules", "journal.toml", *words, stdin=Failing(KeyboardInterrupt()))
             assert (outcome.status, outcome.data) == (2, b"")
-            assert len(outcome.told) == 1
+            assert len(outcome.messages) == 1
             assert outcome.err.startswith("exjournal: ")
             assert "example.com" not in outcome.err
 
     @pytest.mark.parametrize("address", ["", "<>"])
     def test_null_recipient(self, address: str) -> None:
-        """The null sender is no recipient."""
-        outcome = told(to=("bob@example.com", address))
+        """The null sender cannot be a recipient."""
+        outcome = run_decide(to=("bob@example.com", address))
         assert (outcome.status, outcome.data) == (2, b"")
-        assert len(outcome.told) == 1
+        assert len(outcome.messages) == 1
 
 
 class TestFiles:
@@ -227,7 +227,7 @@ class TestFiles:
         envelope = ["--rules", "journal.toml", "--from", "ann@example.com", "--to", "bob@example.com"]
         outcome = run("decide", *words, *envelope, stdin=MESSAGE)
         assert (outcome.status, outcome.err) == (0, "")
-        assert outcome.out == "-\n" + told().out.removeprefix("message.eml\n")
+        assert outcome.out == "-\n" + run_decide().out.removeprefix("message.eml\n")
 
     @pytest.mark.parametrize("kind", UNUSABLE)
     @pytest.mark.parametrize("words", [[], ["--json"]], ids=["text", "json"])
@@ -236,7 +236,7 @@ class TestFiles:
         path = unusable(kind, monkeypatch)
         outcome = run("decide", path, "--rules", "journal.toml", "--from=", "--to=bob@example.com", *words)
         assert (outcome.status, outcome.data) == (2, b"")
-        assert len(outcome.told) == 1
+        assert len(outcome.messages) == 1
         assert outcome.err.startswith(f"{path}: ")
 
     @pytest.mark.parametrize("kind", [*UNUSABLE, "broken"])
@@ -244,9 +244,9 @@ class TestFiles:
     def test_unreadable_rules(self, kind: str, words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
         """A file of rules that cannot be read is named with the reason, with exit status 2."""
         path = unusable(kind, monkeypatch)
-        outcome = told(*words, rules=str(path))
+        outcome = run_decide(*words, rules=str(path))
         assert (outcome.status, outcome.data) == (2, b"")
-        assert len(outcome.told) == 1
+        assert len(outcome.messages) == 1
         assert outcome.err.startswith(f"{path}: ")
 
     @pytest.mark.parametrize("words", [[], ["--json"], ["--check-config"], ["--check-config", "--json"]])
@@ -264,11 +264,11 @@ class TestFiles:
         ],
     )
     def test_invalid_rules(self, text: str, where: str, words: list[str]) -> None:
-        """Rules that cannot work are told with the path of the key, with exit status 2, before standard input is read."""
+        """Rules that cannot work are reported with the path of the key and exit status 2, before standard input is read."""
         put("bad.toml", text.encode())
         outcome = run("decide", "--rules", "bad.toml", *words, stdin=Failing(KeyboardInterrupt()))
         assert (outcome.status, outcome.data) == (2, b"")
-        (line,) = outcome.told
+        (line,) = outcome.messages
         assert line.removeprefix("exjournal: ").startswith(where)
         assert seen(line)
         assert ": :" not in line
@@ -277,20 +277,20 @@ class TestFiles:
     def test_secrets_beside_the_rules(self) -> None:
         """Files of secrets that the rules name lie beside them, wherever the command runs."""
         put("below/journal.toml", (RULES + AGENT).encode())
-        assert told(rules="below/journal.toml").status == 2
+        assert run_decide(rules="below/journal.toml").status == 2
         put("below/journal.secret", SECRET)
-        assert told(rules="below/journal.toml").status == 0
+        assert run_decide(rules="below/journal.toml").status == 0
 
     @pytest.mark.parametrize("words", [[], ["--json"], ["--trusted-path", "--authenticated"], ["--check-config"]])
     def test_changes_and_sends_nothing(self, words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-        """No file is changed or written, and nothing is sent, whatever is decided."""
+        """No decision changes or writes a file, or sends anything."""
 
         def connect(*_: object) -> NoReturn:
             raise AssertionError("a connection was opened")
 
         monkeypatch.setattr("socket.socket.connect", connect)
         before = files()
-        outcome = told(*words, "--secret-file", "other.secret", rules="agent.toml")
+        outcome = run_decide(*words, "--secret-file", "other.secret", rules="agent.toml")
         assert (outcome.status, outcome.err) == (0, "")
         assert files() == before
         assert MESSAGE not in outcome.data
@@ -353,7 +353,7 @@ class TestForPrograms:
 
     def test_whole(self) -> None:
         """The object says everything: the hold, the loops, the reports, and why each rule fires or does not."""
-        outcome = told("--json", "--authenticated", to=("erin@example.com", "zoe@example.org"))
+        outcome = run_decide("--json", "--authenticated", to=("erin@example.com", "zoe@example.org"))
         assert outcome.status == 0
         assert outcome.out.count("\n") == 1
         match = {"address": "erin@example.com", "place": "recipient", "member_of": "staff@example.com", "holds": None}
@@ -441,10 +441,10 @@ class TestForPrograms:
         }
 
     def test_is_ascii(self) -> None:
-        """The object is one line of ASCII, whatever it says."""
+        """The object is one line of ASCII, for any message."""
         name = "caf\u00e9\x9b\u200b\u202e"
         put("journal.toml", RULES.replace('"All"', '"caf\u00e9\\u009b\u200b\\u202e"').encode())
-        outcome = told("--json")
+        outcome = run_decide("--json")
         assert outcome.data.isascii()
         assert seen(outcome.out)
         assert name in reasons(outcome.objects[0])
@@ -455,7 +455,7 @@ class TestForPeople:
 
     def test_whole(self) -> None:
         """Reports come with their journal mailbox, format and rules, and every rule has a row that says why."""
-        outcome = told("--authenticated", to=("erin@example.com", "zoe@example.org"))
+        outcome = run_decide("--authenticated", to=("erin@example.com", "zoe@example.org"))
         assert (outcome.status, outcome.err) == (0, "")
         assert outcome.out.startswith("message.eml\n")
         found = sections(outcome.out)
@@ -484,20 +484,20 @@ class TestForPeople:
         """The words of each row are those of the library's explanation."""
         envelope = Envelope("ann@example.com", ["bob@example.com"])
         decision = decide(MESSAGE, envelope, load_config("journal.toml").rules)
-        rows = sections(told().out)["rules"][1:]
+        rows = sections(run_decide().out)["rules"][1:]
         assert [" ".join(row.split()) for row in rows] == [str(one).replace(": ", " ", 1) for one in decision.explain()]
 
     def test_columns(self) -> None:
         """The words of all rules begin in one column, also where a name is shown escaped."""
         put("journal.toml", RULES.replace('"Nobody"', '"\\u009b2JNobody, whose name is long"').encode())
-        rows = told().out.split("  rules\n")[1].split("\n")[:-1]
+        rows = run_decide().out.split("  rules\n")[1].split("\n")[:-1]
         starts = {row.index("not journaled") if "not journaled" in row else row.index("asks for") for row in rows}
         assert len(starts) == 1
 
     def test_no_rules(self) -> None:
         """Without rules there is no report, and no row."""
         put("journal.toml", b'[organization]\ndomains = ["example.com"]\n')
-        found = sections(told().out)
+        found = sections(run_decide().out)
         assert found == {
             "sides": ["sender inside and outside, recipients inside"],
             "reports": ["none"],
@@ -506,7 +506,7 @@ class TestForPeople:
 
     def test_nothing_to_report(self) -> None:
         """Where no rule fires that is said, and the rules say why."""
-        found = sections(told(to=("ndr@example.com",)).out)
+        found = sections(run_decide(to=("ndr@example.com",)).out)
         assert found["reports"] == ["none"]
         assert all("not journaled" in row for row in found["rules"][1:])
 
@@ -535,7 +535,7 @@ class TestForPeople:
     )
     def test_sides(self, sender: str, to: list[str], words: list[str], sides: str) -> None:
         """One line says on which sides the sender and the recipients are, right before the reports."""
-        outcome = told(*words, sender=sender, to=tuple(to))
+        outcome = run_decide(*words, sender=sender, to=tuple(to))
         assert (outcome.status, outcome.err) == (0, "")
         lines = outcome.out.split("\n")
         assert lines[1] == f"  sides         {sides}"
@@ -543,7 +543,7 @@ class TestForPeople:
 
     def test_scope(self) -> None:
         """The row of a rule that is out of scope names its scope."""
-        row = sections(told("--authenticated").out)["rules"][1]
+        row = sections(run_decide("--authenticated").out)["rules"][1]
         assert row.split() == [
             "Abroad",
             "not",
@@ -568,8 +568,8 @@ class TestForPeople:
         ids=["hops", "header"],
     )
     def test_hold(self, message: bytes, reason: str, header: str) -> None:
-        """A message that is to be held is told first, with its reason, and with a status of its own."""
-        outcome = told(message=message)
+        """The hold of a message comes first, with its reason and an exit status of its own."""
+        outcome = run_decide(message=message)
         assert (outcome.status, outcome.err) == (1, "")
         assert outcome.out.split("\n")[1].split() == ["hold", reason, *([header] if header else [])]
         assert any(reason in line for line in sections(outcome.out)["bears"])
@@ -579,16 +579,16 @@ class TestForPeople:
         """Reports about reports are held at the limit."""
         message = MESSAGE
         for _ in range(REPORT_NESTING_LIMIT):
-            assert "hold" not in sections(told(message=message).out)
+            assert "hold" not in sections(run_decide(message=message).out)
             message = a_report(message)
-        assert sections(told(message=message).out)["hold"][0].startswith("nesting-limit")
+        assert sections(run_decide(message=message).out)["hold"][0].startswith("nesting-limit")
 
     def test_what_anybody_can_write(self) -> None:
         """Every sign of earlier journaling is shown, and that anybody can have written it."""
         message = (
             b"X-MS-Exchange-Organization-Processed-By-Journaling: Journal Agent\r\nX-EXJOURNAL-Seal: x\r\n" + a_report()
         )
-        found = sections(told(message=message).out)
+        found = sections(run_decide(message=message).out)
         assert [line.split()[:2] for line in found["bears"]] == [
             ["report", "X-MS-Journal-Report"],
             ["seal", "X-EXJOURNAL-Seal"],
@@ -623,14 +623,14 @@ class TestForPeople:
         put("journal.toml", rules.encode())
         sender = f"ann+{text}@example.com"
         message = MESSAGE.replace(b"ann@example.com", sender.encode())
-        outcome = told(
+        outcome = run_decide(
             message=message, sender=sender, to=("bob@example.com", f"{text}@example.com", f"ann+{text}@example.com")
         )
         assert (outcome.status, outcome.err) == (0, "")
         assert seen(outcome.out)
         assert character[0].encode("unicode_escape").decode() in outcome.out
         for words in (["--check-config"], ["--json"], ["--check-config", "--json"]):
-            assert seen(told(*words, message=message).out)
+            assert seen(run_decide(*words, message=message).out)
 
 
 class TestSecrets:
@@ -642,7 +642,7 @@ class TestSecrets:
         assert found["reports"] == []
         assert found["loops"] == [{"reason": "stamp", "header": "X-ExJournal-Stamp", "forgeable": False}]
         assert set(reasons(found).values()) == {"already-journaled", "disabled", "not-named"}
-        (line,) = sections(told(message=stamped(), rules="agent.toml").out)["bears"]
+        (line,) = sections(run_decide(message=stamped(), rules="agent.toml").out)["bears"]
         assert line.split()[:2] == ["stamp", "X-ExJournal-Stamp"]
         assert "verified" in line
 
@@ -662,7 +662,7 @@ class TestSecrets:
         assert data(*options, message=stamped())["reports"] == []
 
     def test_both(self) -> None:
-        """Secrets of the command line stand beside those of the file of rules."""
+        """Secrets of the command line are used in addition to those of the file of rules."""
         for secret in (SECRET, OTHER):
             found = data("--secret-file", "other.secret", message=a_report(secret=secret), rules="agent.toml")
             assert found["loops"][0] == {"reason": "seal", "header": "X-ExJournal-Seal", "forgeable": False}
@@ -675,29 +675,29 @@ class TestSecrets:
         words = ["--rules", "journal.toml", "--from=", "--to=bob@example.com", "--secret-file", path]
         outcome = run("decide", *words, stdin=Failing(KeyboardInterrupt()))
         assert (outcome.status, outcome.data) == (2, b"")
-        assert len(outcome.told) == 1
+        assert len(outcome.messages) == 1
         assert outcome.err.startswith(f"{path}: ")
 
     def test_too_short(self) -> None:
         """A secret that can be tried out is refused, with exit status 2, and not shown."""
         put("short\x1b.secret", b"hunter2\n\n\n\n\n\n\n\n\n\n\n\n")
-        outcome = told("--secret-file", "other.secret", "--secret-file", "short\x1b.secret")
+        outcome = run_decide("--secret-file", "other.secret", "--secret-file", "short\x1b.secret")
         assert (outcome.status, outcome.data) == (2, b"")
-        assert len(outcome.told) == 1
+        assert len(outcome.messages) == 1
         assert "short\\x1b.secret: " in outcome.err
         assert "hunter2" not in outcome.err
 
     def test_never_shown(self) -> None:
-        """No secret is shown, whatever is told."""
+        """No output shows a secret."""
         for words in ([], ["--json"], ["--check-config"], ["--check-config", "--json"]):
-            outcome = told(*words, "--secret-file", "other.secret", message=stamped(), rules="agent.toml")
+            outcome = run_decide(*words, "--secret-file", "other.secret", message=stamped(), rules="agent.toml")
             assert outcome.status == 0
             assert b"secret of" not in outcome.data
             assert b"secret in" not in outcome.data
 
 
 def checked(*words: str, rules: str = "journal.toml") -> Outcome:
-    """What `--check-config` tells, which reads no message."""
+    """The output of `--check-config`, which reads no message."""
     return run("decide", "--rules", rules, "--check-config", *words, stdin=Failing(KeyboardInterrupt()))
 
 
@@ -749,7 +749,7 @@ class TestCheckConfig:
         ids=["journal mailbox among members", "no alternate mailbox", "no domains", "no secrets", "empty secrets"],
     )
     def test_warning(self, text: str, words: str) -> None:
-        """What is allowed and odd is told below the counts, with exit status 1."""
+        """Settings that are allowed but odd are shown below the counts, with exit status 1."""
         put("journal.toml", text.encode())
         outcome = checked()
         assert (outcome.status, outcome.err) == (1, "")
@@ -772,7 +772,7 @@ class TestCheckConfig:
         assert len(checked("--json").objects[0]["warnings"]) == len(outcome.out.splitlines()) - 1 >= 2
 
     def test_reports_that_are_kept(self) -> None:
-        """Whoever says that undeliverable reports are kept has said where they go: nothing is odd about that."""
+        """A configuration that keeps undeliverable reports has no warning about them."""
         text = RULES.replace('alternate_mailbox = "ndr@example.com"', "")
         put("journal.toml", (text + AGENT + "hold_undeliverable = true\n").encode())
         assert checked("--json").objects[0]["warnings"] == []
@@ -787,7 +787,7 @@ class TestCheckConfig:
 
 
 class TestAnything:
-    """Whatever the message and the envelope are."""
+    """For any message and envelope."""
 
     @given(
         any_bytes() | message_like(),
@@ -803,10 +803,10 @@ class TestAnything:
                 sender, to, authenticated="--authenticated" in words, trusted_path="--trusted-path" in words
             )
             wanted = decide(message, envelope, load_config(rules).rules)
-            outcome = told("--json", *words, message=message, sender=sender, to=tuple(to), rules=str(rules))
+            outcome = run_decide("--json", *words, message=message, sender=sender, to=tuple(to), rules=str(rules))
             assert (outcome.status, outcome.err) == (0, "")
             assert outcome.objects == [{"file": "-", **wanted.to_dict()}]
-            outcome = told(*words, message=message, sender=sender, to=tuple(to), rules=str(rules))
+            outcome = run_decide(*words, message=message, sender=sender, to=tuple(to), rules=str(rules))
             assert (outcome.status, outcome.err) == (0, "")
             assert seen(outcome.out)
             found = sections(outcome.out)

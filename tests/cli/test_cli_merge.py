@@ -12,9 +12,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from cli_helpers import HELD, UNREADABLE, UNSEEN, Failing, Outcome, files, listed, put, run, seen, unusable
 from hypothesis import given
 from hypothesis import strategies as st
-from test_cli import HELD, UNREADABLE, UNSEEN, Failing, Outcome, files, listed, put, run, seen, unusable
 from test_merging import BARE, FORK, NAMELESS, OTHER
 from test_statements import readable
 
@@ -47,8 +47,8 @@ def report(
     **changes: Any,
 ) -> bytes:
     """The bytes of a report about these recipients."""
-    said = a_report(recipients=recipients or [BOB], **changes)
-    return built(original, report=said, report_id=id, format=format, decrypted=decrypted)
+    facts = a_report(recipients=recipients or [BOB], **changes)
+    return built(original, report=facts, report_id=id, format=format, decrypted=decrypted)
 
 
 @pytest.fixture(autouse=True)
@@ -69,7 +69,7 @@ def content(data: bytes) -> str:
 
 
 def objects(*words: str | Path, status: int = 0, stdin: bytes = b"") -> list[dict[str, Any]]:
-    """What is told as data."""
+    """The objects that the verb writes."""
     outcome = run("merge", "--json", *words, stdin=stdin)
     assert (outcome.status, outcome.err) == (status, "")
     return outcome.objects
@@ -90,10 +90,10 @@ def lines(*words: str | Path, status: int = 0) -> list[str]:
 
 
 class TestUsage:
-    """What stands on the command line."""
+    """The arguments of the command line."""
 
     def test_help(self) -> None:
-        """The verb stands in the help of the command, and has its own."""
+        """The verb is in the help of the command, and has its own."""
         assert "    merge " in run("--help").out
         outcome = run("merge", "--help")
         assert (outcome.status, outcome.err) == (0, "")
@@ -125,31 +125,31 @@ class TestUsage:
         ids=" ".join,
     )
     def test_wrong(self, words: list[str]) -> None:
-        """Wrong usage is told on standard error, with exit status 2."""
+        """Wrong usage is reported on standard error, with exit status 2."""
         outcome = run("merge", *words)
         assert (outcome.status, outcome.data) == (2, b"")
         assert "usage: exjournal" in outcome.err
 
     @pytest.mark.parametrize(
-        ("words", "named"),
+        ("words", "problem"),
         [
-            (["a.eml"], "domain"),
-            (["a.eml", "--date", "2024-02-29T12:30:45+00:00"], "domain"),
-            (["a.eml", "--domain", "ex ample.com"], "domain"),
-            (["a.eml", "--domain", ""], "domain"),
-            (["a.eml", "--domain", "example.com", "--date", "yesterday"], "date"),
-            (["a.eml", "--domain", "example.com", "--date", ""], "date"),
-            (["a.eml", "--domain", "example.com", "--date", "2024-02-29T12:30:45"], "date"),
-            (["a.eml", "--domain", "example.com", "--date", "2024-02-29"], "date"),
+            (["a.eml"], "--domain is required"),
+            (["a.eml", "--date", "2024-02-29T12:30:45+00:00"], "--domain is required"),
+            (["a.eml", "--domain", "ex ample.com"], "--domain: "),
+            (["a.eml", "--domain", ""], "--domain: "),
+            (["a.eml", "--domain", "example.com", "--date", "yesterday"], "--date: "),
+            (["a.eml", "--domain", "example.com", "--date", ""], "--date: "),
+            (["a.eml", "--domain", "example.com", "--date", "2024-02-29T12:30:45"], "--date: "),
+            (["a.eml", "--domain", "example.com", "--date", "2024-02-29"], "--date: "),
         ],
         ids=lambda value: " ".join(value) if isinstance(value, list) else value,
     )
-    def test_misuse(self, words: list[str], named: str) -> None:
+    def test_misuse(self, words: list[str], problem: str) -> None:
         """An option that cannot be used is named on one line, with exit status 2, and nothing is written."""
         before = files()
         outcome = run("merge", "--report", "--out", "there", *words, stdin=report())
-        assert (outcome.status, outcome.data, len(outcome.told)) == (2, b"", 1)
-        assert outcome.err.startswith(f"exjournal: --{named}: ")
+        assert (outcome.status, outcome.data, len(outcome.messages)) == (2, b"", 1)
+        assert outcome.err.startswith(f"exjournal: {problem}")
         assert files() == before
 
     @pytest.mark.parametrize("form", [[], ["--json"]], ids=["view", "json"])
@@ -161,14 +161,14 @@ class TestUsage:
     def test_option_of_the_report(self, form: list[str], words: list[str]) -> None:
         """An option of the combined report is refused where none is asked for: somebody would look for it in vain."""
         outcome = run("merge", *form, *words, "a.eml")
-        assert (outcome.status, outcome.data, len(outcome.told)) == (2, b"", 1)
-        assert outcome.err.startswith(f"exjournal: {words[0]}: ")
+        assert (outcome.status, outcome.data, len(outcome.messages)) == (2, b"", 1)
+        assert outcome.err.startswith(f"exjournal: {words[0]} needs --report")
         assert not Path("there").exists()
 
     def test_several_messages_on_standard_output(self) -> None:
         """Standard output has room for one combined report, and a folder for many."""
         outcome = run("merge", "--report", *DATED, "a.eml", "c.eml")
-        assert (outcome.status, outcome.data, len(outcome.told)) == (2, b"", 1)
+        assert (outcome.status, outcome.data, len(outcome.messages)) == (2, b"", 1)
         assert "--out" in outcome.err
 
 
@@ -176,7 +176,7 @@ class TestView:
     """What people see."""
 
     def test_two_reports(self) -> None:
-        """The view tells who sent, who received and how, and which reports say so."""
+        """The view shows sender, recipients, how they were reached, and the places of the reports."""
         assert lines("b.eml", "a.eml") == [
             "a.eml",
             f"  content      {content(report())}",
@@ -203,8 +203,8 @@ class TestView:
             ),
         )
         put("z.eml", report(Recipient("bob@example.net", Role.TO, forwarded_from="dan@example.com")))
-        told = lines("a.eml", "x.eml", "y.eml", "z.eml")
-        assert told[2:14] == [
+        view = lines("a.eml", "x.eml", "y.eml", "z.eml")
+        assert view[2:14] == [
             "  message id   <1@example.com>",
             "  sender       <>",
             "               alice@example.com",
@@ -218,13 +218,13 @@ class TestView:
             '    Recipient dan@example.com  ("Dan")',
             "  reports      4",
         ]
-        assert sorted(told[14:]) == [*(f"    envelope       {name}.eml" for name in "axz"), "    envelope-2003  y.eml"]
+        assert sorted(view[14:]) == [*(f"    envelope       {name}.eml" for name in "axz"), "    envelope-2003  y.eml"]
 
     def test_claimed_by_a_header(self) -> None:
         """A recipient that only a header claims is marked as that."""
         put("copy.eml", b"Bcc: Eve <eve@example.org>\r\n" + ORIGINAL)
-        told = lines("--format", "bcc", "copy.eml")
-        assert [line for line in told if "@example.org" in line] == [
+        view = lines("--format", "bcc", "copy.eml")
+        assert [line for line in view if "@example.org" in line] == [
             '    Bcc       eve@example.org  ("Eve", claimed by a header)'
         ]
 
@@ -234,19 +234,19 @@ class TestView:
         assert "    To        bob@example.net  (2 reports)" in lines("a.eml", "d.eml")
 
     def test_several_messages(self) -> None:
-        """Each message has its own lines, with a blank one between."""
+        """Each message has its own lines, with an empty one between."""
         put("d.eml", report(original=OTHER.replace(b"<1@", b"<2@"), message_id="<2@example.com>"))
-        told = lines("a.eml", "d.eml")
-        assert told.count("") == 1
-        assert [line for line in told if line and line[0] != " "] == [
+        view = lines("a.eml", "d.eml")
+        assert view.count("") == 1
+        assert [line for line in view if line and line[0] != " "] == [
             name for _, name in sorted([(content(Path(name).read_bytes()), name) for name in ("a.eml", "d.eml")])
         ]
 
     def test_conflict(self) -> None:
-        """Messages that share a Message-ID are told apart, marked, and make exit status 1."""
-        told = lines("a.eml", "b.eml", "c.eml", status=1)
-        assert told.count("  conflict     another message has the same Message-ID") == 2
-        assert told.count("  message id   <1@example.com>") == 2
+        """Messages that share a Message-ID are separate and marked, and make exit status 1."""
+        view = lines("a.eml", "b.eml", "c.eml", status=1)
+        assert view.count("  conflict     another message has the same Message-ID") == 2
+        assert view.count("  message id   <1@example.com>") == 2
 
     def test_no_conflict(self) -> None:
         """Messages without a Message-ID share none, and a report without content claims none."""
@@ -264,22 +264,26 @@ class TestView:
         """A message that no report holds whole is marked."""
         data = report()
         put("cut.eml", data[: data.rindex(b"\r\n--")])
-        mark = "  incomplete   no report holds the message whole"
+        mark = "  incomplete   no report contains the complete message"
         assert mark in lines("cut.eml")
         assert mark not in lines("cut.eml", "a.eml")
 
     def test_no_content(self) -> None:
-        """A report without content stands for itself."""
+        """A report without content is merged with nothing else."""
         put("none.eml", report(original=None))
-        told = lines("none.eml")
-        assert told[:3] == ["none.eml", "  incomplete   no report holds the message whole", "  content      unknown"]
+        view = lines("none.eml")
+        assert view[:3] == [
+            "none.eml",
+            "  incomplete   no report contains the complete message",
+            "  content      unknown",
+        ]
 
     def test_equal_reports(self) -> None:
         """The same report in two files is one, and both files are named."""
         put("again.eml", report())
-        told = lines("again.eml", "a.eml")
-        assert told[0] == "a.eml"
-        assert told[-2:] == ["    envelope       a.eml", "    envelope       again.eml"]
+        view = lines("again.eml", "a.eml")
+        assert view[0] == "a.eml"
+        assert view[-2:] == ["    envelope       a.eml", "    envelope       again.eml"]
 
     def test_a_name_that_reads_like_a_note(self) -> None:
         """What a stranger calls himself cannot be taken for what the reports say of a recipient."""
@@ -368,7 +372,7 @@ class TestJson:
             assert one == merged.to_dict()
 
     def test_files(self) -> None:
-        """The files stand in the order of the reports, and a report that is in several has them all."""
+        """The files come in the order of the reports, and a report in several files has them all."""
         put("again.eml", report())
         (found,) = objects("again.eml", "b.eml", "a.eml")
         assert found["files"] == [["again.eml", "a.eml"], ["b.eml"]]
@@ -394,15 +398,15 @@ class TestJson:
 
     @pytest.mark.parametrize("format", ["bcc", "message-only"])
     def test_copies(self, format: str) -> None:
-        """Copies are read where their format is told."""
+        """Copies are read if their format is given."""
         put("copy.eml", ORIGINAL)
         (found,) = objects("--format", format, "copy.eml")
         assert [(one["address"], one["evidence"]) for one in found["recipients"]] == [("bob@example.net", "header")]
         outcome = run("merge", "--json", "copy.eml")
-        assert (outcome.status, outcome.data, len(outcome.told)) == (1, b"", 1)
+        assert (outcome.status, outcome.data, len(outcome.messages)) == (1, b"", 1)
 
     def test_lost_marker(self) -> None:
-        """A report that lost its marker is read where its format is told."""
+        """A report that lost its marker is read if its format is given."""
         put("lost.eml", report().replace(b"X-MS-Journal-Report:\r\n", b""))
         assert run("merge", "--json", "lost.eml").status == 1
         (found,) = objects("--format", "envelope", "lost.eml")
@@ -431,10 +435,10 @@ class TestBadFiles:
 
     @pytest.mark.parametrize("words", [[], ["--json"], ["--report", *DATED]], ids=["view", "json", "report"])
     def test_no_report(self, words: list[str]) -> None:
-        """A file that is no report is named with the reason, and the others are merged."""
+        """A file that is not a report is named with the reason, and the others are merged."""
         put("bad.eml", b"Subject: x\r\n\r\nHi.\r\n")
         outcome = run("merge", *words, "a.eml", "bad.eml", "b.eml")
-        assert (outcome.status, outcome.told) == (
+        assert (outcome.status, outcome.messages) == (
             1,
             ["bad.eml: not-a-report at offset 0: no marker: keep the message as it is"],
         )
@@ -447,7 +451,7 @@ class TestBadFiles:
         whole = run("merge", *words, "a.eml", "b.eml").data
         path = unusable(kind, monkeypatch)
         outcome = run("merge", *words, "a.eml", path, "b.eml")
-        assert (outcome.status, len(outcome.told), outcome.data) == (2, 1, whole)
+        assert (outcome.status, len(outcome.messages), outcome.data) == (2, 1, whole)
         assert outcome.err.startswith(f"{path}: ")
 
     def test_conflict_and_unreadable(self) -> None:
@@ -457,21 +461,21 @@ class TestBadFiles:
 
     @pytest.mark.parametrize("words", [[], ["--json"], ["--report", *DATED]], ids=["view", "json", "report"])
     def test_nothing_left(self, words: list[str]) -> None:
-        """Where no file is a report there is nothing to tell."""
+        """Without a single report there is no output."""
         put("bad.eml", b"")
         outcome = run("merge", *words, "bad.eml")
-        assert (outcome.status, outcome.data, len(outcome.told)) == (1, b"", 1)
+        assert (outcome.status, outcome.data, len(outcome.messages)) == (1, b"", 1)
 
     def test_broken_standard_input(self) -> None:
         """Standard input that fails is a file that cannot be read."""
         outcome = run("merge", "-", "a.eml", stdin=Failing(OSError(errno.EIO, "Input/output error")))
-        assert (outcome.status, outcome.told) == (2, ["-: Input/output error"])
+        assert (outcome.status, outcome.messages) == (2, ["-: Input/output error"])
         assert outcome.out.startswith("a.eml\n")
 
     @pytest.mark.parametrize("words", [[], ["--json"]], ids=["view", "json"])
     @given(data=st.lists(any_bytes(), min_size=1, max_size=3))
     def test_any_bytes(self, words: list[str], data: list[bytes]) -> None:
-        """Whatever the files hold, the command ends with an exit status and lines that show."""
+        """For any files the command ends with an exit status and visible lines."""
         with TemporaryDirectory() as name:
             names = [put(Path(name, f"{number}.eml"), one) for number, one in enumerate(data)]
             outcome = run("merge", *words, *names)
@@ -484,7 +488,7 @@ class TestReport:
     """`--report`: one report for each message."""
 
     def test_is_the_public_function(self) -> None:
-        """The report is what the library builds of what the reports say, round the original."""
+        """The report is the one that the library builds from the combined facts and the original."""
         merged = merge([parse_report(Path(name).read_bytes()) for name in ("a.eml", "c.eml")])
         assert len(merged) == 2
         put("d.eml", report("carol@example.com", id="<u@example.com>"))
@@ -499,7 +503,7 @@ class TestReport:
         assert read.original_bytes() in (ORIGINAL, FORK)
 
     def test_order_of_files(self) -> None:
-        """The same reports give the same report, in whatever order and however often."""
+        """The same reports give the same report, in any order and with repetitions."""
         words = ["merge", "--report", *DATED]
         assert run(*words, "a.eml", "b.eml").data == run(*words, "b.eml", "a.eml", "b.eml").data
 
@@ -521,7 +525,7 @@ class TestReport:
         assert combined("a.eml", "b.eml", "d.eml").original_bytes() == FORK
 
     def test_whole_original(self) -> None:
-        """An original that is perhaps truncated never stands for a whole one."""
+        """An original that is perhaps truncated never replaces a complete one."""
         for number in range(3):
             data = report(f"m{number}@example.com", original=FORK)
             put(f"cut{number}.eml", data[: data.rindex(b"\r\n--")])
@@ -542,7 +546,7 @@ class TestReport:
         put("one.eml", report("dan@example.com", id="<u@example.com>", decrypted=OTHER))
         put("two.eml", report("eve@example.com", id="<v@example.com>", decrypted=OTHER.replace(b"Ho.", b"Forged.")))
         outcome = run("merge", "--report", *DATED, "one.eml", "two.eml")
-        assert (outcome.status, outcome.data, len(outcome.told)) == (1, b"", 1)
+        assert (outcome.status, outcome.data, len(outcome.messages)) == (1, b"", 1)
 
     def test_decrypted_copies_that_are_forks(self) -> None:
         """Decrypted copies that differ in what servers add are one."""
@@ -560,7 +564,7 @@ class TestReport:
             assert identify(parse_report(outcome.data)).content_sha256 == before["content_sha256"]
             assert b"Reply-To: carol@x" in outcome.data
         else:
-            assert (outcome.status, outcome.data, len(outcome.told)) == (1, b"", 1)
+            assert (outcome.status, outcome.data, len(outcome.messages)) == (1, b"", 1)
 
     @pytest.mark.parametrize(
         ("field", "other"),
@@ -575,17 +579,17 @@ class TestReport:
         """Where reports disagree on what a report says once, the message is named with the field, and nothing is written."""
         put("other.eml", other)
         outcome = run("merge", "--report", *DATED, "--out", "there", "a.eml", "other.eml")
-        assert (outcome.status, outcome.data, len(outcome.told)) == (1, b"", 1)
+        assert (outcome.status, outcome.data, len(outcome.messages)) == (1, b"", 1)
         assert outcome.err.startswith(f"a.eml: the reports cannot be combined: {field}: ")
         assert not Path("there").exists()
 
     def test_too_many_recipients(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Where all recipients together are more than a report has room for, the message is named, and none is left out."""
         put("many.eml", report(*(f"{'m' * 40}{number}@example.com" for number in range(3)), id="<u@example.com>"))
-        monkeypatch.setattr("exjournal.reports.writer.REPORT_TEXT_LIMIT", 200)
+        monkeypatch.setattr("exjournal.reports.assembly.REPORT_TEXT_LIMIT", 200)
         assert run("merge", "--report", *DATED, "a.eml").status == 0
         outcome = run("merge", "--report", *DATED, "a.eml", "many.eml")
-        assert (outcome.status, outcome.data, len(outcome.told)) == (1, b"", 1)
+        assert (outcome.status, outcome.data, len(outcome.messages)) == (1, b"", 1)
         assert outcome.err.startswith("a.eml: the reports cannot be combined: recipients: ")
 
     def test_claims_alone(self) -> None:
@@ -607,7 +611,7 @@ class TestReport:
         put("x.eml", contents[which])
         outcome = run("merge", "--report", *DATED, "x.eml")
         assert (outcome.status, outcome.data) == (1, b"")
-        assert outcome.told == ["x.eml: the reports cannot be combined: none of them holds the message whole"]
+        assert outcome.messages == ["x.eml: the reports cannot be combined: none of them contains the complete message"]
 
     def test_format(self) -> None:
         """A report without a marker is read a second time as it was the first time."""
@@ -621,9 +625,9 @@ class TestReport:
         """The date is the one given, and now without one."""
         assert combined("a.eml").headers.get("Date") == "Thu, 29 Feb 2024 12:30:45 +0000"
         before = datetime.now(UTC).replace(microsecond=0)
-        told = parse_report(run("merge", "--report", "--domain", "example.com", "a.eml").data).headers.get("Date")
-        assert told
-        assert before <= datetime.strptime(told, "%a, %d %b %Y %H:%M:%S %z") <= datetime.now(UTC)
+        date = parse_report(run("merge", "--report", "--domain", "example.com", "a.eml").data).headers.get("Date")
+        assert date
+        assert before <= datetime.strptime(date, "%a, %d %b %Y %H:%M:%S %z") <= datetime.now(UTC)
 
     def test_domain(self) -> None:
         """The domain is that of the system sender."""
@@ -637,9 +641,9 @@ class TestReport:
             how, partial(Path.write_bytes, data=b"x")
         )
         outcome = run("merge", "--report", *DATED, "--out", "there", "a.eml", "-", stdin=Changing("a.eml", change))
-        assert (outcome.status, len(outcome.told)) == (2 if how == "gone" else 1, 2)
-        assert outcome.told[0] == "-: empty at offset 0"
-        assert outcome.told[1].startswith("a.eml: ")
+        assert (outcome.status, len(outcome.messages)) == (2 if how == "gone" else 1, 2)
+        assert outcome.messages[0] == "-: empty at offset 0"
+        assert outcome.messages[1].startswith("a.eml: ")
         assert not Path("there").exists()
 
     @pytest.mark.parametrize("original", [OTHER, None], ids=["other", "none"])
@@ -647,7 +651,7 @@ class TestReport:
         """A file that holds another message when it is read again is named, and that message is not put in the place."""
         change = partial(Path.write_bytes, data=report(original=original))
         outcome = run("merge", "--report", *DATED, "--out", "there", "a.eml", "-", stdin=Changing("a.eml", change))
-        assert (outcome.status, outcome.told[1:]) == (1, ["a.eml: was changed while it was read"])
+        assert (outcome.status, outcome.messages[1:]) == (1, ["a.eml: changed while it was read"])
         assert not Path("there").exists()
 
     def test_mailbox(self) -> None:
@@ -663,7 +667,7 @@ class TestReport:
         put("x.mbox", b"From a\n" + report(original=quoted) + b"\n")
         outcome = run("merge", "--report", *DATED, "x.mbox")
         assert outcome.status == 0
-        assert outcome.told == [
+        assert outcome.messages == [
             "x.mbox@7: mbox-quoting: lines that begin with >From: 1, left, as the variant is not known"
         ]
         put("z.eml", report(original=quoted))
@@ -678,7 +682,7 @@ class TestReport:
         change = partial(Path.write_bytes, data=b"From a\n" + report() + b"\n")
         outcome = run("merge", "--report", *DATED, "--out", "there", "x.mbox", "-", stdin=Changing("x.mbox", change))
         assert outcome.status == 1
-        assert outcome.told[-1] == f"x.mbox@{at}: was changed while it was read"
+        assert outcome.messages[-1] == f"x.mbox@{at}: changed while it was read"
         assert listed("there") == [f"{content(report())}.eml"]
 
     def test_standard_input(self) -> None:
@@ -691,11 +695,11 @@ class TestReport:
         assert listed("there") == sorted(f"{content(one)}.eml" for one in (report(), other))
 
     @given(st.lists(readable(), min_size=1, max_size=2), st.booleans())
-    def test_of_whatever_can_be_read(self, told: list[ParsedReport], both: bool) -> None:
-        """Whatever is combined has the content by which it is named, and the recipients that servers wrote down."""
+    def test_any_reports(self, parsed: list[ParsedReport], both: bool) -> None:
+        """Every combined report has the content by which it is named, and the recipients that servers wrote down."""
         with TemporaryDirectory() as name:
             names = []
-            for number, one in enumerate(told):
+            for number, one in enumerate(parsed):
                 original = one.original_bytes() or ORIGINAL if both else ORIGINAL
                 if one.recipients_from is Evidence.ENVELOPE and one.report.recipients:
                     data = built(original, report=one.report)
@@ -746,10 +750,10 @@ class TestOut:
         assert data == run("merge", "--report", *DATED, "a.eml", "b.eml").data
 
     def test_conflict(self) -> None:
-        """Messages that share a Message-ID are written both, and told."""
+        """Messages that share a Message-ID are both written, and reported."""
         outcome = self.write("a.eml", "c.eml")
         assert (outcome.status, outcome.data) == (1, b"")
-        assert sorted(outcome.told) == [
+        assert sorted(outcome.messages) == [
             f"{name}: another message has the same Message-ID" for name in ("a.eml", "c.eml")
         ]
         assert len(listed("there")) == 2
@@ -758,14 +762,14 @@ class TestOut:
         """A message that cannot be combined keeps no other from being written."""
         put("none.eml", report(original=None))
         outcome = self.write("none.eml", "a.eml")
-        assert (outcome.status, len(outcome.told)) == (1, 1)
+        assert (outcome.status, len(outcome.messages)) == (1, 1)
         assert listed("there") == [f"{content(report())}.eml"]
 
     def test_there_already(self) -> None:
         """A file that is there stays as it is, unless it is forced."""
         path = put(f"there/{content(report())}.eml", b"kept")
         outcome = self.write("a.eml")
-        assert (outcome.status, len(outcome.told), path.read_bytes()) == (1, 1, b"kept")
+        assert (outcome.status, len(outcome.messages), path.read_bytes()) == (1, 1, b"kept")
         assert "--force" in outcome.err
         assert self.write("--force", "a.eml") == (0, b"", "")
         assert parse_report(path.read_bytes(), strict=True).original_bytes() == ORIGINAL
@@ -775,7 +779,7 @@ class TestOut:
         """A file in the place of the folder is named and stays."""
         put("there", b"kept")
         outcome = self.write(*force, "a.eml")
-        assert (outcome.status, len(outcome.told), Path("there").read_bytes()) == (2, 1, b"kept")
+        assert (outcome.status, len(outcome.messages), Path("there").read_bytes()) == (2, 1, b"kept")
         assert outcome.err.startswith("there")
 
     def test_dash(self) -> None:
@@ -785,17 +789,17 @@ class TestOut:
         assert parse_report(outcome.data).original_bytes() == ORIGINAL
 
     def test_part_is_kept(self) -> None:
-        """What is in the files is only read."""
+        """The input files stay as they are."""
         before = files()
         assert self.write("a.eml", "b.eml").status == 0
         assert {name: data for name, data in files().items() if not name.startswith("there")} == before
 
 
 class TestStreams:
-    """Where lines and octets go."""
+    """The streams for lines and bytes."""
 
     @pytest.mark.parametrize("words", [["--json"], ["--report", *DATED]], ids=["json", "report"])
-    def test_octets(self, words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_bytes(self, words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
         """A combined report keeps its line ends on standard output, and a line of data ends in one."""
         out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="\n")
         monkeypatch.setattr("sys.stdout", out)

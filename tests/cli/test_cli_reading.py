@@ -13,9 +13,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from cli_helpers import SECRET, Failing, files, listed, put, run, seen
 from hypothesis import given
 from hypothesis import strategies as st
-from test_cli import SECRET, Failing, files, listed, put, run, seen
 from test_scan import BARE, GARBAGE, REFUSED, add_member, bounce, lines, mboxrd
 
 from exjournal import (
@@ -68,7 +68,7 @@ def sources(*paths: str | Path, **options: Any) -> list[str]:
 
 
 def originals(out: str = "there") -> dict[str, bytes]:
-    """What was written, by name."""
+    """The files that were written, by name."""
     return {path.name: path.read_bytes() for path in Path(out).iterdir()}
 
 
@@ -145,7 +145,7 @@ class TestSameDoor:
             assert [one["source"] for one in outcome.objects] == [
                 item.source.to_dict() for item in expected if item.octets is not None
             ]
-            assert [line.partition(": ")[0] for line in outcome.told] == [
+            assert [line.partition(": ")[0] for line in outcome.messages] == [
                 str(item.source) for item in expected if item.octets is None
             ]
 
@@ -167,7 +167,7 @@ class TestSameDoor:
 
     @pytest.mark.parametrize("verb", READING)
     def test_statuses_of_archives(self, verb: str) -> None:
-        """Ordinary mail in a folder, a mailbox or an archive is counted and is no failure."""
+        """Ordinary mail in a folder, a mailbox or an archive is counted and does not fail the run."""
         put("in/a.eml", REPORTS[0])
         put("in/b.eml", BARE)
         put("in/c.eml", bounce(REPORTS[1]))
@@ -195,8 +195,8 @@ class TestStatus:
         put("x.tar", a_tar({"a/1": REPORTS[0], "a/2": data, "a/3": REPORTS[1]}))
         outcome = run(verb, "x.tar", *words_of(verb))
         assert outcome.status == 1
-        told = outcome.out if verb == "check" else outcome.err
-        [line] = [line for line in told.split("\n") if "x.tar:a/2: " in line]
+        output = outcome.out if verb == "check" else outcome.err
+        [line] = [line for line in output.split("\n") if "x.tar:a/2: " in line]
         assert code in line
         if verb == "unwrap":
             assert listed("there") == ["x.tar_a_1.original.eml", "x.tar_a_3.original.eml"]
@@ -210,7 +210,7 @@ class TestStatus:
         for path, status in (("in/x.tar", 2), ("in", 1)):
             outcome = run(verb, path, *words_of(verb, f"out-{status}"))
             assert outcome.status == status
-            assert [line for line in outcome.told if line.startswith("in/x.tar: archive-damaged")] != []
+            assert [line for line in outcome.messages if line.startswith("in/x.tar: archive-damaged")] != []
             assert verb != "unwrap" or len(originals(f"out-{status}")) == 3
 
     @pytest.mark.parametrize("verb", ["parse", "check", "unwrap", "merge"])
@@ -219,7 +219,7 @@ class TestStatus:
         put("in/b.eml", REPORTS[0])
         Path("in/a.eml").symlink_to("nowhere")
         outcome = run(verb, "in", *words_of(verb))
-        assert (outcome.status, outcome.told) == (1, [f"in/a.eml: {os.strerror(errno.ENOENT)}"])
+        assert (outcome.status, outcome.messages) == (1, [f"in/a.eml: {os.strerror(errno.ENOENT)}"])
 
     @pytest.mark.parametrize("verb", ["parse", "check", "unwrap", "merge"])
     def test_folder(self, verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,7 +233,7 @@ class TestStatus:
         with monkeypatch.context() as patch:
             patch.setattr(os, "scandir", scandir)
             outcome = run(verb, "in", "r.eml", *words_of(verb))
-        assert (outcome.status, outcome.told) == (2, ["in: Permission denied"])
+        assert (outcome.status, outcome.messages) == (2, ["in: Permission denied"])
 
     @pytest.mark.parametrize("verb", READING)
     def test_nothing_in_it(self, verb: str) -> None:
@@ -249,11 +249,11 @@ class TestStatus:
         put("b.eml", bounce(BARE))
         outcome = run(verb, "b.eml", "--undeliverable", *words_of(verb))
         assert outcome.status == 1
-        assert outcome.told[0].startswith("b.eml: no-report-inside at offset ")
+        assert outcome.messages[0].startswith("b.eml: no-report-inside at offset ")
 
 
 class TestStandardInput:
-    """A dash is standard input, whatever is in it."""
+    """A dash is standard input, with any content."""
 
     @pytest.mark.parametrize("verb", READING)
     @pytest.mark.parametrize("packing", ["{}.mbox", "{}.tar", "{}.zip", "{}.mbox.gz"])
@@ -291,15 +291,15 @@ class TestStandardInput:
     def test_broken(self) -> None:
         """A scan names standard input that cannot be read."""
         outcome = run("scan", "-", stdin=Failing(OSError(errno.EIO, "Input/output error")))
-        assert (outcome.status, outcome.data, outcome.told) == (2, b"", ["-: Input/output error"])
+        assert (outcome.status, outcome.data, outcome.messages) == (2, b"", ["-: Input/output error"])
 
     def test_twice(self) -> None:
         """The second time standard input is empty, and a scan says so as well."""
         outcome = run("scan", "-", "-", "--jobs", "1", "--quiet", stdin=REPORTS[0])
-        assert (outcome.status, outcome.told) == (1, ["-: empty at offset 0"])
+        assert (outcome.status, outcome.messages) == (1, ["-: empty at offset 0"])
 
     def test_by_several_processes(self, folder: Path) -> None:
-        """Processes that share the work read the same copy, and its name is no more than a dash."""
+        """Processes that share the work read the same copy, and its name is only a dash."""
         assert run("scan", "-", "--jobs", "2", "--json", "lines", "--quiet", stdin=MAILBOX).status == 0
         assert [one["source"]["path"] for one in lines(folder / "lines")] == ["-"] * 3
 
@@ -389,9 +389,9 @@ class TestOptions:
             (["in", "--jobs", "-1"], "--jobs: "),
             (["in", "--originals", "in"], "PATH: "),
             (["in", "--json", "-"], "--json: "),
-            (["-", "--json", "out", "--resume"], "--resume: "),
+            (["-", "--json", "out", "--resume"], "--resume cannot be combined with -"),
         ):
-            assert run("scan", *words).told[0].startswith(f"exjournal: {named}")
+            assert run("scan", *words).messages[0].startswith(f"exjournal: {named}")
 
 
 class TestNames:
@@ -425,7 +425,7 @@ class TestNames:
         assert listed("there") == ["1.original.eml", "a_1.original.eml"]
 
     def test_outputs_are_not_read(self) -> None:
-        """What is written below a folder that is read is no input: a run can be repeated."""
+        """Files written below a folder that is read do not become input: a run can be repeated."""
         put("1.eml", built(REPORTS[1]))
         put("z/1.eml", REPORTS[0])
         words = ["unwrap", ".", "--out", "out/inner", "--force"]
@@ -481,7 +481,7 @@ class TestNames:
 
     @pytest.mark.parametrize("letter", ["n", "\u4e2d"])
     def test_long(self, letter: str) -> None:
-        """A name that is too long loses its middle, and the end tells items apart."""
+        """A name that is too long loses its middle, and the end keeps items apart."""
         members = {f"{letter * 60}/{letter * 80}{number}.eml": REPORTS[number] for number in range(3)}
         put("x.tar", a_tar(members))
         assert run("unwrap", "x.tar", "--out", "there") == (0, b"", "")
@@ -502,7 +502,7 @@ class TestNames:
         put("a/x.zip", a_zip({"a/b.eml": REPORTS[2]}))
         outcome = run("unwrap", "x.zip", "a/x.zip", "--out", "there", "--force")
         assert outcome.status == 0
-        assert outcome.told == [
+        assert outcome.messages == [
             "x.zip:a_b.eml: written to there/x.zip_a_b-2.original.eml",
             "a/x.zip:a/b.eml: written to there/x.zip_a_b-3.original.eml",
         ]
@@ -515,7 +515,7 @@ class TestNames:
     @HEAVY
     @given(st.lists(st.text(min_size=1, max_size=12).filter(lambda name: "\0" not in name), max_size=5))
     def test_any_members(self, names: list[str]) -> None:
-        """Whatever members are called, each original has a file of its own in the folder, and no other file is made."""
+        """For any names of members, each original has a file of its own in the folder, and no other file is made."""
         with TemporaryDirectory() as name:
             with zipfile.ZipFile(Path(name, "x.zip"), "w") as archive:
                 for number, member in enumerate(dict.fromkeys(names)):
@@ -545,7 +545,7 @@ class TestOneOnStandardOutput:
         put("x.mbox", MAILBOX)
         outcome = run("unwrap", "x.mbox", "--out", "-", *words)
         assert (outcome.status, outcome.data) == (2, b"")
-        assert outcome.told[0].startswith("exjournal: --out -: x.mbox holds several reports")
+        assert outcome.messages[0].startswith("exjournal: --out - takes only one report, but x.mbox contains several")
 
     def test_nothing(self) -> None:
         """A mailbox without a report gives nothing."""
@@ -570,14 +570,14 @@ class TestBounces:
         first, second = outcome.out.split("\n")[:2]
         assert first.startswith(f"{5 * times} bounces: 3 written, {2 * times} without a report")
         assert second == f"{3 * times:>6}  archive@example.com  failed  5.0.0"
-        assert outcome.told[-1].startswith(f"other messages: {2 * times} (")
+        assert outcome.messages[-1].startswith(f"other messages: {2 * times} (")
 
     def test_what_a_mailbox_changed(self) -> None:
         """A report that a mailbox file may have changed is written, and named before it is sent again."""
         put("x.mbox", mboxrd([built(ORIGINAL + b"From here on it is quoted.\r\n")]))
         outcome = run("unwrap", "--undeliverable", "x.mbox", "--out", "there")
         assert outcome.status == 1
-        [line] = outcome.told
+        [line] = outcome.messages
         assert line.endswith(": mbox-quoting at offset 0")
 
     def test_unreadable_items(self) -> None:
@@ -588,7 +588,7 @@ class TestBounces:
         put("in/c.eml", bounce(REPORTS[0]))
         outcome = run("unwrap", "--undeliverable", "in", "--out", "there")
         assert outcome.status == 1
-        assert [line.partition(":")[0] for line in outcome.told] == ["in/a.eml", "in/b.eml"]
+        assert [line.partition(":")[0] for line in outcome.messages] == ["in/a.eml", "in/b.eml"]
         assert outcome.out.startswith("3 bounces: 1 unreadable, 1 without a report, 1 written\n")
 
     def test_copies(self) -> None:

@@ -10,12 +10,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from test_cli import UNSEEN, Outcome, run
-from test_cli import seen as shows
+from cli_helpers import UNSEEN, Outcome, run
+from cli_helpers import seen as shows
 from test_scan import (
     BARE,
     GARBAGE,
@@ -31,8 +32,10 @@ from test_scan import (
     seen,
     tree,
 )
+from test_scan import scan_archive as scan_in_steps
 
 from exjournal import MboxVariant, scan_archive
+from exjournal.archives.batches import Sizes
 from exjournal.cli import main
 from strategies import ORIGINAL, built
 
@@ -75,10 +78,10 @@ def table(outcome: Outcome) -> dict[str, str]:
 
 
 class TestUsage:
-    """What stands on the command line."""
+    """The arguments of the command line."""
 
     def test_help(self) -> None:
-        """The verb stands in the help of the command, and its own names every option."""
+        """The verb is in the help of the command, and its own names every option."""
         assert "    scan " in run("--help").out
         outcome = run("scan", "--help")
         assert (outcome.status, outcome.err) == (0, "")
@@ -117,7 +120,7 @@ class TestUsage:
         ids=" ".join,
     )
     def test_wrong(self, words: list[str], folder: Path) -> None:
-        """Wrong usage is told in words on standard error, with exit status 2, and nothing is made but perhaps a state."""
+        """Wrong usage is reported in words on standard error, with exit status 2, and nothing is made but perhaps a state."""
         before = tree(folder)
         outcome = run("scan", *words)
         assert (outcome.status, outcome.data) == (2, b"")
@@ -133,7 +136,7 @@ class TestUsage:
 
 
 class TestStatus:
-    """What the exit status tells."""
+    """The exit status."""
 
     def test_fine(self) -> None:
         """Reports and other messages are fine."""
@@ -141,10 +144,10 @@ class TestStatus:
         assert (outcome.status, outcome.err) == (0, "")
 
     def test_refusals(self) -> None:
-        """What was refused is named with its reason."""
+        """A refused item is named with its reason."""
         outcome = run("scan", "in", "--quiet")
         assert (outcome.status, outcome.data) == (1, b"")
-        [line] = outcome.told
+        [line] = outcome.messages
         assert line.startswith("in/d.eml: not-a-report at offset 0")
 
     def test_conflicts(self, folder: Path) -> None:
@@ -157,22 +160,22 @@ class TestStatus:
         assert run("scan", *words, "--store", "seen.db").status == 0
 
     def test_unreadable(self, folder: Path) -> None:
-        """What the system keeps from being read is told, the rest is done, and the status is 2."""
+        """A file that the system does not let us read is reported, the others are done, and the status is 2."""
         (folder / "in" / "b2.eml").symlink_to("nowhere")
         outcome = run("scan", "in", "--json", "out")
         assert outcome.status == 2
-        assert outcome.told[0] == f"in/b2.eml: {os.strerror(errno.ENOENT)}"
+        assert outcome.messages[0] == f"in/b2.eml: {os.strerror(errno.ENOENT)}"
         assert len(lines(folder / "out")) == 5
         assert table(outcome)["  ENOENT"] == "1"
 
     @pytest.mark.parametrize("kind", ["originals", "quarantine"])
     def test_not_written(self, folder: Path, kind: str) -> None:
-        """What could not be written is told, and the status is 2."""
+        """A file that could not be written is reported, and the status is 2."""
         for octets in (BARE, GARBAGE):
             put(folder / "out" / named(octets)[:2], b"in the way")
         outcome = run("scan", "in", "--quiet", WORDS[kind], "out")
         assert outcome.status == 2
-        assert [line for line in outcome.told if ": not written: " in line] != []
+        assert [line for line in outcome.messages if ": not written: " in line] != []
 
     @pytest.mark.usefixtures("folder")
     def test_max_ratio(self) -> None:
@@ -180,25 +183,25 @@ class TestStatus:
         assert run("scan", "in", "--max-ratio", "1000").status == run("scan", "in").status
 
     def test_store_error(self, folder: Path) -> None:
-        """A store that is none is named with the reason."""
+        """A file that is not a store is named with the reason."""
         put(folder / "seen.db", b"no store, but a file of some length\n" * 40)
         outcome = run("scan", "in", "--pattern", "a.eml", "--store", "seen.db")
         assert (outcome.status, outcome.data) == (2, b"")
-        assert re.fullmatch(r".*[/\\]seen\.db: SQLite: .*", outcome.told[0])
+        assert re.fullmatch(r".*[/\\]seen\.db: SQLite: .*", outcome.messages[0])
 
     def test_error_without_a_name(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """An error of the system that names no file is told all the same."""
+        """An error of the system without a file name is reported all the same."""
 
         def fail(*_: object, **__: object) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
         monkeypatch.setattr("exjournal.cli.scan.scan_archive", fail)
         outcome = run("scan", "in")
-        assert (outcome.status, outcome.told) == (2, [f"scan: {os.strerror(errno.ENOSPC)}"])
+        assert (outcome.status, outcome.messages) == (2, [f"scan: {os.strerror(errno.ENOSPC)}"])
 
     @pytest.mark.parametrize("kind", ["folder", "forbidden"])
     def test_lines_cannot_be_written(self, folder: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        """An output that cannot be written is named as it was given; what is no file is refused before anything is read."""
+        """An output that cannot be written is named as given; anything but a file is refused before the run."""
         if kind == "folder":
             (folder / "out").mkdir()
         else:
@@ -212,7 +215,7 @@ class TestStatus:
             monkeypatch.setattr("os.replace", replace)
         outcome = run("scan", "in", "--pattern", "a.eml", "--json", "out")
         assert (outcome.status, outcome.data) == (2, b"")
-        assert [line.partition(":")[0] for line in outcome.told] == ["exjournal" if kind == "folder" else "out"]
+        assert [line.partition(":")[0] for line in outcome.messages] == ["exjournal" if kind == "folder" else "out"]
 
     def test_no_standard_output(self) -> None:
         """Who reads only the status may close everything."""
@@ -225,10 +228,10 @@ class TestStatus:
     @pytest.mark.skipif(not Path("/proc/self").exists(), reason="a place that nobody may write to is /proc")
     @pytest.mark.parametrize("kind", WORDS)
     def test_places_that_cannot_be_written_to(self, kind: str) -> None:
-        """Not even a superuser is told by a traceback where nothing can be written."""
+        """If nothing can be written, there is no traceback, not even for a superuser."""
         outcome = run("scan", "in", WORDS[kind], "/proc/nowhere/out", "--jobs", "1")
         assert (outcome.status, outcome.data) == (2, b"")
-        assert [line.startswith("/proc/nowhere") for line in outcome.told] == [True]
+        assert [line.startswith("/proc/nowhere") for line in outcome.messages] == [True]
 
 
 class TestOptions:
@@ -287,7 +290,7 @@ class TestOptions:
             assert one == other
 
     def test_table(self, world: World, folder: Path) -> None:
-        """The numbers at the end are those of the summary, and the last line tells the rate."""
+        """The numbers at the end are those of the summary, and the last line shows the rate."""
         outcome = run("scan", world.path, "--merge", *words_of(folder / "out"), "--jobs", "1")
         summary = scan_archive(world.path, merge=True, jobs=1)
         rows = table(outcome)
@@ -301,8 +304,8 @@ class TestOptions:
             ("distinct messages", summary.distinct),
             ("duplicates", summary.duplicates),
             ("conflicts", summary.conflicts),
-            ("octets", summary.octets),
-            ("the store said", summary.reports),
+            ("bytes", summary.octets),
+            ("in the store", summary.reports),
             ("  archive-damaged", 1),
         ):
             assert rows[name] == f"{number:,}"
@@ -313,7 +316,7 @@ class TestOptions:
         assert len({len(line.partition("  (")[0]) for line in outcome.out.split("\n")[:-2]}) == 1
 
     def test_table_of_a_run_that_went_on(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """What the run before had done is told."""
+        """The summary counts the items of the run before."""
 
         def fail(*_: object, **__: object) -> None:
             raise OSError(errno.EIO, "broken", "out")
@@ -327,7 +330,7 @@ class TestOptions:
 
 
 class TestComplaints:
-    """What is told of items."""
+    """The messages about items."""
 
     @pytest.mark.parametrize("odd", [*UNSEEN, "\n", "\r\n"])
     def test_names(self, folder: Path, odd: str) -> None:
@@ -339,29 +342,29 @@ class TestComplaints:
         outcome = run("scan", "odd")
         assert outcome.status == 1
         assert shows(outcome.err)
-        assert len(outcome.told) == 1
+        assert len(outcome.messages) == 1
 
-    def test_names_that_are_no_text(self, folder: Path) -> None:
-        """A name of any octets is told escaped."""
+    def test_names_that_are_not_text(self, folder: Path) -> None:
+        """A name of any bytes is shown escaped."""
         try:
             put(folder / "odd" / os.fsdecode(b"\xff\x1b.eml"), GARBAGE)
         except (OSError, UnicodeError):
             pytest.skip("the file system takes no such names")
         outcome = run("scan", "odd")
         assert shows(outcome.err)
-        assert (outcome.status, len(outcome.told)) == (1, 1)
+        assert (outcome.status, len(outcome.messages)) == (1, 1)
 
     @pytest.mark.parametrize(("number", "more"), [(100, None), (101, "and 1 more"), (2500, "and 2400 more")])
     def test_many(self, folder: Path, number: int, more: str | None) -> None:
         """After a hundred the rest is a number."""
         put(folder / "many.mbox", mboxrd([DAMAGED] * number))
         outcome = run("scan", "many.mbox", "--jobs", "1")
-        assert len(outcome.told) == min(number, 101)
-        assert (outcome.told[100:] or [None]) == [more]
+        assert len(outcome.messages) == min(number, 101)
+        assert (outcome.messages[100:] or [None]) == [more]
         assert table(outcome)["refused"] == f"{number:,}"
 
     def test_many_and_an_error(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The number of the rest is told as well where an output fails at the end."""
+        """The number of the other problems is reported as well if an output fails at the end."""
 
         def fail(*_: object, **__: object) -> None:
             raise OSError(errno.EIO, "broken", "out")
@@ -369,7 +372,7 @@ class TestComplaints:
         put(folder / "many.mbox", mboxrd([DAMAGED] * 120))
         monkeypatch.setattr("exjournal.archives.scan.write_lines", fail)
         outcome = run("scan", "many.mbox", "--json", "out", "--jobs", "1")
-        assert "and 20 more" in outcome.told
+        assert "and 20 more" in outcome.messages
         assert outcome.status == 2
 
 
@@ -394,7 +397,7 @@ class TestProgress:
     @pytest.fixture
     def terminal(self, monkeypatch: pytest.MonkeyPatch) -> Terminal:
         """A terminal that is written to after each of many batches."""
-        monkeypatch.setattr("exjournal.archives.batches._BATCH", 100)
+        monkeypatch.setattr("exjournal.cli.scan.scan_archive", partial(scan_in_steps, sizes=Sizes(batch=100)))
         monkeypatch.setattr("exjournal.cli.scan._INTERVAL", 0.0)
         return Terminal()
 
@@ -425,7 +428,7 @@ class TestProgress:
         assert "left" not in terminal.getvalue()
 
     def test_complaints_have_lines_of_their_own(self, folder: Path, terminal: Terminal) -> None:
-        """A complaint does not stand behind what is left of the progress."""
+        """A message never follows the remains of the progress on one line."""
         put(folder / "many.mbox", mboxrd([REPORT] * 150 + [DAMAGED] + [REPORT] * 100))
         scanned(terminal, "many.mbox")
         text = terminal.getvalue()
@@ -578,7 +581,7 @@ class TestEnded:
         assert seen(out / "seen.db") == seen(whole / "seen.db")
 
     def test_killed_with_batches_done(self, world: World, whole: Path) -> None:
-        """What was done is not done again."""
+        """Finished work is not repeated."""
         out = Path("out")
         with started(command(world.path, *again(world), *words_of(out), "--merge", "--jobs", "2")) as process:
             wait(lambda: batches(out / "lines.jsonl.scan") >= 1, "no batch was done")
@@ -591,10 +594,10 @@ class TestEnded:
         with started(command(world.path, *again(world), *words_of(out), "--merge", "--jobs", "2")) as process:
             wait(lambda: batches(out / "lines.jsonl.scan") >= 1, "no batch was done")
             os.killpg(process.pid, signal.SIGINT)
-            said, told = process.communicate(timeout=60)
-            assert (process.returncode, said) == (130, b"")
-            assert b"Traceback" not in told
-            assert b"Interrupt" not in told
+            output, errors = process.communicate(timeout=60)
+            assert (process.returncode, output) == (130, b"")
+            assert b"Traceback" not in errors
+            assert b"Interrupt" not in errors
         self.check(world, whole)
 
     @pytest.mark.parametrize("step", ["report", "merge"])
@@ -618,10 +621,10 @@ class TestEnded:
         )
         words = [sys.executable, "-c", code, step, "scan", world.path, *again(world), *words_of(out), "--merge"]
         with started([*map(str, words), "--jobs", "2"]) as process:
-            said, told = process.communicate(timeout=60)
-        assert (process.returncode, said) == (2, b"")
-        assert b"Traceback" not in told
-        assert told.strip()
+            output, errors = process.communicate(timeout=60)
+        assert (process.returncode, output) == (2, b"")
+        assert b"Traceback" not in errors
+        assert errors.strip()
         self.check(world, whole, resumed=step == "merge")
 
     def test_limit_of_file_size(self, world: World, whole: Path) -> None:
@@ -649,7 +652,7 @@ class TestEnded:
 
 @LINUX
 def test_memory(folder: Path) -> None:
-    """Ten times as many reports take no more memory, merged and all."""
+    """Ten times the reports take no more memory, even merged."""
     peaks = []
     for number in (3_000, 30_000):
         path = folder / f"{number}.mbox"

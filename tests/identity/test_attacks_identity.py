@@ -1,8 +1,8 @@
 """Attacks on identity, duplicates and merging: what a sender, or a forger of reports, writes to have mail dropped or doubted.
 
-An archive follows `docs/duplicates.md`: it drops what is a DUPLICATE and merges what is a SIBLING. So two messages of which a
-reader shows something else must not have one content, and of two reports with one key neither may tell what the other does not.
-The standard `email` package under both of its policies stands for readers of mail.
+An archive follows `docs/duplicates.md`: it drops every DUPLICATE and merges every SIBLING. So two messages that a reader shows
+differently must not share a content digest, and of two reports with one key, neither may contain a fact that the other lacks.
+The standard `email` package, under both of its policies, represents the mail readers.
 """
 
 import json
@@ -97,11 +97,11 @@ def message_part(message: bytes = ORIGINAL) -> bytes:
 LONG_HEADERS = {
     "octets": b"X-Fill: " + b"x" * 5000 + b"\r\n",
     "lines": b"X: y\r\n" * 70,
-    "more octets than any header": (b"X: " + b"x" * 990 + b"\r\n") * 600,
+    "more bytes than any header": (b"X: " + b"x" * 990 + b"\r\n") * 600,
 }
 # Each makes a message with a boundary; of two such messages a reader shows something else.
 BOUNDARIES: dict[str, tuple[Callable[[bytes], bytes], bytes, bytes]] = {
-    "one blank or two": (
+    "one space or two": (
         lambda edge: (
             parted(
                 b'multipart/mixed; boundary="%b"' % edge,
@@ -113,7 +113,7 @@ BOUNDARIES: dict[str, tuple[Callable[[bytes], bytes], bytes, bytes]] = {
         b"a b",
         b"a  b",
     ),
-    "a blank behind a semicolon": (
+    "a space after a semicolon": (
         lambda edge: (
             parted(b'multipart/mixed; boundary="%b"' % edge, b"a;b", b"\r\nOne.")
             + b"--a; b\r\n\r\nTwo.\r\n--a; b--\r\n"
@@ -134,7 +134,7 @@ BOUNDARIES: dict[str, tuple[Callable[[bytes], bytes], bytes, bytes]] = {
         b"edge",
         b"pay",
     ),
-    "behind quotes that are not closed": (
+    "after quotes that are not closed": (
         lambda edge: parted(b'multipart/mixed; x="; boundary=%b' % edge, edge, HELLO),
         b"edge",
         b"pay",
@@ -242,7 +242,7 @@ class TestOneContent:
 
     @pytest.mark.parametrize("control", [b"\x0b", b"\x0c", b"\x1c", b"\0", b"\r"], ids=repr)
     def test_control_characters(self, control: bytes) -> None:
-        """Only blanks and tabs are blanks: a transfer encoding with another control character is none, and the text raw."""
+        """Only spaces and tabs separate: with another control character a transfer encoding is unknown, and the text raw."""
         one, other = (
             HEAD + b"Content-Transfer-Encoding: quoted-printable%b\r\n\r\n=53ell.\r\n" % more for more in (b"", control)
         )
@@ -252,7 +252,7 @@ class TestOneContent:
     @pytest.mark.parametrize("field", ["From", "To", "Cc", "Date", "Subject"])
     @pytest.mark.parametrize("control", ["\x0b", "\x0c"], ids=repr)
     def test_control_characters_in_shown_fields(self, field: str, control: str) -> None:
-        """A field that readers show is another one with a control character in it, wherever that stands."""
+        """A control character anywhere in a field that readers show makes it a different field."""
         messages = [
             f"{field}: a{more}\r\n".encode() + b"Message-ID: <1@example.com>\r\n\r\nHi.\r\n" for more in ("", control)
         ]
@@ -275,7 +275,7 @@ class TestOneContent:
             pytest.param(
                 b"\r\nFrom now on pay to account 1.\r\n",
                 b"\r\nFrom now on pay to account 2.\r\n",
-                id="behind a blank line",
+                id="after a blank line",
             ),
             pytest.param(
                 b"Dear Bob,\r\nAccount: 1\r\n\r\nPay.\r\n", b"Dear Bob,\r\nAccount: 2\r\n\r\nPay.\r\n", id="a greeting"
@@ -283,7 +283,7 @@ class TestOneContent:
         ],
     )
     def test_originals_without_a_header(self, one: bytes, other: bytes) -> None:
-        """All of an original without a header is text, whatever its first lines look like."""
+        """An original without a header consists of text only, even if its first lines look like fields."""
         reports = [by_hand(text_part(), message_part(message)) for message in (one, other)]
         assert identify(reports[0]).content_sha256 != identify(reports[1]).content_sha256
         assert answer(*reports) is Sighting.CONFLICT
@@ -296,7 +296,7 @@ class TestOneContent:
     @pytest.mark.parametrize(
         "line",
         [
-            b"a line that is no field\r\n",
+            b"a line that is not a field\r\n",
             b"X: a\r\r\n",
             b" \r\n",
             b"X : a\r\n",
@@ -307,8 +307,8 @@ class TestOneContent:
         ids=repr,
     )
     @pytest.mark.parametrize("place", ["message", "part"])
-    def test_what_stands_behind_an_odd_line(self, line: bytes, place: str) -> None:
-        """Behind a line that ends a header for some readers every line is content, whatever its name."""
+    def test_lines_after_an_odd_line(self, line: bytes, place: str) -> None:
+        """After a line that ends a header for some readers, every line is content, even one with the name of a trace field."""
         texts = [line + b"Account: %d\r\n\r\nPay.\r\n" % number for number in (1, 2)]
         one, other = (HEAD + text if place == "message" else mixed(b"edge", b"X: y\r\n" + text) for text in texts)
         assert content(one) != content(other)
@@ -319,10 +319,10 @@ class TestOneContent:
             pytest.param(HEAD + b"\r\na\r\r\nb", HEAD + b"\r\na\r\nb", id="one carriage return more"),
             pytest.param(HEAD + b"\r\na\n\rb", HEAD + b"\r\na\r\nb", id="a line end the other way round"),
             pytest.param(HEAD + b"\r\n\0a\r\nb", HEAD + b"\r\n\0a\rb", id="line ends beside NUL"),
-            pytest.param(HEAD + b"\r\nbinary\0", HEAD + b"\r\n", id="what stands before octets"),
+            pytest.param(HEAD + b"\r\nbinary\0", HEAD + b"\r\n", id="text before binary data"),
             pytest.param(b"\xef\xbb\xbf" + PLAIN, PLAIN, id="a byte order mark"),
             pytest.param(PLAIN.decode().encode("utf-16"), PLAIN, id="UTF-16"),
-            pytest.param(b"\r\n" + PLAIN, PLAIN, id="a blank line before the header"),
+            pytest.param(b"\r\n" + PLAIN, PLAIN, id="an empty line before the header"),
             pytest.param(b"Subject: other\r\n" + PLAIN, PLAIN, id="a field twice"),
             pytest.param(
                 PLAIN.replace(b"Subject: Lunch", b"Subject: a\r\nSubject: b"),
@@ -330,7 +330,7 @@ class TestOneContent:
                 id="a field twice, the other way round",
             ),
             pytest.param(
-                PLAIN.replace(b"Lunch", b"a b"), PLAIN.replace(b"Lunch", b"a  b"), id="blanks inside a subject"
+                PLAIN.replace(b"Lunch", b"a b"), PLAIN.replace(b"Lunch", b"a  b"), id="spaces inside a subject"
             ),
             pytest.param(
                 PLAIN.replace(b"Lunch", b"=?utf-8?q?a?= b"), PLAIN.replace(b"Lunch", b"a b"), id="encoded words"
@@ -360,7 +360,7 @@ class TestOneContent:
                     b"edge",
                     b'Content-Type: multipart/mixed; boundary="in"\r\n\r\n--in\r\n\r\na\r\n--in\r\n\r\nb\r\n--in--',
                 ),
-                id="a part that stands deeper",
+                id="a part at a deeper level",
             ),
             pytest.param(
                 parted(b"multipart/mixed; boundary=edge; boundary=other", b"edge", HELLO),
@@ -407,12 +407,12 @@ class TestOneContent:
             ),
         ],
     )
-    def test_pairs_that_are_told_apart(self, one: bytes, other: bytes) -> None:
+    def test_pairs_that_differ(self, one: bytes, other: bytes) -> None:
         """Two messages that some reader shows differently have two contents."""
         assert content(one) != content(other)
 
     def test_too_deep(self) -> None:
-        """Multiparts deeper than anybody looks are taken as they stand, boundaries and all."""
+        """Multiparts below the nesting limit are covered as written, with their boundaries."""
 
         def nested(edge: bytes, depth: int) -> bytes:
             body = b"\r\nHello"
@@ -495,7 +495,7 @@ _MARKS = (
 
 @st.composite
 def bodies(draw: "DrawFn", deep: bool = True) -> tuple[bytes, bytes]:
-    """The header of a content and its body, with {} where the boundary stands."""
+    """The header of a content and its body, with {} in place of the boundary."""
     if deep and draw(st.booleans()):
         parts = draw(st.lists(bodies(deep=False), min_size=1, max_size=3))
         body = b"".join([b"--{}\r\n%b\r\n%b\r\n" % part for part in parts]) + b"--{}--\r\n"
@@ -542,7 +542,7 @@ def pairs(draw: "DrawFn") -> tuple[bytes, bytes]:
     return one, other
 
 
-# Folds, and blanks round a transfer encoding, are no part of a content, though one of the policies stumbles over them.
+# Folds, and spaces around a transfer encoding, do not belong to a content, although one of the policies stumbles over them.
 _FOLDED = re.compile(rb"^content-[^\r\n]*(?:\r?\n[ \t][^\r\n]*)+", re.IGNORECASE | re.MULTILINE)
 _FOLD = re.compile(rb"\r?\n[ \t]+")
 _ENCODING = re.compile(rb"^(content-transfer-encoding:)[ \t]*([^\r\n]*?)[ \t]*(?=\r?$)", re.IGNORECASE | re.MULTILINE)
@@ -555,7 +555,7 @@ def read(message: bytes) -> list[object]:
 
 
 class TestReaders:
-    """Whatever two messages are: with one content, readers show the same of both."""
+    """If two messages share a content digest, readers show the same of both."""
 
     @given(pairs())
     def test_one_content_one_view(self, pair: tuple[bytes, bytes]) -> None:
@@ -588,7 +588,7 @@ class TestReaders:
 
 # Parts of a report of which each makes one that differs by what it holds.
 TOLD: dict[str, Callable[[int], ParsedReport]] = {
-    "a line that is no field": lambda n: by_hand(text_part(TEXT + b"Note: %d\r\n" % n), message_part()),
+    "a line that is not a field": lambda n: by_hand(text_part(TEXT + b"Note: %d\r\n" % n), message_part()),
     "one more recipient": lambda n: by_hand(text_part(TEXT + b"To: eve@example.net\r\n" * n), message_part()),
     "a role": lambda n: by_hand(text_part(TEXT + (b"Cc", b"Bcc")[n] + b": eve@example.net\r\n"), message_part()),
     "a redirection": lambda n: by_hand(
@@ -597,11 +597,11 @@ TOLD: dict[str, Callable[[int], ParsedReport]] = {
     "the kind of a redirection": lambda n: by_hand(
         text_part(TEXT + b"To: eve@example.net, %b: a@example.net\r\n" % (b"Expanded", b"Forwarded")[n]), message_part()
     ),
-    "a recipient that is no address": lambda n: by_hand(text_part(TEXT + b"To: %d <\r\n" % n), message_part()),
+    "an invalid recipient": lambda n: by_hand(text_part(TEXT + b"To: %d <\r\n" % n), message_part()),
     "the sender": lambda n: by_hand(text_part(TEXT.replace(b"alice", b"alice%d" % n)), message_part()),
     "the principal": lambda n: by_hand(text_part(b"On-Behalf-Of: %d@example.com\r\n" % n + TEXT), message_part()),
-    "the subject that is told": lambda n: by_hand(text_part(TEXT.replace(b"Hello", b"%d" % n)), message_part()),
-    "the Message-ID that is told": lambda n: by_hand(text_part(TEXT.replace(b"<1@", b"<%d@" % n)), message_part()),
+    "the subject in the report": lambda n: by_hand(text_part(TEXT.replace(b"Hello", b"%d" % n)), message_part()),
+    "the Message-ID in the report": lambda n: by_hand(text_part(TEXT.replace(b"<1@", b"<%d@" % n)), message_part()),
     "the Message-ID of the original": lambda n: by_hand(
         text_part(), message_part(ORIGINAL.replace(b"<1@", b"<%d@" % n))
     ),
@@ -646,8 +646,8 @@ class TestSilence:
     """A forger who knows a genuine message sends a report on it before; no part of the genuine report is lost for it."""
 
     @pytest.mark.parametrize("name", TOLD)
-    def test_whatever_a_report_tells(self, name: str) -> None:
-        """A report that tells or holds anything that the other one does not is no duplicate of it."""
+    def test_every_fact_of_a_report(self, name: str) -> None:
+        """A report with a fact that the other one lacks is not a duplicate of it."""
         one, other = TOLD[name](0), TOLD[name](1)
         assert answer(one, TOLD[name](0)) is Sighting.DUPLICATE
         assert answer(one, other) is Sighting.SIBLING
@@ -678,14 +678,14 @@ class TestSilence:
         )
 
     def test_a_truncated_report_first(self) -> None:
-        """A report that is cut behind its original silences neither the whole one nor itself."""
+        """A report that was cut after its original hides neither the complete one nor itself."""
         whole, cut = built(), built().rpartition(b"\r\n--")[0]
         assert not identify(parse_report(cut)).complete
         assert answer(parse_report(cut), parse_report(whole)) is Sighting.SIBLING
         assert answer(parse_report(cut), parse_report(cut)) is Sighting.SIBLING
 
     def test_a_truncated_report_in_a_wrapper(self) -> None:
-        """What a gateway wraps round a report that is cut does not make it whole."""
+        """A gateway that wraps a cut report in another message does not make it complete."""
         inside = b"Content-Type: multipart/mixed; boundary=in\r\n\r\n--in\r\n%b\r\n--in\r\n%b" % (
             text_part(),
             message_part(),
@@ -716,7 +716,7 @@ class TestSilence:
 
 
 class TestMerging:
-    """What a forger puts beside genuine reports stands beside them, and hides nothing."""
+    """Forged statements are listed next to the genuine ones, and hide nothing."""
 
     def test_names_that_a_header_claims(self) -> None:
         """A display name that only a header claims does not become that of a recipient in a combined report."""
@@ -727,7 +727,7 @@ class TestMerging:
         assert recipient.display_name == ""
 
     def test_a_name_before_that_of_a_server(self) -> None:
-        """A claimed display name does not stand in for the one that a server wrote down."""
+        """A claimed display name never replaces the one that a server wrote."""
         original = ORIGINAL.replace(b"To: bob@example.net\r\n", b"")
         report = a_report(recipients=[Recipient("bob@example.net", display_name="Bob")])
         claim = parse_report(b'Bcc: "A thief" <bob@example.net>\r\n' + original, format=ReportFormat.BCC)
@@ -745,7 +745,7 @@ class TestMerging:
         assert [one.address for one in merged.combined().recipients] == ["bob@example.net"]
 
     def test_no_report_is_the_main_one(self) -> None:
-        """The sender and subject of a forged report stand beside the genuine ones, and a combined report is refused."""
+        """A forged report adds its sender and subject to the genuine ones, and a combined report is refused."""
         forged = a_report(sender="aaa@example.com", subject="!", recipients=["eve@example.net"])
         [merged] = merge([reported(), reported(report=forged, report_id="<!@example.com>")])
         assert merged.senders == ("aaa@example.com", "alice@example.com")
@@ -755,11 +755,11 @@ class TestMerging:
             merged.combined()
 
     def test_recipients_stay_with_their_reports(self) -> None:
-        """Whoever is named by a forged report alone is seen in that report alone."""
+        """A recipient that only a forged report names is listed with that report alone."""
         genuine = reported()
         forged = reported(report=a_report(recipients=["eve@example.net"]), report_id="<!@example.com>")
         [merged] = merge([genuine, forged])
-        seen = {one.address: [said.identity.report_id for said in one.seen_in] for one in merged.recipients}
+        seen = {one.address: [statement.identity.report_id for statement in one.seen_in] for one in merged.recipients}
         assert seen == {"bob@example.net": ["<r@example.com>"], "eve@example.net": ["<!@example.com>"]}
 
     def test_a_role_beside_another(self) -> None:
@@ -772,7 +772,7 @@ class TestMerging:
         ]
         [merged] = merge(reports)
         assert [one.role for one in merged.recipients] == [Role.TO, Role.CC, Role.BCC]
-        assert {said for one in merged.recipients for said in one.seen_in} == merged.statements
+        assert {statement for one in merged.recipients for statement in one.seen_in} == merged.statements
 
 
 def data_with(**changes: object) -> dict[str, Any]:
@@ -783,7 +783,7 @@ def data_with(**changes: object) -> dict[str, Any]:
 
 
 class TestData:
-    """Data that says of itself what is not so."""
+    """Data that contradicts itself."""
 
     @pytest.mark.parametrize(
         "changes",
@@ -806,7 +806,7 @@ class TestData:
         with pytest.raises(InvalidValue, match="identity"):
             merge([data_with(**changes)])
 
-    def test_what_is_worked_out(self) -> None:
+    def test_recomputed_keys(self) -> None:
         """Of a merged report's data only what its reports say is read: lies about the rest change nothing."""
         [merged] = merge([reported()])
         data = json.loads(json.dumps(merged.to_dict()))
@@ -831,7 +831,7 @@ class TestData:
 
 
 def work(action: Callable[[int], Callable[[], object]], size: int) -> float:
-    """How many times as many steps an action takes for input of twice a size."""
+    """The ratio of the steps of an action for input of twice a size."""
     return steps(action(2 * size)) / steps(action(size))
 
 
@@ -864,13 +864,13 @@ def _as_data(size: int) -> Callable[[], object]:
 
 
 class TestResources:
-    """What is made to hurt costs in proportion to its size."""
+    """The cost of hostile input is proportional to its size."""
 
     @pytest.mark.parametrize(
         ("action", "size"), [(_twice, 100), (_ways, 100), (_as_data, 100)], ids=["twice", "ways", "data"]
     )
     def test_merging(self, action: Callable[[int], Callable[[], object]], size: int) -> None:
-        """Twice as many recipients or reports take about twice the work to merge, however much they resemble each other."""
+        """Merging twice the recipients or reports takes about twice the work, even if they resemble each other."""
         assert work(action, size) < 2.6
 
     @pytest.mark.parametrize(
@@ -885,7 +885,7 @@ class TestResources:
         ids=["text", "NUL", "carriage returns", "line feeds", "look-alikes"],
     )
     def test_memory(self, body: bytes) -> None:
-        """No original is copied whole to be identified, whatever it holds."""
+        """Identifying an original never copies all of it."""
         parsed = reported(mixed(b"edge", b"\r\n" + body))
         assert peak(lambda: identify(parsed)) < 1_500_000
 
@@ -926,7 +926,7 @@ class TestResources:
 
 
 def test_an_identity_of_each_report() -> None:
-    """The reports of these attacks are read, and each has keys: what is refused proves nothing."""
+    """All reports of these attacks can be read and have keys: a refused one would prove nothing."""
     for make in TOLD.values():
         assert isinstance(identify(make(0)), Identity)
         assert make(0).report.recipients

@@ -1,4 +1,4 @@
-"""What makes two messages one: what servers may rewrite in a fork, what matters, and what two messages never share."""
+"""When two messages are one: what servers may rewrite in a fork, what counts, and what two messages never share."""
 
 import base64
 import email
@@ -54,7 +54,7 @@ OF_A_PART = (
 
 
 def digest(message: bytes) -> bytes:
-    """What makes a message the same as another one."""
+    """The digest of a message's content."""
     return same_content(message, 0, len(message)).digest
 
 
@@ -71,7 +71,7 @@ def parts(*given_parts: bytes, edge: bytes = b"edge", head: bytes = HEAD, declar
 
 
 def nested(levels: int, edge: bytes = b"edge") -> bytes:
-    """A message of multiparts inside one another, round a text."""
+    """A message with nested multiparts that contain a text."""
     inner = b"\r\nHi."
     for level in range(levels):
         inner = parts(inner, edge=b"%b%d_" % (edge, level), head=b"")
@@ -131,7 +131,7 @@ class TestForks:
 
     @given(st.data())
     def test_changed(self, data: st.DataObject) -> None:
-        """A change of what is shown matters in any place, however the message is written; any other change does not."""
+        """A change to anything that is shown counts in every place and in every form of the message; other changes do not."""
         mail = data.draw(mails())
         other = data.draw(changed_mails(mail))
         one_now = are_one(data.draw(forked(mail)), data.draw(forked(other)))
@@ -139,13 +139,13 @@ class TestForks:
 
     @given(message_like() | any_bytes() | originals() | st.binary(max_size=200))
     def test_total(self, message: bytes) -> None:
-        """Any octets have a digest, the same each time."""
+        """Any bytes have a digest, the same each time."""
         assert len(digest(message)) == 32
         assert are_one(message, bytes(bytearray(message)))
 
     @given(message_like() | any_bytes() | originals() | mails().flatmap(forked))
     def test_in_its_place(self, message: bytes) -> None:
-        """A message inside a report is the same as by itself: nothing before it or behind it is looked at."""
+        """A message inside a report has the same digest as on its own: bytes before and after it are ignored."""
         for before, behind in ((b"\r\n", b"\r\n--b--\r\n"), (b"--b\n\n", b"\n--b\n\nSubject: x\n\n"), (b"", b"")):
             data = before + message + behind
             place = same_content(data, len(before), len(before) + len(message))
@@ -185,7 +185,7 @@ class TestRewritten:
         assert are_one(message, other)
 
     def test_place_of_the_boundary(self) -> None:
-        """Where the boundary stands among the parameters does not matter, what the others are does."""
+        """The position of the boundary among the parameters does not count; the other parameters do."""
         one = parts(b"\r\nHi.", declared=b'multipart/related; boundary="edge"; type="text/plain"')
         other = parts(b"\r\nHi.", edge=b"x", declared=b'multipart/related; type="text/plain"; boundary="x"')
         assert are_one(one, other)
@@ -200,7 +200,7 @@ class TestRewritten:
 
     @pytest.mark.parametrize("encoding", [b"", b"7bit", b"8bit", b"binary", b"8BIT", b" 7bit"], ids=repr)
     def test_transfer_encodings_that_encode_nothing(self, encoding: bytes) -> None:
-        """Transfer encodings behind which the content stands as it is are one, as is none."""
+        """Transfer encodings that leave the content as it is are equal, and equal to a missing one."""
         field = b"Content-Transfer-Encoding: " + encoding + b"\r\n"
         assert are_one(field + ORIGINAL, ORIGINAL)
         assert are_one(parts(field + b"\r\nHi."), parts(b"\r\nHi."))
@@ -210,7 +210,7 @@ class TestRewritten:
 
     @pytest.mark.parametrize("behind", [b"", b"\r\n", b"\n", b"\r\n\r\n\r\n"], ids=repr)
     def test_line_ends_at_the_end(self, behind: bytes) -> None:
-        """Line ends behind a content do not matter, blanks do."""
+        """Line ends at the end of a content do not count; spaces do."""
         assert are_one(ORIGINAL.rstrip() + behind, ORIGINAL)
         assert not are_one(ORIGINAL.rstrip() + b" " + behind, ORIGINAL)
         assert are_one(parts(b"\r\none" + behind, b"\r\ntwo"), parts(b"\r\none", b"\r\ntwo"))
@@ -233,7 +233,7 @@ class TestRewritten:
         ids=repr,
     )
     def test_other_fields(self, field: bytes) -> None:
-        """A field that is not covered does not matter, wherever it stands."""
+        """A field that is not covered does not count, in any position."""
         head, _, body = ORIGINAL.partition(b"\r\n\r\n")
         assert are_one(field + b"\r\n" + ORIGINAL, ORIGINAL)
         assert are_one(head + b"\r\n" + field + b"\r\n\r\n" + body, ORIGINAL)
@@ -251,7 +251,7 @@ class TestRewritten:
         ids=repr,
     )
     def test_folds(self, one: bytes, other: bytes) -> None:
-        """Folds and their blanks do not matter, nor does the letter case of a name."""
+        """Folds and their spaces do not count, nor does the letter case of a name."""
         assert are_one(one + b"\r\n\r\nHi.", other + b"\r\n\r\nHi.")
 
     @pytest.mark.parametrize("line", SEPARATORS, ids=repr)
@@ -266,7 +266,7 @@ class TestRewritten:
         assert are_one(before + QUOTED_SEPARATOR + b"\r\n" + ORIGINAL, ORIGINAL)
 
     @pytest.mark.parametrize("line", NOT_SEPARATORS, ids=lambda line: repr(line[:60]))
-    def test_a_line_that_is_no_from_line(self, line: bytes) -> None:
+    def test_a_line_that_only_looks_like_a_from_line(self, line: bytes) -> None:
         """A line that begins like one and says something else is text to some reader, and matters."""
         assert not are_one(line + b"\n" + ORIGINAL, ORIGINAL)
 
@@ -300,8 +300,8 @@ class TestCovered:
         }
         assert len(digests) == 6
 
-    def test_blanks_of_a_subject(self) -> None:
-        """The number of blanks between two words counts in a Subject, and a tab is a blank."""
+    def test_spaces_in_a_subject(self) -> None:
+        """The number of spaces between two words counts in a Subject, and a tab counts as a space."""
         one, two, tab = [b"Subject: one" + gap + b"two\r\n\r\n" for gap in (b" ", b"  ", b"\t")]
         assert are_one(one, tab)
         assert not are_one(one, two)
@@ -328,7 +328,7 @@ class TestCovered:
         assert not are_one(parts(one), parts(other))
 
     def test_around_the_parts(self) -> None:
-        """What stands before, behind and between parts is covered, and where each begins."""
+        """Text before, after and between parts is covered, and so is the beginning of each part."""
         head = HEAD + b"Content-Type: multipart/mixed; boundary=edge\r\n\r\n"
         bodies = [
             b"--edge\r\n\r\na\r\n--edge\r\n\r\nb\r\n--edge--\r\n",
@@ -349,7 +349,7 @@ class TestCovered:
         assert not are_one(parts(b"\r\none"), parts(b"\r\none").replace(b"multipart/mixed", b"text/plain"))
 
     def test_without_a_header(self) -> None:
-        """A message without a header says so; behind a blank line it is the same body."""
+        """A message without a header differs from one with an empty header; the body is the same."""
         for message in (b"Hi.", b"\r\nHi.", b"no field\r\nSubject: x\r\n\r\nHi."):
             assert not same_content(message, 0, len(message)).has_header
         assert same_content(ORIGINAL, 0, len(ORIGINAL)).has_header
@@ -361,7 +361,7 @@ class TestCovered:
         ids=["octets", "fields"],
     )
     def test_beyond_the_limits(self, block: bytes) -> None:
-        """Of a header block beyond the limits every octet is covered."""
+        """Every byte of a header block beyond the limits is covered."""
         message = block + ORIGINAL
         for place in (1, len(block) - 3, len(message) - 3):
             assert not are_one(message, message[:place] + b"z" + message[place + 1 :])
@@ -372,13 +372,13 @@ class TestCovered:
         ids=repr,
     )
     def test_before_the_header(self, before: bytes) -> None:
-        """What stands before a header is covered unless it is a From line: to some readers the message begins there."""
+        """Text before a header is covered unless it is a From line: for some readers the message begins there."""
         digests = {digest(message) for message in (ORIGINAL, before + ORIGINAL, before[:-1] + b"." + ORIGINAL)}
         assert len(digests) == 3
 
 
 class TestAsItStands:
-    """Where readers could disagree about the parts the body is taken as it stands, and a boundary in it is covered."""
+    """If readers could disagree about the parts, the body is covered as written, including a boundary in it."""
 
     @pytest.mark.parametrize(
         "declared",
@@ -476,7 +476,7 @@ class TestAsItStands:
         assert are_one(one, one.replace(b"X: y", b"X: z")) == (lines < PART_HEADER_LINE_LIMIT)
 
     def test_long_headers_of_parts(self) -> None:
-        """So is one of very many octets, and a longer one than is kept is read like any other."""
+        """The same goes for a very long one, which is not cached."""
         for size in (600, PART_HEADER_LIMIT):
             block = b"X: " + b"y" * size + b"\r\nContent-Type: text/html\r\n\r\nHi."
             assert are_one(parts(block, edge=b"one"), parts(block, edge=b"two"))
@@ -493,7 +493,7 @@ class TestAsItStands:
 
 def seen(message: Message) -> list[object]:
     """What the standard library shows of a message: each part, its name, its content with one kind of line end."""
-    # A fold is none, a tab is a blank, and the number of blanks counts in a subject only.
+    # A fold does not count, a tab counts as a space, and the number of spaces counts in a subject only.
     fields = {name: re.sub(r"\r?\n(?=[ \t])", "", str(message[name])).replace("\t", " ").strip(" ") for name in SHOWN}
     shown: list[object] = [
         [
@@ -525,22 +525,22 @@ def _with_boundary(declared: bytes, edge: bytes, *, head: bytes = HEAD) -> bytes
     return parts(b"\r\none\r\n--a\r\n\r\ntwo", edge=edge, head=head, declared=declared.replace(b"EDGE", edge))
 
 
-# Pairs of messages, by what makes them differ to a reader.
+# Pairs of messages, named by the difference that a reader sees.
 PAIRS: dict[str, tuple[bytes, ...]] = {
     "a name with two semicolons": (_NAMED % b'"a;;b.txt"', _NAMED % b'"a;b.txt"'),
-    "a name with a blank behind a semicolon": (_NAMED % b'"a; b.txt"', _NAMED % b'"a;b.txt"'),
-    "a vertical tab for a blank": (
+    "a name with a space after a semicolon": (_NAMED % b'"a; b.txt"', _NAMED % b'"a;b.txt"'),
+    "a vertical tab instead of a space": (
         b"From: Al\x0bice <alice@example.com>\r\n\r\n",
         b"From: Al ice <alice@example.com>\r\n\r\n",
     ),
     "a form feed before a subject": (b"Subject: \x0cone\r\n\r\n", b"Subject: one\r\n\r\n"),
-    "blanks of a boundary": tuple(
+    "spaces in a boundary": tuple(
         [
             HEAD + b'Content-Type: multipart/mixed; boundary="a%bb"\r\n\r\n' % gap + _TWO_BOUNDARIES
             for gap in (b" ", b"  ")
         ]
     ),
-    "blanks of a boundary that is taken as it stands": tuple(
+    "spaces in a boundary that is covered as written": tuple(
         [
             HEAD + b'Content-Type: multipart/mixed; boundary="a%bb"; x=(y)\r\n\r\n' % gap + _TWO_BOUNDARIES
             for gap in (b" ", b"  ")
@@ -560,13 +560,11 @@ PAIRS: dict[str, tuple[bytes, ...]] = {
     "a boundary round quotes": tuple(
         [_with_boundary(b'multipart/mixed; x=";boundary="EDGE";y="', edge) for edge in (b"c", b"d")]
     ),
-    "a boundary behind an open quote": tuple(
+    "a boundary after an open quote": tuple(
         [_with_boundary(b'multipart/mixed; x="y; boundary=EDGE', edge) for edge in (b"c", b"d")]
     ),
-    "a delimiter behind a carriage return": tuple(
-        [parts(b"\r\none\r--a\r\r\ntwo", edge=edge) for edge in (b"a", b"b")]
-    ),
-    "a delimiter behind a carriage return in a preamble": tuple(
+    "a delimiter after a carriage return": tuple([parts(b"\r\none\r--a\r\r\ntwo", edge=edge) for edge in (b"a", b"b")]),
+    "a delimiter after a carriage return in a preamble": tuple(
         [parts(b"\r\none", edge=edge).replace(b"\r\n\r\n", b"\r\n\r\nx\r--a\r\r\n", 1) for edge in (b"a", b"b")]
     ),
     "a boundary in angle brackets": tuple(
@@ -600,12 +598,12 @@ PAIRS: dict[str, tuple[bytes, ...]] = {
             for edge in (b"a", b"b")
         ]
     ),
-    "a subject behind an odd line": (
+    "a subject after an odd line": (
         b"From: alice@example.com\r\nSubject: x\r\nno field\r\n\r\nHi.",
         b"From: alice@example.com\r\nno field\r\nSubject: x\r\n\r\nHi.",
     ),
-    "text behind an odd line": (HEAD + b"no field\r\nX: one\r\n\r\nHi.", HEAD + b"no field\r\nX: two\r\n\r\nHi."),
-    "text behind an odd line of a part": (
+    "text after an odd line": (HEAD + b"no field\r\nX: one\r\n\r\nHi.", HEAD + b"no field\r\nX: two\r\n\r\nHi."),
+    "text after an odd line of a part": (
         parts(b"Content-ID: x\r\nno field\r\nX: one\r\n\r\nHi."),
         parts(b"Content-ID: x\r\nno field\r\nX: two\r\n\r\nHi."),
     ),
@@ -626,7 +624,7 @@ class TestNoTwoShareOne:
 
     @given(st.data())
     def test_damaged(self, data: st.DataObject) -> None:
-        """Of a message with some octets changed the same is shown, or it is another message."""
+        """Changing some bytes of a message leaves everything shown as it was, or makes it another message."""
         message = data.draw(st.sampled_from(_TO_DAMAGE))
         other = message
         for _ in range(data.draw(st.integers(1, 3))):
@@ -638,7 +636,7 @@ class TestNoTwoShareOne:
 
     @pytest.mark.parametrize("behind", [b"", b"\r\n\r\nHi."], ids=["no blank line", "a blank line"])
     def test_a_fold_of_nothing(self, behind: bytes) -> None:
-        """A part that begins with a blank begins with its text, for some readers: such a line is no field and no fold."""
+        """For some readers a part that begins with a space begins with its text: such a line is neither a field nor a fold."""
         for before in (b"", b"Content-Type: text/plain\r\n \r\n"):
             assert not are_one(parts(before + b" harmless" + behind), parts(before + b" secret" + behind))
 
@@ -653,7 +651,7 @@ _DAMAGE = [b"", b" ", b"\t", b"\r", b"\n", b"\r\n", b"-", b"--", b'"', b";", b"x
 
 
 def test_repeated_fields() -> None:
-    """What a report repeats of its original is told in one order, without folds and without what is the report's own."""
+    """The fields that a report copies from its original come in one order, unfolded, without the report's own fields."""
     one = b"To: a@example.com,\r\n\tb@example.com\r\nfrom: c@example.com\r\nContent-Type: text/plain\r\nX: y\r\n\r\n"
     other = b"FROM:c@example.com\nMessage-ID: <1@example.com>\nTo: a@example.com, b@example.com\n\n"
     assert repeated_fields(one) == repeated_fields(other)
@@ -665,16 +663,16 @@ def test_repeated_fields() -> None:
 @pytest.mark.parametrize("size", [0, 10, (256 << 10) - 2, (256 << 10) - 1, 256 << 10, 1 << 20])
 @pytest.mark.parametrize("line", [b"\r\n", b"x\r\n", b"\rx\r\n"], ids=repr)
 def test_texts(line: bytes, size: int) -> None:
-    """The digest of a text is that of its lines, wherever a line end stands, also beside a NUL."""
+    """The digest of a text depends on its lines, also when a NUL is next to a line end."""
     text = b"y" * size + line * 10 + b"z"
 
-    def told(content: bytes) -> bytes:
+    def digest_of(content: bytes) -> bytes:
         return text_digest(b"--" + content + b"--", 2, 2 + len(content))
 
-    assert told(text) == told(text + b"\r\n\n") == told(text.replace(b"\r\n", b"\n"))
-    assert told(text) != told(text.replace(line, b"", 1))
-    assert told(text + b"\0") == told((text + b"\0").replace(b"\r\n", b"\n")) != told(text)
-    assert told(base64.b64encode(text)) != told(text)
+    assert digest_of(text) == digest_of(text + b"\r\n\n") == digest_of(text.replace(b"\r\n", b"\n"))
+    assert digest_of(text) != digest_of(text.replace(line, b"", 1))
+    assert digest_of(text + b"\0") == digest_of((text + b"\0").replace(b"\r\n", b"\n")) != digest_of(text)
+    assert digest_of(base64.b64encode(text)) != digest_of(text)
 
 
 # The size of the input grows with the number.
@@ -682,11 +680,11 @@ HOSTILE: dict[str, Callable[[int], bytes]] = {
     **HOSTILE_CONTENT,
     "odd lines": lambda n: b"Subject: x\r\n" + b"no field\r\n" * n + b"\r\nHi.",
     "odd lines of a part": lambda n: parts(b"no field\r\n" * n + b"\r\nHi."),
-    "blank folds": lambda n: b"Subject: x\r\n" + b" \r\n" * n + b"\r\nHi.",
+    "folds of spaces": lambda n: b"Subject: x\r\n" + b" \r\n" * n + b"\r\nHi.",
     "carriage returns of a header": lambda n: b"Subject: x\r\n" + b"X: \r" * n + b"\r\n\r\nHi.",
     "semicolons": lambda n: b"Content-Type: multipart/mixed" + b"; " * n + b"; boundary=edge\r\n\r\n--edge--",
     "open quotes": lambda n: b"Content-Type: multipart/mixed" + b'; boundary="x' * n + b"\r\n\r\n--edge--",
-    "quotes and blanks": lambda n: b"Content-Type: multipart/mixed" + b'; boundary=" "' * n + b"\r\n\r\n--edge--",
+    "quotes and spaces": lambda n: b"Content-Type: multipart/mixed" + b'; boundary=" "' * n + b"\r\n\r\n--edge--",
     "a long boundary": lambda n: parts(b"\r\n" + b"-" * n, edge=b"-" * n),
     "line ends of parts": lambda n: parts(*[b"\r\n" + b"\r\n" * n] * 10),
     "short parts at several levels": lambda n: parts(*[parts(*[b"\r\n-"] * (n // 10), edge=b"in", head=b"")] * 10),
@@ -695,7 +693,7 @@ HOSTILE: dict[str, Callable[[int], bytes]] = {
 
 @pytest.mark.parametrize("make", HOSTILE.values(), ids=HOSTILE)
 class TestLinear:
-    """Time and memory grow in proportion to the input, whatever the input."""
+    """Time and memory grow in proportion to the input."""
 
     def test_steps(self, make: Callable[[int], bytes]) -> None:
         """Four times the input makes no more than about four times the steps."""
@@ -705,7 +703,7 @@ class TestLinear:
     def test_memory(self, make: Callable[[int], bytes]) -> None:
         """Four times the input takes no more than about four times the memory."""
         small, large = make(1000), make(4000)
-        digest(small)  # what is made once belongs to neither
+        digest(small)  # things made only once count for neither
         assert peak(lambda: digest(large)) <= 6 * peak(lambda: digest(small)) + 60_000
 
     def test_patterns(self, make: Callable[[int], bytes]) -> None:

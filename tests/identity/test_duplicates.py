@@ -59,14 +59,14 @@ def of(*recipients: Recipient | str, **changes: object) -> JournalReport:
 
 
 def answers(*identities: Identity) -> list[Sighting]:
-    """What a new store answers when the reports come in this order; looking up tells the same before."""
+    """The answers of a new store to reports in this order; looking up gave the same answers before."""
     store = MemoryStore()
-    said = []
+    sightings = []
     for one in identities:
         expected = look_up(one, store)
-        said.append(remember(one, store))
-        assert said[-1] is expected
-    return said
+        sightings.append(remember(one, store))
+        assert sightings[-1] is expected
+    return sightings
 
 
 FORMATS = pytest.mark.parametrize("format", ReportFormat, ids=str)
@@ -74,7 +74,7 @@ BOB = "bob@example.net"
 
 
 class TestDuplicate:
-    """A report that tells nothing new."""
+    """A report that adds nothing."""
 
     @FORMATS
     def test_again(self, format: ReportFormat) -> None:
@@ -89,7 +89,7 @@ class TestDuplicate:
             {"date": DATE.replace(year=2028)},
             {"domain": "example.org"},
             {"internal": True},
-            {"secret": b"sixteen octets at least"},
+            {"secret": b"at least sixteen bytes"},
             {"original": FORK},
             {"original": ORIGINAL.replace(b"\r\n", b"\n")},
             {"report": of("bob@EXAMPLE.net")},
@@ -130,7 +130,7 @@ class TestDuplicate:
         assert answers(one, one) == [FIRST, DUPLICATE]
 
     def test_remembered_as_a_sibling_or_a_conflict(self) -> None:
-        """Whatever the answer was, the same report is a DUPLICATE the next time."""
+        """The same report is a DUPLICATE the next time, after any first answer."""
         first, sibling, conflict = identity(), identity(report=of("carol@example.org")), identity(OTHER)
         assert answers(first, sibling, conflict, sibling, conflict, first) == [
             FIRST,
@@ -161,19 +161,19 @@ NEW: dict[str, dict[str, object]] = {
     "mailbox": {"report": a_report(mailbox="bob")},
     "sent": {"report": a_report(sent_utc="1")},
     "received": {"report": a_report(received_utc="1")},
-    "told subject": {"report": a_report(subject="Other")},
-    "told id": {"report": a_report(message_id="<2@example.com>")},
+    "subject in the report": {"report": a_report(subject="Other")},
+    "id in the report": {"report": a_report(message_id="<2@example.com>")},
     "other id": {"original": ORIGINAL.replace(b"<1@", b"<2@"), "report": a_report(message_id="<2@example.com>")},
     "no id": {"original": WITHOUT_ID, "report": a_report(message_id="")},
 }
 
 
 class TestSibling:
-    """A report that tells something new of a known message."""
+    """A report that adds a fact about a known message."""
 
     @pytest.mark.parametrize("name", NEW)
     def test_anything_new(self, name: str) -> None:
-        """Whatever is new makes it a SIBLING, whichever of the two comes first."""
+        """Any new fact makes a report a SIBLING, in either order of the two."""
         one, new = identity(), identity(**NEW[name])  # type: ignore[arg-type]
         assert answers(one, new, new, one) == [FIRST, SIBLING, DUPLICATE, DUPLICATE]
         assert answers(new, one, one, new) == [FIRST, SIBLING, DUPLICATE, DUPLICATE]
@@ -190,14 +190,14 @@ class TestSibling:
     @pytest.mark.parametrize("second", ReportFormat, ids=str)
     @FORMATS
     def test_formats(self, format: ReportFormat, second: ReportFormat) -> None:
-        """Reports of one message in different formats are siblings; what a format cannot carry is no conflict."""
+        """Reports of one message in different formats are siblings; a fact that a format cannot carry does not conflict."""
         expected = DUPLICATE if format is second else SIBLING
         assert answers(identity(format=format), identity(format=second)) == [FIRST, expected]
         alike = of(BOB, Recipient("carol@example.org", Role.BCC), on_behalf_of="boss@example.com")
         assert answers(identity(format=format), identity(format=second, report=alike))[1] in {SIBLING, expected}
 
     def test_copies_read_both_ways(self) -> None:
-        """The same octets read as two formats are siblings."""
+        """The same bytes read in two formats are siblings."""
         one, other = (identify(parse_report(ORIGINAL, format=format)) for format in COPIES)
         assert answers(one, other) == [FIRST, SIBLING]
 
@@ -219,7 +219,7 @@ class TestConflict:
         assert answers(other, one, one, other) == [FIRST, CONFLICT, DUPLICATE, DUPLICATE]
 
     def test_more_contents(self) -> None:
-        """Each further content under one id is told."""
+        """Each further content under one id is reported."""
         every = [identity(ORIGINAL + b"%d" % number) for number in range(5)]
         assert answers(*every) == [FIRST] + [CONFLICT] * 4
 
@@ -232,14 +232,14 @@ class TestConflict:
         ]
 
     def test_id_without_a_header(self) -> None:
-        """The id that a report tells of an original without a header counts like that of another one."""
+        """The id that a report names for an original without a header counts like any other."""
         headerless = identity(b"\r\nHi.\r\n")
         assert headerless.message_id == "<1@example.com>"
         assert answers(headerless, headerless) == [FIRST, DUPLICATE]
         assert answers(identity(OTHER), headerless) == answers(headerless, identity(OTHER)) == [FIRST, CONFLICT]
 
     def test_comments_about_the_id(self) -> None:
-        """The id is what stands between the brackets."""
+        """The id is the text between the brackets."""
         spelled = OTHER.replace(b"<1@example.com>", b" (comment) <1@example.com> ")
         assert answers(identity(), identity(spelled)) == [FIRST, CONFLICT]
 
@@ -281,10 +281,10 @@ class TestFirst:
 
 
 class TestStrangers:
-    """Nobody silences a message by what is easily forged."""
+    """Nobody can hide a message with easily forged fields."""
 
     def test_an_id_sent_ahead(self) -> None:
-        """A message whose id was sent ahead with other content, in any number of reports, is told and never a DUPLICATE."""
+        """A message whose id was sent ahead with other content, in any number of reports, is never a DUPLICATE."""
         forged = [identity(ORIGINAL + b"forged %d" % number) for number in range(3)]
         assert answers(*forged, identity())[-1] is CONFLICT
 
@@ -293,18 +293,18 @@ class TestStrangers:
         forged = identity(OTHER, report_id="<r@example.com>")
         assert answers(forged, identity(report_id="<r@example.com>")) == [FIRST, CONFLICT]
 
-    def test_told_values(self) -> None:
-        """A report text that tells the id of another message than its original does not speak for that."""
+    def test_ids_in_the_report(self) -> None:
+        """A report text that names the id of another message than its original makes no claim for that id."""
         forged = identity(OTHER.replace(b"<1@", b"<9@"), report=a_report(message_id="<1@example.com>"))
         assert answers(forged, identity()) == [FIRST, FIRST]
 
 
-# Cut behind the text, with all of it there, and in the middle of the text.
+# Cut after the complete text, and in the middle of the text.
 CUT = {"no closing delimiter": -1, "a part of the text": 4}
 
 
 def cut(taken: int, **options: object) -> Identity:
-    """The keys of a report that ended too early, so many octets of its text before the end."""
+    """The keys of a report that was cut a number of bytes before the end of its text."""
     report = built(**options)
     end = report.rindex(b"Hi.\r\n") + 5 if taken < 0 else report.rindex(b"Hi.\r\n") + 5 - taken
     one = identify(parse_report(report[:end]))
@@ -328,9 +328,9 @@ class TestTruncated:
     def test_makes_no_duplicate(self, taken: int) -> None:
         """It never makes a complete report look like one, however often it came."""
         one = cut(taken)
-        said = answers(one, one, identity(), identity())
-        assert said[2] in {SIBLING, CONFLICT}
-        assert said[3] is DUPLICATE
+        sightings = answers(one, one, identity(), identity())
+        assert sightings[2] in {SIBLING, CONFLICT}
+        assert sightings[3] is DUPLICATE
 
     def test_all_is_there(self) -> None:
         """Where all of the text is there, it is a report on the same message."""
@@ -369,7 +369,7 @@ class TestRememberAll:
     @HEAVY
     @given(st.lists(st.sampled_from([{}, {"original": OTHER}, {"original": None}, *NEW.values()]), max_size=12))
     def test_like_one_by_one(self, several: list[dict[str, object]]) -> None:
-        """The answers are those of one by one, and what is known afterwards is the same."""
+        """The answers are those of remembering one at a time, and the store knows the same afterwards."""
         identities = [_known(one) for one in several]
         one_by_one, at_once = MemoryStore(), MemoryStore()
         assert remember_all(iter(identities), at_once) == tuple([remember(one, one_by_one) for one in identities])
@@ -406,7 +406,7 @@ def _known(options: dict[str, object]) -> Identity:
 
 
 class Refusing(MemoryStore):
-    """A store that takes so many steps, and is full then."""
+    """A store that accepts a number of steps and is full then."""
 
     def __init__(self, room: int) -> None:
         super().__init__()
@@ -458,14 +458,14 @@ class TestOnce:
     @HEAVY
     @given(st.lists(identities(), max_size=5), st.data())
     def test_any_reports(self, several: list[Identity], data: st.DataObject) -> None:
-        """Whatever reports come in whatever order and however often."""
+        """Any reports in any order and with repetitions."""
         order = data.draw(st.lists(st.sampled_from(several), max_size=12)) if several else []
         stores: list[SeenStore] = [MemoryStore(), Lists()]
         remembered: set[str] = set()
         for one in order:
-            said = {look_up(one, store) for store in stores} | {remember(one, store) for store in stores}
-            assert len(said) == 1
-            (answer,) = said
+            sightings = {look_up(one, store) for store in stores} | {remember(one, store) for store in stores}
+            assert len(sightings) == 1
+            (answer,) = sightings
             assert (answer is DUPLICATE) == (one.complete and one.report_key in remembered)
             if one.complete:
                 remembered.add(one.report_key)

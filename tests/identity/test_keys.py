@@ -59,7 +59,7 @@ def identity_of(data: Any, format: ReportFormat | None = None) -> Identity:
 
 
 def identity(original: Any = ORIGINAL, **options: Any) -> Identity:
-    """The keys of a report built round an original."""
+    """The keys of a report built on an original."""
     format = options.get("format")
     return identity_of(built(original, **options), format if format in COPIES else None)
 
@@ -67,7 +67,7 @@ def identity(original: Any = ORIGINAL, **options: Any) -> Identity:
 def by_hand(
     original: bytes, *more: bytes, header: bytes = b"Content-Type: message/rfc822", text: bytes = TEXT
 ) -> Identity:
-    """The keys of a report made by hand round an original, with further parts."""
+    """The keys of a report made by hand from an original, with further parts."""
     return identity_of(a_message(text, header + b"\r\n\r\n" + original, *more))
 
 
@@ -122,7 +122,7 @@ class TestKeys:
         assert identity().mih == "6951B0C9AAAA6050ECDF88A23A82B609"
 
     def test_message_id_as_written(self) -> None:
-        """The Message-ID is that of the original as written, whatever the report text says."""
+        """The Message-ID is that of the original as written, even if the report text names another one."""
         assert identity(b"message-id:\r\n <2@Example.COM> (x)\r\n\r\n").message_id == "<2@Example.COM> (x)"
         assert identity(b"Message-ID: caf\xc3\xa9\r\n\r\n").message_id == "caf\u00e9"
         assert identity(b"Subject: x\r\n\r\n").message_id == ""
@@ -130,14 +130,14 @@ class TestKeys:
 
     @pytest.mark.parametrize("written", ["<", ">", "<>", "< >", "<<>", "<\t>", "> <", "<> <>"])
     def test_an_id_that_names_nothing(self, written: str) -> None:
-        """A Message-ID of brackets and blanks alone is no key, whether the original or the report text has it."""
+        """A Message-ID of brackets and whitespace makes no key, in the original and in the report text."""
         original = identity(f"Message-ID: {written}\r\nSubject: x\r\n\r\nHi.".encode())
         assert original.message_id == ""
         assert original.message_id_sha256 is original.mih is None
-        told = parse_report(a_message(f"Sender: <>\r\nMessage-Id: {written}\r\nTo: b@example.com\r\n".encode()))
-        assert told.report.message_id.strip("<> \t") == ""
-        assert identify(told).message_id == ""
-        assert identify(told).message_id_sha256 is None
+        parsed = parse_report(a_message(f"Sender: <>\r\nMessage-Id: {written}\r\nTo: b@example.com\r\n".encode()))
+        assert parsed.report.message_id.strip("<> \t") == ""
+        assert identify(parsed).message_id == ""
+        assert identify(parsed).message_id_sha256 is None
 
     def test_two_texts_under_an_id_that_names_nothing(self) -> None:
         """An original without a header is not known by a Message-ID that every careless program writes."""
@@ -153,8 +153,8 @@ class TestKeys:
         assert one.message_id_sha256 == sha256(b"<1@example.com>")
         assert identity(b"Message-ID: <> 1@example.com\r\n\r\nHi.").mih is None
 
-    def test_comments_round_an_id(self) -> None:
-        """What stands round the angle brackets makes no other key, letter case does."""
+    def test_comments_around_an_id(self) -> None:
+        """Text outside the angle brackets does not change the key; letter case does."""
         one, other, large = [
             identity(b"Message-ID: " + value + b"\r\n\r\nHi.")
             for value in (b"<a@example.com>", b"<a@example.com> (x)", b"<A@example.com>")
@@ -198,7 +198,7 @@ class TestKeys:
 
 
 class TestOriginals:
-    """The original counts as it is behind its transfer encoding, wherever it lies."""
+    """The decoded original counts, in any place and transfer encoding."""
 
     @pytest.mark.parametrize(
         ("encoding", "write"),
@@ -221,7 +221,7 @@ class TestOriginals:
         assert keys.complete
 
     def test_an_unknown_transfer_encoding(self) -> None:
-        """Behind an unknown transfer encoding the original counts as it stands."""
+        """An original with an unknown transfer encoding counts as written."""
         header = b"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: x-other"
         assert of_the_message(by_hand(ORIGINAL, header=header)) == of_the_message(by_hand(ORIGINAL))
 
@@ -282,12 +282,12 @@ class TestOriginals:
         ("one", "other"), [(b"From A on", b"From B on"), (b"From A\r\nHi.", b"From B\r\nHi.")], ids=repr
     )
     def test_a_text_that_begins_like_a_from_line(self, one: bytes, other: bytes) -> None:
-        """The first line of an original without a header is its text, whatever its first word is."""
+        """The first line of an original without a header is text, even if its first word is From."""
         assert identity(one).content_sha256 != identity(other).content_sha256
 
     @pytest.mark.parametrize("name", ["From", "To", "Cc", "Reply-To", "Subject"])
-    def test_a_header_that_stands_outside(self, name: str) -> None:
-        """For an original without a header the header of the report stands in, and its Message-ID is part of the content."""
+    def test_the_header_of_the_report(self, name: str) -> None:
+        """For an original without a header, fields of the report's header count, and so does its Message-ID."""
         part = b"Content-Type: message/rfc822\r\n\r\n\r\nHi."
         field = f"{name}: one\r\n".encode()
         one = identity_of(field + a_message(TEXT, part))
@@ -301,8 +301,8 @@ class TestOriginals:
         assert len({keys.content_sha256 for keys in (one, *others)}) == 5
 
     @pytest.mark.parametrize("name", ["Date", "Sender", "Message-ID"])
-    def test_what_is_the_own_of_a_report(self, name: str) -> None:
-        """What stands in that header and is the report's own does not count: each report of the message has another one."""
+    def test_fields_of_the_report_itself(self, name: str) -> None:
+        """The report's own fields in that header do not count: they differ in each report of the message."""
         part = b"Content-Type: message/rfc822\r\n\r\n\r\nHi."
         data = a_message(TEXT, part).replace(b"Message-ID: <r@example.com>\r\n", b"")
         one, other = [identity_of(f"{name}: {value}\r\n".encode() + data) for value in ("<1@x>", "<2@x>")]
@@ -380,7 +380,7 @@ class TestFormats:
             assert keys.recipients_sha256 == identity(report=a_report(recipients=[BOB])).recipients_sha256
 
     def test_the_bcc_field_of_a_copy(self) -> None:
-        """The Bcc field that the format adds is no content: the copy is about the same message."""
+        """The Bcc field that the format adds does not count: the copy is on the same message."""
         copy = identity(format=ReportFormat.BCC, report=a_report(recipients=[BOB, CAROL]))
         assert copy.original_sha256 != identity().original_sha256
         assert of_the_message(copy) == of_the_message(identity())
@@ -493,7 +493,7 @@ class TestReportKey:
         ]
         assert one.report_key == other.report_key != local.report_key
 
-    def test_lines_that_are_no_field(self) -> None:
+    def test_lines_that_are_not_fields(self) -> None:
         """Lines of the report text that were not understood are part of what it says."""
         keys = [by_hand(ORIGINAL, text=TEXT + line) for line in (b"", b"something else\r\n", b"something more\r\n")]
         assert len({one.report_key for one in keys}) == 3
@@ -520,12 +520,12 @@ class TestReportKey:
 
 
 class TestForks:
-    """Forks of one message have one content, whatever report they lie in."""
+    """Forks of one message have one content digest, in any report."""
 
     @HEAVY
     @given(st.data())
     def test_forks(self, data: st.DataObject) -> None:
-        """Whatever a server writes anew in a fork, the message is the same one, in any format."""
+        """A fork stays the same message when a server rewrites it, in any format."""
         mail = data.draw(mails())
         one, other = [
             identity(data.draw(forked(mail)), format=data.draw(st.sampled_from(ENVELOPES)), report=report)
@@ -558,21 +558,21 @@ class TestForks:
         ],
         ids=repr,
     )
-    def test_what_is_shown(self, old: bytes, new: bytes) -> None:
+    def test_fields_that_are_shown(self, old: bytes, new: bytes) -> None:
         """Any change of text, From, To, Cc, Date or Subject makes another content."""
         assert ORIGINAL.count(old) == 1
         assert identity(ORIGINAL.replace(old, new)).content_sha256 != identity().content_sha256
 
 
 class TestTotal:
-    """Whatever was read has keys."""
+    """Everything that can be read has keys."""
 
     @given(
         any_bytes() | arguments(formats=ENVELOPES).map(lambda given: given.build()),
         st.none() | st.sampled_from(ReportFormat),
     )
     def test_reports(self, data: bytes, format: ReportFormat | None) -> None:
-        """Any octets that can be read as a report have keys, the same each time, whatever they lie in."""
+        """Any bytes that can be read as a report have keys, the same each time and in any buffer."""
         try:
             parsed = parse_report(data, format=format)
         except ParseError:
@@ -595,7 +595,7 @@ class TestTotal:
     @HEAVY
     @given(arguments(formats=ENVELOPES))
     def test_the_same_in_another_place(self, given_arguments: Any) -> None:
-        """An original has the same keys wherever in the octets its report lies."""
+        """An original has the same keys at any offset of its report."""
         data = given_arguments.build()
         assert identity_of(b"X: " + b"y" * 500 + b"\r\n" + data) == identity_of(data)
 
@@ -694,7 +694,7 @@ class TestForksOfTheCorpus:
 
     @pytest.mark.parametrize("name", NOT_TOLERANT)
     def test_not_tolerant(self, name: str) -> None:
-        """What has no header, or is empty, is not known again behind trace fields."""
+        """An original without a header, or an empty one, differs after trace fields were added."""
         original = CORPUS[name]
         first, other = identity(original), identity(fork(original))
         assert first.content_sha256 != other.content_sha256
@@ -741,7 +741,7 @@ def _identify_quietly(data: bytes) -> None:
 
 @pytest.mark.parametrize("make", HOSTILE.values(), ids=HOSTILE)
 class TestLinear:
-    """Time and memory grow in proportion to the input, whatever the input."""
+    """Time and memory grow in proportion to the input."""
 
     def test_steps(self, make: Callable[[int], bytes]) -> None:
         """Four times the input makes no more than about four times the steps."""
@@ -751,7 +751,7 @@ class TestLinear:
     def test_memory(self, make: Callable[[int], bytes]) -> None:
         """Four times the input takes no more than about four times the memory."""
         small, large = make(1000), make(4000)
-        _identify_quietly(small)  # what is made once belongs to neither
+        _identify_quietly(small)  # things made only once count for neither
         assert peak(lambda: _identify_quietly(large)) <= 6 * peak(lambda: _identify_quietly(small)) + 60_000
 
     def test_patterns(self, make: Callable[[int], bytes]) -> None:

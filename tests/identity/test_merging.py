@@ -42,7 +42,7 @@ OTHER = ORIGINAL.replace(b"Hi.", b"Ho.")
 FORK = b"Received: by a.example\r\n" + ORIGINAL.replace(b"\r\n", b"\n")
 
 
-def said(
+def reported(
     *recipients: Recipient | str,
     original: bytes | None = ORIGINAL,
     format: ReportFormat = ReportFormat.ENVELOPE,
@@ -134,7 +134,7 @@ _FIELDS = [
 
 
 @st.composite
-def telling(draw: st.DrawFn) -> ParsedReport:
+def drawn_reports(draw: st.DrawFn) -> ParsedReport:
     """Reports of every format on a few messages, about a few people."""
     format = draw(st.sampled_from([*ReportFormat, ReportFormat.ENVELOPE]))
     original = draw(st.sampled_from(_CONTENTS))
@@ -158,8 +158,8 @@ def telling(draw: st.DrawFn) -> ParsedReport:
     return unmarked(data, format) if draw(st.integers(0, 3)) == 0 else parse_report(data)
 
 
-_ANY = st.lists(telling() | readable(), max_size=4)
-_TOLD = st.lists(telling(), max_size=4)
+_ANY = st.lists(drawn_reports() | readable(), max_size=4)
+_REPORTS = st.lists(drawn_reports(), max_size=4)
 _FORMS = [
     lambda one: one,
     statement_of,
@@ -173,54 +173,54 @@ _FORMS = [
     lambda one: MergedReport.from_dict(through_json(merged(one).to_dict())),
 ]
 # Many reports of one message.
-_OF_ONE = st.lists(telling(), min_size=1, max_size=5).map(lambda told: merge(told)[0])
+_OF_ONE = st.lists(drawn_reports(), min_size=1, max_size=5).map(lambda reports: merge(reports)[0])
 
 
 class TestOrderBlind:
     """Keys and merges do not depend on the order of reports; merging is associative, commutative and idempotent."""
 
     @given(_ANY, st.randoms(use_true_random=False))
-    def test_commutative(self, told: list[ParsedReport], chance: random.Random) -> None:
+    def test_commutative(self, reports: list[ParsedReport], chance: random.Random) -> None:
         """The order of reports changes nothing, neither in the values nor in the data."""
-        found = merge(told)
-        chance.shuffle(told)
-        again = merge(told)
+        found = merge(reports)
+        chance.shuffle(reports)
+        again = merge(reports)
         assert again == found
         assert [one.to_dict() for one in again] == [one.to_dict() for one in found]
         assert [one.reports for one in again] == [one.reports for one in found]
         assert [one.recipients for one in again] == [one.recipients for one in found]
 
-    @given(_TOLD, _TOLD, _TOLD)
+    @given(_REPORTS, _REPORTS, _REPORTS)
     def test_associative(self, one: list[Any], two: list[Any], three: list[Any]) -> None:
-        """Merging can be done in steps, whatever the steps are."""
+        """Merging can be done in any steps."""
         found = merge(one + two + three)
         assert merge([*merge([*merge(one), *merge(two)]), *merge(three)]) == found
         assert merge([*merge(one), *merge([*merge(two), *merge(three)])]) == found
         assert merge([*merge(one), *two, *merge(three)]) == found
 
     @given(_ANY)
-    def test_idempotent(self, told: list[ParsedReport]) -> None:
+    def test_idempotent(self, reports: list[ParsedReport]) -> None:
         """Merging again, or merging the same twice, changes nothing."""
-        found = merge(told)
-        assert merge(found) == merge(told + told) == merge([*told, *found]) == merge([*found, *found]) == found
+        found = merge(reports)
+        assert merge(found) == merge(reports + reports) == merge([*reports, *found]) == merge([*found, *found]) == found
 
     @given(_ANY, st.lists(st.sampled_from(_FORMS), min_size=4, max_size=4))
-    def test_any_mixture(self, told: list[ParsedReport], forms: list[Any]) -> None:
+    def test_any_mixture(self, reports: list[ParsedReport], forms: list[Any]) -> None:
         """It takes reports, statements, merged reports, and the data of each, in any mixture."""
-        mixture = [form(one) for form, one in zip(forms, told, strict=False)]
+        mixture = [form(one) for form, one in zip(forms, reports, strict=False)]
         found = merge(mixture)
-        assert found == merge(told)
-        assert [one.to_dict() for one in found] == [one.to_dict() for one in merge(told)]
+        assert found == merge(reports)
+        assert [one.to_dict() for one in found] == [one.to_dict() for one in merge(reports)]
 
-    @given(_TOLD)
-    def test_joined_by_the_operator(self, told: list[ParsedReport]) -> None:
+    @given(_REPORTS)
+    def test_joined_by_the_operator(self, reports: list[ParsedReport]) -> None:
         """`|` joins merged reports of one message as `merge` does."""
         joined: dict[str, MergedReport] = {}
-        for one in told:
+        for one in reports:
             new = merged(one)
             key = new.content_sha256 or identify(one).report_key
             joined[key] = joined[key] | new if key in joined else new
-        assert sorted(joined.values(), key=repr_of) == sorted(merge(told), key=repr_of)
+        assert sorted(joined.values(), key=repr_of) == sorted(merge(reports), key=repr_of)
 
     @given(_OF_ONE, st.data())
     def test_laws_of_the_operator(self, found: MergedReport, data: st.DataObject) -> None:
@@ -232,10 +232,10 @@ class TestOrderBlind:
         assert a | a == a | (a | a) == a
         assert found | a == a | found == found
 
-    @given(_TOLD)
-    def test_in_order_of_contents(self, told: list[ParsedReport]) -> None:
-        """Merged reports come in the order of contents, and those without one behind all others."""
-        contents = [one.content_sha256 or "~" for one in merge(told)]
+    @given(_REPORTS)
+    def test_in_order_of_contents(self, reports: list[ParsedReport]) -> None:
+        """Merged reports come in the order of contents, and those without one come last."""
+        contents = [one.content_sha256 or "~" for one in merge(reports)]
         assert contents == sorted(contents)
         assert len(set(contents) - {"~"}) == len([one for one in contents if one != "~"])
 
@@ -245,7 +245,7 @@ class TestOrderBlind:
 
     def test_of_an_iterator(self) -> None:
         """The reports can come one by one."""
-        assert merge(iter([said(), said()])) == merge([said()])
+        assert merge(iter([reported(), reported()])) == merge([reported()])
 
 
 def repr_of(one: MergedReport) -> str:
@@ -257,28 +257,28 @@ class TestNothingLost:
     """What came in can be recovered from what came out."""
 
     @given(_ANY)
-    def test_statements(self, told: list[ParsedReport]) -> None:
-        """Every statement that came in stands in exactly one merged report, and no other does."""
-        found = merge(told)
-        assert {statement_of(one) for one in told} == {one for each in found for one in each.statements}
-        assert sum(len(each.statements) for each in found) == len({statement_of(one) for one in told})
+    def test_statements(self, reports: list[ParsedReport]) -> None:
+        """Every given statement is in exactly one merged report, and there are no others."""
+        found = merge(reports)
+        assert {statement_of(one) for one in reports} == {one for each in found for one in each.statements}
+        assert sum(len(each.statements) for each in found) == len({statement_of(one) for one in reports})
         for each in found:
             assert frozenset(each.reports) == each.statements
             assert len(each.reports) == len(each.statements)
 
-    @given(_TOLD)
-    def test_grouped_by_content(self, told: list[ParsedReport]) -> None:
-        """Reports stand together that have an equal content, and those without one that are equal."""
-        for each in merge(told):
+    @given(_REPORTS)
+    def test_grouped_by_content(self, reports: list[ParsedReport]) -> None:
+        """Reports with equal content are merged, and of those without content the equal ones."""
+        for each in merge(reports):
             keys = {one.identity.content_sha256 for one in each.statements}
             assert keys == {each.content_sha256}
             if each.content_sha256 is None:
                 assert len({one.identity.report_key for one in each.statements}) == 1
 
-    @given(_TOLD)
-    def test_every_recipient(self, told: list[ParsedReport]) -> None:
+    @given(_REPORTS)
+    def test_every_recipient(self, reports: list[ParsedReport]) -> None:
         """Every recipient of every report is there, with the report; what a server wrote as it wrote it or better known."""
-        for each in merge(told):
+        for each in merge(reports):
             found = each.recipients
             for statement in each.statements:
                 for one in statement.report.recipients:
@@ -299,10 +299,10 @@ class TestNothingLost:
                             and statement in other.seen_in
                         ]
 
-    @given(_TOLD)
-    def test_none_invented(self, told: list[ParsedReport]) -> None:
+    @given(_REPORTS)
+    def test_none_invented(self, reports: list[ParsedReport]) -> None:
         """Every recipient is one that a report names, with this role and this redirection and on this evidence."""
-        for each in merge(told):
+        for each in merge(reports):
             for one in each.recipients:
                 named = [
                     (other, statement)
@@ -310,7 +310,9 @@ class TestNothingLost:
                     for other in statement.report.recipients
                     if address_key(other.address) == address_key(one.address)
                 ]
-                assert [statement for statement in one.seen_in if statement not in {told for _, told in named}] == []
+                assert [
+                    statement for statement in one.seen_in if statement not in {reports for _, reports in named}
+                ] == []
                 assert set(one.seen_in) <= each.statements
                 if one is next(
                     other for other in each.recipients if address_key(other.address) == address_key(one.address)
@@ -329,10 +331,10 @@ class TestNothingLost:
                         getattr(other, name) for other, _ in named if ways(other) == ways(one)
                     }
 
-    @given(_TOLD)
-    def test_seen_where_it_stands(self, told: list[ParsedReport]) -> None:
-        """A report of the best format stands with the redirection and the role that it names, and with no other."""
-        for each in merge(told):
+    @given(_REPORTS)
+    def test_seen_in(self, reports: list[ParsedReport]) -> None:
+        """A report of the best format is listed with the redirection and the role that it names, and with no other."""
+        for each in merge(reports):
             for one in each.recipients:
                 for statement in one.seen_in:
                     is_best = statement.recipients_from is one.evidence
@@ -345,10 +347,10 @@ class TestNothingLost:
                             and other.role in (one.role, Role.RECIPIENT)
                         ]
 
-    @given(_TOLD)
-    def test_once_each(self, told: list[ParsedReport]) -> None:
+    @given(_REPORTS)
+    def test_once_each(self, reports: list[ParsedReport]) -> None:
         """Each address has one entry for each redirection and role, and none of an unknown role beside a known one."""
-        for each in merge(told):
+        for each in merge(reports):
             entries = [(address_key(one.address), ways(one), one.role) for one in each.recipients]
             assert len(set(entries)) == len(entries)
             assert [
@@ -359,11 +361,11 @@ class TestNothingLost:
             addresses = [address for address, _, _ in entries]
             assert addresses == sorted(addresses)
 
-    @given(_TOLD)
-    def test_claims_beside_evidence(self, told: list[ParsedReport]) -> None:
+    @given(_REPORTS)
+    def test_claims_beside_evidence(self, reports: list[ParsedReport]) -> None:
         """The evidence of a recipient is the best that any report has which names the address."""
         order = list(Evidence)
-        for each in merge(told):
+        for each in merge(reports):
             kinds: dict[str, set[Evidence]] = {}
             for statement in each.statements:
                 for one in statement.report.recipients:
@@ -380,13 +382,13 @@ class TestNothingLost:
         statements = [one for one in found.statements if one.recipients_from is best_evidence]
         best = [one.report for one in statements]
         named = [one for one in statements if DefectCode.SENDER_MISSING not in [defect.code for defect in one.defects]]
-        for values, told in (
+        for values, reports in (
             (found.senders, [one.report.sender for one in named]),
             (found.on_behalf_of, [one.on_behalf_of for one in best if one.on_behalf_of is not None]),
             (found.envelope_senders, [one.envelope_sender for one in best if one.envelope_sender is not None]),
         ):
-            assert set(values) <= set(told)
-            assert {address_key(one) for one in values} == {address_key(one) for one in told}
+            assert set(values) <= set(reports)
+            assert {address_key(one) for one in values} == {address_key(one) for one in reports}
             assert len({address_key(one) for one in values}) == len(values)
             assert values == tuple(sorted(values))
         assert set(found.subjects) - {""} == {one.subject for one in best} - {""}
@@ -400,7 +402,7 @@ def ways(one: Recipient | MergedRecipient) -> tuple[str, str]:
 
 
 def known(role: Role) -> tuple[Role, ...]:
-    """The roles under which a recipient of a role can stand: its own, or any where nothing is known."""
+    """The roles under which a recipient can be listed: its own, or any if its role is unknown."""
     return tuple(Role) if role is Role.RECIPIENT else (role,)
 
 
@@ -409,8 +411,8 @@ class TestRecipients:
 
     def test_union(self) -> None:
         """Reports that list their own recipients make one list of all."""
-        a = said(Recipient("bob@example.net", Role.TO))
-        b = said(Recipient("erin@example.com", Role.BCC, expanded_from="staff@example.com"))
+        a = reported(Recipient("bob@example.net", Role.TO))
+        b = reported(Recipient("erin@example.com", Role.BCC, expanded_from="staff@example.com"))
         one, other = merged(a, b).recipients
         assert short(one) == ("bob@example.net", "To", None, None, "envelope")
         assert short(other) == ("erin@example.com", "Bcc", "staff@example.com", None, "envelope")
@@ -422,19 +424,19 @@ class TestRecipients:
     )
     def test_known_role(self, role: Role, redirect: dict[str, str]) -> None:
         """A role that is known wins over `Recipient` with the same redirection, and both reports count."""
-        told = [said(Recipient("bob@example.net", one, **redirect)) for one in (Role.RECIPIENT, role)]
-        (found,) = merged(*told).recipients
+        reports = [reported(Recipient("bob@example.net", one, **redirect)) for one in (Role.RECIPIENT, role)]
+        (found,) = merged(*reports).recipients
         assert (found.role, len(found.seen_in)) == (role, 2)
 
     def test_known_role_with_another_redirection(self) -> None:
-        """An address that was reached in two ways stands there twice, and the role of one says nothing of the other."""
-        told = [
-            said(Recipient("bob@example.net", Role.TO)),
-            said(Recipient("bob@example.net", expanded_from="l@example.com")),
-            said(Recipient("bob@example.net", expanded_from="m@example.com")),
-            said(Recipient("bob@example.net", forwarded_from="l@example.com")),
+        """An address that was reached in two ways has two entries, and the role of one does not affect the other."""
+        reports = [
+            reported(Recipient("bob@example.net", Role.TO)),
+            reported(Recipient("bob@example.net", expanded_from="l@example.com")),
+            reported(Recipient("bob@example.net", expanded_from="m@example.com")),
+            reported(Recipient("bob@example.net", forwarded_from="l@example.com")),
         ]
-        found = merged(*told).recipients
+        found = merged(*reports).recipients
         assert sorted((str(one.role), one.expanded_from or "", one.forwarded_from or "") for one in found) == [
             ("Recipient", "", "l@example.com"),
             ("Recipient", "l@example.com", ""),
@@ -444,26 +446,26 @@ class TestRecipients:
         assert [len(one.seen_in) for one in found] == [1, 1, 1, 1]
 
     def test_two_known_roles(self) -> None:
-        """Reports that disagree on a role are both heard, and one that knows none stands with each."""
-        told = [said(Recipient("bob@example.net", role)) for role in (Role.BCC, Role.TO, Role.RECIPIENT)]
-        one, other = merged(*told).recipients
+        """Reports that disagree on a role each get an entry, and one without roles is listed with each."""
+        reports = [reported(Recipient("bob@example.net", role)) for role in (Role.BCC, Role.TO, Role.RECIPIENT)]
+        one, other = merged(*reports).recipients
         assert (one.role, other.role) == (Role.TO, Role.BCC)
-        assert set(one.seen_in) == {statement_of(told[1]), statement_of(told[2])}
-        assert set(other.seen_in) == {statement_of(told[0]), statement_of(told[2])}
+        assert set(one.seen_in) == {statement_of(reports[1]), statement_of(reports[2])}
+        assert set(other.seen_in) == {statement_of(reports[0]), statement_of(reports[2])}
 
     def test_spelling(self) -> None:
         """Domains are one in any letter case, and local parts are not."""
-        told = [said("bob@EXAMPLE.net", "Bob@example.net"), said("bob@example.net")]
-        found = merged(*told).recipients
+        reports = [reported("bob@EXAMPLE.net", "Bob@example.net"), reported("bob@example.net")]
+        found = merged(*reports).recipients
         assert [(one.address, len(one.seen_in)) for one in found] == [("Bob@example.net", 1), ("bob@EXAMPLE.net", 2)]
 
     def test_spelling_of_lists(self) -> None:
         """So are those of the addresses before a redirection."""
-        told = [
-            said(Recipient("bob@example.net", expanded_from=one, forwarded_from=other))
+        reports = [
+            reported(Recipient("bob@example.net", expanded_from=one, forwarded_from=other))
             for one, other in (("l@EXAMPLE.com", "m@example.com"), ("l@example.com", "m@EXAMPLE.com"))
         ]
-        (found,) = merged(*told).recipients
+        (found,) = merged(*reports).recipients
         assert (found.expanded_from, found.forwarded_from) == ("l@EXAMPLE.com", "m@EXAMPLE.com")
         assert len(found.seen_in) == 2
 
@@ -471,10 +473,10 @@ class TestRecipients:
     def test_claim_beside_an_envelope(self, format: ReportFormat) -> None:
         """What a header says of a recipient that a server wrote down changes neither role nor redirection."""
         claim = copied(b"Bcc: Mallory <bob@example.net>, eve@example.org\r\n", format=format)
-        told = [said(Recipient("bob@example.net", expanded_from="l@example.com")), claim]
-        bob, eve = merged(*told).recipients
+        reports = [reported(Recipient("bob@example.net", expanded_from="l@example.com")), claim]
+        bob, eve = merged(*reports).recipients
         assert short(bob) == ("bob@example.net", "Recipient", "l@example.com", None, "envelope")
-        assert set(bob.seen_in) == {statement_of(one) for one in told}
+        assert set(bob.seen_in) == {statement_of(one) for one in reports}
         assert short(eve) == ("eve@example.org", "Bcc", None, None, "header")
         assert eve.seen_in == (statement_of(claim),)
 
@@ -483,7 +485,7 @@ class TestRecipients:
         report = a_report(
             recipients=[Recipient("bob@example.net", Role.BCC, expanded_from="l@example.com"), "eve@example.org"]
         )
-        marked, lost = said(), unmarked(built(report=report, report_id="<s@example.com>"))
+        marked, lost = reported(), unmarked(built(report=report, report_id="<s@example.com>"))
         bob, eve = merged(marked, lost).recipients
         assert short(bob) == ("bob@example.net", "Recipient", None, None, "envelope")
         assert short(eve) == ("eve@example.org", "Recipient", None, None, "unmarked")
@@ -513,47 +515,47 @@ class TestRecipients:
         """A name that only a report without a marker gives is a claim."""
         named = a_report(recipients=[Recipient("bob@example.net", display_name="Mallory")])
         lost = unmarked(built(report=named, format=ReportFormat.ENVELOPE_2003), ReportFormat.ENVELOPE_2003)
-        (bob,) = merged(said(), lost).recipients
+        (bob,) = merged(reported(), lost).recipients
         assert (bob.display_names, bob.claimed_names, bob.evidence) == ((), ("Mallory",), Evidence.ENVELOPE)
 
     def test_claim_beside_an_envelope_of_2003(self) -> None:
-        """The reports of Exchange 2003 know no roles, and what a header claims is none all the same."""
-        told = [said(format=ReportFormat.ENVELOPE_2003), copied()]
-        assert shorts(*told) == [("bob@example.net", "Recipient", None, None, "envelope")]
+        """The reports of Exchange 2003 have no roles, and the role that a header claims does not replace that."""
+        reports = [reported(format=ReportFormat.ENVELOPE_2003), copied()]
+        assert shorts(*reports) == [("bob@example.net", "Recipient", None, None, "envelope")]
 
     def test_claims_that_differ(self) -> None:
         """Copies that disagree are both heard."""
-        told = [
+        reports = [
             copied(),
             copied(message=ORIGINAL, header=b"Bcc: eve@example.org\r\n", format=ReportFormat.MESSAGE_ONLY),
         ]
-        assert shorts(*told) == [
+        assert shorts(*reports) == [
             ("bob@example.net", "To", None, None, "header"),
             ("eve@example.org", "Bcc", None, None, "header"),
         ]
 
     def test_format_without_redirections(self) -> None:
         """A report that cannot say how a recipient was reached adds no second way to one that can."""
-        told = [
-            said(Recipient("bob@example.net", Role.BCC, expanded_from="l@example.com")),
-            said("bob@example.net", "carol@example.com", format=ReportFormat.ENVELOPE_2003),
+        reports = [
+            reported(Recipient("bob@example.net", Role.BCC, expanded_from="l@example.com")),
+            reported("bob@example.net", "carol@example.com", format=ReportFormat.ENVELOPE_2003),
         ]
-        assert shorts(*told) == [
+        assert shorts(*reports) == [
             ("bob@example.net", "Bcc", "l@example.com", None, "envelope"),
             ("carol@example.com", "Recipient", None, None, "envelope"),
         ]
-        assert [len(one.seen_in) for one in merged(*told).recipients] == [2, 1]
+        assert [len(one.seen_in) for one in merged(*reports).recipients] == [2, 1]
 
     def test_display_names(self) -> None:
-        """Every display name is kept, whoever wrote it."""
-        told = [
-            said(Recipient("bob@example.net", display_name="Bob B."), format=ReportFormat.ENVELOPE_2003),
-            said(Recipient("bob@EXAMPLE.net", display_name="B"), format=ReportFormat.ENVELOPE_2003),
+        """Every display name is kept, from every report."""
+        reports = [
+            reported(Recipient("bob@example.net", display_name="Bob B."), format=ReportFormat.ENVELOPE_2003),
+            reported(Recipient("bob@EXAMPLE.net", display_name="B"), format=ReportFormat.ENVELOPE_2003),
             copied(b'To: "Robert, B." <bob@example.net>\r\n', message=OTHER.replace(b"To: bob@example.net\r\n", b"")),
         ]
-        found = merged(*told[:2]).recipients[0]
+        found = merged(*reports[:2]).recipients[0]
         assert found.display_names == ("B", "Bob B.")
-        assert merged(told[2]).recipients[0].display_names == ("Robert, B.",)
+        assert merged(reports[2]).recipients[0].display_names == ("Robert, B.",)
 
     def test_no_recipients(self) -> None:
         """A report without recipients is merged as any other."""
@@ -564,10 +566,10 @@ class TestRecipients:
     @pytest.mark.parametrize("many", [2, 40])
     def test_many_reports(self, many: int) -> None:
         """Each report of many adds its own recipient to the union, and is found with it."""
-        told = [said(f"m{number:02}@example.com", "bob@example.net") for number in range(many)]
-        bob, *others = merged(*told).recipients
+        reports = [reported(f"m{number:02}@example.com", "bob@example.net") for number in range(many)]
+        bob, *others = merged(*reports).recipients
         assert (bob.address, len(bob.seen_in)) == ("bob@example.net", many)
-        assert [one.seen_in for one in others] == [(statement_of(one),) for one in told]
+        assert [one.seen_in for one in others] == [(statement_of(one),) for one in reports]
 
 
 class TestFacts:
@@ -575,13 +577,13 @@ class TestFacts:
 
     def test_differing(self) -> None:
         """Senders and subjects that differ are listed, all of them."""
-        told = [
-            said(sender="alice@example.com", subject="Hello", on_behalf_of="boss@example.com", envelope_sender=""),
-            said(
+        reports = [
+            reported(sender="alice@example.com", subject="Hello", on_behalf_of="boss@example.com", envelope_sender=""),
+            reported(
                 sender="mallory@example.com", subject="hello", on_behalf_of="chief@example.com", envelope_sender="b@x"
             ),
         ]
-        found = merged(*told)
+        found = merged(*reports)
         assert found.senders == ("alice@example.com", "mallory@example.com")
         assert found.subjects == ("Hello", "hello")
         assert found.on_behalf_of == ("boss@example.com", "chief@example.com")
@@ -589,80 +591,83 @@ class TestFacts:
 
     def test_equal_domains(self) -> None:
         """Senders whose domains differ in letter case are one."""
-        assert merged(said(sender="a@EXAMPLE.com"), said(sender="a@example.com")).senders == ("a@EXAMPLE.com",)
-        assert merged(said(sender="A@example.com"), said(sender="a@example.com")).senders == (
+        assert merged(reported(sender="a@EXAMPLE.com"), reported(sender="a@example.com")).senders == ("a@EXAMPLE.com",)
+        assert merged(reported(sender="A@example.com"), reported(sender="a@example.com")).senders == (
             "A@example.com",
             "a@example.com",
         )
 
     def test_null_sender(self) -> None:
         """The null sender is a sender as any other."""
-        assert merged(said(sender="")).senders == ("",)
-        assert merged(said(sender=""), said()).senders == ("", "alice@example.com")
+        assert merged(reported(sender="")).senders == ("",)
+        assert merged(reported(sender=""), reported()).senders == ("", "alice@example.com")
 
     def test_sender_missing(self) -> None:
         """A report that names no sender names none, which is not the null sender and no difference."""
         none = parse_report(a_message(TEXT.replace(b"Sender: alice@example.com\r\n", b""), PART))
         assert merged(none).senders == ()
-        assert merged(none, said()).senders == ("alice@example.com",)
-        assert merged(none, said()).combined().sender == "alice@example.com"
+        assert merged(none, reported()).senders == ("alice@example.com",)
+        assert merged(none, reported()).combined().sender == "alice@example.com"
         assert merged(none).combined().sender == ""
 
     def test_what_a_format_cannot_carry(self) -> None:
-        """A field for which a format has no room is no difference."""
-        rich = said(on_behalf_of="boss@example.com", label="L", mailbox="m", sent_utc="1", received_utc="2")
-        found = merged(rich, said(format=ReportFormat.ENVELOPE_2003), copied(b"Bcc: eve@example.org\r\n"))
+        """A field that a format cannot carry is not a difference."""
+        rich = reported(on_behalf_of="boss@example.com", label="L", mailbox="m", sent_utc="1", received_utc="2")
+        found = merged(rich, reported(format=ReportFormat.ENVELOPE_2003), copied(b"Bcc: eve@example.org\r\n"))
         assert found.subjects == ("Hello",)
         assert found.on_behalf_of == ("boss@example.com",)
         assert found.combined() == rich.report
 
     def test_copies_beside_reports(self) -> None:
-        """What a copy claims stands where no server said anything."""
+        """The claims of a copy are used if no server made a statement."""
         forged = ORIGINAL.replace(b"From: alice@example.com", b"From: eve@example.org")
         assert merged(copied(message=forged)).senders == ("eve@example.org",)
-        assert merged(said(original=forged), copied(message=forged)).senders == ("alice@example.com",)
+        assert merged(reported(original=forged), copied(message=forged)).senders == ("alice@example.com",)
 
     def test_a_subject_that_is_missing(self) -> None:
         """A report that could name the subject and names none differs from one that names it."""
-        assert merged(said(subject=""), said()).subjects == ("", "Hello")
-        assert merged(said(subject=""), said(format=ReportFormat.ENVELOPE_2003)).subjects in ((), ("",))
+        assert merged(reported(subject=""), reported()).subjects == ("", "Hello")
+        assert merged(reported(subject=""), reported(format=ReportFormat.ENVELOPE_2003)).subjects in (
+            (),
+            ("",),
+        )
 
     def test_a_subject_line_that_is_missing(self) -> None:
-        """A report without a line for the subject names none, and that is no difference."""
+        """A report without a line for the subject names none, and that does not count as a difference."""
         none = parse_report(a_message(TEXT.replace(b"Subject: Hello\r\n", b""), PART))
         assert merged(none).subjects == ()
-        assert merged(none, said()).subjects == ("Hello",)
+        assert merged(none, reported()).subjects == ("Hello",)
 
     def test_message_ids(self) -> None:
         """A content that was sent again has the Message-IDs of each time."""
         again = ORIGINAL.replace(b"<1@", b"<2@")
-        found = merged(said(), said(original=again, message_id="<2@example.com>"))
+        found = merged(reported(), reported(original=again, message_id="<2@example.com>"))
         assert found.message_ids == ("<1@example.com>", "<2@example.com>")
 
     def test_message_id_missing(self) -> None:
         """A message without a Message-ID has none, and none is not one more."""
-        without = said(original=NAMELESS, message_id="")
+        without = reported(original=NAMELESS, message_id="")
         assert merged(without).message_ids == ()
         assert merged(without).to_dict()["message_ids"] == []
-        assert merged(without, said()).message_ids == ("<1@example.com>",)
-        assert merged(without, said()).combined().message_id == "<1@example.com>"
+        assert merged(without, reported()).message_ids == ("<1@example.com>",)
+        assert merged(without, reported()).combined().message_id == "<1@example.com>"
 
     def test_message_id_in_two_spellings(self) -> None:
-        """A comment behind the Message-ID does not make it another one: one value stands for what is compared as one."""
+        """A comment after the Message-ID does not make it another one: there is one value for each key."""
         commented = ORIGINAL.replace(b"<1@example.com>", b"<1@example.com> (again)")
-        a, b = said(), said(original=commented)
+        a, b = reported(), reported(original=commented)
         assert identify(a).message_id_sha256 == identify(b).message_id_sha256
         assert len(merged(a, b).message_ids) == 1
         assert merged(a, b).combined().message_id in ("<1@example.com>", "<1@example.com> (again)")
 
     def test_complete(self) -> None:
-        """A message is complete where one of its reports holds it whole, in whatever order they come."""
+        """A message is complete if one of its reports contains all of it, in any order."""
         data = built()
         cut = parse_report(data[: data.rindex(b"\r\n--")])
         assert DefectCode.PERHAPS_TRUNCATED in [one.code for one in cut.defects]
         assert not merged(cut).complete
-        assert merged(cut, said()).complete
-        assert merged(said(), cut).to_dict()["complete"] is True
+        assert merged(cut, reported()).complete
+        assert merged(reported(), cut).to_dict()["complete"] is True
 
 
 class TestMessages:
@@ -670,25 +675,25 @@ class TestMessages:
 
     def test_contents_apart(self) -> None:
         """Distinct contents stay apart under one Message-ID, and none of them is the main one."""
-        found = merge([said(), said(original=OTHER), said(original=FORK)])
+        found = merge([reported(), reported(original=OTHER), reported(original=FORK)])
         assert sorted(len(one.statements) for one in found) == [1, 2]
         assert {one.message_ids for one in found} == {("<1@example.com>",)}
 
     def test_forks_together(self) -> None:
         """Forks that differ in what servers add are one message."""
-        assert len(merged(said(), said(original=FORK), copied(b"Bcc: x@example.org\r\n")).statements) == 3
+        assert len(merged(reported(), reported(original=FORK), copied(b"Bcc: x@example.org\r\n")).statements) == 3
 
     @pytest.mark.parametrize("original", [None, b""], ids=["none", "empty"])
     def test_no_content(self, original: bytes | None) -> None:
-        """Reports without content are joined with equal ones only, whatever Message-ID they name."""
-        a, b = said(original=original), said(original=original, id="<s@example.com>")
-        assert len(merge([a, b, a, said()])) == 3
+        """Reports without content are merged with equal ones only, even if they name the same Message-ID."""
+        a, b = reported(original=original), reported(original=original, id="<s@example.com>")
+        assert len(merge([a, b, a, reported()])) == 3
         assert merged(a, a).content_sha256 is None
         assert not merged(a).complete
 
     def test_no_content_and_one_difference(self) -> None:
         """Reports without content that differ in a recipient stay apart under one report id."""
-        assert len(merge([said(original=None), said("erin@example.com", original=None)])) == 2
+        assert len(merge([reported(original=None), reported("erin@example.com", original=None)])) == 2
 
     def test_equal_but_for_places(self) -> None:
         """Reports of one content that say the same are kept both where anything in them differs."""
@@ -701,15 +706,15 @@ class TestMessages:
     @pytest.mark.parametrize("original", [OTHER, None], ids=["other", "none"])
     def test_joining_two_messages(self, original: bytes | None) -> None:
         """`|` refuses reports of two messages."""
-        other = said(original=original)
-        for a, b in itertools.permutations([merged(said()), merged(other)]):
+        other = reported(original=original)
+        for a, b in itertools.permutations([merged(reported()), merged(other)]):
             with pytest.raises(InvalidValue) as raised:
                 a | b
             assert raised.value.field == "content_sha256"
 
     def test_made_by_hand(self) -> None:
         """A merged report is of one message, and of one report at least."""
-        one, other = merged(said()), merged(said(original=OTHER))
+        one, other = merged(reported()), merged(reported(original=OTHER))
         assert MergedReport(one.statements) == one
         for statements in (frozenset(), one.statements | other.statements):
             with pytest.raises(InvalidValue) as raised:
@@ -718,28 +723,28 @@ class TestMessages:
 
     def test_joining_what_cannot_be_known(self) -> None:
         """`|` joins reports without content that are equal, and no others."""
-        a = merged(said(original=None))
-        assert a | merged(said(original=None)) == a
+        a = merged(reported(original=None))
+        assert a | merged(reported(original=None)) == a
         with pytest.raises(InvalidValue):
-            a | merged(said(original=None, id="<s@example.com>"))
+            a | merged(reported(original=None, id="<s@example.com>"))
 
     def test_joining_something_else(self) -> None:
         """`|` joins merged reports only."""
-        others: list[Any] = [None, frozenset(), said(), statement_of(said()), ()]
+        others: list[Any] = [None, frozenset(), reported(), statement_of(reported()), ()]
         for other in others:
             with pytest.raises(TypeError):
-                merged(said()) | other
+                merged(reported()) | other
             with pytest.raises(TypeError):
-                other | merged(said())
+                other | merged(reported())
 
 
 class TestValue:
     """A merged report is a value."""
 
-    @given(_TOLD)
-    def test_equal_values(self, told: list[ParsedReport]) -> None:
+    @given(_REPORTS)
+    def test_equal_values(self, reports: list[ParsedReport]) -> None:
         """Equal ones hash equal, and one that was pickled or copied is equal."""
-        for one, again in zip(merge(told), merge(reversed(told)), strict=True):
+        for one, again in zip(merge(reports), merge(reversed(reports)), strict=True):
             others = (again, pickle.loads(pickle.dumps(one)), copy.deepcopy(one))
             assert {one, *others} == {one}
             for other in others:
@@ -751,16 +756,16 @@ class TestValue:
 
     def test_representation(self) -> None:
         """The representation has no text of a message in it."""
-        assert repr(merged(said(), said(sender="carol@example.com"))) == "<MergedReport of 2 reports>"
+        assert repr(merged(reported(), reported(sender="carol@example.com"))) == "<MergedReport of 2 reports>"
 
 
 class TestData:
     """A merged report as data."""
 
-    @given(_TOLD)
-    def test_round_trip(self, told: list[ParsedReport]) -> None:
+    @given(_REPORTS)
+    def test_round_trip(self, reports: list[ParsedReport]) -> None:
         """The data gives the merged report back, through JSON as well."""
-        for one in merge(told):
+        for one in merge(reports):
             assert MergedReport.from_dict(one.to_dict()) == MergedReport.from_dict(through_json(one.to_dict())) == one
 
     @given(_OF_ONE)
@@ -776,8 +781,8 @@ class TestData:
             assert data[name] == (list(value) if isinstance(value, tuple) else value)
         assert data["reports"] == [statement.to_dict() for statement in one.reports]
         assert len(data["recipients"]) == len(one.recipients)
-        for told, recipient in zip(data["recipients"], one.recipients, strict=True):
-            assert [one.reports[number] for number in told.pop("seen_in")] == list(recipient.seen_in)
+        for reports, recipient in zip(data["recipients"], one.recipients, strict=True):
+            assert [one.reports[number] for number in reports.pop("seen_in")] == list(recipient.seen_in)
             expected = {
                 "address": recipient.address,
                 "role": str(recipient.role),
@@ -787,15 +792,18 @@ class TestData:
                 "claimed_names": list(recipient.claimed_names),
                 "evidence": str(recipient.evidence),
             }
-            assert told == expected
+            assert reports == expected
 
     def test_example(self) -> None:
         """The data of two reports on one message, word for word but for what their own data is."""
-        told = [said(Recipient("bob@example.net", Role.TO)), said(id="<s@example.com>", sender="carol@example.com")]
-        found = merged(*told)
+        reports = [
+            reported(Recipient("bob@example.net", Role.TO)),
+            reported(id="<s@example.com>", sender="carol@example.com"),
+        ]
+        found = merged(*reports)
         data = found.to_dict()
         assert data == {
-            "content_sha256": identify(told[0]).content_sha256,
+            "content_sha256": identify(reports[0]).content_sha256,
             "complete": True,
             "message_ids": ["<1@example.com>"],
             "senders": ["alice@example.com", "carol@example.com"],
@@ -815,12 +823,12 @@ class TestData:
                 }
             ],
             "escaped": False,
-            "reports": [statement_of(one).to_dict() for one in told],
+            "reports": [statement_of(one).to_dict() for one in reports],
         }
 
     def test_worked_out_again(self) -> None:
         """Only the reports count in data: nobody adds a recipient or calls it complete beside them."""
-        one = merged(said(original=None))
+        one = merged(reported(original=None))
         data: dict[str, Any] = through_json(one.to_dict())
         data |= {"complete": True, "content_sha256": HUSH, "recipients": None, "senders": 1, "more": 1}
         assert MergedReport.from_dict(data) == one
@@ -828,22 +836,22 @@ class TestData:
         assert MergedReport.from_dict({"reports": data["reports"] * 2}) == one
 
     def test_reports_of_two_messages(self) -> None:
-        """Data that holds reports of two messages is no merged report; `merge` takes them apart."""
-        data = {"reports": [with_identity(one) for one in (said(), said(original=OTHER))]}
+        """Data with reports of two messages is not a merged report; `merge` separates them."""
+        data = {"reports": [with_identity(one) for one in (reported(), reported(original=OTHER))]}
         with pytest.raises(InvalidValue) as raised:
             MergedReport.from_dict(data)
         assert raised.value.field == "reports"
-        assert merge([data]) == merge([said(), said(original=OTHER)])
+        assert merge([data]) == merge([reported(), reported(original=OTHER)])
 
     def test_data_of_one_report(self) -> None:
         """The data of a report alone is for `merge`."""
         with pytest.raises(InvalidValue) as raised:
-            MergedReport.from_dict(with_identity(said()))
+            MergedReport.from_dict(with_identity(reported()))
         assert raised.value.field == "reports"
 
     def test_data_in_the_place_of_a_list(self) -> None:
         """One object where a list of them belongs is refused."""
-        data: Any = with_identity(said())
+        data: Any = with_identity(reported())
         with pytest.raises(InvalidValue) as raised:
             merge(data)
         assert raised.value.field == "reports"
@@ -912,12 +920,12 @@ class TestHostileData:
     def test_refused_or_taken(self, damage: tuple[dict[str, Any], str]) -> None:
         """Damaged data is refused with the place, or taken as what it says; nothing else ever escapes."""
         data, place = damage
-        found = taken(data, said())
+        found = taken(data, reported())
         if isinstance(found, InvalidValue):
             if place == "reports":
                 assert found.field.startswith("reports") or found.field == "identity"
             else:
-                # What no longer fits the identity is told there.
+                # An error that no longer fits the identity is reported there.
                 kept = found.field.startswith(place) or place.startswith(found.field)
                 assert kept or "identity." in found.field
             if "reports" in data:
@@ -971,10 +979,10 @@ class TestCombined:
 
     def test_what_it_says(self) -> None:
         """It has the fields that the reports agree on and every recipient that a server wrote down."""
-        told = [
-            said(Recipient("bob@example.net", Role.TO), envelope_sender="b@example.com", mailbox="m", sent_utc="1"),
-            said(Recipient("erin@example.com", expanded_from="l@example.com"), label="L", received_utc="2"),
-            said(
+        reports = [
+            reported(Recipient("bob@example.net", Role.TO), envelope_sender="b@example.com", mailbox="m", sent_utc="1"),
+            reported(Recipient("erin@example.com", expanded_from="l@example.com"), label="L", received_utc="2"),
+            reported(
                 Recipient("bob@example.net", display_name="Bob"),
                 Recipient("frank@example.com", display_name="Frank"),
                 format=ReportFormat.ENVELOPE_2003,
@@ -982,7 +990,7 @@ class TestCombined:
             ),
             copied(b"Bcc: eve@example.org\r\n"),
         ]
-        assert merged(*told).combined() == JournalReport(
+        assert merged(*reports).combined() == JournalReport(
             sender="alice@example.com",
             sender_display_name="Alice",
             recipients=[
@@ -1018,12 +1026,12 @@ class TestCombined:
     def test_disagreement(self, field: str, values: Sequence[str]) -> None:
         """It refuses where reports disagree on what a report can say but once, and names the field."""
         changes: list[dict[str, Any]] = [{field: value} for value in values]
-        assert refusal(merged(*(said(**one) for one in changes))) == field
+        assert refusal(merged(*(reported(**one) for one in changes))) == field
 
     def test_several_message_ids(self) -> None:
         """It refuses to choose a Message-ID."""
         again = ORIGINAL.replace(b"<1@", b"<2@")
-        assert refusal(merged(said(), said(original=again))) == "message_id"
+        assert refusal(merged(reported(), reported(original=again))) == "message_id"
 
     def test_claims_alone(self) -> None:
         """It refuses where no server wrote a recipient down."""
@@ -1033,14 +1041,14 @@ class TestCombined:
 
     def test_two_roles(self) -> None:
         """A recipient in two roles is there in both."""
-        told = [said(Recipient("bob@example.net", role)) for role in (Role.TO, Role.BCC)]
-        assert [one.role for one in merged(*told).combined().recipients] == [Role.TO, Role.BCC]
+        reports = [reported(Recipient("bob@example.net", role)) for role in (Role.TO, Role.BCC)]
+        assert [one.role for one in merged(*reports).combined().recipients] == [Role.TO, Role.BCC]
 
     def test_a_name_that_a_server_wrote(self) -> None:
         """The display name of a recipient is one that a server wrote, where there is one, and not what a header claims."""
         claim = copied(message=ORIGINAL.replace(b"To: bob@", b"To: Aardvark <bob@").replace(b".net", b".net>", 1))
         message = bytes(claim.original or b"")
-        written = said(
+        written = reported(
             Recipient("bob@example.net", display_name="Bob"), original=message, format=ReportFormat.ENVELOPE_2003
         )
         found = merged(written, claim)
@@ -1050,7 +1058,7 @@ class TestCombined:
     def test_a_name_that_only_a_header_claims(self) -> None:
         """What only a header claims is left out of it, a display name as well as a recipient."""
         claim = copied(message=ORIGINAL.replace(b"To: bob@", b"To: Mallory <bob@").replace(b".net", b".net>", 1))
-        found = merged(said(original=bytes(claim.original or b"")), claim)
+        found = merged(reported(original=bytes(claim.original or b"")), claim)
         assert [one.display_name for one in found.combined().recipients] == [""]
 
     @given(_OF_ONE)
@@ -1089,8 +1097,8 @@ class TestCombined:
         }
 
     @given(readable())
-    def test_of_whatever_was_read(self, read: ParsedReport) -> None:
-        """Of whatever can be read there is a combined report, or the reason why not."""
+    def test_every_report(self, read: ParsedReport) -> None:
+        """Every report has a combined report, or a reason against one."""
         report = combined(merged(read))
         if isinstance(report, InvalidValue):
             assert report.field == "recipients"
@@ -1102,11 +1110,11 @@ class TestCombined:
 
 def content(original: bytes) -> str | None:
     """The content of a message."""
-    return identify(said(original=original)).content_sha256
+    return identify(reported(original=original)).content_sha256
 
 
 def keys(recipients: Iterable[Recipient]) -> set[tuple[str, Role, tuple[str, str]]]:
-    """Recipients as they are told apart."""
+    """Recipients by the values that distinguish them."""
     return {(address_key(one.address), one.role, ways(one)) for one in recipients}
 
 
@@ -1122,8 +1130,8 @@ class TestStatementsAreShared:
 
     def test_numbers(self) -> None:
         """`seen_in` holds the statements of `reports`, in the same order."""
-        told = [said(id=f"<{name}@example.com>") for name in "cab"]
-        found = merged(*told)
+        reports = [reported(id=f"<{name}@example.com>") for name in "cab"]
+        found = merged(*reports)
         assert [one.identity.report_id for one in found.reports] == [
             "<a@example.com>",
             "<b@example.com>",

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cli_helpers import put, run
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from test_cli import put, run
 
 from exjournal import (
     Evidence,
@@ -33,15 +33,15 @@ from strategies import ORIGINAL, PART, a_message, a_report, any_bytes, arguments
 
 ROOT = Path(__file__).parents[2]
 CORPUS = sorted((ROOT / "tests" / "corpus").glob("*.eml"))
-# A word that stands in every value of a report that a stranger could write, and so may stand in no error.
+# A word in every value of a report that a stranger could write; errors must not contain it.
 HUSH = "hush"
 
-# One report that has every field, defects and lines that are no field, and a part of each kind.
+# One report that has every field, defects, unknown lines, and a part of each kind.
 FULL = a_message(
     b"Sender: hush@example.com\r\nOn-Behalf-Of: hush.boss@example.com\r\nSubject: hush\r\nMessage-Id: <hush@example.com>\r\n"
     b"Label: hush label\r\nMailbox: hush box\r\nSentUtc: hush 1\r\nReceivedUtc: hush 2\r\n"
     b"To: hush.bob@example.net\r\nBcc: hush.erin@example.net, Expanded: hush.list@example.com\r\n"
-    b"Cc: hush.carol@example.net, Forwarded: hush.dan@example.com\r\nhush is no field\r\nX-Hush: hush\r\n",
+    b"Cc: hush.carol@example.net, Forwarded: hush.dan@example.com\r\nhush without a field\r\nX-Hush: hush\r\n",
     PART.replace(b"alice", b"hush").replace(b"<1@", b"<hush@").replace(b"Hello", b"hush").replace(b"Hi", b"hush"),
 ).replace(b"<r@example.com>", b"<hush.r@example.com>\r\nX-ExJournal-Envelope-Sender: <hush.bounce@example.com>")
 # The same in the format that has display names.
@@ -67,7 +67,7 @@ def parsed(data: bytes) -> ParsedReport | None:
 
 
 def through_json(data: object) -> Any:
-    """Data as it is behind a file or a wire."""
+    """Data after a trip through a file or a wire."""
     return json.loads(json.dumps(data))
 
 
@@ -100,7 +100,7 @@ _READABLE = st.one_of(
 
 @st.composite
 def readable(draw: st.DrawFn) -> ParsedReport:
-    """Reports of every format, and whatever else can be read as one."""
+    """Reports of every format, and everything else that can be read as one."""
     found = parsed(draw(_READABLE))
     assume(found is not None)
     assert found is not None
@@ -111,7 +111,7 @@ class TestEarlierData:
     """Data that an earlier version wrote is read as well."""
 
     def test_an_id_that_names_nothing(self) -> None:
-        """Brackets alone were kept as a Message-ID; they are none."""
+        """Earlier versions kept bare brackets as a Message-ID; they do not count as one."""
         report = FULL.replace(b"<hush@example.com>", b"<>")
         data = data_of(report)
         assert data["message_id"] == "<>"
@@ -129,8 +129,8 @@ class TestEarlierData:
         assert merge([data]) == merge([parse_report(NAMED)])
 
     def test_nul(self) -> None:
-        """What was not escaped is, so that data of both versions is the same statement."""
-        read = parse_report(FULL.replace(b"hush is no field", b"hush\0is no field"))
+        """Unescaped data is escaped, so that data of both versions gives the same statement."""
+        read = parse_report(FULL.replace(b"hush without a field", b"hush\0without a field"))
         data = through_json(with_identity(read))
         assert data["unparsed"][0] == "hush\u2400is no field"
         earlier = {**data, "unparsed": list(read.unparsed)}
@@ -141,17 +141,17 @@ class TestEarlierData:
 
 
 class TestValue:
-    """A statement is what a report says, without its octets."""
+    """A statement has the facts of a report without the bytes of its message."""
 
     @pytest.mark.parametrize("report", [FULL, NAMED], ids=["2007", "2003"])
     def test_what_it_holds(self, report: bytes) -> None:
         """It holds the identity, and all that is small of the report."""
         read = parse_report(report)
-        said = statement_of(read)
-        assert said == Statement(
+        statement = statement_of(read)
+        assert statement == Statement(
             identify(read), read.format, read.marker, read.report, read.defects, read.unparsed, escaped=False
         )
-        assert said.recipients_from is read.recipients_from is Evidence.ENVELOPE
+        assert statement.recipients_from is read.recipients_from is Evidence.ENVELOPE
 
     def test_every_field_has_a_value(self) -> None:
         """The reports that these tests damage leave no field out."""
@@ -166,7 +166,7 @@ class TestValue:
         }
 
     def test_of_every_kind_of_recipient(self) -> None:
-        """Roles and redirections stand in a statement as the report says them."""
+        """Roles and redirections are in a statement as the report names them."""
         report = statement_of(parse_report(FULL)).report
         assert [(one.role, one.expanded_from, one.forwarded_from) for one in report.recipients] == [
             (Role.TO, None, None),
@@ -182,28 +182,28 @@ class TestValue:
     @given(readable())
     def test_equal_values(self, read: ParsedReport) -> None:
         """Equal statements hash equal, and a statement is the same when it was pickled or copied."""
-        said = statement_of(read)
+        statement = statement_of(read)
         again = statement_of(read)
-        assert said == again
-        assert hash(said) == hash(again)
-        for other in (pickle.loads(pickle.dumps(said)), copy.deepcopy(said)):
-            assert (other, hash(other)) == (said, hash(said))
+        assert statement == again
+        assert hash(statement) == hash(again)
+        for other in (pickle.loads(pickle.dumps(statement)), copy.deepcopy(statement)):
+            assert (other, hash(other)) == (statement, hash(statement))
             assert isinstance(other, Statement)
 
     def test_one_difference(self) -> None:
         """Statements that differ in anything are not equal, though their identities are."""
-        said = statement_of(parse_report(FULL))
+        statement = statement_of(parse_report(FULL))
         others = [
-            said._replace(format=ReportFormat.ENVELOPE_2003),
-            said._replace(marker="caller"),
-            said._replace(report=a_report()),
-            said._replace(defects=()),
-            said._replace(unparsed=()),
+            statement._replace(format=ReportFormat.ENVELOPE_2003),
+            statement._replace(marker="caller"),
+            statement._replace(report=a_report()),
+            statement._replace(defects=()),
+            statement._replace(unparsed=()),
         ]
-        assert len({said, *others}) == 6
+        assert len({statement, *others}) == 6
 
-    def test_holds_no_octets(self) -> None:
-        """A statement is small, whatever the size of the message."""
+    def test_holds_no_message(self) -> None:
+        """A statement is small, even if the message is large."""
         message = ORIGINAL + b"x" * 1_000_000
         assert len(pickle.dumps(statement_of(parse_report(built(message))))) < 3000
 
@@ -214,20 +214,20 @@ class TestData:
     @given(readable())
     def test_round_trip(self, read: ParsedReport) -> None:
         """Both forms of data give the statement back, through JSON as well."""
-        said = statement_of(read)
-        for data in (said.to_dict(), with_identity(read), with_identity(read, content=True)):
-            assert read_statement(data) == read_statement(through_json(data)) == said
+        statement = statement_of(read)
+        for data in (statement.to_dict(), with_identity(read), with_identity(read, content=True)):
+            assert read_statement(data) == read_statement(through_json(data)) == statement
 
     @pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.stem)
     def test_round_trip_of_the_corpus(self, path: Path) -> None:
-        """Every report of the corpus is the same statement behind JSON."""
+        """Every report of the corpus gives the same statement after a trip through JSON."""
         read = parsed(path.read_bytes())
         if read is not None:
             assert read_statement(through_json(with_identity(read))) == statement_of(read)
 
     @given(readable())
     def test_one_form_within_the_other(self, read: ParsedReport) -> None:
-        """The data of a statement is that of its report without what is about octets."""
+        """The data of a statement is that of its report without the keys about bytes."""
         data = with_identity(read)
         for name in ("original", "decrypted", "decrypted_evidence", "parts"):
             data.pop(name, None)
@@ -243,10 +243,10 @@ class TestData:
     def test_further_keys(self) -> None:
         """What somebody adds to the data is passed over, at any depth."""
         data = data_of()
-        said = read_statement(data)
+        statement = read_statement(data)
         data |= {"file": "hush.eml", "more": [None, {}]}
         data["identity"]["more"] = data["recipients"][0]["more"] = data["defects"][0]["more"] = HUSH
-        assert read_statement(data) == said
+        assert read_statement(data) == statement
 
     def test_data_stays_as_it_is(self) -> None:
         """Reading data does not change it."""
@@ -255,7 +255,7 @@ class TestData:
         merge([data])
         assert data == before
 
-    def test_of_a_mapping_that_is_no_dict(self) -> None:
+    def test_of_another_mapping_than_a_dict(self) -> None:
         """Any mapping is data."""
 
         class Row(dict[str, Any]):
@@ -343,7 +343,7 @@ class TestRefusals:
 
     @pytest.mark.parametrize("place", [place for place, _ in PLACES if place[-1] != "]" and place not in OPTIONAL])
     def test_missing_keys(self, place: str) -> None:
-        """A key that `to_dict()` always writes is missed: without it something would be lost, and nobody told."""
+        """A key that `to_dict()` always writes must not be missing: its value would be lost silently."""
         data = data_of()
         held, key = holder(data, place)
         del held[key]
@@ -366,7 +366,7 @@ class TestRefusals:
     @pytest.mark.parametrize(
         "digest",
         ["", "0" * 63, "0" * 65, "A" * 64, "g" * 64, "0" * 63 + "\n", "0" * 64 + "\n", " " + "0" * 63, "\u0660" * 64],
-        ids=["empty", "short", "long", "upper case", "no hex", "line end", "line end behind", "blank", "other digits"],
+        ids=["empty", "short", "long", "upper case", "not hex", "line end", "final line end", "space", "other digits"],
     )
     def test_digests(self, name: str, digest: str) -> None:
         """A digest is SHA-256 in lower-case hex."""
@@ -429,7 +429,7 @@ class TestRefusals:
 
     @pytest.mark.parametrize("junk", [None, 1, True, 1.5, "hush", ["hush"], b"hush", object], ids=str)
     def test_no_data_at_all(self, junk: object) -> None:
-        """What is no report and no object is refused, alone and in the list of a merged report."""
+        """Anything but a report or an object is refused, alone and in the list of a merged report."""
         assert problem(junk).field == "reports"
         assert problem({"reports": [data_of(), junk]}).field == "reports[1]"
         with pytest.raises(InvalidValue) as raised:
@@ -438,7 +438,7 @@ class TestRefusals:
 
     @pytest.mark.parametrize("data", [None, 1, 0, True, 1.5, "reports", "", [], ["reports"], {}, [{}]], ids=json.dumps)
     def test_from_dict_of_no_object(self, data: Any) -> None:
-        """A line of JSON that holds no merged report is refused, whatever else it holds."""
+        """A line of JSON without a merged report is refused, even if it is valid JSON."""
         with pytest.raises(InvalidValue) as raised:
             MergedReport.from_dict(data)
         assert raised.value.field == "reports"
@@ -502,10 +502,10 @@ class TestParseIdentity:
     def test_for_people(self) -> None:
         """The view for people has no room for the keys, and the option is refused without the other."""
         outcome = run("parse", "--identity", "full.eml")
-        assert (outcome.status, outcome.data, len(outcome.told)) == (2, b"", 1)
+        assert (outcome.status, outcome.data, len(outcome.messages)) == (2, b"", 1)
         assert "--json" in outcome.err
 
-    def test_is_told(self) -> None:
-        """The option stands in the help of the verb, and no other verb has it."""
+    def test_help(self) -> None:
+        """The option is in the help of the verb, and no other verb has it."""
         assert "--identity" in run("parse", "--help").out
         assert run("check", "--identity", "full.eml").status == 2

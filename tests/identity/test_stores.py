@@ -45,16 +45,16 @@ FIRST, SIBLING, DUPLICATE, CONFLICT = Sighting.FIRST, Sighting.SIBLING, Sighting
 START = 1_700_000_000
 
 
-def digest(*told: object) -> str:
-    """A digest that stands for something told."""
-    return hashlib.sha256(repr(told).encode()).hexdigest()
+def digest(*facts: object) -> str:
+    """A digest made from a word."""
+    return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 
 def an_identity(
     content: str | None = "content", message_id: str = "id", report: str = "report", *, complete: bool = True
 ) -> Identity:
     """The keys of a report, worked out from names of what it has."""
-    told = digest("report", content, message_id, report)
+    facts = digest("report", content, message_id, report)
     return Identity(
         report_id=f"<{report}@example.com>",
         message_id=f"<{message_id}@example.com>" if message_id else "",
@@ -65,14 +65,14 @@ def an_identity(
         decrypted_sha256=None,
         recipients_sha256=digest("recipients", report),
         message_key=digest("message", content, message_id),
-        report_key=told,
+        report_key=facts,
         complete=complete and content is not None,
         nested=False,
     )
 
 
 class Clock:
-    """A clock that goes when it is told to."""
+    """A clock that only the test advances."""
 
     def __init__(self) -> None:
         self.seconds = float(START)
@@ -94,7 +94,7 @@ class Model:
         self.last: dict[tuple[object, ...], int] = {}
 
     def look_up(self, one: Identity) -> Sighting:
-        """What is known of a report."""
+        """Looks a report up."""
         content = one.content_sha256
         if content is None:
             return SIBLING if ("report", one.report_key) in self.last else FIRST
@@ -106,7 +106,7 @@ class Model:
         return CONFLICT if has_id and ("id", one.message_id_sha256) in self.last else FIRST
 
     def remember(self, one: Identity, now: int) -> Sighting:
-        """What was known of a report, which is known from now on."""
+        """Remembers a report."""
         answer = self.look_up(one)
         if one.content_sha256 is None:
             facts: list[tuple[object, ...]] = [("report", one.report_key)]
@@ -119,7 +119,7 @@ class Model:
         return answer
 
     def prune(self, before: int) -> None:
-        """Forget what is old."""
+        """Forgets old keys."""
         self.last = {fact: last for fact, last in self.last.items() if last >= before}
 
 
@@ -199,7 +199,7 @@ class Stores(RuleBasedStateMachine):
 
     @rule(age=st.integers(-2, 30))
     def prune(self, age: int) -> None:
-        """Forget what is older than so many seconds."""
+        """Forgets keys older than a number of seconds."""
         before = int(self.clock.seconds) - age
         self.same(lambda store: store.prune(before=moment(before)))
         self.model.prune(before)
@@ -257,7 +257,7 @@ class StoreBehaviour:
         assert {look_up(an_identity(), store) for _ in range(5)} == {FIRST}
 
     def test_keys(self, store: SeenStore) -> None:
-        """Keys of 0 to 32 octets are told apart, and answers come in the order of the keys."""
+        """Keys of 0 to 32 bytes are distinct, and answers come in the order of the keys."""
         keys = [b"k" * size for size in range(33)] + [bytes((octet, 0)) for octet in range(256)]
         assert [tuple(group) for group in store.add([keys[::2]])] == [(False,) * len(keys[::2])]
         assert tuple(store.known(keys)) == tuple([index % 2 == 0 for index in range(len(keys))])
@@ -307,7 +307,7 @@ class StoreBehaviour:
         assert len({key for key, said in answers if said is FIRST}) == 60
 
     def test_reopened(self, store: SeenStore, again: Callable[[], SeenStore]) -> None:
-        """What was remembered is there for whoever opens the store again."""
+        """Remembered keys are there when the store is opened again."""
         remember(an_identity(), store)
         assert look_up(an_identity(), again()) is DUPLICATE
         remember(an_identity("b", "b"), again())
@@ -347,7 +347,7 @@ class TestMemoryStore(StoreBehaviour):
         return lambda: store
 
     def test_context(self) -> None:
-        """It can stand where a store is closed; there is nothing to close."""
+        """It can be called like that of any store, and does nothing."""
         with MemoryStore() as store:
             remember(an_identity(), store)
         assert look_up(an_identity(), store) is DUPLICATE
@@ -379,7 +379,7 @@ class TestMemoryStore(StoreBehaviour):
 
 
 class OldSqlite(sqlite3.Connection):
-    """A connection that allows as many variables in a statement as older versions of SQLite."""
+    """A connection that allows the number of variables in a statement that older versions of SQLite allow."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -460,7 +460,7 @@ class TestSqliteStore(StoreBehaviour):
             assert {one.execute("PRAGMA journal_mode").fetchone()[0] for one in connections} == {"wal"}
 
     def test_names(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        """A path can be text or a path, names a file whatever it looks like, and keeps its meaning in another folder."""
+        """A path can be text or a path, any name is a file, and it keeps its meaning in another working folder."""
         monkeypatch.chdir(tmp_path)
         for name in ("./:memory:", "file:x?mode=memory", "caf\u00e9 %20.db"):
             with SqliteStore(name) as store:
@@ -490,7 +490,7 @@ class TestSqliteStore(StoreBehaviour):
         with SqliteStore(path) as store:
             assert remember(an_identity(), store) is FIRST
 
-    def test_a_closed_file_stands_alone(self, path: Path) -> None:
+    def test_a_closed_store_is_one_file(self, path: Path) -> None:
         """Once the last store on it is closed, the file alone is all that has to be kept."""
         with SqliteStore(path) as store:
             remember(an_identity(), store)
@@ -515,7 +515,7 @@ class TestSqliteStore(StoreBehaviour):
         assert issubclass(StoreError, JournalError)
 
     def test_left_by_an_error(self, path: Path) -> None:
-        """Whatever ends a `with` block, the store is closed and the error goes on."""
+        """Any exception in a `with` block closes the store and goes on."""
         store = SqliteStore(path)
         with pytest.raises(KeyboardInterrupt):
             ended_within(store)
@@ -531,7 +531,7 @@ class TestSqliteStore(StoreBehaviour):
             with locked(path), pytest.raises(StoreError, match="locked"):
                 remember(an_identity("b"), other)
 
-    def test_a_copy_of_what_is_gone(self, path: Path) -> None:
+    def test_a_copy_of_a_forgotten_store(self, path: Path) -> None:
         """A store whose folder is gone cannot be unpickled."""
         path.parent.joinpath("sub").mkdir()
         with SqliteStore(path.parent / "sub" / "seen.db") as store:
@@ -556,7 +556,7 @@ class TestPrune:
             yield store
 
     def test_before(self, store: MemoryStore | SqliteStore, clock: Clock) -> None:
-        """Keys that were last added before the time are forgotten, others stay, and the number is told."""
+        """Keys that were last added before the time are forgotten, others stay, and the number is returned."""
         for number in range(10):
             store.add([[b"%d" % number, b"%d more" % number]])
             clock.seconds += 1
@@ -642,7 +642,7 @@ def is_locked(path: Path) -> bool:
         return False
 
 
-# Files that are no store, by name: how each is made.
+# Files that are not stores, by name: how each is made.
 def _text(path: Path) -> None:
     path.write_bytes(b"Subject: no database\r\n" * 100)
 
@@ -680,9 +680,9 @@ class TestTrouble:
         ("make", "reason"),
         [
             (_text, "not a database"),
-            (_other_tables, "something else"),
-            (_other_application, "something else"),
-            (_other_version, "something else"),
+            (_other_tables, "another program"),
+            (_other_application, "another program"),
+            (_other_version, "another program"),
             (_newer, "schema version 2"),
             (_cut, "SQLite"),
         ],
@@ -699,7 +699,7 @@ class TestTrouble:
         assert os.listdir(path.parent) == [path.name]  # noqa: PTH208 - names
 
     def test_no_folder(self, path: Path) -> None:
-        """A folder is not made, and is no file."""
+        """A missing folder is not created, and a folder is not a file."""
         with pytest.raises(StoreError):
             SqliteStore(path / "seen.db")
         assert not path.exists()
@@ -722,7 +722,7 @@ class TestTrouble:
             SqliteStore(path)
 
     def test_cannot_connect(self, monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
-        """An error at the very start is told like any other."""
+        """An error when connecting is raised like any other."""
 
         def refuse(*_: object, **__: object) -> NoReturn:
             raise sqlite3.OperationalError("unable to open database file")
@@ -733,7 +733,7 @@ class TestTrouble:
         assert isinstance(caught.value.__cause__, sqlite3.Error)
 
     def test_damaged(self, path: Path) -> None:
-        """A file that was damaged says so, whatever is asked of it."""
+        """A damaged file raises an error for every operation."""
         with SqliteStore(path, durable=False) as store:
             store.add([[digest(number).encode()[:25] for number in range(3000)]])
         whole = path.read_bytes()
@@ -749,7 +749,7 @@ class TestTrouble:
                 assert str(path) in str(caught.value)
 
     def test_locked(self, path: Path) -> None:
-        """Who waits in vain for another writer is told so, has changed nothing, and can try again; readers do not wait."""
+        """A writer that waits for another one in vain gets an error, changes nothing and can retry; readers never wait."""
         with SqliteStore(path, timeout=0.01, clock=Clock()) as store:
             remember(an_identity(), store)
             with locked(path):
@@ -801,7 +801,7 @@ class TestTrouble:
             assert remember(an_identity(), store) is FIRST
 
     def test_errors_in_the_middle(self, path: Path) -> None:
-        """Whatever breaks off a step in its middle, nothing of it is there, and no lock stays behind."""
+        """If a step is broken off in the middle, nothing of it is stored, and no lock remains."""
         with SqliteStore(path, timeout=0.01) as store, SqliteStore(path, timeout=0.01) as other:
             for error in (KeyboardInterrupt, MemoryError, GeneratorExit):
                 with pytest.raises(error):
@@ -1236,7 +1236,7 @@ class TestProcesses:
 
     @pytest.mark.parametrize("durable", [True, False], ids=["durable", "not durable"])
     def test_killed_at_any_moment(self, path: Path, *, durable: bool) -> None:
-        """What was acknowledged before a process was killed is there, no step is there in part, and the file is sound."""
+        """Everything acknowledged before a process was killed is there, no step is there in part, and the file is sound."""
         acknowledged = killed_writers(SQLITE[durable], path, 4, seed=int(durable))
         assert sum(map(len, acknowledged.values())) > 20
         keys_in(path)
@@ -1294,7 +1294,7 @@ for number in range(60):
 
 @given(GROUPS, GROUPS)
 def test_an_answer_for_each_key(before: list[list[bytes]], groups: list[list[bytes]]) -> None:
-    """The answers of a step have the form of its groups, and each says whether the key stood in what came before."""
+    """The answers of a step have the form of its groups, and each says whether the key came up before."""
     store = MemoryStore()
     store.add(before)
     known = {key for group in before for key in group}

@@ -21,7 +21,6 @@ from exjournal import (
     InvalidValue,
     JournalAgent,
     JournalRule,
-    LoopReason,
     Organization,
     Outcome,
     Recipient,
@@ -34,12 +33,13 @@ from exjournal import (
     decide,
     detect_format,
     detect_loop,
-    matching_headers,
     parse_report,
     report_for,
     strip_headers,
     verify_seal,
 )
+from exjournal.journaling.header_firewall import matching_headers
+from exjournal.journaling.loops import LoopReason
 from exjournal.limits import HEADER_LIMIT, HOP_LIMIT, REPORT_NESTING_LIMIT, TAG_LIMIT
 from strategies import DATE, DATES, HEAVY, any_bytes, copies, envelopes, message_like, originals
 

@@ -17,7 +17,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from exjournal import (
-    Config,
     InvalidValue,
     JournalAgent,
     JournalRule,
@@ -28,6 +27,7 @@ from exjournal import (
     load_config,
     load_secret,
 )
+from exjournal.journaling.config import Config
 from exjournal.limits import SECRET_MINIMUM
 
 FIRST = b"the first secret of all"

@@ -12,14 +12,9 @@ from hypothesis import strategies as st
 from exjournal import (
     Decision,
     Envelope,
-    Explanation,
     HoldReason,
     JournalRule,
-    Match,
     Organization,
-    Place,
-    PlannedReport,
-    Reason,
     Recipient,
     ReportFormat,
     RuleSet,
@@ -28,6 +23,8 @@ from exjournal import (
     decide,
     report_for,
 )
+from exjournal.journaling.decisions import PlannedReport
+from exjournal.journaling.explanations import Explanation, Match, Place, Reason
 from exjournal.journaling.stamps import Stamps, stamp_value
 from exjournal.limits import ADDRESS_FIELD_LIMIT
 from exjournal.reports.seals import digest_of
@@ -1343,7 +1340,7 @@ class TestAnything:
     @pytest.mark.parametrize("data", ["text", None, 1])
     def test_other_types(self, data: Any) -> None:
         """Any other type is a TypeError."""
-        with pytest.raises(TypeError, match="a message is bytes"):
+        with pytest.raises(TypeError, match="a message must be bytes"):
             decide(data, inside(BOB), rule_set())
 
     def test_any_buffer(self) -> None:

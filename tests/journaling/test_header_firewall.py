@@ -19,10 +19,10 @@ from exjournal import (
     InvalidValue,
     ParseError,
     detect_format,
-    matching_headers,
     parse_report,
     strip_headers,
 )
+from exjournal.journaling.header_firewall import matching_headers
 from exjournal.limits import FIELD_LIMIT, HEADER_LIMIT
 from strategies import ORIGINAL, any_bytes, built, message_like
 from test_laws import peak, watchdog
@@ -295,7 +295,7 @@ class TestBuffers:
     @pytest.mark.parametrize("act", [strip_headers, matching_headers])
     def test_other_types(self, act: Callable[[bytes, Iterable[str]], object], message: object) -> None:
         """Any other type is a TypeError."""
-        with pytest.raises(TypeError, match="a message is bytes"):
+        with pytest.raises(TypeError, match="a message must be bytes"):
             act(cast("bytes", message), ["Subject"])
 
 

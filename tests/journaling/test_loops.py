@@ -14,13 +14,12 @@ from test_header_firewall import STAMPS
 from exjournal import (
     InvalidValue,
     Loop,
-    LoopReason,
     ReportFormat,
     detect_format,
     detect_loop,
-    matching_headers,
 )
-from exjournal.journaling.loops import read_signs
+from exjournal.journaling.header_firewall import matching_headers
+from exjournal.journaling.loops import LoopReason, read_signs
 from exjournal.journaling.stamps import Journaled, Stamps, stamp_value
 from exjournal.limits import FIELD_LIMIT, HEADER_LIMIT, HOP_LIMIT, REPORT_NESTING_LIMIT
 from exjournal.reports.seals import digest_of
@@ -405,7 +404,7 @@ class TestAnyBuffer:
 
     def test_other_types(self) -> None:
         """Any other type is a TypeError."""
-        with pytest.raises(TypeError, match="a message is bytes"):
+        with pytest.raises(TypeError, match="a message must be bytes"):
             detect_loop(cast("bytes", "text"))
 
     @pytest.mark.parametrize(

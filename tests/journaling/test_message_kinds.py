@@ -135,7 +135,7 @@ def test_values() -> None:
 @pytest.mark.parametrize("message", ["text", None, 1, [b"x"]], ids=repr)
 def test_other_types(message: object) -> None:
     """Any other type is a TypeError."""
-    with pytest.raises(TypeError, match="a message is bytes"):
+    with pytest.raises(TypeError, match="a message must be bytes"):
         message_kind(cast("bytes", message))
 
 

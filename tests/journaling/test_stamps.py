@@ -14,17 +14,17 @@ from exjournal import (
     HoldReason,
     JournalAgent,
     JournalRule,
-    LoopReason,
     Organization,
     Outcome,
     ParseError,
-    Reason,
     Recipient,
     RuleSet,
     decide,
     detect_loop,
     strip_headers,
 )
+from exjournal.journaling.explanations import Reason
+from exjournal.journaling.loops import LoopReason
 from exjournal.journaling.stamps import Journaled, Stamps, stamp_value, verified_stamps
 from exjournal.limits import FIELD_LIMIT, HEADER_LIMIT, TAG_LIMIT
 from exjournal.reports.seals import digest_of

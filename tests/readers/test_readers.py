@@ -25,7 +25,6 @@ from exjournal import (
     JournalAgent,
     JournalReport,
     JournalRule,
-    LoopReason,
     Organization,
     RuleSet,
     Seal,
@@ -34,6 +33,7 @@ from exjournal import (
     verify_seal,
 )
 from exjournal.identity.content_digest import same_content
+from exjournal.journaling.loops import LoopReason
 
 if TYPE_CHECKING:
     from email.message import Message

@@ -40,7 +40,7 @@ EVERYONE = ["bob@example.net", "carol@example.org", HIDDEN]
 
 
 def copy(original: bytes = MESSAGE, *addresses: str | Recipient, everyone: bool = False) -> bytes:
-    """A copy with a Bcc field, for the three recipients where no others are given."""
+    """A copy with a Bcc field, by default for the three recipients."""
     report = a_report(recipients=addresses or EVERYONE)
     return build_report(report, original, format=BCC, bcc_all=everyone)
 
@@ -55,7 +55,7 @@ def read(data: bytes, format: ReportFormat = BCC) -> ParsedReport:
     return parse_report(data, format=format)
 
 
-def told(data: bytes) -> list[tuple[str, str]]:
+def roles_and_addresses(data: bytes) -> list[tuple[str, str]]:
     """Roles and addresses in the header of a copy."""
     return [(str(one.role), one.address) for one in read(data).report.recipients]
 
@@ -68,10 +68,10 @@ def refused(field: str, original: bytes | None, *addresses: str, format: ReportF
 
 
 class TestWriting:
-    """A Bcc field goes in first, or an old one goes out, and every other octet stays."""
+    """A Bcc field is added at the top, or an old one is removed, and every other byte is unchanged."""
 
     def test_hidden(self) -> None:
-        """The field names those whom To and Cc do not name."""
+        """The field names the recipients that To and Cc do not name."""
         assert copy() == b"Bcc: dave@example.org\r\n" + MESSAGE
 
     def test_everyone(self) -> None:
@@ -80,7 +80,7 @@ class TestWriting:
         assert data == b"Bcc: bob@example.net,\r\n carol@example.org,\r\n dave@example.org\r\n" + MESSAGE
 
     def test_nobody_hidden(self) -> None:
-        """Where To and Cc name everyone there is no such field."""
+        """If To and Cc name everyone, there is no Bcc field."""
         assert copy(MESSAGE, "bob@example.net", "carol@EXAMPLE.org", Recipient('"Bob"@EXAMPLE.net', Role.TO)) == MESSAGE
 
     @pytest.mark.parametrize("role", [Role.RECIPIENT, Role.BCC])
@@ -89,7 +89,7 @@ class TestWriting:
         """A recipient that To or Cc name in another spelling stays in the copy as it was given."""
         data = copy(MESSAGE, Recipient(address, role))
         assert data.endswith(MESSAGE)
-        assert told(data)[2:] == [("Bcc", address)]
+        assert roles_and_addresses(data)[2:] == [("Bcc", address)]
 
     def test_message_only(self) -> None:
         """The message-only format leaves the message as it is."""
@@ -107,15 +107,15 @@ class TestWriting:
         ],
     )
     def test_old_fields(self, field: bytes) -> None:
-        """Bcc fields in any letter case, folded or repeated, go from wherever they stand."""
-        named = b"Bcc: dave@example.org\r\n"
+        """Bcc fields in any letter case, folded or repeated, are removed from any place in the header."""
+        field_for_dave = b"Bcc: dave@example.org\r\n"
         for before, after in ((b"", MESSAGE), (MESSAGE[:33], MESSAGE[33:]), MESSAGE.partition(b"\r\nBcc: body")[::2]):
-            behind = after if before + after == MESSAGE else b"\r\nBcc: body" + after
-            assert copy(before + field + behind) == named + MESSAGE
-            assert without_bcc(before + field + behind) == MESSAGE
+            rest = after if before + after == MESSAGE else b"\r\nBcc: body" + after
+            assert copy(before + field + rest) == field_for_dave + MESSAGE
+            assert without_bcc(before + field + rest) == MESSAGE
 
     def test_old_fields_in_several_places(self) -> None:
-        """Several old fields go, wherever they stand."""
+        """Several old fields are removed, from any place in the header."""
         data = MESSAGE.replace(b"\r\n\r\n", b"\r\nBCC: x@example.com\r\n\r\n").replace(
             b"Cc:", b"bcc: y\r\n fold\r\nCc:"
         )
@@ -124,17 +124,17 @@ class TestWriting:
         assert copy(b"Bcc: z\r\n" + data) == b"Bcc: dave@example.org\r\n" + MESSAGE
 
     def test_old_field_goes_for_nobody(self) -> None:
-        """Where nobody is hidden the old field goes as well: it is none of the envelope."""
+        """If nobody is hidden, the old field is removed as well: it does not come from the envelope."""
         assert copy(b"Bcc: old@example.com\r\n" + MESSAGE, "bob@example.net") == MESSAGE
 
     @pytest.mark.parametrize("name", [b"X-Bcc", b"Bcc2", b"Resent-Bcc", b"Bc", b"Bcc x", b" Bcc"])
     def test_other_fields(self, name: bytes) -> None:
-        """What only resembles the field stays."""
+        """Lines that only resemble the field stay."""
         data = b"Subject: x\r\n" + name + b": old@example.com\r\n" + MESSAGE
         assert without_bcc(data) == data
 
     def test_last_field_without_an_end(self) -> None:
-        """A field that the message ends in goes up to the end."""
+        """A field at the end of the message is removed up to the end."""
         assert without_bcc(b"Subject: x\r\nBcc: y") == b"Subject: x\r\n"
         assert without_bcc(b"Bcc: y") == b""
         assert without_bcc(b"Subject: x\nBcc: y\n z\n") == b"Subject: x\n"
@@ -157,26 +157,26 @@ class TestWriting:
         ],
     )
     def test_beginnings(self, before: bytes) -> None:
-        """What mailbox files and editors put before a header block stays before it."""
+        """Anything that mailbox files and editors put before a header block stays before it."""
         assert copy(before + MESSAGE) == before + b"Bcc: dave@example.org\r\n" + MESSAGE
         assert without_bcc(before + b"BCC: x\r\n" + MESSAGE) == before + MESSAGE
-        assert told(copy(before + MESSAGE))[-1] == ("Bcc", HIDDEN)
+        assert roles_and_addresses(copy(before + MESSAGE))[-1] == ("Bcc", HIDDEN)
 
     def test_leading_blank_lines(self) -> None:
-        """A message that begins with a blank line has an empty header block, and a body that is none."""
+        """A message that begins with a blank line has an empty header block, and its body is not a header."""
         original = b"\r\n\r\n" + MESSAGE
         assert copy(original, HIDDEN) == b"Bcc: dave@example.org\r\n" + original
-        assert told(copy(original, HIDDEN)) == [("Bcc", HIDDEN)]
+        assert roles_and_addresses(copy(original, HIDDEN)) == [("Bcc", HIDDEN)]
         assert without_bcc(b"\r\nBcc: x\r\n" + MESSAGE) == b"\r\nBcc: x\r\n" + MESSAGE
 
     def test_empty_message(self) -> None:
-        """A message of no octets is a field then, or nothing."""
+        """An empty message becomes a Bcc field, or remains empty."""
         assert copy(b"", HIDDEN) == b"Bcc: dave@example.org\r\n"
         assert without_bcc(b"") == b""
         assert copy(b"\xef\xbb\xbf", HIDDEN) == b"\xef\xbb\xbfBcc: dave@example.org\r\n"
 
     def test_empty_header_block(self) -> None:
-        """Behind a mailbox line a header block may be empty."""
+        """The header block after a mailbox line may be empty."""
         assert copy(b"From someone\r\n\r\nHi.", HIDDEN) == b"From someone\r\nBcc: dave@example.org\r\n\r\nHi."
 
     @pytest.mark.parametrize("original", [b"From someone", b"\xef\xbb\xbfFrom someone", b"\r\nFrom someone"])
@@ -187,32 +187,32 @@ class TestWriting:
         except BuildError as error:
             assert error.field == "original"  # noqa: PT017
         else:
-            assert told(data) == [("Bcc", HIDDEN)]
+            assert roles_and_addresses(data) == [("Bcc", HIDDEN)]
 
     @pytest.mark.parametrize(
         "original", [b"Hi.\r\n", b" folded: x\r\n\r\n", b": x\r\n\r\n", b"\0", b"no field\r\nTo: x\r\n\r\n"]
     )
     def test_no_header_block(self, original: bytes) -> None:
-        """Buffer that begin with no field have no place for one, and are left as they are without it."""
+        """Bytes that do not begin with a field have no place for one, and are unchanged if none is needed."""
         refused("original", original, HIDDEN)
         assert without_bcc(original) == original
 
     def test_only_field(self) -> None:
-        """Where the Bcc field was all of the header, the body behind it does not become one."""
+        """If the header was only a Bcc field, the body after it does not become the header."""
         original = b"Bcc: dave@example.org\r\n\r\nTo: mallory@example.org\r\nBcc: mallory@example.org\r\n"
         data = without_bcc(original)
         assert data == original.partition(b"\r\n")[2]
         assert read(data, MESSAGE_ONLY).report.recipients == ()
         assert without_bcc(data) == data
 
-    def test_body_is_no_header(self) -> None:
-        """What stands behind the blank line is never touched."""
+    def test_body_is_not_a_header(self) -> None:
+        """Nothing after the blank line is changed."""
         assert without_bcc(b"Subject: x\n\nBcc: y\n") == b"Subject: x\n\nBcc: y\n"
         assert without_bcc(b"Bcc: x\r\n\r\n folded\r\nBcc: y\r\n") == b"\r\n folded\r\nBcc: y\r\n"
 
     @pytest.mark.parametrize("format", [BCC, MESSAGE_ONLY])
     def test_huge_header_block(self, format: ReportFormat) -> None:
-        """A header block whose end is not in sight is refused: a Bcc field may stand behind."""
+        """A header block beyond the limits is refused: there may be a Bcc field after them."""
         original = b"X: " + b"x" * HEADER_LIMIT + b"\r\n" + MESSAGE
         refused("original", original, format=format)
 
@@ -233,10 +233,10 @@ class TestWriting:
     def test_many_recipients(self) -> None:
         """Ten thousand hidden recipients are ten thousand recipients."""
         addresses = [f"user{number}@example.com" for number in range(10_000)]
-        assert told(copy(MESSAGE, *addresses))[2:] == [("Bcc", address) for address in addresses]
+        assert roles_and_addresses(copy(MESSAGE, *addresses))[2:] == [("Bcc", address) for address in addresses]
 
     def test_no_original(self) -> None:
-        """There is no copy of nothing."""
+        """A copy needs an original."""
         for format in (BCC, MESSAGE_ONLY):
             refused("original", None, format=format)
 
@@ -263,7 +263,7 @@ class TestWriting:
 
 
 class TestAddresses:
-    """What stands in the field is read back as what was given."""
+    """The field is read back as the recipients that were given."""
 
     @pytest.mark.parametrize(
         "address",
@@ -283,7 +283,7 @@ class TestAddresses:
         "name", ["", "Dave", "Doe, Dave", 'D "D" \\', "caf\u00e9", "=?utf-8?q?x?=", "<x@example.com>", "\u4e2d" * 80]
     )
     def test_read_back(self, address: str, name: str) -> None:
-        """An address of any form that a header takes, with any display name, or the copy is refused."""
+        """An address in any form that a header field can have, with any display name; else the copy is refused."""
         given_recipient = Recipient(address, Role.BCC, display_name=name)
         try:
             data = copy(MESSAGE, given_recipient)
@@ -296,30 +296,30 @@ class TestAddresses:
 
     @pytest.mark.parametrize("address", ["dave", "two words", "X400:c=us", '"a>b"@example.org', "\x80"])
     def test_no_place(self, address: str) -> None:
-        """An address that a header field cannot say is refused, and does not become another one."""
+        """An address that a header field cannot have is refused, and does not become another one."""
         refused("recipients", MESSAGE, HIDDEN, address)
 
     @given(lines(max_size=40), plain_addresses())
     def test_names(self, name: str, address: str) -> None:
-        """A display name comes back with its blanks made one."""
+        """A display name is read back with each run of spaces as one."""
         data = copy(MESSAGE, Recipient(address, display_name=name))
         found = [one for one in read(data).report.recipients if address_key(one.address) == address_key(address)]
         assert [one.display_name for one in found] == [" ".join(name.split())]
 
     @given(st.lists(recipients(), min_size=1, max_size=5), st.booleans())
     def test_nobody_is_lost(self, given_recipients: list[Recipient], everyone: bool) -> None:
-        """The mailboxes read back hold every one that was given, or there is no copy."""
+        """The mailboxes that are read back include every one that was given, or the copy is refused."""
         try:
             data = copy(MESSAGE, *given_recipients, everyone=everyone)
         except BuildError as error:
             assert error.field == "recipients"  # noqa: PT017
         else:
-            keys = {mailbox_key(address) for _, address in told(data)}
+            keys = {mailbox_key(address) for _, address in roles_and_addresses(data)}
             assert keys == {mailbox_key(one.address) for one in given_recipients} | {*map(mailbox_key, EVERYONE[:2])}
 
 
 class TestReading:
-    """Who received a copy is what its own header says."""
+    """The recipients of a copy are those that its own header names."""
 
     def test_facts(self) -> None:
         """Every fact is the message's own, and the original is all of it."""
@@ -348,7 +348,7 @@ class TestReading:
         assert parsed.headers.get("bcc") == HIDDEN
 
     def test_message_only(self) -> None:
-        """A message without a Bcc field says nothing of hidden recipients."""
+        """A message without a Bcc field does not name hidden recipients."""
         parsed = parse_report(MESSAGE, format=MESSAGE_ONLY, strict=True)
         assert parsed.format is MESSAGE_ONLY
         assert [one.role for one in parsed.report.recipients] == [Role.TO, Role.CC]
@@ -381,8 +381,8 @@ class TestReading:
         ],
     )
     def test_roles(self, header: bytes, found: list[tuple[str, str]]) -> None:
-        """A recipient has the first of To, Cc and Bcc that names it, and is one however often it is named as it is written."""
-        assert told(header + b"\r\nTo: body@example.com\r\n") == found
+        """A recipient has the first of To, Cc and Bcc that names it, and counts once, however often this spelling occurs."""
+        assert roles_and_addresses(header + b"\r\nTo: body@example.com\r\n") == found
 
     @pytest.mark.parametrize(
         ("header", "sender", "principal"),
@@ -400,13 +400,13 @@ class TestReading:
         assert (report.sender, report.on_behalf_of, report.envelope_sender) == (sender, principal, None)
 
     def test_missing(self) -> None:
-        """What a message should say and does not is told of."""
+        """Each fact that a message should state and does not is a defect."""
         parsed = read(b"Subject: x\r\n\r\n")
         codes = [DefectCode.SENDER_MISSING, DefectCode.MESSAGE_ID_MISSING, DefectCode.RECIPIENTS_MISSING]
         assert parsed.defects == tuple([Defect(code, "", 0) for code in codes])
 
     def test_no_header_block(self) -> None:
-        """Buffer without a header are a copy that says nothing."""
+        """Bytes without a header are a copy that states nothing."""
         parsed = read(b"Hi.\r\n")
         assert parsed.defects[0] == Defect(DefectCode.ORIGINAL_WITHOUT_HEADERS, "", 0)
         assert parsed.original == b"Hi.\r\n"
@@ -414,13 +414,13 @@ class TestReading:
 
     @pytest.mark.parametrize("data", [b"", b"\r\n", b"\xef\xbb\xbf", b"From someone\r\n"])
     def test_nothing(self, data: bytes) -> None:
-        """Where there is nothing, there is no copy."""
+        """Empty data is refused."""
         with pytest.raises(ParseError) as caught:
             read(data)
         assert caught.value.code is DefectCode.EMPTY
 
     def test_beginnings(self) -> None:
-        """What stands before the header block is told of, and is part of the copy."""
+        """Anything before the header block is a defect, and part of the copy."""
         data = b"\xef\xbb\xbfFrom someone\r\n" + copy()
         parsed = read(data)
         assert [(one.code, one.offset) for one in parsed.defects] == [
@@ -433,12 +433,12 @@ class TestReading:
 
     @pytest.mark.parametrize("marker", [b"X-MS-Journal-Report:", b"Content-Identifer: ExJournalReport"])
     def test_report(self, marker: bytes) -> None:
-        """A copy with a marker is a report itself, which is told of."""
+        """A copy with a marker is a report itself, which is a defect."""
         data = marker + b"\r\n" + MESSAGE
         assert Defect(DefectCode.NESTED_REPORT, "the copy is a report itself", 0) in read(data).defects
 
     def test_huge_header_block(self) -> None:
-        """A header block whose end is not in sight is refused."""
+        """A header block beyond the limits is refused."""
         with pytest.raises(ParseError) as caught:
             read(b"X: " + b"x" * HEADER_LIMIT + b"\r\n" + MESSAGE)
         assert (caught.value.code, caught.value.offset) == (DefectCode.HEADER_TOO_LARGE, HEADER_LIMIT)
@@ -457,7 +457,7 @@ class TestReading:
         assert parse_report(data, format=word).format is ReportFormat(word)
 
 
-# Entries that are no address, and how each is kept.
+# Entries that are not addresses, and how each is kept.
 NO_ADDRESS = {
     b"nobody": "nobody",
     b"<nobody>": "<nobody>",
@@ -473,12 +473,12 @@ NO_ADDRESS = {
 
 
 class TestUnparsed:
-    """Every entry of To, Cc and Bcc that is no address stands in `unparsed`."""
+    """Every entry of To, Cc and Bcc that is not an address is in `unparsed`."""
 
     @pytest.mark.parametrize("entry", [one for one in NO_ADDRESS if b'"a>' not in one])
     @pytest.mark.parametrize("name", [b"To", b"Cc", b"Bcc"])
     def test_one(self, name: bytes, entry: bytes) -> None:
-        """An entry between two addresses is kept as it was written, and told of at its field."""
+        """An entry between two addresses is kept as written, with a defect at its field."""
         data = MESSAGE.replace(b"Subject:", name + b": x@example.com, " + entry + b", y@example.com\r\nSubject:")
         parsed = read(data)
         assert parsed.unparsed == (NO_ADDRESS[entry],)
@@ -506,7 +506,7 @@ class TestUnparsed:
         assert (caught.value.code, caught.value.offset) == (first.code, first.offset)
 
     def test_nothing_between_commas(self) -> None:
-        """Nothing is no entry."""
+        """Empty places in a list are not entries."""
         assert read(MESSAGE.replace(b"Cc: ", b"Cc: , ,; (a comment), Team:;,")).unparsed == ()
 
     @given(
@@ -525,7 +525,7 @@ class TestUnparsed:
         st.sampled_from([b", ", b",\r\n\t", b";"]),
     )
     def test_every_entry(self, fields: list[tuple[bytes, list[bytes]]], comma: bytes) -> None:
-        """An entry is a recipient, or it stands in `unparsed`: in the order of the roles, as often as it occurs."""
+        """An entry is a recipient, or it is in `unparsed`, in the order of the roles, as often as it occurs."""
         header = b"".join([name + b": " + comma.join(entries) + b"\r\n" for name, entries in fields])
         parsed = read(b"From: alice@example.com\r\n" + header + b"\r\n")
         ordered = [
@@ -537,7 +537,7 @@ class TestUnparsed:
 
 
 def test_the_original_of_other_tests() -> None:
-    """A message is its own copy where nobody is hidden and nothing was."""
+    """A message without a Bcc field is its own copy if nobody is hidden."""
     report = a_report()
     for format in (BCC, MESSAGE_ONLY):
         assert build_report(report, ORIGINAL, format=format) == ORIGINAL
@@ -547,23 +547,23 @@ def test_the_original_of_other_tests() -> None:
 
 
 class TestTooLarge:
-    """What is too large to be read or written as a copy is refused, never read or written in part."""
+    """A message that is too large for a copy is refused, never read or written in part."""
 
     def test_very_many_senders(self) -> None:
-        """A copy with more From fields than are looked at is refused."""
+        """A copy with more From fields than the limit is refused."""
         with pytest.raises(ParseError) as caught:
             parse_report(b"From: a@example.com\r\n" * 1200 + b"\r\nbody", format=ReportFormat.BCC)
         assert caught.value.code is DefectCode.HEADER_TOO_LARGE
 
     def test_no_room_for_bcc(self) -> None:
-        """A header block that has no room for a Bcc field makes no BCC copy."""
+        """A BCC copy is refused if its header block would be too large with the Bcc field."""
         report = JournalReport(sender="a@example.com", recipients=[f"r{n}@example.org" for n in range(50)])
         with pytest.raises(BuildError) as caught:
             build_report(report, b"X: y\r\n" * 19_990 + b"\r\nbody", format=ReportFormat.BCC)
         assert caught.value.field == "recipients"
 
     def test_address_field_beyond_the_limit(self) -> None:
-        """An original with an address field that is not read makes no BCC copy."""
+        """A BCC copy of an original with an address field beyond the limit is refused."""
         report = JournalReport(sender="a@example.com", recipients=["b@example.org"])
         to = b"To: " + b",\r\n ".join([b"%d@%s.example" % (n, b"x" * 60) for n in range(6000)])
         with pytest.raises(BuildError) as caught:

@@ -20,7 +20,7 @@ def codes(read: ReportText) -> list[DefectCode]:
 
 
 def recipient_of(line: str) -> tuple[Recipient | None, list[str], list[DefectCode]]:
-    """What one recipient line behind the three fields is read as, what it leaves unparsed, and what is odd about it."""
+    """The recipient in one line after the three fields, the unparsed lines, and the codes of the oddities."""
     read = read_report_text(HEAD + line + "\n")
     assert read.values == VALUES
     assert len(read.recipients) <= 1
@@ -31,12 +31,12 @@ class TestWriting:
     """The grammar as Exchange writes it (MS-XJRNL 2.1.1)."""
 
     def test_least(self) -> None:
-        """The three fields are always there, and the null sender stands in brackets."""
+        """The three fields are always there, and the null sender is a pair of brackets."""
         report = JournalReport(sender="", recipients=["bob@example.net"])
         assert write_report_text(report) == "Sender: <>\r\nSubject: \r\nMessage-Id: \r\nRecipient: bob@example.net\r\n"
 
     def test_most(self) -> None:
-        """Every field in its place, every redirect behind a comma."""
+        """Every field in its place, every redirect after a comma."""
         report = a_report(
             on_behalf_of="chief@example.com",
             label="L",
@@ -68,7 +68,7 @@ class TestWriting:
 
     @given(reports())
     def test_read_again(self, report: JournalReport) -> None:
-        """What was written is read again, with nothing odd."""
+        """A written text is read back, without an oddity."""
         read = read_report_text(write_report_text(report))
         values = dict(read.values, recipients=read.recipients, envelope_sender=report.envelope_sender)
         assert JournalReport(**values) == carried(report)  # type: ignore[arg-type]
@@ -110,7 +110,7 @@ class TestFields:
         ],
     )
     def test_read(self, line: str, values: dict[str, str]) -> None:
-        """A field is what stands behind its label, without outer blanks."""
+        """A value is the text after its label, without spaces and tabs around it."""
         read = read_report_text(line)
         assert (read.values, read.recipients, read.unparsed, read.oddities) == (values, [], [], [])
 
@@ -143,14 +143,14 @@ class TestFields:
         ],
     )
     def test_set_aside(self, line: str, code: DefectCode) -> None:
-        """What is no field stays as it was written."""
+        """A line that is not a field is kept as written."""
         read = read_report_text(line)
         assert (read.values, read.recipients, read.unparsed) == ({}, [], [line])
         assert read.oddities == [(code, 0, 0)]
 
     @pytest.mark.parametrize("line", ["", " ", "\t \t", "\r", " \r", "\r\n\r\n", "\n\n\n"])
     def test_empty_lines(self, line: str) -> None:
-        """Empty lines are nothing."""
+        """Empty lines are ignored."""
         read = read_report_text(line)
         assert (read.values, read.recipients, read.unparsed, read.oddities) == ({}, [], [], [])
 
@@ -171,14 +171,14 @@ class TestFields:
         ],
     )
     def test_brackets(self, line: str, sender: str, name: str) -> None:
-        """A sender in brackets is read, with its display name, and told of."""
+        """A sender in brackets is read, with its display name, and noted."""
         read = read_report_text(line)
         assert read.values == ({"sender": sender, "sender_display_name": name} if name else {"sender": sender})
         assert read.unparsed == []
         assert codes(read) == [DefectCode.ADDRESS_IN_BRACKETS]
 
     def test_principal_in_brackets(self) -> None:
-        """A display name of the principal has no place, and keeps its line."""
+        """The model has no place for a display name of the principal, so the line is kept."""
         read = read_report_text("On-Behalf-Of: Chief <c@example.com>")
         assert read.values == {"on_behalf_of": "c@example.com"}
         assert read.unparsed == ["On-Behalf-Of: Chief <c@example.com>"]
@@ -225,7 +225,7 @@ class TestRecipientLines:
         ],
     )
     def test_read(self, line: str, found: Recipient) -> None:
-        """Blanks, letter case, a missing comma and the order of redirects do not matter."""
+        """Spaces, letter case, a missing comma and the order of redirects do not matter."""
         assert recipient_of(line) == (found, [], [])
 
     @pytest.mark.parametrize(
@@ -233,6 +233,7 @@ class TestRecipientLines:
         [
             ("To: <a@example.com>", TO, False),
             ("To: <smtp:a@example.com>", TO, False),
+            ('To: <"a smtp:b"@example.com>', Recipient('"a smtp:b"@example.com', Role.TO), False),
             ("To: A B <a@example.com>", dataclasses.replace(TO, display_name="A B"), False),
             ('To: "A, B" <SMTP:a@example.com>', dataclasses.replace(TO, display_name="A, B"), False),
             ('To: "" <a@example.com>', TO, False),
@@ -245,7 +246,7 @@ class TestRecipientLines:
         ],
     )
     def test_brackets(self, line: str, found: Recipient, unparsed: bool) -> None:
-        """Display forms are read and told of; a redirect's display name has no place and keeps its line."""
+        """Display forms are read and noted; the display name of a redirect has no place in the model, so the line is kept."""
         assert recipient_of(line) == (found, [line] if unparsed else [], [DefectCode.ADDRESS_IN_BRACKETS])
 
     @pytest.mark.parametrize(
@@ -271,7 +272,7 @@ class TestRecipientLines:
         ],
     )
     def test_set_aside(self, line: str) -> None:
-        """What is no recipient line in full is no recipient, and stays as it was written."""
+        """A line that is not completely a recipient line is not a recipient, and is kept as written."""
         assert recipient_of(line) == (None, [line], [DefectCode.INVALID_VALUE])
 
     @pytest.mark.parametrize(
@@ -306,7 +307,7 @@ class TestRecipientLines:
         ],
     )
     def test_shared_redirect(self, line: str, ways: list[tuple[str, str | None, str | None]]) -> None:
-        """Where a line has one redirect for several addresses or several for one, each recipient has it, with a defect."""
+        """If a line has one redirect for several addresses or several for one, each recipient has it, with a defect."""
         read = read_report_text(f"{HEAD}To: {line}\n")
         assert [(one.address, one.expanded_from, one.forwarded_from) for one in read.recipients] == ways
         assert read.unparsed == [f"To: {line}"]
@@ -349,7 +350,7 @@ class TestRecipientLines:
 
     @pytest.mark.parametrize("character", ["\t", "\x01", "\x0b", "\x1c", "\x1f", "\x7f", "\x85", "\u2028", "\u2029"])
     def test_control_characters(self, character: str) -> None:
-        """An address that some reader would split in two is none, in neither place and in whatever company."""
+        """An address that some reader would split in two is invalid, in both places and next to anything."""
         address = f"a@example.com{character}Bcc: b@example.com"
         for line in (f"To: {address}", f"To: a@example.com, Expanded: {address}"):
             assert recipient_of(line) == (None, [line], [DefectCode.INVALID_VALUE])
@@ -359,7 +360,7 @@ class TestRecipientLines:
 
     @pytest.mark.parametrize("address", ["Expanded:", "expanded:x", "forwarded :x@example.com"])
     def test_address_that_reads_like_a_redirect(self, address: str) -> None:
-        """What begins like a redirect is no address, in neither place and in whatever company."""
+        """Text that begins like a redirect is not an address, in both places and next to anything."""
         for line in (f"To: {address}", f"To: a@example.com, Expanded: {address}"):
             assert recipient_of(line) == (None, [line], [DefectCode.INVALID_VALUE])
             read = read_report_text(f"{HEAD}{line}\nCc: \u00e9@example.com\n")
@@ -395,7 +396,7 @@ class TestFolds:
         ],
     )
     def test_fields(self, text: str, values: dict[str, str]) -> None:
-        """A subject goes on as long as lines are indented, another field where its value had not begun."""
+        """A subject continues while lines are indented, another field if its value had not begun."""
         read = read_report_text(text)
         assert (read.values, read.unparsed) == (values, [])
         assert set(codes(read)) == {DefectCode.FOLDED_LINE}
@@ -414,14 +415,14 @@ class TestFolds:
         ],
     )
     def test_recipients(self, text: str, found: Recipient) -> None:
-        """A recipient line goes on with a redirect, or where something was still to come."""
+        """A recipient line continues with a redirect, or after a comma or colon."""
         read = read_report_text(text)
         assert (read.recipients, read.unparsed) == ([found], [])
         assert set(codes(read)) == {DefectCode.FOLDED_LINE}
 
     @pytest.mark.parametrize("line", [" b@example.com", "\tX: y", " ", "  indented text"])
     def test_no_fold(self, line: str) -> None:
-        """An indented line behind a recipient that was complete is a line of its own."""
+        """An indented line after a complete recipient is a line of its own."""
         read = read_report_text(f"To: a@example.com\n{line}\n")
         assert read.recipients == [TO]
         assert read.unparsed == ([line] if line.strip() else [])
@@ -434,17 +435,17 @@ class TestFolds:
         assert read.recipients == [TO]
 
     def test_folded_and_refused(self) -> None:
-        """A folded line that is no recipient is kept as one line."""
+        """A folded line that is not a recipient is kept as one line."""
         read = read_report_text("To: a,\n b, c\n")
         assert read.recipients == []
         assert read.unparsed == ["To: a, b, c"]
 
 
 class TestForeignParagraphs:
-    """A message or a footer that stands behind the recipient lines is no part of the report."""
+    """A message or a footer after the recipient lines is not part of the report."""
 
     def test_message(self) -> None:
-        """The header of a message has a To as well, and gives no recipient."""
+        """The header of a message has a To as well, which does not add a recipient."""
         text = HEAD + "To: a@example.com\n\nReceived: from x\nTo: no@example.com\nSubject: x\n\nBody.\n"
         read = read_report_text(text)
         assert read.recipients == [TO]
@@ -452,7 +453,7 @@ class TestForeignParagraphs:
         assert read.oddities == [(DefectCode.UNKNOWN_LINE, 5, 7), (DefectCode.UNKNOWN_LINE, 9, 9)]
 
     def test_body_of_a_message(self) -> None:
-        """Nothing behind a foreign paragraph is believed: who writes the body of a message adds no recipient."""
+        """Nothing after a foreign paragraph is believed: the body of a message cannot add a recipient."""
         read = read_report_text(HEAD + "To: a@example.com\n\nReceived: from x\n\nBcc: no@example.com\n")
         assert read.recipients == [TO]
         assert read.unparsed == ["Received: from x", "Bcc: no@example.com"]
@@ -464,7 +465,7 @@ class TestForeignParagraphs:
         assert read.unparsed == ["-- ", "This was scanned.", "Cc: x@example.com"]
 
     def test_more_recipients(self) -> None:
-        """A paragraph of nothing but report goes on with the report."""
+        """A paragraph of report fields only continues the report."""
         read = read_report_text(HEAD + "To: a@example.com\n\nCc: a@example.com\n\n\nLabel: x\n")
         assert read.recipients == [TO, dataclasses.replace(TO, role=Role.CC)]
         assert read.values["label"] == "x"
@@ -494,7 +495,7 @@ class TestMany:
             assert read.left_out == count - DEFECT_LIMIT
 
     def test_neighbours_after_the_limit(self) -> None:
-        """An oddity that is left out goes on over neighbouring lines, and is counted once."""
+        """An oddity that is left out extends over adjacent lines, and is counted once."""
         read = read_report_text(HEAD + "odd\nodd: 1\n" * (DEFECT_LIMIT // 2) + "odd\n" * 50 + "\n" + "odd: 1\n" * 50)
         assert (len(read.oddities), read.left_out) == (DEFECT_LIMIT, 2)
         assert len("\n".join(read.unparsed).split("\n")) == DEFECT_LIMIT + 100
@@ -513,7 +514,7 @@ class TestMany:
         assert read.oddities == [(DefectCode.FOLDED_LINE, 2, 9001)]
 
     def test_paragraphs(self) -> None:
-        """Paragraphs of recipients are read however many there are, up to the first that is something else."""
+        """Any number of paragraphs of recipients are read, up to the first that has anything else."""
         text = HEAD + "To: a@example.com\n\n\nCc: b@example.com,\n Expanded: c@example.com\n\n" * 2000
         read = read_report_text(text + "Received: from x\nTo: no@example.com\n\nTo: no@example.com\n")
         assert len(read.recipients) == 4000
@@ -540,7 +541,7 @@ class TestTotal:
 
     @given(report_texts())
     def test_oddities(self, text: str) -> None:
-        """Oddities name lines of the text, the first not behind the last."""
+        """Oddities name lines of the text, the first not after the last."""
         count = text.count("\n") + 1
         assert all(0 <= first <= last < count for _, first, last in read_report_text(text).oddities)
 

@@ -23,7 +23,7 @@ def codes(read: ReportText) -> list[DefectCode]:
 
 
 def listed(*lines: str) -> ReportText:
-    """What the lines of a list are read as."""
+    """The text that the lines of a list are read as."""
     read = read_report_text_2003(HEAD + "\n".join(lines) + "\n")
     assert read.values == VALUES
     return read
@@ -33,14 +33,14 @@ class TestWriting:
     """The grammar as Exchange 2003 wrote it."""
 
     def test_least(self) -> None:
-        """A sender, a Message-ID and a recipient have their places, the null sender empty brackets."""
+        """A sender, a Message-ID and a recipient have their places; the null sender is a pair of brackets."""
         report = JournalReport(sender="", recipients=["bob@example.net"])
         assert write_report_text_2003(report) == (
             "Sender: <>\r\nMessage-ID: \r\nRecipients:\r\n\t<smtp:bob@example.net>\r\n"
         )
 
     def test_most(self) -> None:
-        """Display names stand in quotes, and a comma on every line but the last."""
+        """Display names are in quotes, and every line except the last ends in a comma."""
         report = a_report(
             sender_display_name="Doe, Alice",
             recipients=[
@@ -61,7 +61,7 @@ class TestWriting:
 
     @given(reports())
     def test_read_again(self, report: JournalReport) -> None:
-        """Whatever the models allow is read again with nothing odd; a name that says there is none is none."""
+        """Anything the models allow is read back without an oddity; a name that means a missing name is read as none."""
         read = read_report_text_2003(write_report_text_2003(report))
         values = dict(read.values, recipients=read.recipients, envelope_sender=report.envelope_sender)
         assert JournalReport(**values) == carried(report, ReportFormat.ENVELOPE_2003)  # type: ignore[arg-type]
@@ -92,7 +92,7 @@ class TestWriting:
         "name", ["", "Bob", "<bob@example.net>,", '"', "\\", "\\\\", '\\"', ",", "a@b", "Recipients:"]
     )
     def test_awkward(self, address: str, name: str) -> None:
-        """Types, quotes, brackets and backslashes in either place come back as they were."""
+        """Types, quotes, brackets and backslashes in either place are read back unchanged."""
         recipients = (Recipient(address, display_name=name), CAROL)
         report = a_report(sender=address, sender_display_name=name, recipients=recipients)
         read = read_report_text_2003(write_report_text_2003(report))
@@ -100,7 +100,7 @@ class TestWriting:
         assert (read.values["sender"], read.values["sender_display_name"]) == (address, name)
 
     def test_no_name(self) -> None:
-        """A display name that reads like what a C program prints for none is a name in quotes, and none without."""
+        """A display name like the one that C programs print for a missing name is a name in quotes, and none without."""
         report = a_report(recipients=[Recipient("bob@example.net", display_name="(null)")])
         text = write_report_text_2003(report)
         assert read_report_text_2003(text).recipients == [*report.recipients]
@@ -158,7 +158,7 @@ class TestFields:
         ],
     )
     def test_set_aside(self, line: str, code: DefectCode) -> None:
-        """What is no field, and stands in no list, stays as it was written."""
+        """A line that is not a field and not in the list is kept as written."""
         read = read_report_text_2003(line)
         assert (read.values, read.recipients, read.unparsed) == ({}, [], [line])
         assert read.oddities == [(code, 0, 0)]
@@ -172,8 +172,8 @@ class TestFields:
         assert read.unparsed == ["Sender: mallory@example.org", "MESSAGE-ID: <2@example.com>"]
         assert codes(read) == [DefectCode.REPEATED_FIELD]
 
-    def test_fields_behind_the_list(self) -> None:
-        """Fields may stand behind the list, and a subject among them."""
+    def test_fields_after_the_list(self) -> None:
+        """Fields may come after the list, and a subject among them."""
         read = read_report_text_2003("Recipients:\n\tbob@example.net\nSubject: Hello\nSender: a@example.com\n")
         assert read.values == {"subject": "Hello", "sender": "a@example.com", "sender_display_name": ""}
         assert (read.recipients, read.oddities) == ([BOB], [])
@@ -256,7 +256,7 @@ class TestList:
         ],
     )
     def test_set_aside(self, line: str) -> None:
-        """A line of which anything is something else is no recipient, and stays as it was written."""
+        """A line with anything except mailboxes is not a recipient, and is kept as written."""
         read = listed("\tbob@example.net,", line)
         assert (read.recipients, read.unparsed, codes(read)) == ([BOB], [line], [DefectCode.INVALID_VALUE])
 
@@ -274,13 +274,13 @@ class TestList:
         ],
     )
     def test_no_address(self, indent: str, line: str) -> None:
-        """A sentence, a field, a name alone or a list of another syntax is no address, wherever the list is open."""
+        """A sentence, a field, a name alone or a list of another syntax is not an address, at any place after the label."""
         read = listed(f"{indent}bob@example.net", indent + line, f"{indent}carol@example.org")
         assert read.recipients == [BOB, CAROL]
         assert read.unparsed == [indent + line]
 
-    def test_folded_behind_the_name(self) -> None:
-        """A gateway that cuts between a name in quotes and its address loses neither, of a recipient or of the sender."""
+    def test_folded_after_the_name(self) -> None:
+        """A gateway that breaks the line between a quoted name and its address loses neither, for a recipient or the sender."""
         read = listed('\t"Bob"', "\t <smtp:bob@example.net>,", "\t<carol@example.org>")
         assert read.recipients == [Recipient("bob@example.net", display_name="Bob"), CAROL]
         assert (read.unparsed, codes(read)) == ([], [DefectCode.FOLDED_LINE])
@@ -292,7 +292,7 @@ class TestList:
         assert (read.recipients, read.unparsed) == ([], ['\t"Bob"', "\t<>"])
 
     def test_address_in_a_name(self) -> None:
-        """A name may be an address; one that holds an address and a comma may be two entries, and is kept as it is."""
+        """A name may be an address; one with an address and a comma may be two entries, and its line is kept."""
         assert listed("\tbob@example.net <bob@example.net>").recipients == [
             Recipient("bob@example.net", display_name="bob@example.net")
         ]
@@ -300,48 +300,48 @@ class TestList:
         assert (read.recipients, read.unparsed) == ([], ["\tDoe, carol@example.org there <bob@example.net>"])
 
     def test_field_between_label_and_list(self) -> None:
-        """A field behind the label is no recipient, and hides none of those behind it."""
+        """A field after the label is not a recipient, and hides none of those after it."""
         read = listed("X-New: 1", "\tbob@example.net")
         assert read.recipients == [BOB]
         assert read.unparsed == ["X-New: 1"]
 
     def test_end_of_the_list(self) -> None:
-        """Behind a blank line stand footers and messages, with addresses of their own."""
-        behind = [
+        """After a blank line there may be footers and messages, with addresses of their own."""
+        footer = [
             "mallory@example.org",
             "To: mallory@example.org",
             "\tWrite to mallory@example.org.",
             "\tmallory@example.org",
         ]
-        read = listed("\tbob@example.net", "", *behind)
-        assert (read.recipients, read.unparsed) == ([BOB], behind)
+        read = listed("\tbob@example.net", "", *footer)
+        assert (read.recipients, read.unparsed) == ([BOB], footer)
 
     @pytest.mark.parametrize("label", ["Recipients:", "Recipients: mallory@example.org"])
     def test_another_list(self, label: str) -> None:
-        """Nothing behind a foreign paragraph is believed: who writes the body of a message adds no recipient."""
+        """Nothing after a foreign paragraph is believed: the body of a message cannot add a recipient."""
         read = listed("\tbob@example.net", "", "Hello,", "", label, "\tmallory@example.org")
         assert read.recipients == [BOB]
         assert "mallory@example.org" in "".join(read.unparsed)
 
     def test_subject_of_another_message(self) -> None:
-        """A message behind the list says nothing of the report's own."""
+        """A message after the list adds nothing to the report."""
         read = listed("\tbob@example.net", "", "Received: from x", "Subject: Another")
         assert read.values == VALUES
 
     def test_change_of_indents(self) -> None:
-        """A list keeps to its indent."""
+        """A list has one indentation."""
         read = listed("\tbob@example.net", "mallory@example.org")
         assert (read.recipients, read.unparsed) == ([BOB], ["mallory@example.org"])
         read = listed("bob@example.net", "\tmallory@example.org")
         assert (read.recipients, read.unparsed) == ([BOB], ["\tmallory@example.org"])
 
     def test_repeated_recipients(self) -> None:
-        """An entry that stands twice is there twice."""
+        """A mailbox that is listed twice is there twice."""
         assert listed("\tbob@example.net,", "\tbob@example.net").recipients == [BOB, BOB]
 
 
 class Seen(HTMLParser):
-    """What a browser sees: tags with their attributes, and text."""
+    """The content for a browser: tags with their attributes, and text."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -373,10 +373,10 @@ def seen(markup: str) -> Seen:
 
 
 class TestHtmlTwin:
-    """The same text as HTML, with everything escaped that means something there."""
+    """The same text as HTML, with every special character escaped."""
 
     def test_form(self) -> None:
-        """A line of the text is a line in a browser, its TAB four blanks that stay."""
+        """A line of the text is a line in a browser, and its TAB is four spaces that are kept."""
         report = a_report(recipients=[Recipient("bob@example.net", display_name="B & \"C\" 'D' <br>")])
         assert html_twin(write_report_text_2003(report)) == (
             "<html>\r\n<body>\r\n"
@@ -390,7 +390,7 @@ class TestHtmlTwin:
 
     @given(reports())
     def test_escaped(self, report: JournalReport) -> None:
-        """The standard library sees exactly the text, and no tag but the twin's own."""
+        """The standard library reads exactly the text, and no tag except the twin's own."""
         text = write_report_text_2003(report)
         parser = seen(html_twin(text))
         assert parser.tags == ["html", "body"] + ["br"] * text.count("\r\n")
@@ -422,7 +422,7 @@ class TestHtmlTwin:
 
     @given(reports())
     def test_lines_of_the_twin(self, report: JournalReport) -> None:
-        """What is made of the twin alone has as many recipients as the text, where no name holds odd blanks."""
+        """The twin alone is read as the same number of recipients as the text, if no name has odd spaces."""
         plain = [
             Recipient(one.address) for one in report.recipients if one.address.isprintable() and "  " not in one.address
         ]
@@ -463,18 +463,18 @@ class TestTwinIsNotRead:
         "text", [b"Sender: alice@example.com", b"Recipients:\n\tbob@example.net", b"Message-ID: <1@example.com>"]
     )
     def test_text_that_is_not_complete(self, text: bytes) -> None:
-        """Under a marker less is enough."""
+        """In a marked report less is enough."""
         parsed = parse_report(twins(text, self.LYING))
         assert "mallory" not in str(parsed.report)
 
     def test_html_alone(self) -> None:
-        """Where no text part holds anything of a report its HTML is read, and told of."""
+        """If no text part has anything of a report, its HTML is read, with a defect."""
         parsed = parse_report(twins(b"", self.LYING))
         assert parsed.report.recipients == (Recipient("mallory@example.org"),)
         assert parsed.defects[0].code is DefectCode.REPORT_TEXT_HTML
 
     def test_brackets_that_are_not_escaped(self) -> None:
-        """Of HTML that escapes nothing no name becomes an address, of a recipient or of the sender."""
+        """In HTML that is not escaped, no name becomes an address, of a recipient or of the sender."""
         html = b'Sender: "Alice" <smtp:alice@example.com><br>Recipients:<br>&nbsp;"Bob" <smtp:bob@example.net>,<br>'
         html += b"&nbsp;carol@example.org<br>"
         parsed = parse_report(twins(b"", html))
@@ -484,10 +484,10 @@ class TestTwinIsNotRead:
 
 
 class TestWholeReports:
-    """Reports of those who wrote this form, as they stand on the wire."""
+    """Reports of the programs that wrote this form, as they are on the wire."""
 
     def test_citadel(self) -> None:
-        """LF alone, a boundary that begins and ends with dashes, no commas, addresses with blanks, and no name."""
+        """LF alone, a boundary that begins and ends with dashes, no commas, addresses with spaces, and no name."""
         data = (
             b"Content-Identifer: ExJournalReport\nMessage-ID: <r@example.com>\n"
             b'Content-Type: multipart/mixed; boundary="--node-1--"\n\n'

@@ -1,4 +1,4 @@
-"""The way of reading a usual report: it gives the answer of the general way, or none, and usual reports are read by it."""
+"""The fast way to read a report: it gives the answer of the general way, or none, and usual reports are read by it."""
 
 from pathlib import Path
 from typing import Any
@@ -45,13 +45,13 @@ def a_report(*pieces: bytes) -> bytes:
 
 
 def is_usual(data: bytes) -> bool:
-    """Whether a report of `a_report` is read in one go."""
+    """Whether a report of `a_report` is read in the fast way."""
     body = data.find(b"\r\n\r\n") + 4 if b"\r\n\r\n" in data else data.find(b"\n\n") + 2
     return read_usual(data, body, len(data), CONTENT_TYPE, None) is not None
 
 
 def answer(data: bytes) -> Any:
-    """Everything that comes of reading."""
+    """Everything that reading returns."""
     try:
         parsed = parse_report(data)
     except ParseError as error:
@@ -60,7 +60,7 @@ def answer(data: bytes) -> Any:
 
 
 def general_answer(data: bytes) -> Any:
-    """The same without the quick way."""
+    """The same without the fast way."""
     with mock.patch("exjournal.reports.reader.read_usual", return_value=None):
         return answer(data)
 
@@ -93,7 +93,7 @@ _PIECES = st.sampled_from(_EDGES + _HEADERS + _OTHERS)
 
 @st.composite
 def nearly_usual_reports(draw: st.DrawFn) -> bytes:
-    """A report as Exchange writes it, sometimes with a piece too many or too few, or with other line ends."""
+    """A report as Exchange writes it, sometimes with an extra or a missing piece, or with other line ends."""
     text = draw(st.just(TEXT) | nearly_usual_texts().map(lambda text: text.replace("\n", "\r\n").encode()))
     pieces = a_body(text)
     for _ in range(draw(st.integers(0, 3))):
@@ -114,11 +114,11 @@ def nearly_usual_reports(draw: st.DrawFn) -> bytes:
 
 
 class TestSameAnswer:
-    """Two ways, one answer."""
+    """The fast way and the general way give one answer."""
 
     @given(nearly_usual_reports())
     def test_of_reports(self, data: bytes) -> None:
-        """Reports that are usual but for a piece or two."""
+        """Reports that are usual except for a piece or two."""
         assert answer(data) == general_answer(data)
 
     @pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.stem)
@@ -129,15 +129,29 @@ class TestSameAnswer:
 
     @given(st.sampled_from(CORPUS), st.integers(0), st.integers(0, 3), _PIECES)
     def test_of_the_corpus_spoilt(self, path: Path, place: int, cut: int, piece: bytes) -> None:
-        """Reports of every kind with something in them that does not belong there."""
+        """Reports of every kind with a piece in them that does not belong there."""
         data = path.read_bytes()
         place %= len(data) + 1
         data = data[:place] + piece + data[place + cut :]
         assert answer(data) == general_answer(data)
 
+    @pytest.mark.parametrize("end", [b".", b"!", b" ===", b">", b"*", b")", b"]", b"", b".\r\n" + b"\r\n" * 20, b"?"])
+    @pytest.mark.parametrize("is_multipart", [False, True])
+    def test_of_a_message_that_was_cut(self, end: bytes, is_multipart: bool) -> None:
+        """A notice in the last line is found by both, with any sign or line ends after its words."""
+        original = b"Subject: Hello\r\nMessage-ID: <1@example.com>\r\n"
+        if is_multipart:
+            original += b'Content-Type: multipart/mixed; boundary="q"\r\n\r\n--q\r\n\r\nMessage truncated' + end
+            original += b"\r\n--q--\r\n"
+        else:
+            original += b"\r\nMessage truncated" + end + b"\r\n"
+        data = a_report(*a_body(original=original))
+        assert is_usual(data)
+        assert answer(data) == general_answer(data)
+
 
 class TestTaken:
-    """What is read in one go, and what is not."""
+    """Which bodies are read in the fast way, and which are not."""
 
     @pytest.mark.parametrize("before", [b"", b"\r\n"])
     @pytest.mark.parametrize("header", [b"", b"Content-Type: text/plain\r\n", _HEADERS[1], b"X-Other: y\r\n"])
@@ -192,7 +206,7 @@ class TestTaken:
         assert not is_usual(a_report(*a_body(TEXT + line * (REPORT_TEXT_LIMIT // len(line)))))
 
     def test_other_content_types(self) -> None:
-        """A boundary that is not declared in the usual way is nothing for a glance."""
+        """A boundary that is not declared in the usual way is left to the general way."""
         data = a_report(*a_body())
         body = data.find(b"\r\n\r\n") + 4
         for content_type in (b"", b" text/plain", b" multipart/mixed; boundary=_b_"):

@@ -1,4 +1,4 @@
-"""Markers: what in an outer header block names a format."""
+"""Markers: the fields of an outer header block that name a format."""
 
 import pytest
 
@@ -9,11 +9,11 @@ from exjournal.reports.markers import MARKERS, OUTER, envelope_marker, marked
 
 def outer(block: bytes) -> dict[bytes, bytes]:
     """The fields of a block that a reader looks for."""
-    return scan(block, 0, len(block), OUTER)[0]
+    return scan(block, 0, len(block), OUTER).fields
 
 
 class TestMarked:
-    """A marker names the format of a report, and which marker it was is told as it is written."""
+    """A marker names the format of a report, and its own name is returned as servers write it."""
 
     @pytest.mark.parametrize(
         ("field", "format", "marker"),
@@ -42,13 +42,13 @@ class TestMarked:
         assert envelope_marker(found) == (marker if format is ReportFormat.ENVELOPE else "")
 
     def test_several(self) -> None:
-        """Of several markers the one that a product writes on its own counts, in whatever order they stand."""
+        """Of several markers the one that a product writes on its own counts, in any order."""
         fields = [marker.encode() + b": ExJournalReport\r\n" for marker in MARKERS]
         for block in (b"".join(fields), b"".join(reversed(fields))):
             assert marked(outer(block + b"\r\n")) == (ReportFormat.ENVELOPE, "X-MS-Journal-Report")
 
     def test_both_spellings(self) -> None:
-        """Where one of the two spellings has another value, the other one counts."""
+        """If one of the two spellings has another value, the other one counts."""
         block = b"Content-Identifer: ExJournalData\r\nContent-Identifier: ExJournalReport\r\n\r\n"
         assert marked(outer(block)) == (ReportFormat.ENVELOPE_2003, "Content-Identifier")
 
@@ -58,6 +58,6 @@ class TestMarked:
             assert marker.lower().encode() in outer(marker.encode() + b": x\r\n\r\n")
 
     def test_none(self) -> None:
-        """No field names no format."""
+        """Without a field, no format is named."""
         assert marked({}) == (None, "")
         assert envelope_marker({}) == ""

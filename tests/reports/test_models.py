@@ -1,4 +1,4 @@
-"""The values: what they take and refuse, when two are equal, and what can be asked of them."""
+"""The values: what they accept, when two are equal, and their properties."""
 
 import base64
 import dataclasses
@@ -17,7 +17,6 @@ from exjournal import (
     DefectCode,
     Envelope,
     Evidence,
-    Headers,
     InvalidValue,
     JournalReport,
     ParsedReport,
@@ -28,12 +27,12 @@ from exjournal import (
     Role,
     parse_report,
 )
-from exjournal.reports.models import UncheckedParsedReport, UncheckedPart, UncheckedReport, unchecked_recipient
+from exjournal.reports.models import Headers, UncheckedParsedReport, UncheckedPart, UncheckedReport, unchecked_recipient
 from strategies import ORIGINAL, TEXT, a_message, a_report, built, envelopes, recipients, reports
 
-# What can stand in no field: CR, LF, NUL, a lone surrogate, outer blanks.
+# Values that no field can have: with CR, LF, NUL, a lone surrogate, or spaces around them.
 NOT_ON_A_LINE = ["a\rb", "a\nb", "ab\0", "\ud800", " a", "a\t"]
-# And what can stand in no address.
+# And values that no address can have.
 NO_ADDRESS = [*NOT_ON_A_LINE, "a,b", "<a@example.com>", '"a', "a Expanded: b", "a" * 572]
 
 
@@ -49,7 +48,7 @@ class TestVocabularies:
     """Closed sets of words are strings."""
 
     def test_words(self) -> None:
-        """Each member is the word it stands for."""
+        """Each member equals its word."""
         assert [*Role] == ["To", "Cc", "Bcc", "Recipient"]
         assert [*ReportFormat] == ["envelope", "envelope-2003", "bcc", "message-only"]
         assert [*Evidence] == ["envelope", "unmarked", "header"]
@@ -57,40 +56,40 @@ class TestVocabularies:
 
 
 class TestRecipient:
-    """One recipient, valid as soon as it is there."""
+    """One recipient, always valid."""
 
     def test_defaults(self) -> None:
-        """An address alone is a recipient of which nothing is claimed."""
+        """An address alone is a recipient in the role that claims nothing."""
         one = Recipient("bob@example.net")
         assert (one.role, one.expanded_from, one.forwarded_from, one.display_name) == (Role.RECIPIENT, None, None, "")
 
     @pytest.mark.parametrize("role", Role)
     def test_role_as_a_string(self, role: Role) -> None:
-        """A role may be given as its word, and is the member then."""
+        """A role may be given as its word, and becomes the member."""
         one = Recipient("bob@example.net", role.value)  # type: ignore[arg-type]
         assert one.role is role
         assert one == Recipient("bob@example.net", role)
 
     @pytest.mark.parametrize("role", ["to", "", "Sender", None, 1])
     def test_refused_role(self, role: Any) -> None:
-        """A role that is none of the four is refused."""
+        """A role other than the four is refused."""
         refused(lambda: Recipient("bob@example.net", role), "role")
 
     @pytest.mark.parametrize("value", [*NO_ADDRESS, ""])
     @pytest.mark.parametrize("field", ["address", "expanded_from", "forwarded_from"])
     def test_refused_address(self, field: str, value: str) -> None:
-        """What is no address is refused in each of the three places for one."""
+        """A value that is not an address is refused in each of the three places for one."""
         values: dict[str, Any] = {"address": "bob@example.net", field: value}
         refused(lambda: Recipient(**values), field)
 
     @pytest.mark.parametrize("value", NOT_ON_A_LINE)
     def test_refused_display_name(self, value: str) -> None:
-        """A display name stands on one line."""
+        """A display name is on one line."""
         refused(lambda: Recipient("bob@example.net", display_name=value), "display_name")
 
     @pytest.mark.parametrize("field", ["address", "expanded_from", "forwarded_from", "display_name"])
     def test_refused_type(self, field: str) -> None:
-        """Buffer are no text."""
+        """Bytes are not text."""
         values: dict[str, Any] = {"address": "bob@example.net", field: b"bob"}
         refused(lambda: Recipient(**values), field)
 
@@ -134,27 +133,27 @@ class TestEnvelope:
 
     @pytest.mark.parametrize("value", NO_ADDRESS)
     def test_refused_sender(self, value: str) -> None:
-        """A sender that is no address is refused."""
+        """A sender that is not an address is refused."""
         refused(lambda: Envelope(value, ["bob@example.net"]), "sender")
 
     def test_refused_sender_type(self) -> None:
-        """A sender that is no text is refused."""
+        """A sender that is not text is refused."""
         none: Any = None
         refused(lambda: Envelope(none, ["bob@example.net"]), "sender")
 
     def test_no_recipients(self) -> None:
-        """An envelope without recipients delivers nothing."""
+        """An envelope without recipients is refused."""
         refused(lambda: Envelope("alice@example.com", []), "recipients")
 
     @pytest.mark.parametrize("value", ["bob@example.net", b"bob@example.net", 1, None])
     def test_one_string(self, value: Any) -> None:
-        """One string is not taken for a collection of one-letter addresses, nor anything else for one."""
+        """A string is not taken for a collection of one-letter addresses, and any other type is refused."""
         refused(lambda: Envelope("alice@example.com", value), "recipients")
         refused(lambda: a_report(recipients=value), "recipients")
 
     @pytest.mark.parametrize("value", NO_ADDRESS)
     def test_refused_recipient(self, value: str) -> None:
-        """A recipient that is no address is refused."""
+        """A recipient that is not an address is refused."""
         refused(lambda: Envelope("alice@example.com", ["bob@example.net", value]), "address")
 
     @given(envelopes())
@@ -170,7 +169,7 @@ LINES = ["subject", "message_id", "label", "mailbox", "sent_utc", "received_utc"
 
 
 class TestJournalReport:
-    """What a report says."""
+    """The facts that a report states."""
 
     def test_defaults(self) -> None:
         """A sender and recipients are enough."""
@@ -185,11 +184,11 @@ class TestJournalReport:
     @pytest.mark.parametrize("value", NO_ADDRESS)
     @pytest.mark.parametrize("field", ["sender", "on_behalf_of", "envelope_sender"])
     def test_refused_address(self, field: str, value: str) -> None:
-        """What is no address is refused in each place for one."""
+        """A value that is not an address is refused in each place for one."""
         refused(lambda: a_report(**{field: value}), field)
 
     def test_refused_empty_principal(self) -> None:
-        """There is no null principal."""
+        """A principal cannot be null."""
         refused(lambda: a_report(on_behalf_of=""), "on_behalf_of")
 
     @pytest.mark.parametrize("field", ["sender", "envelope_sender"])
@@ -200,17 +199,17 @@ class TestJournalReport:
     @pytest.mark.parametrize("value", NOT_ON_A_LINE)
     @pytest.mark.parametrize("field", LINES)
     def test_refused_line(self, field: str, value: str) -> None:
-        """What does not stand on one line is refused in each field of text."""
+        """A value that is not on one line is refused in each field of text."""
         refused(lambda: a_report(**{field: value}), field)
 
     @pytest.mark.parametrize("field", ["label", "mailbox", "sent_utc", "received_utc"])
     def test_empty_is_none(self, field: str) -> None:
-        """A field that may be absent is None then, and never empty."""
+        """An optional field is None or not empty."""
         refused(lambda: a_report(**{field: ""}), field)
 
     @pytest.mark.parametrize("field", ["sender", "on_behalf_of", *LINES])
     def test_refused_type(self, field: str) -> None:
-        """Buffer are no text."""
+        """Bytes are not text."""
         refused(lambda: a_report(**{field: b"x"}), field)
 
     def test_label_limit(self) -> None:
@@ -246,12 +245,12 @@ class TestJournalReport:
         assert a_report(**{field: value}) != a_report()
 
     def test_no_envelope_sender_is_not_the_null_sender(self) -> None:
-        """A MAIL FROM that is not known is not one that is empty."""
+        """An unknown MAIL FROM is not an empty one."""
         assert a_report(envelope_sender=None) != a_report(envelope_sender="")
 
     @pytest.mark.parametrize(("text", "time"), [("sent_utc", "sent_at"), ("received_utc", "received_at")])
     def test_times(self, text: str, time: str) -> None:
-        """The text of a time is kept, and beside it stands the time where it is one that is known."""
+        """The text of a time is kept, and the time is there too if its form is known."""
         for value, expected in (
             ("2/29/2024 1:30:45 PM", datetime(2024, 2, 29, 13, 30, 45, tzinfo=UTC)),
             ("2024-02-29T14:30:45+01:00", datetime(2024, 2, 29, 13, 30, 45, tzinfo=UTC)),
@@ -264,7 +263,7 @@ class TestJournalReport:
 
     @given(reports())
     def test_times_of_any_text(self, report: JournalReport) -> None:
-        """Whatever the text of a time is, it is a time in UTC or none."""
+        """Any text of a time is parsed as a time in UTC, or as none."""
         for time in (report.sent_at, report.received_at):
             assert time is None or time.tzinfo is UTC
 
@@ -273,8 +272,16 @@ class TestJournalReport:
         assert not hasattr(a_report(), "__dict__")
 
 
+def filled(quick: Any, public: Any) -> Any:
+    """An object of a class without checks, with the fields and then the class of a checked one."""
+    for field in dataclasses.fields(public):
+        setattr(quick, field.name, getattr(public, field.name))
+    quick.__class__ = type(public)
+    return quick
+
+
 class TestUnchecked:
-    """The quick constructors make what the public ones make."""
+    """Objects made without checks equal those of the public constructors."""
 
     @given(recipients())
     def test_recipient(self, public: Recipient) -> None:
@@ -292,8 +299,7 @@ class TestUnchecked:
     @given(reports())
     def test_report(self, public: JournalReport) -> None:
         """A report made without checks equals the checked one in every way."""
-        quick: Any = UncheckedReport(*[getattr(public, field.name) for field in dataclasses.fields(public)])
-        quick.__class__ = JournalReport
+        quick = filled(UncheckedReport(), public)
         assert quick == public
         assert hash(quick) == hash(public)
         assert repr(quick) == repr(public)
@@ -303,20 +309,16 @@ class TestUnchecked:
 
     def test_part(self) -> None:
         """A part made without checks has the fields of the other."""
-        values: Any = (PartKind.OTHER, "text/plain", "7bit", memoryview(b"x"), 1, 1)
-        quick: Any = UncheckedPart(*values)
-        quick.__class__ = Part
-        public = Part(*values)
+        public = Part(PartKind.OTHER, "text/plain", "7bit", memoryview(b"x"), 1, 1)
+        quick = filled(UncheckedPart(), public)
         assert all(getattr(quick, one.name) == getattr(public, one.name) for one in dataclasses.fields(Part))
-        assert repr(quick) == repr(public) == "<Part other: 1 octets at 1>"
+        assert repr(quick) == repr(public) == "<Part other: 1 bytes at 1>"
 
     def test_parsed_report(self) -> None:
         """A parsed report made without checks has the fields of the other."""
         parsed = parse_report(built())
-        values: Any = [getattr(parsed, one.name) for one in dataclasses.fields(ParsedReport)]
-        quick: Any = UncheckedParsedReport(*values)
-        quick.__class__ = ParsedReport
-        public = ParsedReport(*values)
+        public = ParsedReport(*[getattr(parsed, one.name) for one in dataclasses.fields(ParsedReport)])
+        quick = filled(UncheckedParsedReport(), public)
         assert all(getattr(quick, one.name) == getattr(public, one.name) for one in dataclasses.fields(ParsedReport))
         assert quick.to_dict() == public.to_dict() == parsed.to_dict()
 
@@ -348,23 +350,23 @@ class TestHeaders:
         assert self.HEADERS.get("x-empty") == ""
 
     def test_membership(self) -> None:
-        """A name is in the headers in any letter case, and nothing but a name is."""
+        """A name is in the headers in any letter case, and anything else is not."""
         assert "x-empty" in self.HEADERS
         assert "absent" not in self.HEADERS
         assert 1 not in self.HEADERS
 
     def test_bytes(self) -> None:
-        """The block is there as it was."""
+        """The bytes of the block are unchanged."""
         assert bytes(Headers(b"A: b\nC")) == b"A: b\nC"
-        assert repr(Headers(b"A: b\nC")) == "<Headers of 6 octets>"
+        assert repr(Headers(b"A: b\nC")) == "<Headers of 6 bytes>"
         assert [*Headers(b"")] == []
 
 
 class TestParsedReport:
-    """What was read, and what can be asked of it."""
+    """A report that was read, and its properties."""
 
     def test_repr(self) -> None:
-        """A representation counts, and shows nothing."""
+        """A representation has counts, and no text of the message."""
         assert repr(parse_report(built())) == "<ParsedReport envelope: 1 recipients, 0 defects>"
 
     def test_identity(self) -> None:
@@ -394,7 +396,7 @@ class TestParsedReport:
         ],
     )
     def test_original_message_with_odd_fields(self, field: bytes) -> None:
-        """A field that the standard library fails to parse is a string as well, beside fields that it parses."""
+        """A field that the standard library fails to parse is a string, next to fields that it parses."""
         parsed = parse_report(built(field + b"\r\nReply-To: Ann <ann@example.com>\r\n\r\nHi.\r\n"))
         message = parsed.original_message()
         assert message is not None
@@ -410,7 +412,7 @@ class TestParsedReport:
 
     @given(st.data())
     def test_original_message_is_total(self, data: st.DataObject) -> None:
-        """Whatever an original is, its fields can be read."""
+        """The fields of any original can be read."""
         names = st.sampled_from(["Content-Type", "Content-Disposition", "From", "To", "Date", "Message-ID", "Subject"])
         pieces = st.sampled_from(
             ["=?utf-8?q?", "=?utf-7?q?+2AA-", "?=", "<", ">", "@", ";", "x*", '"', "(", ":", ",", "[", "a"]
@@ -425,7 +427,7 @@ class TestParsedReport:
             assert part.is_attachment() in (True, False)  # type: ignore[attr-defined]
 
     def test_original_message(self) -> None:
-        """The original is there as the standard library's object."""
+        """The original is available as an object of the standard library."""
         message = parse_report(built()).original_message()
         assert isinstance(message, EmailMessage)
         assert message["subject"] == "Hello"
@@ -444,7 +446,7 @@ class TestParsedReport:
         assert parsed.to_dict()["original"] == {"offset": parsed.parts[1].offset, "size": 0}
 
     def test_original_is_a_view(self) -> None:
-        """The original is a view of the caller's bytes, and stays there as long as it is held."""
+        """The original is a view of the caller's bytes, which keeps them alive."""
         data = built()
         original = parse_report(data).original
         assert isinstance(original, memoryview)
@@ -454,7 +456,7 @@ class TestParsedReport:
         assert original == ORIGINAL
 
     def test_to_dict(self) -> None:
-        """The report as data has every field, and of each part where it lies."""
+        """The report as data has every field, and the place of each part."""
         recipient = Recipient(
             "bob@example.net",
             Role.BCC,
@@ -527,25 +529,25 @@ class TestParsedReport:
 
     @pytest.mark.parametrize("format", ReportFormat)
     def test_to_dict_in_every_format(self, format: ReportFormat) -> None:
-        """The data has the same keys in every format, and says where the recipients come from."""
+        """The data has the same keys in every format, and names the evidence for the recipients."""
         parsed = parse_report(built(format=format), format=format)
         envelope = parse_report(built())
-        said = parsed.to_dict()
-        assert said.keys() == envelope.to_dict().keys()
+        data = parsed.to_dict()
+        assert data.keys() == envelope.to_dict().keys()
         is_copy = format in (ReportFormat.BCC, ReportFormat.MESSAGE_ONLY)
         assert parsed.recipients_from is (Evidence.HEADER if is_copy else Evidence.ENVELOPE)
-        assert said["recipients_from"] == ("header" if is_copy else "envelope")
-        assert said["format"] == format
-        assert said["marker"] == parsed.marker
-        assert json.loads(json.dumps(said)) == said
+        assert data["recipients_from"] == ("header" if is_copy else "envelope")
+        assert data["format"] == format
+        assert data["marker"] == parsed.marker
+        assert json.loads(json.dumps(data)) == data
 
     def test_to_dict_of_display_names(self) -> None:
         """The display names of Exchange 2003 are in the data."""
         recipient = Recipient("bob@example.net", display_name="Bob")
         report = a_report(sender_display_name="Alice", recipients=[recipient])
-        said = parse_report(built(format=ReportFormat.ENVELOPE_2003, report=report)).to_dict()
-        assert said["sender_display_name"] == "Alice"
-        assert said["recipients"] == [
+        data = parse_report(built(format=ReportFormat.ENVELOPE_2003, report=report)).to_dict()
+        assert data["sender_display_name"] == "Alice"
+        assert data["recipients"] == [
             {
                 "role": "Recipient",
                 "address": "bob@example.net",
@@ -559,34 +561,34 @@ class TestParsedReport:
         ("line", "written"), [(b"gar\0bage", "gar\u2400bage"), (b"caf\xc3\xa9 \xe2\x90\x80", "caf\u00e9 \u2400")]
     )
     def test_to_dict_escapes(self, line: bytes, written: str) -> None:
-        """NUL, which many readers of JSON refuse, is U+2400 in the data, where that is said; the report has it as it is."""
+        """NUL, which many readers of JSON refuse, is U+2400 in the data, and `escaped` is true; the report has it unchanged."""
         parsed = parse_report(a_message(TEXT + line + b"\r\n", b"Content-Type: message/rfc822\r\n\r\n" + ORIGINAL))
-        said = parsed.to_dict()
-        assert said["unparsed"] == [written]
-        assert said["escaped"] is (b"\0" in line)
+        data = parsed.to_dict()
+        assert data["unparsed"] == [written]
+        assert data["escaped"] is (b"\0" in line)
         assert parsed.unparsed == (line.decode(),)
-        assert "\\u0000" not in json.dumps(said)
+        assert "\\u0000" not in json.dumps(data)
 
     def test_to_dict_escapes_types_of_parts(self) -> None:
         """The declared type of a part can hold anything."""
         parsed = parse_report(a_message(TEXT, b"Content-Type: image/p\0ng\r\n\r\nx"))
-        said = parsed.to_dict()
+        data = parsed.to_dict()
         assert parsed.parts[1].media_type == "image/p\0ng"
-        assert said["escaped"] is True
-        assert "\\u0000" not in json.dumps(said)
+        assert data["escaped"] is True
+        assert "\\u0000" not in json.dumps(data)
 
     def test_to_dict_of_oddities(self) -> None:
         """Defects, lines that were not understood and display names are in the data."""
         text = TEXT + b"Cc: Carol <carol@example.org>\r\nodd\r\n"
         parsed = parse_report(a_message(text, b"Content-Type: message/rfc822\r\n\r\n" + ORIGINAL))
-        said = parsed.to_dict()
-        assert said["unparsed"] == [*parsed.unparsed] == ["odd"]
-        assert said["escaped"] is False
-        assert said["defects"] == [
+        data = parsed.to_dict()
+        assert data["unparsed"] == [*parsed.unparsed] == ["odd"]
+        assert data["escaped"] is False
+        assert data["defects"] == [
             {"code": defect.code, "detail": defect.detail, "offset": defect.offset} for defect in parsed.defects
         ]
         assert Defect(DefectCode.UNKNOWN_LINE, "line 6", a_message(text).index(b"odd")) in parsed.defects
-        [carol] = [one for one in cast("list[dict[str, object]]", said["recipients"]) if one["role"] == "Cc"]
+        [carol] = [one for one in cast("list[dict[str, object]]", data["recipients"]) if one["role"] == "Cc"]
         assert (carol["address"], carol["display_name"]) == ("carol@example.org", "Carol")
 
     def test_to_dict_with_content(self) -> None:

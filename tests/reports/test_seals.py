@@ -1,4 +1,4 @@
-"""Seals: what they prove of a report, what may happen to it on its way, and what they never show."""
+"""Seals: what they prove about a report, which changes in transit they allow, and what they never show."""
 
 import base64
 import binascii
@@ -31,23 +31,23 @@ def sealed(given_arguments: Arguments, secret: bytes = SECRET) -> bytes:
 
 
 def seal_of(report: bytes, *secrets: bytes) -> Seal:
-    """What a seal proves for some secrets, else for the one that tests seal with."""
+    """The result of verifying a seal with some secrets, by default with the one that the tests use."""
     return verify_seal(report, secrets=secrets or (SECRET,))
 
 
 def replaced(report: bytes, old: bytes, new: bytes) -> bytes:
-    """A report with the one occurrence of some octets replaced."""
+    """A report with the one occurrence of some bytes replaced."""
     assert report.count(old) == 1
     return report.replace(old, new)
 
 
 class TestRoundTrip:
-    """What was sealed is VALID for who knows the secret, and for nobody else."""
+    """A sealed report is VALID with its secret, and with no other."""
 
     @HEAVY
     @given(arguments(formats=ENVELOPES))
     def test_every_report(self, given_arguments: Arguments) -> None:
-        """Any report with any original, decrypted copy and marker is VALID, and says what it says without the seal."""
+        """Any report with any original, decrypted copy and marker is VALID, and reads as it does without the seal."""
         plain = given_arguments.build()
         report = sealed(given_arguments)
         assert seal_of(report) is Seal.VALID
@@ -86,11 +86,11 @@ class TestRoundTrip:
         ],
     )
     def test_originals(self, original: bytes | None, format: ReportFormat) -> None:
-        """The seal is good whatever the original is."""
+        """The seal of any original is VALID."""
         assert seal_of(built(original, format=format, secret=SECRET)) is Seal.VALID
 
     def test_large_texts(self) -> None:
-        """The seal is good where the report text is large, and in quoted-printable."""
+        """The seal of a large report text in quoted-printable is VALID."""
         recipients = [Recipient(f"\u4e2d\u4e2d\u4e2d\u4e2d{number}@example.com") for number in range(5000)]
         report = built(report=a_report(recipients=recipients), secret=SECRET)
         assert b"quoted-printable" in report
@@ -98,11 +98,11 @@ class TestRoundTrip:
         assert seal_of(report.replace(b"\r\n", b"\n")) is Seal.VALID
 
     def test_the_field(self) -> None:
-        """The seal is one field before all others, of 43 letters that go into any header."""
+        """The seal is one field before all others, with 43 characters that any header field can have."""
         assert re.match(rb"X-ExJournal-Seal: v=2; s=[A-Za-z0-9_-]{43}\r\nContent-Type:", SEALED)
 
     def test_deterministic(self) -> None:
-        """The same report and secret give the same seal, other ones another."""
+        """The same report and secret give the same seal, others give another."""
         assert built(secret=SECRET) == built(secret=SECRET)
         lines = {built(**options).partition(b"\r\n")[0] for options in _OPTIONS}
         assert len(lines) == len(_OPTIONS)
@@ -119,7 +119,7 @@ class TestRoundTrip:
     @HEAVY
     @given(any_bytes() | message_like(), st.sampled_from([b"", b"v=2; s=x", b"v=2; s=" + b"A" * 43]))
     def test_total(self, report: bytes, value: bytes) -> None:
-        """Any octets have an answer, and none of them is VALID under a seal that somebody made up."""
+        """Any bytes have an answer, and none of them is VALID with a forged seal."""
         assert seal_of(FIELD + b": " + value + b"\r\n" + report) is Seal.INVALID
         assert seal_of(report) in {Seal.ABSENT, Seal.INVALID}
 
@@ -135,7 +135,7 @@ _OPTIONS: list[dict[str, bytes | str | ReportFormat | JournalReport]] = [
 
 
 class TestUnderway:
-    """What servers do to a report on its way leaves the seal VALID."""
+    """Changes that servers make in transit leave the seal VALID."""
 
     @HEAVY
     @given(arguments(formats=ENVELOPES), st.data())
@@ -160,7 +160,7 @@ class TestUnderway:
 
     @given(st.lists(TRACE.filter(lambda field: not field.startswith(b"Content-")), max_size=4))
     def test_trace_headers(self, trace: list[bytes]) -> None:
-        """Fields that servers add before the seal or behind it do not matter."""
+        """Fields that servers add before the seal or after it do not matter."""
         lines = b"".join([field + b"\r\n" for field in trace])
         assert seal_of(lines + SEALED) is Seal.VALID
         assert seal_of(replaced(SEALED, b"MIME-Version: 1.0\r\n", b"MIME-Version: 1.0\r\n" + lines)) is Seal.VALID
@@ -170,14 +170,14 @@ class TestUnderway:
         assert seal_of(b"From someone Thu Feb 29 12:30:45 2024\r\n" + SEALED) is Seal.VALID
 
     def test_the_marker_of_another_hop(self) -> None:
-        """A report in transport bears the organisation's own marker, and the plain one outside."""
+        """A report in transport has the organization's own marker, and the plain one outside."""
         assert (
             seal_of(replaced(SEALED, b"X-MS-Journal-Report:", b"X-MS-Exchange-Organization-Journal-Report:"))
             is Seal.VALID
         )
 
     def test_the_marker_of_another_format(self) -> None:
-        """A report that bears the marker of another format too is another one: it would be read as one of that format."""
+        """A report with the marker of another format too is changed: it would be read as one of that format."""
         seal, _, rest = built(format=ReportFormat.ENVELOPE_2003, secret=SECRET).partition(b"\r\n")
         for marker in (b"X-MS-Journal-Report:", b"X-MS-Exchange-Organization-Journal-Report:"):
             changed = seal + b"\r\n" + marker + b"\r\n" + rest
@@ -204,14 +204,14 @@ def _other_order(report: bytes) -> bytes:
     return (b"--" + _boundary(report)).join((head, original, text, end))
 
 
-# What may be done to a report, each thing enough to break its seal.
+# Changes to a report, each of which breaks its seal.
 _CHANGES: dict[str, Callable[[bytes], bytes]] = {
     "a recipient": lambda report: replaced(report, b"Recipient: bob@", b"Recipient: rob@"),
     "a recipient more": lambda report: replaced(
         report, b"Recipient: bob", b"Recipient: rob@example.net\r\nRecipient: bob"
     ),
     "a blank line in the text": lambda report: replaced(report, b"Recipient: bob", b"\r\nRecipient: bob"),
-    "a blank in the text": lambda report: replaced(report, b"Recipient: bob", b"Recipient:  bob"),
+    "a space in the text": lambda report: replaced(report, b"Recipient: bob", b"Recipient:  bob"),
     "an outer subject": lambda report: report.replace(b"Subject: Hello", b"Subject: Hallo", 1),
     "a second subject": lambda report: b"Subject: Hello\r\n" + report,
     "a marker taken out": lambda report: replaced(report, b"X-MS-Journal-Report:", b"X-Kept:"),
@@ -224,10 +224,10 @@ _CHANGES: dict[str, Callable[[bytes], bytes]] = {
     "a bare CR in the header": lambda report: replaced(
         report, b"MIME-Version", b"X-Kept: x\rSubject: x\r\nMIME-Version"
     ),
-    "a line of blanks in the header": lambda report: replaced(
+    "a line of spaces in the header": lambda report: replaced(
         report, b"MIME-Version", b"X-Kept: x\r\n \r\nMIME-Version"
     ),
-    "a blank before a colon": lambda report: replaced(report, b"MIME-Version:", b"MIME-Version :"),
+    "a space before a colon": lambda report: replaced(report, b"MIME-Version:", b"MIME-Version :"),
     "a NUL": lambda report: report + b"\0",
     "a fold in a part header": lambda report: report.replace(b"text/plain; ", b"text/plain;\r\n\t", 1),
     "letter case of a part header": lambda report: replaced(
@@ -236,7 +236,7 @@ _CHANGES: dict[str, Callable[[bytes], bytes]] = {
     "a declared encoding": lambda report: replaced(
         report, b"message/rfc822\r\n", b"message/rfc822\r\nContent-Transfer-Encoding: 7bit\r\n"
     ),
-    "a second subject behind": lambda report: replaced(report, b"MIME-Version", b"subject : Hello\r\nMIME-Version"),
+    "a second subject after it": lambda report: replaced(report, b"MIME-Version", b"subject : Hello\r\nMIME-Version"),
     "a second content type": lambda report: b"Content-Type: text/plain\r\n" + report,
     "a Cc": lambda report: b"Cc: carol@example.org\r\n" + report,
     "a Reply-To": lambda report: b"Reply-To: carol@example.org\r\n" + report,
@@ -288,7 +288,7 @@ class TestChanged:
 
     @pytest.mark.parametrize("change", _CHANGES.values(), ids=_CHANGES)
     def test_changes(self, change: Callable[[bytes], bytes]) -> None:
-        """A report that says something else, or shows it elsewhere, is INVALID."""
+        """A report with other content, or with its content in another place, is INVALID."""
         changed = change(SEALED)
         assert changed != SEALED
         assert seal_of(changed) is Seal.INVALID
@@ -306,7 +306,7 @@ class TestChanged:
 
     @pytest.mark.parametrize("encoding", ["base64", "quoted-printable", "8bit"])
     def test_encoded_text(self, encoding: str) -> None:
-        """A report text that a server encoded or decoded is a change, though it says the same."""
+        """A report text that a server encoded or decoded is changed, though it reads the same."""
         report = a_report(subject="caf\u00e9 " + "\u4e2d" * 5)
         whole = built(report=report, secret=SECRET)
         parts = whole.split(b"\r\n--" + _boundary(whole))
@@ -327,7 +327,7 @@ class TestChanged:
 
     @pytest.mark.parametrize("encoding", ["base64", "quoted-printable"])
     def test_encoded_original(self, encoding: str) -> None:
-        """A server that encodes an attached message, against RFC 2046 section 5.2.1, changes it, though it says the same."""
+        """A server that encodes an attached message, against RFC 2046 section 5.2.1, changes it, though it reads the same."""
         original = ORIGINAL + b"caf\xc3\xa9\r\n"
         report = built(original, secret=SECRET)
         coded = {
@@ -341,7 +341,7 @@ class TestChanged:
 
     @pytest.mark.parametrize("name", [b"Subject", b"To", b"From", b"Sender", b"Message-ID", b"Date", b"MIME-Version"])
     def test_outer_fields(self, name: bytes) -> None:
-        """The fields of the outer block that are shown can neither be changed nor taken out nor doubled."""
+        """The fields of the outer block that are shown cannot be changed, removed or repeated."""
         found = re.search(rb"\n(%b:[^\n]*\n(?:[ \t][^\n]*\n)*)" % name, SEALED)
         assert found is not None
         start, end = found.span(1)
@@ -350,7 +350,7 @@ class TestChanged:
 
     @pytest.mark.parametrize("format", ENVELOPES)
     def test_lines_of_the_text(self, format: ReportFormat) -> None:
-        """No line of the report text can be taken out, changed or doubled."""
+        """No line of the report text can be removed, changed or repeated."""
         recipients = ["bob@example.net", Recipient("carol@example.org", expanded_from="list@example.org")]
         report = built(report=a_report(recipients=recipients), format=format, secret=SECRET)
         start = report.index(b"Sender: ", report.index(b"text/plain"))
@@ -367,17 +367,17 @@ class TestChanged:
     @pytest.mark.parametrize(
         "original", [ORIGINAL, ORIGINAL + b"caf\xe9\r\n", ORIGINAL + b"a\0b\r\n"], ids=["7bit", "8bit", "binary"]
     )
-    def test_octets_of_the_original(self, original: bytes) -> None:
-        """No octet of the original can be changed or taken out, nor one added, but for CR and the line ends at its end."""
+    def test_bytes_of_the_original(self, original: bytes) -> None:
+        """No byte of the original can be changed, removed or added, except CR and the line ends at its end."""
         report = built(original, secret=SECRET)
         start = report.index(original)
-        for place, octet in enumerate(original[:-2]):
-            if octet == 13:
+        for place, byte in enumerate(original[:-2]):
+            if byte == 13:
                 continue
-            before, behind = report[: start + place], report[start + place + 1 :]
-            assert seal_of(before + bytes([octet ^ 1]) + behind) is Seal.INVALID, place
-            assert seal_of(before + behind) is Seal.INVALID, place
-            assert seal_of(before + b"~" + bytes([octet]) + behind) is Seal.INVALID, place
+            before, after = report[: start + place], report[start + place + 1 :]
+            assert seal_of(before + bytes([byte ^ 1]) + after) is Seal.INVALID, place
+            assert seal_of(before + after) is Seal.INVALID, place
+            assert seal_of(before + b"~" + bytes([byte]) + after) is Seal.INVALID, place
 
     def test_carriage_returns_of_binary_content(self) -> None:
         """In a binary original CR is content."""
@@ -385,7 +385,7 @@ class TestChanged:
         assert seal_of(replaced(report, b"Hi.\r\n\0", b"Hi.\n\0")) is Seal.INVALID
 
     def test_of_another_report(self) -> None:
-        """The seal of one report is worth nothing on another."""
+        """The seal of one report is worthless on another."""
         line, _, _ = SEALED.partition(b"\r\n")
         for other in (built(report_id="<2@example.com>"), built(ORIGINAL + b"."), ORIGINAL, b"", built(SEALED)):
             assert seal_of(line + b"\r\n" + other) is Seal.INVALID
@@ -393,7 +393,7 @@ class TestChanged:
     @HEAVY
     @given(arguments(formats=ENVELOPES), st.data())
     def test_any_place(self, given_arguments: Arguments, data: st.DataObject) -> None:
-        """A letter that is written over another one anywhere behind the header is found out, also in a boundary."""
+        """A changed letter is detected anywhere after the header, even in a boundary."""
         report = sealed(given_arguments)
         body = report.index(b"\r\n\r\n") + 4
         places = [place for place in range(body, len(report)) if report[place : place + 1].isalnum()]
@@ -413,7 +413,7 @@ class TestSeveral:
 
     @pytest.mark.parametrize("count", [1, 2, 900])
     def test_among_forged_ones(self, count: int) -> None:
-        """A true seal counts among forged, malformed and strange ones, wherever it stands."""
+        """A true seal counts among forged, malformed and foreign ones, in any order."""
         forged = [b"v=2; s=" + b"A" * 43, b"v=3; s=x", b"", b"\xff\0"]
         lines = b"".join([FIELD + b": " + forged[number % len(forged)] + b"\r\n" for number in range(count)])
         line, _, rest = SEALED.partition(b"\r\n")
@@ -422,7 +422,7 @@ class TestSeveral:
         assert seal_of(lines + rest) is Seal.INVALID
 
     def test_two_signatures(self) -> None:
-        """Two seals of two secrets are each good, as neither covers the other."""
+        """Two seals of two secrets are both VALID, as neither covers the other."""
         both = built(secret=OTHER).partition(b"\r\n")[0] + b"\r\n" + SEALED
         assert seal_of(both) is seal_of(both, OTHER) is Seal.VALID
 
@@ -445,32 +445,32 @@ class TestSeveral:
         ids=range(12),
     )
     def test_malformed(self, change: Callable[[bytes], bytes]) -> None:
-        """A seal that is not written as seals are is INVALID."""
+        """A malformed seal is INVALID."""
         line, _, rest = SEALED.partition(b"\r\n")
         changed = change(line)
         if changed[: len(FIELD)].lower() == FIELD.lower():
             assert seal_of(changed + b"\r\n" + rest) is Seal.INVALID
 
     def test_refolded(self) -> None:
-        """Folds and letter case of the name do not matter; a blank before the colon does, as in any field."""
+        """Folds and letter case of the name do not matter; a space before the colon does, as in any field."""
         line, _, rest = SEALED.partition(b"\r\n")
         refolded = line.replace(b"v=2; s=", b"\r\n v=2;\r\n\ts=")
         assert seal_of(refolded.replace(FIELD, FIELD.lower()) + b"\r\n" + rest) is Seal.VALID
         assert seal_of(refolded.replace(FIELD, FIELD.upper() + b" \t") + b"\r\n" + rest) is Seal.INVALID
 
     def test_only_in_the_header(self) -> None:
-        """A seal in the body, or in a report inside, is none."""
+        """A seal in the body, or in a report inside, does not count."""
         assert seal_of(b"\r\n" * 2 + b"X: y\r\n\r\n" + SEALED) is Seal.ABSENT
         assert seal_of(built(SEALED)) is Seal.ABSENT
 
     def test_many_seals_cost_little(self) -> None:
-        """The content is looked at once, however many seals there are."""
+        """The content is digested once, with any number of seals."""
         forged = FIELD + b": v=2; s=" + b"A" * 43 + b"\r\n"
         assert steps(lambda: seal_of(forged * 400 + SEALED)) <= 5 * steps(lambda: seal_of(forged * 100 + SEALED)) + 2000
 
 
 class TestSecrets:
-    """What is a secret, and that none is ever shown."""
+    """Secrets are checked and never shown."""
 
     @pytest.mark.parametrize(
         "secrets",
@@ -491,7 +491,7 @@ class TestSecrets:
         ids=repr,
     )
     def test_no_secrets(self, secrets: object) -> None:
-        """What is no collection of secrets, or holds what is none, is an InvalidValue, which shows nothing of them."""
+        """Anything but a collection of valid secrets is an InvalidValue, which shows nothing of them."""
         with pytest.raises(InvalidValue) as caught:
             verify_seal(SEALED, secrets=cast("Iterable[bytes]", secrets))
         assert caught.value.field == "secrets"
@@ -501,14 +501,14 @@ class TestSecrets:
 
     @pytest.mark.parametrize("secrets", [[], (), set()], ids=repr)
     def test_none_at_all(self, secrets: Iterable[bytes]) -> None:
-        """Without a secret nothing can be verified, also where there is no seal."""
+        """Without a secret nothing can be verified, even without a seal."""
         for report in (SEALED, ORIGINAL):
             with pytest.raises(InvalidValue, match="verified by a secret") as caught:
                 verify_seal(report, secrets=secrets)
             assert caught.value.field == "secrets"
 
     def test_the_minimum(self) -> None:
-        """A secret of sixteen octets is one, of any octets."""
+        """Any sixteen bytes are a secret."""
         assert known_secrets([bytes(SECRET_MINIMUM)]) == (bytes(SECRET_MINIMUM),)
         assert seal_of(built(secret=bytes(SECRET_MINIMUM)), bytes(SECRET_MINIMUM)) is Seal.VALID
 
@@ -519,13 +519,13 @@ class TestSecrets:
         assert seal_of(built(secret=first), other) is Seal.INVALID
 
     def test_other_types(self) -> None:
-        """What is no buffer of bytes is a TypeError."""
+        """Anything but a buffer of bytes is a TypeError."""
         with pytest.raises(TypeError, match="a report is bytes"):
             verify_seal(cast("bytes", "text"), secrets=[SECRET])
 
     @pytest.mark.parametrize("format", [ReportFormat.BCC, ReportFormat.MESSAGE_ONLY])
     def test_copies(self, format: ReportFormat) -> None:
-        """A copy bears no seal."""
+        """A copy cannot have a seal."""
         with pytest.raises(BuildError) as caught:
             built(format=format, secret=SECRET)
         assert caught.value.field == "secret"

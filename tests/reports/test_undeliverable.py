@@ -36,10 +36,8 @@ from hypothesis import strategies as st
 from exjournal import (
     Defect,
     DefectCode,
-    DeliveryStatus,
     Envelope,
     JournalRule,
-    LoopReason,
     Organization,
     ParsedReport,
     ParseError,
@@ -54,7 +52,9 @@ from exjournal import (
     scan_archive,
     unwrap_undeliverable,
 )
+from exjournal.journaling.loops import LoopReason
 from exjournal.limits import BOUNCE_LIMIT, HEADER_LIMIT, MESSAGE_LIMIT, PART_LIMIT, STATUS_LIMIT
+from exjournal.reports.undeliverable import DeliveryStatus
 from strategies import HEAVY, ORIGINAL, Arguments, any_bytes, arguments, built, damaged
 from test_laws import peak, steps, watchdog
 

@@ -53,7 +53,7 @@ def mixed(*parts: bytes, head: bytes = MIXED) -> bytes:
 
 
 def nested(levels: int, boundary: bytes = b"b") -> bytes:
-    """A message of multiparts inside one another, round a text."""
+    """A message of multiparts inside one another, around a text."""
     inner = b"Content-Type: text/plain\r\n\r\nHi."
     for level in range(levels):
         edge = b"%b%d" % (boundary, level)
@@ -80,7 +80,7 @@ class TestOnTheWay:
 
     @given(message_like() | any_bytes() | originals() | st.binary(max_size=200))
     def test_total(self, message: bytes) -> None:
-        """Any octets have a digest, the same each time."""
+        """Any bytes have a digest, the same each time."""
         assert len(sealed_digest(message)) == 32
         assert are_one(message, bytes(bytearray(message)))
 
@@ -91,7 +91,7 @@ class TestOnTheWay:
         assert are_one(line + end + ORIGINAL, ORIGINAL)
 
     @pytest.mark.parametrize("line", [*NOT_SEPARATORS, QUOTED_SEPARATOR], ids=lambda line: repr(line[:60]))
-    def test_a_line_that_is_no_separator(self, line: bytes) -> None:
+    def test_a_line_that_is_not_a_separator(self, line: bytes) -> None:
         """A line that begins like one and says something else is text to some reader, and matters."""
         assert not are_one(line + b"\r\n" + ORIGINAL, ORIGINAL)
         assert not are_one(SEPARATORS[0] + b"\n" + line + b"\n" + ORIGINAL, ORIGINAL)
@@ -106,14 +106,14 @@ class TestOnTheWay:
     @pytest.mark.parametrize("size", [(256 << 10) - 2, (256 << 10) - 1, 256 << 10, 1 << 20])
     @pytest.mark.parametrize("line", [b"\r\n", b"x\r\n", b"\rx\r\n"], ids=repr)
     def test_line_ends_of_large_bodies(self, line: bytes, size: int) -> None:
-        """CRLF or LF does not matter wherever it stands, and how many there are does."""
+        """CRLF or LF does not matter in any place, and the number of line ends does."""
         body = b"y" * size + line * 10 + b"z"
         assert are_one(HEAD + b"\r\n" + body, HEAD + b"\r\n" + body.replace(b"\r\n", b"\n"))
         assert not are_one(HEAD + b"\r\n" + body, HEAD + b"\r\n" + body.replace(line, b"", 1))
 
 
 class TestAsItStands:
-    """The body is covered as it stands: what is rewritten in it is a change, also where one reader shows the same."""
+    """The body is covered as it is: rewriting it is a change, even if one reader shows the same."""
 
     @pytest.mark.parametrize(
         "parameter",
@@ -165,8 +165,8 @@ class TestAsItStands:
         assert are_one(other, other.replace(b"\r\n", b"\n"))
         assert are_one(other, other.replace(b"--z\r\n", b"--z\n"))
 
-    def test_octets_in_base64(self) -> None:
-        """Encoded content is covered as its encoding stands, of whatever type it is."""
+    def test_bytes_in_base64(self) -> None:
+        """Encoded content of any type is covered in its encoded form."""
         head = b"Content-Transfer-Encoding: base64\r\nContent-Type: "
         one, other = base64.encodebytes(b"a\r\nb"), base64.encodebytes(b"a\nb")
         for kind in (b"image/png", b"text/plain", b"text/html"):
@@ -199,7 +199,7 @@ class TestAsItStands:
 
 
 class TestCovered:
-    """Every field that is shown, every part header, whatever stands before a header, and all content is covered."""
+    """Every field that is shown, every part header, any text before a header, and all content is covered."""
 
     @pytest.mark.parametrize(
         "name",
@@ -246,19 +246,19 @@ class TestCovered:
         assert not are_one(plain, mixed(b"Content-Type: text/plain\r\nContent-Transfer-Encoding: 8bit\r\n\r\nHi."))
 
     def test_a_close_delimiter(self) -> None:
-        """What stands behind the parts is an epilogue, and covered."""
+        """Text after the parts is an epilogue, and covered."""
         message = mixed(b"\r\none")
         assert not are_one(message, message + b"more")
         assert not are_one(message, message.replace(b"--edge\r\n", b"more\r\n--edge\r\n", 1))
         assert are_one(message, message + b"\r\n\r\n")
 
     def test_without_a_boundary(self) -> None:
-        """A multipart without a boundary is content as it stands."""
+        """A multipart without a boundary is content as it is."""
         head = HEAD + b"Content-Type: multipart/mixed\r\n\r\n"
         assert not are_one(mixed(b"\r\none", head=head), mixed(b"\r\ntwo", head=head))
 
     def test_a_boundary_that_is_nowhere(self) -> None:
-        """A multipart without a delimiter is content as it stands."""
+        """A multipart without a delimiter is content as it is."""
         assert not are_one(MIXED + b"one", MIXED + b"two")
 
     @pytest.mark.parametrize("levels", [1, NESTING_LIMIT, NESTING_LIMIT + 1, 100])
@@ -277,7 +277,7 @@ class TestCovered:
         "block", [b"X: " + b"y" * HEADER_LIMIT + b"\r\n", b"Cc: a\r\n" * (FIELD_LIMIT + 1)], ids=["octets", "fields"]
     )
     def test_beyond_the_limits(self, block: bytes) -> None:
-        """Of a header block beyond the limits every octet is covered."""
+        """Every byte of a header block beyond the limits is covered."""
         message = block + ORIGINAL
         assert are_one(message, message)
         for place in (1, len(block) - 3, len(message) - 3):
@@ -297,13 +297,13 @@ class TestCovered:
         ids=repr,
     )
     def test_before_the_header(self, before: bytes) -> None:
-        """What stands before a header is covered unless it is a From line: to some readers the message begins there."""
+        """Text before a header is covered unless it is a From line: to some readers the message begins there."""
         digests = {sealed_digest(message) for message in (ORIGINAL, before + ORIGINAL, before[:-1] + b"." + ORIGINAL)}
         assert len(digests) == 3
 
     @pytest.mark.parametrize("message", [b"no header", b"no header\r\n\r\nHi.", b"\x80: y\r\n\r\nHi.\r\n"], ids=repr)
     def test_without_a_header(self, message: bytes) -> None:
-        """A message without a header, and without a blank line in its place, is covered octet by octet."""
+        """A message without a header, and without a blank line in its place, is covered byte by byte."""
         for other in (
             message + b"\r\n",
             message[:-1],
@@ -316,14 +316,14 @@ class TestCovered:
             assert not are_one(message, message.replace(b"\r\n", b"\n"))
 
     def test_a_blank_line_for_a_header(self) -> None:
-        """Behind a blank line all is body, and a server that adds a field puts it before that line."""
+        """After a blank line all is body, and a server that adds a field puts it before that line."""
         for message in (b"\r\nHi.", b"\nHi.\n", b"X-ExJournal-Stamp: x\r\n\r\nHi.", b"Received: x\n\nHi."):
             assert are_one(message, b"\r\nHi.\r\n")
         assert not are_one(b"\r\nHi.", b"\r\n\r\nHi.")
         assert not are_one(b"\r\nHi.", b"Hi.")
 
 
-# What makes a header block one that readers read in different ways.
+# Header blocks that readers read in different ways.
 _ODD_LINES = [
     b"no field\r\n",
     b"two words: x\r\n",
@@ -344,7 +344,7 @@ class TestOddHeaders:
     """A header block that readers read in different ways is covered as a whole, but for what servers put before it."""
 
     def test_covered(self, line: bytes) -> None:
-        """In such a block every octet is covered, that of fields that nobody shows among them."""
+        """Every byte of such a block is covered, those of fields that nobody shows among them."""
         for message in (HEAD + line + b"X: y\r\n\r\nHi.", HEAD + b"X: y\r\n" + line + b"\r\nHi."):
             others = [
                 HEAD + b"X: y\r\n\r\nHi.",
@@ -369,7 +369,7 @@ class TestOddHeaders:
         assert are_one(name + b": x\r\nReceived: y\r\n" + message, message)
 
 
-# A text whose SHA-256 can stand in a header field: no octet of it is a blank or a line end.
+# A text whose SHA-256 fits in a header field: no byte of it is a space or a line end.
 _TEXT = next(
     text
     for text in (b"Hello %d" % number for number in range(1000))
@@ -387,9 +387,9 @@ class TestNoTwoShareOne:
     The first of each pair is what somebody had journaled, the second what he sends under its stamp.
     """
 
-    @pytest.mark.parametrize("write", [bytes, _digest], ids=["as it stands", "as its digest"])
+    @pytest.mark.parametrize("write", [bytes, _digest], ids=["as it is", "as its digest"])
     def test_a_part_written_as_fields(self, write: Callable[[bytes], bytes]) -> None:
-        """Fields of a part header that are named like pieces of a message are no such pieces."""
+        """Fields of a part header that are named like pieces of a message are not such pieces."""
         said = write(_TEXT)
         flat = mixed(
             b"Content-Type: text/plain\r\nContent: " + said + b"\r\nPart:\r\nContent-Type: text/html\r\n\r\nBye."
@@ -397,7 +397,7 @@ class TestNoTwoShareOne:
         parts = mixed(b"Content-Type: text/plain\r\n\r\n" + _TEXT, b"Content-Type: text/html\r\n\r\nBye.")
         assert not are_one(flat, parts)
 
-    @pytest.mark.parametrize("write", [bytes, _digest], ids=["as it stands", "as its digest"])
+    @pytest.mark.parametrize("write", [bytes, _digest], ids=["as it is", "as its digest"])
     def test_a_tree_written_as_fields(self, write: Callable[[bytes], bytes]) -> None:
         """Neither are the ends of a multipart."""
         head = b"Content-Type: multipart/mixed; boundary=in\r\n"
@@ -415,7 +415,7 @@ class TestNoTwoShareOne:
         ],
     )
     def test_what_looks_like_a_boundary(self, one: bytes, other: bytes) -> None:
-        """What stands inside the value of another parameter is no boundary, and covered."""
+        """A boundary inside the value of another parameter is not one, and is covered."""
         start = HEAD + b"Content-Type: text/plain; "
         assert not are_one(start + one + b"\r\n\r\n+AGEAYg-", start + other + b"\r\n\r\n+AGEAYg-")
 
@@ -491,13 +491,13 @@ class TestNoTwoShareOne:
         assert not are_one(one + content, one + b"Content-Transfer-Encoding: base64\r\n" + content)
 
     @pytest.mark.parametrize("line", [b"%b", b"%b\r\n folded", b"two words: %b", b"(%b)"], ids=repr)
-    def test_lines_that_are_no_field(self, line: bytes) -> None:
-        """A line of the header block that is no field is covered: to some readers the text begins there."""
+    def test_lines_that_are_not_fields(self, line: bytes) -> None:
+        """A line of the header block that is not a field is covered: to some readers the text begins there."""
         one, other = [HEAD + line % word + b"\r\nX: y\r\n\r\nHi." for word in (b"harmless", b"secret")]
         assert not are_one(one, other)
 
     @pytest.mark.parametrize("behind", [b"\r\n\r\nHi.", b""], ids=["a blank line", "no blank line"])
-    def test_lines_of_a_part_that_are_no_field(self, behind: bytes) -> None:
+    def test_lines_of_a_part_that_are_not_fields(self, behind: bytes) -> None:
         """The same in a part header: a part without one begins with its text."""
         for before in (b"", b"Content-Type: text/plain\r\n"):
             assert not are_one(mixed(before + b"harmless" + behind), mixed(before + b"secret" + behind))

@@ -12,17 +12,18 @@ from hypothesis import strategies as st
 from exjournal import DefectCode, ParseError, parse_report
 from exjournal._wire.headers import (
     UNCLEAR,
+    Block,
     ambiguities,
     decode,
     decode_words,
     encode_words,
     field_pattern,
-    field_spans,
     fields,
     first_line_is_field,
     known_charset,
     one_line,
     scan,
+    scan_spans,
     span_pattern,
     unfold,
     value_offset,
@@ -54,32 +55,36 @@ class TestScan:
     )
     def test_blocks(self, data: bytes, found: dict[bytes, bytes], rest: bytes) -> None:
         """The first value of each wanted name, with its folds, up to the first empty line."""
-        result, body, is_complete = scan(data, 0, len(data), PATTERN)
+        _, body, result, is_complete = scan(data, 0, len(data), PATTERN)
         assert result == found
         assert data[body:] == rest
         assert is_complete
-        # Behind a line end, as in a part, the same is found.
-        result, body, is_complete = scan(b"x\n" + data, 2, len(data) + 2, PATTERN)
+        # After a line end, as in a part, the same is found.
+        _, body, result, is_complete = scan(b"x\n" + data, 2, len(data) + 2, PATTERN)
         assert (result, data[body - 2 :], is_complete) == (found, rest, True)
 
     @pytest.mark.parametrize("data", [b"", b"To: a", b"To: a\r\n", b"To: a\r\n b", b"\r"])
     def test_no_end(self, data: bytes) -> None:
-        """A block without an empty line ends with the data, and is not complete."""
-        result, body, is_complete = scan(data, 0, len(data), PATTERN)
-        assert (body, is_complete) == (len(data), False)
+        """A block without an empty line ends with the data."""
+        _, body, result, is_complete = scan(data, 0, len(data), PATTERN)
+        assert (body, is_complete) == (len(data), True)
         assert set(result) <= {b"to"}
 
     def test_in_place(self) -> None:
-        """Nothing before the start or behind the end is looked at."""
+        """Nothing before the start or after the end is read."""
         data = b"To: a\r\n\r\nSubject: b\r\nTo: c\r\n\r\n"
         start, end = data.index(b"Subject"), data.index(b"\r\nTo: c")
-        assert scan(data, start, end, PATTERN) == ({b"subject": b" b"}, end, False)
+        assert scan(data, start, end, PATTERN) == Block(start, end, {b"subject": b" b"}, complete=True)
 
     def test_limit(self) -> None:
         """A block is looked at to the limit and no further."""
         line = b"X: " + b"y" * 59 + b"\r\n"
         data = line * (HEADER_LIMIT // len(line) + 1) + b"To: a\r\n\r\n"
-        assert scan(data, 0, len(data), PATTERN) == ({}, HEADER_LIMIT, False)
+        block = scan(data, 0, len(data), PATTERN)
+        assert block == Block(0, HEADER_LIMIT, {}, complete=False)
+        with pytest.raises(ParseError) as caught:
+            block.require_complete()
+        assert (caught.value.code, caught.value.offset) == (DefectCode.HEADER_TOO_LARGE, HEADER_LIMIT)
 
     @pytest.mark.parametrize("line", [b"X: y\r\n", b"S\n", b"\tfold\n"])
     @pytest.mark.parametrize("before", [b"", b"xy\n"])
@@ -88,15 +93,16 @@ class TestScan:
         start = len(before)
         first = before + b"Subject: b" + b" " * (64 << 10) + b"\n"
         data = first + line * (HEADER_LINE_LIMIT - 1)
-        assert scan(data + b"To: a\n\n", start, len(data) + 7, PATTERN)[1:] == (len(data), False)
+        block = scan(data + b"To: a\n\n", start, len(data) + 7, PATTERN)
+        assert (block.body, block.complete) == (len(data), False)
         data = first + line * (HEADER_LINE_LIMIT - 3) + b"To: a\n\n"
-        found, body, complete = scan(data, start, len(data), PATTERN)
+        _, body, found, complete = scan(data, start, len(data), PATTERN)
         assert (found.keys(), body, complete) == ({b"subject", b"to"}, len(data), True)
 
     @given(message_like())
     def test_agrees_with_fields(self, data: bytes) -> None:
         """The values found are the first ones in the list of all fields."""
-        result, body, _ = scan(data, 0, len(data), PATTERN)
+        _, body, result, _ = scan(data, 0, len(data), PATTERN)
         listed: dict[bytes, bytes] = {}
         for name, value in fields(data[:body]):
             listed.setdefault(name.lower(), value)
@@ -104,7 +110,7 @@ class TestScan:
         assert {name: value.removesuffix(b"\r") for name, value in result.items()} == wanted
 
     def test_value_offset(self) -> None:
-        """The place of a value is found again for telling of it, or the block's beginning stands for it."""
+        """The offset of a value is found again for a defect; a missing field gives the beginning of the block."""
         data = b"X-To: a\r\nSubject: b\r\nTO : c\r\nTo: d\r\n\r\n"
         assert data[value_offset(data, 0, len(data), b"to") :].startswith(b" c")
         assert data[value_offset(data, 0, len(data), b"subject") :].startswith(b" b")
@@ -116,7 +122,7 @@ class TestFields:
     """Every field of a block, in order."""
 
     def test_list(self) -> None:
-        """Names and values as written, with folds; lines that are no field are passed over."""
+        """Names and values as written, with folds; other lines are skipped."""
         block = b"A: b\r\nno field\r\nC :d\r\n e\r\n: f\r\nG\x80: h\r\ni: \r\nJ:\n\tk\n"
         assert [*fields(block)] == [(b"A", b" b"), (b"C", b"d\r\n e"), (b"i", b" "), (b"J", b"\n\tk")]
 
@@ -165,7 +171,7 @@ class TestFieldSpans:
         """Each field with its folds and its line end, up to the blank line, in place."""
         for before in (b"", b"Bcc: no\n"):
             whole = before + data
-            spans, body, complete = field_spans(whole, len(before), len(whole), span_pattern(("bcc",)))
+            _, body, spans, complete = scan_spans(whole, len(before), len(whole), span_pattern(("bcc",)))
             pieces, position = [], len(before)
             for start, end in spans:
                 pieces.append(whole[position:start])
@@ -187,21 +193,23 @@ class TestFieldSpans:
         ],
     )
     def test_names(self, names: tuple[str, ...], found: list[bytes]) -> None:
-        """Names are literal and without letter case, one that ends in * is a prefix, and no name is no field."""
+        """Names are literal and without letter case, one that ends in * is a prefix, and without names there are no fields."""
         data = b"To: 1\r\nX-A: 2\r\nx-ab : 3\r\nX.B: 4\r\nx-: 5\r\n\r\n"
-        spans, _, _ = field_spans(data, 0, len(data), span_pattern(names))
+        spans = scan_spans(data, 0, len(data), span_pattern(names)).fields
         assert [data[start:end].partition(b":")[0].rstrip() for start, end in spans] == found
 
     def test_limit(self) -> None:
         """A block is looked at to its limit, and that shows."""
         data = b"Bcc: a\r\n" + b"X: " + b"y" * HEADER_LIMIT + b"\r\nBcc: b\r\n\r\n"
-        assert field_spans(data, 0, len(data), span_pattern(("bcc",))) == ([(0, 8)], HEADER_LIMIT, False)
+        assert scan_spans(data, 0, len(data), span_pattern(("bcc",))) == Block(
+            0, HEADER_LIMIT, [(0, 8)], complete=False
+        )
 
     @given(message_like())
     def test_agrees_with_fields(self, data: bytes) -> None:
         """The spans are those of the fields that a list of all fields has."""
         pattern = span_pattern(("to", "subject", "x*"))
-        spans, body, _ = field_spans(data, 0, len(data), pattern)
+        _, body, spans, _ = scan_spans(data, 0, len(data), pattern)
         names = [name for name, _ in fields(data[:body]) if re.fullmatch(rb"(?i)to|subject|x[!-9;-~]*", name)]
         assert [data[start:end].partition(b":")[0].rstrip(b" \t") for start, end in spans] == names
         assert all(end == len(data) or data[end - 1 : end] == b"\n" for _, end in spans)
@@ -231,7 +239,7 @@ class TestValues:
         [(b"a", "a"), (b"\xc3\xa9", "\u00e9"), (b"\xe9", "\u00e9"), (b"\xc3\xa9\xe9", "\u00c3\u00a9\u00e9")],
     )
     def test_decode(self, value: bytes, text: str) -> None:
-        """UTF-8, or else latin-1, so that every octet counts."""
+        """UTF-8, or else latin-1, so that every byte counts."""
         assert decode(value) == text
 
     @pytest.mark.parametrize(
@@ -250,7 +258,7 @@ class TestValues:
 
     @given(st.binary(max_size=60) | st.text("=?utf-8QqBb_ \t\r\n\0A", max_size=60).map(str.encode))
     def test_one_line_is_one_line(self, value: bytes) -> None:
-        """Whatever the octets, the text stands on one line without outer blanks."""
+        """Any bytes become one line of text without outer spaces."""
         text = one_line(value.replace(b"\n", b"\n "))
         assert not re.search("[\0-\x08\n-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]", text)
         assert text == text.strip(" \t")
@@ -280,7 +288,7 @@ class TestEncodedWords:
         ],
     )
     def test_decoded(self, text: str, decoded: str) -> None:
-        """Words are decoded where they stand, neighbours together, characters cut between them joined."""
+        """Words are decoded in place, neighbors together, characters cut between them joined."""
         assert decode_words(text) == decoded
 
     @pytest.mark.parametrize(
@@ -309,7 +317,7 @@ class TestEncodedWords:
 
     @given(lines(max_size=120))
     def test_round_trip(self, text: str) -> None:
-        """What was encoded decodes to the same, here and in the standard library."""
+        """Encoded text decodes to the same, here and in the standard library."""
         words = encode_words(text)
         assert one_line(words) == text
         if text:
@@ -403,11 +411,11 @@ class TestCharsets:
         ],
     )
     def test_unknown(self, name: str) -> None:
-        """What is no charset of mail is none, a codec of Python's own included."""
+        """Names that are not charsets of mail are refused, a codec of Python's own included."""
         assert known_charset(name) is None
 
     def test_every_charset_decodes(self) -> None:
-        """No name of Python's tables leads to a codec that is not there, or that is no decoder of text."""
+        """Every name of Python's tables leads to a codec that exists and decodes to text."""
         from encodings.aliases import aliases
 
         for name in {*aliases, *aliases.values()}:
@@ -454,7 +462,7 @@ class TestAmbiguities:
             (b"Content-Type: a/b\n\nContent-Type: c/d\n", False),
             (b"X: y\ncontent-type: a/b\nTo: a\nContent-Type: c/d\n\n", True),
         ):
-            assert (UNCLEAR in scan(block, 0, len(block), pattern)[0]) == repeated
+            assert (UNCLEAR in scan(block, 0, len(block), pattern).fields) == repeated
 
 
 class TestFieldLimit:
@@ -463,14 +471,15 @@ class TestFieldLimit:
     PATTERN = field_pattern("to")
 
     def test_at_the_limit(self) -> None:
-        """So many fields as the limit allows are no reason to stop."""
+        """The search does not stop at exactly the limit."""
         block = b"To: a\r\n" * (FIELD_LIMIT - 1) + b"\r\n"
-        assert scan(block, 0, len(block), self.PATTERN)[1:] == (len(block), True)
+        result = scan(block, 0, len(block), self.PATTERN)
+        assert (result.body, result.complete) == (len(block), True)
 
     def test_beyond_the_limit(self) -> None:
-        """The look ends behind the last field that was counted, before the end of the block."""
+        """The search ends after the last field that was counted, before the end of the block."""
         block = b"To: a\r\n" * (FIELD_LIMIT + 5) + b"\r\n"
-        fields, body, complete = scan(block, 0, len(block), self.PATTERN)
+        _, body, fields, complete = scan(block, 0, len(block), self.PATTERN)
         assert (fields, complete) == ({b"to": b" a\r"}, False)
         assert body < len(block)
 

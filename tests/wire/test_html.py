@@ -56,11 +56,11 @@ class TestLines:
         ],
     )
     def test_one(self, markup: str, line: str) -> None:
-        """Other elements, blanks and line ends of the source begin none; what is escaped is text."""
+        """Other elements, spaces and line ends of the source do not; an escaped character is text."""
         assert lines(markup) == [line]
 
     @pytest.mark.parametrize("digits", [4, 5000])
-    def test_characters_that_are_none(self, digits: int) -> None:
+    def test_characters_that_do_not_exist(self, digits: int) -> None:
         """A reference to a character that cannot be, however long, raises nothing."""
         assert lines_of_html(f"a&#{'9' * digits};b").startswith("a")
         assert lines_of_html(f"a&#x{'f' * digits};b").startswith("a")
@@ -97,7 +97,7 @@ class TestTotal:
         ).map("".join)
     )
     def test_any_markup(self, markup: str) -> None:
-        """Nothing is raised, whatever the markup."""
+        """No markup raises anything."""
         assert isinstance(lines_of_html(markup), str)
 
     @pytest.mark.parametrize("piece", ["<", "<br", "<br>", "&", "&#", "&#9;", "&amp;", " ", "\n", "<p", "</", "&lt"])

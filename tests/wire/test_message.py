@@ -10,12 +10,10 @@ from exjournal._wire.message import (
     Mailbox,
     addresses_of,
     facts,
-    lead_in,
     likely_addresses,
     mailboxes_of,
     message_id_of,
     perhaps_named,
-    skip_from_line,
 )
 from exjournal.addresses import address_problem
 from exjournal.limits import ADDRESS_FIELD_LIMIT
@@ -78,7 +76,7 @@ class TestFacts:
 
     @pytest.mark.parametrize("message", [b"", b"\r\n", b"body", b"\r\nFrom: x@example.com\r\n", b"From x\n"])
     def test_nothing(self, message: bytes) -> None:
-        """What is absent is empty."""
+        """The fact of an absent field is empty."""
         assert facts(message, 0, len(message))[0] == ((), "", (), (), "", "")
 
     def test_in_place(self) -> None:
@@ -89,72 +87,10 @@ class TestFacts:
 
     @given(message_like())
     def test_valid(self, message: bytes) -> None:
-        """Every address that is told could be a sender or recipient."""
+        """Every address in the facts could be a sender or recipient."""
         told, _ = facts(message, 0, len(message))
         sender = (told.sender,) if told.sender else ()
         assert not any(map(address_problem, (*told.authors, *sender, *told.to, *told.cc)))
-
-
-class TestFromLine:
-    """A line that a mailbox file left before the header."""
-
-    @pytest.mark.parametrize(
-        ("data", "begin"),
-        [
-            (b"From alice Thu Feb 29 12:30:45 2024\r\nTo: x", 37),
-            (b"From x\nTo: y", 7),
-            (b"From x", 6),
-            (b"From ", 5),
-            (b"From: x\n", 0),
-            (b"from x\n", 0),
-            (b" From x\n", 0),
-            (b"From : x\n", 0),
-            (b"", 0),
-        ],
-    )
-    def test_skipped(self, data: bytes, begin: int) -> None:
-        """It is passed over to its end; a From field is none."""
-        assert skip_from_line(data, 0, len(data)) == begin
-        assert skip_from_line(b"ab" + data, 2, len(data) + 2) == begin + 2
-
-
-class TestLeadIn:
-    """What mailbox files and text editors put before a header block."""
-
-    @pytest.mark.parametrize(
-        ("data", "ends"),
-        [
-            (b"To: x", (0, 0, 0)),
-            (b"", (0, 0, 0)),
-            (b"\xef\xbb\xbfTo: x", (3, 3, 3)),
-            (b"\xef\xbbTo: x", (0, 0, 0)),
-            (b"\r\n\nTo: x", (0, 3, 3)),
-            (b"From x\nTo: x", (0, 0, 7)),
-            (b"From: x\nTo: x", (0, 0, 0)),
-            (b"\xef\xbb\xbf\r\nFrom x\r\nTo: x", (3, 5, 13)),
-            (b"\r\n\r\n", (0, 4, 4)),
-            (b"From x", (0, 0, 6)),
-            (b"\n\xef\xbb\xbfTo: x", (0, 1, 1)),
-        ],
-    )
-    def test_ends(self, data: bytes, ends: tuple[int, int, int]) -> None:
-        """A byte order mark, blank lines and a From line, in this order, each where it ends."""
-        assert lead_in(data) == ends
-        before = b"ab"
-        moved = lead_in(before + data + b"To: y", len(before), len(before + data))
-        assert moved == tuple([end + len(before) for end in ends])
-
-    def test_limit(self) -> None:
-        """Behind many blank lines is nothing that anybody sent."""
-        mark, blank, begin = lead_in(b"\n" * 200_000)
-        assert mark == 0
-        assert 0 < blank == begin < 200_000
-
-    @given(message_like() | st.binary(max_size=20))
-    def test_in_order(self, data: bytes) -> None:
-        """The three ends are in order and in the data."""
-        mark, blank, begin = lead_in(data)
-        assert 0 <= mark <= blank <= begin <= len(data)
 
 
 class TestMailboxesOf:
@@ -198,7 +134,7 @@ class TestMailboxesOf:
         ],
     )
     def test_entries(self, value: str, found: list[tuple[str, str]]) -> None:
-        """A name is decoded, without quotes and on one line; what is no address is kept as it was written."""
+        """A name is decoded, without quotes and on one line; an entry without an address is kept as written."""
         assert mailboxes_of(value.encode()) == found
 
     def test_limit(self) -> None:
@@ -214,7 +150,7 @@ class TestMailboxesOf:
         | st.binary(max_size=30).map(lambda octets: octets.decode("latin-1"))
     )
     def test_valid(self, value: str) -> None:
-        """Whatever the value, an address is valid or empty, and a name stands on one line."""
+        """In any value, an address is valid or empty, and a name is one line."""
         found = mailboxes_of(value.replace("\n", "\n ").encode())
         for mailbox in found:
             assert isinstance(mailbox, Mailbox)
@@ -235,7 +171,7 @@ class TestMailboxesOf:
 
 
 class TestLikelyAddresses:
-    """Whatever some reader could take for an address."""
+    """All text that some reader could take for an address."""
 
     @pytest.mark.parametrize(
         ("value", "found"),
@@ -323,7 +259,7 @@ class TestMessageId:
 
     @given(st.binary(max_size=40))
     def test_one_line(self, value: bytes) -> None:
-        """Whatever the octets, it stands on one line without outer blanks."""
+        """Any bytes become one line without outer spaces."""
         message_id = message_id_of(value.replace(b"\n", b"\n "))
         assert not {"\r", "\n", "\0"} & {*message_id}
         assert message_id == message_id.strip()
@@ -384,7 +320,7 @@ class TestAddressesOf:
         ],
     )
     def test_lists(self, value: str, found: list[str]) -> None:
-        """Of mailboxes and of the members of groups, in order; what is no address is left out."""
+        """Of mailboxes and of the members of groups, in order; other entries are left out."""
         assert [*addresses_of(value.encode())] == found
 
     def test_folded(self) -> None:

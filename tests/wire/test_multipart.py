@@ -1,4 +1,4 @@
-"""Multipart bodies: what part headers declare, where the parts lie, and what is behind a transfer encoding."""
+"""Multipart bodies: the headers of parts, the places of parts, and decoded content."""
 
 import base64
 import binascii
@@ -225,7 +225,7 @@ class TestLeafAt:
 
 
 def spans(data: bytes, boundary: bytes = b"b") -> list[bytes] | None:
-    """The contents of the parts of a body that begins behind a line end."""
+    """The contents of the parts of a body that begins after a line end."""
     body = body_spans(b"\n" + data, 1, len(data) + 1, boundary)
     return None if body is None else [(b"\n" + data)[start:end] for start, end in body.parts]
 
@@ -323,7 +323,7 @@ class TestBodySpans:
     def test_agrees_with_lines(self, data: bytes) -> None:
         """Searching for delimiters gives what looking at each line gives."""
         expected = by_lines(data, b"b")
-        for many in (b"", b"--b?\n" * 150):  # behind many look-alikes another way of searching is taken
+        for many in (b"", b"--b?\n" * 150):  # after many look-alikes another search is used
             whole = b"\n" + many + data
             body = body_spans(whole, 1, len(whole), b"b")
             if expected is None or body is None:
@@ -337,7 +337,7 @@ class TestBodySpans:
 
     @given(_BODIES, st.integers(0, 5), st.integers(0, 5))
     def test_in_place(self, data: bytes, before: int, after: int) -> None:
-        """What lies before and behind the body changes nothing, whatever it is."""
+        """Any text before and after the body changes nothing."""
         alone = spans(data)
         whole = b"\r\n--b"[:before] + b"\n" + data + b"\r\n--b"[:after]
         start = min(before, 5) + 1
@@ -352,7 +352,7 @@ class TestBodySpans:
             spans(data + b"--b\n")
         assert caught.value.args == (1 + len(data),)
 
-    def test_limit_behind_look_alikes(self) -> None:
+    def test_limit_after_look_alikes(self) -> None:
         """The limit holds for both ways of searching together."""
         few, many = b"--b\n" * 10, b"--b?\n" * 150
         assert len(spans(few + many + b"--b\n" * (PART_LIMIT - 10)) or ()) == PART_LIMIT
@@ -361,12 +361,12 @@ class TestBodySpans:
 
     @pytest.mark.parametrize("count", [99, 100, 101])
     def test_nothing_but_look_alikes(self, count: int) -> None:
-        """Lines that go on behind the boundary are no delimiters, however many there are."""
+        """Lines that go on after the boundary are not delimiters, however many there are."""
         assert spans(b"--b?\n" * count) is None
         assert spans(b"--b?\n" * count + b"--b\none\n--b--\n") is not None
 
     def test_special_characters(self) -> None:
-        """A boundary is no pattern."""
+        """A boundary is literal, not a pattern."""
         edge = b".*[x]+?|("
         data = b"--" + edge + b"\none\n" + b"--xxx\n--" + edge + b"y\n" * 150 + b"\n--" + edge + b"--\n"
         parts = spans(data, edge)
@@ -383,7 +383,7 @@ class TestBodySpans:
 
 
 class TestBareCarriageReturns:
-    """A line that is a delimiter only with bare carriage returns for line ends is no delimiter, and its place is known."""
+    """A line that is a delimiter only with bare carriage returns for line ends does not count, and its place is known."""
 
     @pytest.mark.parametrize(
         ("line", "at"),
@@ -422,14 +422,14 @@ class TestLeaves:
 
     @pytest.mark.parametrize(("room", "media_type"), [(0, "message/rfc822"), (1, "text/plain")])
     def test_long_part_header(self, room: int, media_type: str) -> None:
-        """What a part declares counts where it stands within the octets of its header that are looked at."""
+        """A declaration counts within the bytes of a part header that are read."""
         field = b"Content-Type: message/rfc822\r\n"
         padding = b"X: " + b"y" * (PART_HEADER_LIMIT - len(field) - 5 + room * 40) + b"\r\n"
         assert part_info(padding + field).media_type == media_type
 
     @pytest.mark.parametrize(("room", "media_type"), [(0, "message/rfc822"), (1, "text/plain")])
     def test_part_header_of_many_lines(self, room: int, media_type: str) -> None:
-        """What a part declares counts where it stands within the lines of its header that are looked at."""
+        """A declaration counts within the lines of a part header that are read."""
         padding = b"X: yyyyyyyyyyyy\r\n" * (PART_HEADER_LINE_LIMIT - 1 + room)
         assert part_info(padding + b"Content-Type: message/rfc822\r\n").media_type == media_type
 
@@ -442,7 +442,7 @@ class TestLeaves:
 
 
 class TestTransferDecoded:
-    """What is behind a transfer encoding."""
+    """Decoding of content."""
 
     @given(st.binary(max_size=200))
     def test_base64(self, content: bytes) -> None:
@@ -465,17 +465,17 @@ class TestTransferDecoded:
         ],
     )
     def test_damaged_base64(self, coded: bytes, content: bytes) -> None:
-        """Base64 that is cut short, or has something else in it, gives what its own octets say, and is told of."""
+        """Base64 that is cut, or has other bytes in it, is decoded from its own bytes, and the damage is reported."""
         assert transfer_decoded(b"x" + coded, 1, len(coded) + 1, "base64") == (content, None if coded == b"YWJj" else 1)
 
     def test_footer(self) -> None:
-        """Text that a gateway put behind base64 is not taken for more of it."""
+        """Text that a gateway added after base64 is not taken for more of it."""
         coded = b"YWJj\r\nZGVm\r\n\r\nThis footer was added.\r\n"
         assert transfer_decoded(coded, 0, len(coded), "base64") == (b"abcdef", 0)
 
     @given(st.binary(max_size=200))
     def test_any_base64(self, coded: bytes) -> None:
-        """Any octets decode to something."""
+        """Any bytes decode to something."""
         content, damage = transfer_decoded(coded, 0, len(coded), "base64")
         assert len(content) <= len(coded)
         assert damage in {None, 0}
@@ -577,14 +577,14 @@ class TestTextDecoded:
         ],
     )
     def test_charsets(self, raw: bytes, charset: str, text: str, problem: DefectCode | None) -> None:
-        """The declared one, else UTF-8, else latin-1, which are told of."""
+        """The declared one, else UTF-8, else latin-1, which are reported."""
         assert text_decoded(raw, charset) == (text, problem)
 
     @given(
         st.binary(max_size=40), st.sampled_from(["", "utf-8", "utf-16", "utf-7", "hz", "gb2312", "iso-2022-kr", "x"])
     )
     def test_total(self, raw: bytes, charset: str) -> None:
-        """Any octets are text in some charset."""
+        """Any bytes are text in some charset."""
         assert isinstance(text_decoded(raw, charset)[0], str)
 
 
@@ -609,7 +609,7 @@ class TestOctets:
 
     @pytest.mark.parametrize("fill", [b"a" * 20, b"_" * 20, b"a" * 5000 + b"_", b"-" * 7])
     def test_find_far(self, fill: bytes) -> None:
-        """A needle far behind is found, whatever fills the way to it."""
+        """A needle far away is found, with any data before it."""
         data = fill * (400_000 // len(fill)) + b"\n--_b_" + fill * 100
         for start in (0, 1, 399_000):
             assert fast_find(data, b"\n--_b_", start, len(data)) == data.find(b"\n--_b_", start)
@@ -624,7 +624,7 @@ class TestOctets:
         with mmap.mmap(-1, 3) as mapped:
             assert in_place(mapped, "it") is mapped
 
-    def test_not_octets(self) -> None:
-        """Anything else is refused by its type, and told what it was for."""
+    def test_not_bytes(self) -> None:
+        """Anything else is refused with its type, and the error names the argument."""
         with pytest.raises(TypeError, match=r"a message is bytes.* not str"):
             in_place("abc", "a message")  # type: ignore[arg-type]

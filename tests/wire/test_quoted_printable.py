@@ -81,7 +81,7 @@ class TestPlaces:
 
     @pytest.mark.parametrize("size", range(1, 120))
     def test_break_before_a_redirect(self, size: int) -> None:
-        """Whatever its length, an address of up to 75 characters is whole, and a line ends before a redirect if it can."""
+        """An address of up to 75 characters is not cut, and a line ends before a redirect if it can."""
         address, group = "a" * size, "staff@example.com"
         lines = encoded(redirected("To", address, group))
         assert "".join([line.removesuffix("=") for line in lines]) == f"To: {address}, Expanded: {group}"

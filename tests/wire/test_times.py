@@ -59,7 +59,7 @@ class TestForms:
         ],
     )
     def test_hours(self, text: str, hour: int) -> None:
-        """Twelve hours twice a day, or twenty-four; the month stands first."""
+        """Twelve hours twice a day, or twenty-four; the month comes first."""
         assert moment(text) == datetime(2024, 1, 2, hour, tzinfo=UTC)
 
     def test_a_day(self) -> None:
@@ -99,7 +99,7 @@ class TestForms:
         ],
     )
     def test_none(self, text: str) -> None:
-        """What is no time, or one outside the calendar, is none."""
+        """Other text, or a time outside the calendar, gives None."""
         assert moment(text) is None
 
 
@@ -108,7 +108,7 @@ class TestTotal:
 
     @given(lines() | st.text("0123456789/:-+. TZAPMFebThu,", max_size=40) | st.text(max_size=30))
     def test_any_text(self, text: str) -> None:
-        """Nothing is raised, whatever the text."""
+        """No text raises anything."""
         found = moment(text)
         assert found is None or found.tzinfo is UTC
 

@@ -1,1 +1,4 @@
-"""Mechanism: the bytes of messages and reports. Nothing here is public; the concepts live one folder up."""
+"""The bytes of messages: header blocks, address lists, multipart bodies, encodings, and the canonical form under digests.
+
+Nothing here is public, and nothing knows of reports. The public wings build on it.
+"""

@@ -1,17 +1,18 @@
-"""The bytes that readers and writers take, and which of them are worked on in place."""
+"""The types of data that readers and writers take, and the search in large data."""
 
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
     from mmap import mmap
 
-    # What callers hand in, and what can be searched and sliced in place.
+    # The types that callers pass.
     Data: TypeAlias = bytes | bytearray | memoryview | mmap
+    # Those that can be searched and sliced in place.
     Buffer: TypeAlias = bytes | mmap
 
 
 def in_place(data: "Data", what: str, /) -> "Buffer":
-    """Give bytes and mmap as they are, bytearray and memoryview as one copy; TypeError names what anything else was for."""
+    """Return bytes and mmap as they are, bytearray and memoryview as one copy; a TypeError for other types names `what`."""
     if isinstance(data, bytes):
         return data
     if isinstance(data, (bytearray, memoryview)):
@@ -20,14 +21,14 @@ def in_place(data: "Data", what: str, /) -> "Buffer":
 
     if isinstance(data, mmap):
         return data
-    raise TypeError(f"{what} is bytes, bytearray, memoryview or mmap, not {type(data).__name__}")
+    raise TypeError(f"{what} must be bytes, bytearray, memoryview or mmap, not {type(data).__name__}")
 
 
 def fast_find(data: "Buffer", needle: bytes, start: int, end: int, /) -> int:
-    """What `data.find(needle, start, end)` gives, several times as fast in what fills large messages.
+    """Return `data.find(needle, start, end)`, several times as fast in base64, which fills large messages.
 
-    The alphabet of base64 has neither the underscore nor the dash that every delimiter line holds, and one octet is looked for
-    at the speed of memory. Where that octet is common, stretches of the data are searched for the whole needle.
+    The alphabet of base64 has neither the underscore nor the dash that every delimiter line has, and a single byte is searched
+    for at the speed of memory. In data that has many of this byte, the whole needle is searched for.
     """
     if end - start < _SHORT:
         return data.find(needle, start, end)
@@ -45,9 +46,9 @@ def fast_find(data: "Buffer", needle: bytes, start: int, end: int, /) -> int:
         misses += 1
         if start - origin < misses * _SPARSE:
             begin = data.find(first, start, start + stretch)
-            found = -1 if begin < 0 else data.find(needle, begin, min(end, start + stretch + size - 1))
-            if found >= 0:
-                return found
+            hit = -1 if begin < 0 else data.find(needle, begin, min(end, start + stretch + size - 1))
+            if hit >= 0:
+                return hit
             start += stretch
             origin, misses, stretch = start, 0, min(2 * stretch, _LONG)
         elif start - origin > _LONG:
@@ -55,8 +56,9 @@ def fast_find(data: "Buffer", needle: bytes, start: int, end: int, /) -> int:
     return -1
 
 
-# Bytes: below this the whole needle is searched at once; one hit in so many is worth a step of the interpreter; the longest
-# stretch that is searched for the whole needle before the short way is tried again.
+# Bytes. Shorter data is searched for the whole needle at once.
 _SHORT: Final = 1 << 14
+# Bytes for each hit. A hit in more bytes is worth a step of the interpreter.
 _SPARSE: Final = 1024
+# Bytes. The longest stretch that is searched for the whole needle before the single byte is tried again.
 _LONG: Final = 1 << 17

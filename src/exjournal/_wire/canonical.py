@@ -1,21 +1,23 @@
 """The one canonical form of a message, under content digests, seals and stamps.
 
-Two messages with one form read alike: the form leaves out only what servers change on the way and no reader shows (fields of
-other names, the order of fields, folds, CRLF or LF, line ends at the end). Where readers disagree about how a field or a header
-block is read, it is taken as it is written. Nothing is decoded.
+Messages with the same form read alike. The form leaves out only changes that servers make and no reader shows: fields of other
+names, the order of fields, folds, CRLF or LF, line ends at the end. A field or header block that readers read in different ways
+is taken as it is written. Nothing is decoded.
 
-`sealed_digest` takes the body as it is written; `sameness` takes it apart, so that forks with other boundaries are one.
+`sealed_digest` takes the body as it is written; `same_content` takes it apart, so that copies with other boundaries are equal.
 """
 
 import hashlib
 import re
 from collections.abc import Collection
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exjournal._wire import names
+from exjournal._wire.beginnings import header_place, is_separator
 from exjournal._wire.buffers import fast_find
-from exjournal._wire.headers import field_spans, fields, has_odd_line, span_pattern
-from exjournal._wire.message import header_place, is_separator
+from exjournal._wire.grammar import FOLD, QUOTED_STRING
+from exjournal._wire.headers import fields, has_odd_line, scan_spans, span_pattern
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -45,7 +47,7 @@ SEALED_FIELDS: Final = (
 _ADDED: Final = ("Received", "Return-Path", "X-ExJournal-*")
 TYPE: Final = b"content-type"
 ENCODING: Final = b"content-transfer-encoding"
-# Transfer encodings that encode nothing; servers write one for another.
+# Transfer encodings that encode nothing; servers replace one by another.
 IDENTITY: Final = frozenset((b"", b"7bit", b"8bit", b"binary"))
 # Fields in which a reader shows the number of spaces between two words.
 _UNSTRUCTURED: Final = frozenset((b"subject", b"comments", b"content-description"))
@@ -56,20 +58,20 @@ _CHUNK: Final = 256 << 10
 
 
 class Header(NamedTuple):
-    """Where the parts of a message are, and how much of its header can be compared field by field."""
+    """The header block of a message: its place, its wanted fields, and whether it can be compared field by field."""
 
     # Text before the block that is not a mailbox separator: some reader shows it.
     before: bytes
-    # Where the block begins, and where the body does.
+    # The offsets of the block and of the body.
     start: int
     body: int
     # The fields of the wanted names, in place.
     spans: "list[Span]"
     # False for a block beyond the limits.
     complete: bool
-    # Whether there is no block at all.
+    # True for a message without a header block.
     is_bare: bool
-    # Whether readers may disagree about the fields of the block.
+    # True for a block whose fields readers may read in different ways.
     is_odd: bool
 
 
@@ -82,28 +84,28 @@ def header_of(
     """
     start, body, is_bare = header_place(data, begin, end)
     spans: list[Span] = []
-    complete = body > start  # only a blank line
+    complete = body > start  # only an empty line
     if not is_bare:
-        spans, body, complete = field_spans(data, start, end, span_pattern(wanted))
+        _, body, spans, complete = scan_spans(data, start, end, span_pattern(wanted))
     before = b"" if is_separator(data, begin, start, or_quoted=quoted_separator) else _lines(data[begin:start])
     is_odd = before != b"" or has_odd_line(data[start:body])
-    return Header(before, start, body, spans, complete, is_bare, is_odd)
+    return Header(before=before, start=start, body=body, spans=spans, complete=complete, is_bare=is_bare, is_odd=is_odd)
 
 
 def words_of(block: bytes, wanted: Collection[bytes] | None = None, /) -> list[tuple[bytes, bytes]]:
-    """The fields of a block by name, each with the canonical form of its value; optionally those of some names only."""
-    found = [(name.lower(), value) for name, value in fields(block)]
-    # Servers move fields, and keep the order of those with one name.
-    found = sorted([one for one in found if wanted is None or one[0] in wanted], key=lambda field: field[0])
-    return [(name, _words(name, value)) for name, value in found]
+    """Sort the fields of a block by name and give each value its canonical form; optionally only those of wanted names."""
+    lowered = [(name.lower(), value) for name, value in fields(block)]
+    # Servers move fields, but keep the order of fields with the same name.
+    ordered = sorted([field for field in lowered if wanted is None or field[0] in wanted], key=itemgetter(0))
+    return [(name, _words(name, value)) for name, value in ordered]
 
 
-_FOLD = re.compile(rb"\r?\n(?=[ \t])")
-# White space, and the places in which some reader shows it as it is written: quotes, angle brackets, domain literals.
-_KEPT: Final = rb'"(?:[^"\\]|\\.)*+"|<[^<>]*+>|\[[^\[\]]*+\]'
+_FOLD = re.compile(FOLD)
+# The places in which some readers show white space as it is written: quotes, angle brackets, domain literals.
+_KEPT: Final = QUOTED_STRING + rb"|<[^<>]*+>|\[[^\[\]]*+\]"
 _SPACES = re.compile(rb"(%b)|(?:\r?\n)?[ \t]++(?:\r?\n[ \t]++)*+" % _KEPT)
 _OPEN = re.compile(rb'(?:[^"<\[\\]++|%b|[<\[])*+["\\]' % _KEPT)
-# A type or disposition with parameters (RFC 2045 section 5.1), folded between its tokens only. Readers agree on it.
+# A type or disposition with parameters (RFC 2045 section 5.1), folded between its tokens only. All readers read it alike.
 _GAP: Final = rb"[ \t]*+(?:\r?\n[ \t]++)*+"
 _TOKEN: Final = rb'[^\s;"()\\<>@,=]++'
 _CLEAR = re.compile(
@@ -114,7 +116,7 @@ _OUTSIDE_QUOTES = re.compile(rb'("[^"]*+")|\s*+(;)\s*+|\s++')
 
 
 def _words(name: bytes, value: bytes) -> bytes:
-    """The canonical form of a value: one space for each run of white space where no reader shows a difference."""
+    """Put a value in its canonical form: one space for each run of white space, unless some reader shows the difference."""
     if name == ENCODING:
         # With a space after it, or folded, an encoding is unknown to some readers, which then decode nothing.
         encoding = _FOLD.sub(b"", value).lstrip(b" \t").lower()
@@ -138,33 +140,33 @@ def _gap(found: re.Match[bytes]) -> bytes:
     return b" " if found[1] is None else _lines(found[1])
 
 
-def _lines(octets: bytes) -> bytes:
-    return octets.replace(b"\r\n", b"\n")
+def _lines(data: bytes) -> bytes:
+    return data.replace(b"\r\n", b"\n")
 
 
 def put(digest: "_Hash", kind: bytes, content: bytes, /) -> None:
-    """Take in a piece of a message. With its size before it, nothing can pass for the beginning of the next one."""
+    """Add a piece of a message to a digest. With its size before it, no piece can pass for the beginning of the next."""
     digest.update(b"%b %d:" % (kind, len(content)))
     digest.update(content)
 
 
 def put_octets(digest: "_Hash", kind: bytes, data: "Buffer", start: int, end: int, /) -> None:
-    """Take in a piece of a message in place."""
+    """Add a piece of a message to a digest, in place."""
     digest.update(b"%b %d:" % (kind, end - start))
-    with memoryview(data) as view, view[start:end] as octets:
-        digest.update(octets)
+    with memoryview(data) as view, view[start:end] as content:
+        digest.update(content)
 
 
 def put_text(digest: "_Hash", data: "Buffer", start: int, end: int, /) -> None:
-    """Take in a text, with one kind of line end and without the line ends at its end."""
+    """Add a text to a digest, with LF for all line ends and without the line ends at its end."""
     end = text_end(data, start, end)
     while start < end:
-        behind = min(start + _CHUNK, end)
-        chunk = data[start:behind]
-        start = behind
-        if chunk[-1] == 13 and behind < end and data[behind] == 10:
+        next_start = min(start + _CHUNK, end)
+        chunk = data[start:next_start]
+        start = next_start
+        if chunk[-1] == _CR and start < end and data[start] == _LF:
             chunk = chunk[:-1]  # the line feed is in the next chunk
-        # Deleting a byte is nine times as fast as replacing a pair, and gives the same where it occurs nowhere else.
+        # Deleting a byte is nine times as fast as replacing a pair, with the same result if the byte occurs only in pairs.
         lines = chunk.replace(b"\r", b"")
         if len(lines) < len(chunk) and _has_bare(chunk, len(chunk) - len(lines)):
             lines = chunk.replace(b"\r\n", b"\n")
@@ -172,10 +174,10 @@ def put_text(digest: "_Hash", data: "Buffer", start: int, end: int, /) -> None:
 
 
 def _has_bare(chunk: bytes, count: int) -> bool:
-    """Whether one of the carriage returns of a chunk stands alone."""
+    """Whether a chunk has a carriage return without a line feed after it."""
     first = chunk.find(b"\r")
     width = chunk.find(b"\r", first + 1) - first
-    # For lines of one length, as in base64, looking at every `width`th byte takes a tenth of the time.
+    # For lines of equal length, as in base64, reading every `width`th byte takes a tenth of the time.
     if width > 0 and chunk[first::width] == b"\r" * count and chunk[first + 1 :: width] == b"\n" * count:
         return False
     return _BARE_CR.search(chunk) is not None
@@ -186,29 +188,28 @@ def has_mixed_delimiters(data: "Buffer", start: int, end: int, /) -> bool:
 
     Servers convert all line ends or none, so such a body is taken as it is written.
     """
-    whole, end = end, text_end(data, start, end)
+    data_end, end = end, text_end(data, start, end)
     last = data.rfind(b"\n--", start, end)
     is_last = last >= 0 and data.find(b"\n", last + 1, end) < 0
-    if is_last and data[last - 1] != _CR and end < whole and data[end] == _CR:
-        return True  # the close delimiter; elsewhere the line ends at the very end do not matter
-    mixed = re.compile(_MIXED)
-    # A pattern is slower than `find` where nothing looks like a delimiter, and faster where much does.
+    if is_last and data[last - 1] != _CR and end < data_end and data[end] == _CR:
+        return True  # the close delimiter; otherwise the line ends at the very end do not matter
+    # A pattern is slower than `find` in data with few lines like a delimiter, and faster in data with many.
     while (hit := fast_find(data, b"\n--", start, end)) >= 0:
         line_end = data.find(b"\n", min(hit + _STRETCH, end), end)
         start = end if line_end < 0 else line_end
-        if mixed.search(data, hit, min(start + 1, end)) is not None:
+        if _MIXED.search(data, hit, min(start + 1, end)) is not None:
             return True
     return False
 
 
-# Few programs need a digest, and a body with no line like a delimiter needs no look at it.
-_MIXED: Final = rb"\n--(?<!\r\n--)[^\n]*+(?<=\r)\n"
+_MIXED = re.compile(rb"\n--(?<!\r\n--)[^\n]*+(?<=\r)\n")
 _STRETCH: Final = 1 << 16
 _CR: Final = 13
+_LF: Final = 10
 
 
 def text_end(data: "Buffer", start: int, end: int, /) -> int:
-    """Where a text ends without its last line ends: servers add one, or take it."""
+    """Find the end of a text without its last line ends, which servers add or remove."""
     while end > start:
         begin = max(start, end - _CHUNK)
         kept = len(data[begin:end].rstrip(b"\r\n"))
@@ -219,7 +220,10 @@ def text_end(data: "Buffer", start: int, end: int, /) -> int:
 
 
 def sealed_digest(data: "Buffer", /) -> bytes:
-    """SHA-256 of the canonical form with the body as it is written; of all bytes without a header, or with one too large."""
+    """Compute the SHA-256 of the canonical form, with the body as it is written.
+
+    A message without a header, or with one beyond the limits, is taken as it is written as a whole.
+    """
     header = header_of(data, 0, len(data), SEALED_FIELDS)
     start, body, end = header.start, header.body, len(data)
     digest = hashlib.sha256(b"exjournal sealed 2\n")
@@ -230,7 +234,7 @@ def sealed_digest(data: "Buffer", /) -> bytes:
         put(digest, b"before", header.before)
     if header.is_odd:
         put(digest, b"odd", _own(data[start:body]))
-    for name, words in words_of(b"".join([data[a:b] for a, b in header.spans])):
+    for name, words in words_of(b"".join([data[first:last] for first, last in header.spans])):
         put(digest, b"field " + name, words)
     if data.find(b"\0", body, end) >= 0:
         put_octets(digest, b"binary", data, body, end)  # no server takes it for lines
@@ -243,10 +247,10 @@ def sealed_digest(data: "Buffer", /) -> bytes:
 
 
 def _own(block: bytes) -> bytes:
-    """A header block without the fields that servers put before it."""
+    """Cut the fields off a header block that servers put before it."""
     start = 0
-    for begin, behind in field_spans(block, 0, len(block), span_pattern(_ADDED))[0]:
-        if begin != start or has_odd_line(block[begin:behind]):
+    for begin, end in scan_spans(block, 0, len(block), span_pattern(_ADDED)).fields:
+        if begin != start or has_odd_line(block[begin:end]):
             break
-        start = behind
+        start = end
     return block[start:]

@@ -1,6 +1,6 @@
-"""How a message ends: whether its last lines say that the rest was left out, and whether its own multipart is closed.
+"""How a message ends: with a notice that it was cut, and with or without the close delimiter of its multipart.
 
-Both look at the last bytes of a message. Only a multipart whose close delimiter is not there is searched as a whole, once.
+Both are found in the last bytes of a message. Only a multipart without its close delimiter there is searched as a whole.
 """
 
 import re
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from exjournal._wire.buffers import Buffer
 
 # Bytes in which the last line is looked for: a delimiter has at most 74, and line ends may follow it.
-LINE_SIZE: Final = 96
+_LINE_SIZE: Final = 96
 # Close delimiters after a notice: those of the multiparts that a message can be in.
 _LEVELS: Final = 8
 # Bytes at the end in which a close delimiter is expected.
@@ -23,20 +23,15 @@ _ENDING: Final = 512
 _LAST_WORDS: Final = (
     *(b"uncated", b"UNCATED", b"ncluded", b"NCLUDED", b"ppressed", b"PPRESSED", b"tripped", b"TRIPPED"),
 )
-# How the last line can end where there is a notice, perhaps before close delimiters.
-ENDINGS: Final = (
-    *(b"--", b"**", b"ated", b"ated.", b"ATED", b"ATED.", b"uded", b"uded.", b"UDED", b"ssed", b"ssed.", b"SSED"),
-    *(b"pped", b"pped.", b"PPED", b"d]", b"D]", b"d)", b"D)"),
-)
-# The last byte of each, and what may follow it.
-LAST_BYTES: Final = frozenset(b"-*.dD]) \t\r\n\v\f")
-# Bytes in which that shows: line ends may follow.
-ENDING_SIZE: Final = 16
 _SIGNS: Final = b"-*=.!)]> \t\r\n"
+# The last byte of a notice, or of a close delimiter that may follow it.
+_LAST_BYTES: Final = frozenset(_SIGNS + b"\v\fdD")
+_CR: Final = 13
+_LF: Final = 10
 # Gmail and Google Workspace write `----- Message truncated -----`, AOL `Message truncated.`, CipherTrust
 # `*** Body Not Included ***`, sendmail `----- Message body suppressed -----`, qmail with a size limit
 # `--- End of message stripped.`.
-_NOTICE: Final = (
+_NOTICE = re.compile(
     rb"(?i:\W{0,20}+(?:message (?:is |was |has been )?truncated"
     rb"|(?:message )?body (?:is |was )?(?:not included|suppressed|truncated)"
     rb"|(?:end|rest) of message (?:stripped|truncated))\W{0,20}+)"
@@ -44,14 +39,25 @@ _NOTICE: Final = (
 _CLOSE_LINE_END = re.compile(rb"[ \t]*+(?:\r?\n|\r?\Z)")
 
 
+def may_end_with_notice(data: "Buffer", end: int, /) -> bool:
+    """Whether `cut_notice` could find anything: most messages end with one line end, after a byte that no notice ends with."""
+    last = data[end - 1]
+    if last == _LF:
+        last = data[end - 3 if data[end - 2] == _CR else end - 2]
+    if last not in _LAST_BYTES:
+        return False
+    ending = data[max(0, end - _LINE_SIZE) : end].rstrip()
+    return ending.endswith(b"--") or ending.rstrip(_SIGNS).endswith(_LAST_WORDS)
+
+
 def cut_notice(data: "Buffer", start: int, end: int, /) -> int | None:
-    """The offset of a notice in the last line, which says that the message was cut; only close delimiters may follow it."""
+    """Find the offset of a last line which says that the message was cut; only close delimiters may follow it."""
     for _ in range(_LEVELS):
-        begin = end - LINE_SIZE if end - start > LINE_SIZE else start
+        begin = end - _LINE_SIZE if end - start > _LINE_SIZE else start
         ending = data[begin:end].rstrip()
         if ending.rstrip(_SIGNS).endswith(_LAST_WORDS):
             line = ending.rfind(b"\n") + 1
-            return begin + line if re.fullmatch(_NOTICE, ending[line:].strip()) else None
+            return begin + line if _NOTICE.fullmatch(ending[line:].strip()) else None
         if not ending.endswith(b"--"):
             break
         line = ending.rfind(b"\n")
@@ -61,12 +67,22 @@ def cut_notice(data: "Buffer", start: int, end: int, /) -> int | None:
     return None
 
 
+def find_usual_close(data: "Buffer", body: int, end: int, content_type: bytes, /) -> int:
+    """The offset of the line feed before a close delimiter in the last line, or -1.
+
+    Nearly every multipart ends with its close delimiter and a line end, and has its boundary in quotes. Any other is -1.
+    """
+    begin = end - _LINE_SIZE if end - body > _LINE_SIZE else body
+    ending = data[begin:end].rstrip()
+    line = ending.rfind(b"\n--")
+    if line >= 0 and ending.endswith(b"--") and b'"%b"' % ending[line + 3 : -2] in content_type:
+        return begin + line
+    return -1
+
+
 def is_unclosed(data: "Buffer", body: int, end: int, content_type: bytes, /) -> bool:
     """Whether a message of this content type is a multipart without its close delimiter (RFC 2046 section 5.1.1)."""
-    # Nearly every multipart ends with its close delimiter and a line end, and has its boundary in quotes.
-    ending = data[max(body, end - LINE_SIZE) : end].rstrip()
-    dashes = ending.rfind(b"\n--")
-    if dashes >= 0 and ending.endswith(b"--") and b'"%b"' % ending[dashes + 3 : -2] in content_type:
+    if find_usual_close(data, body, end, content_type) >= 0:
         return False
     info = declared(content_type)
     if info.family != "multipart" or not info.boundary:
@@ -84,7 +100,9 @@ def is_unclosed(data: "Buffer", body: int, end: int, content_type: bytes, /) -> 
 
 
 def is_closed_bounce(data: "Buffer", start: int, end: int, /) -> bool:
-    """Whether a message is a `multipart/report` with its close delimiter: a notice in it is about the message it returns."""
-    found, body, _ = scan(data, start, end, field_pattern("content-type"))
-    value = found.get(b"content-type", b"")
-    return declared(value).media_type == "multipart/report" and not is_unclosed(data, body, end, value)
+    """Whether a message is a `multipart/report` with its close delimiter, in which a notice is about the returned message."""
+    block = scan(data, start, end, field_pattern("content-type"))
+    content_type = block.fields.get(b"content-type", b"")
+    return declared(content_type).media_type == "multipart/report" and not is_unclosed(
+        data, block.body, end, content_type
+    )

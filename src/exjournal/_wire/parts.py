@@ -1,10 +1,11 @@
-"""The parts of a report that hold no parts themselves, in order, through whatever gateways wrapped round them."""
+"""The leaves of a multipart message, which are its parts without parts inside, in order, and their decoded content."""
 
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from exjournal._wire.another_message import another_message
+from exjournal._wire.beginnings import find_another_message
 from exjournal._wire.buffers import fast_find
+from exjournal._wire.grammar import FIELD_VALUE, FROM_BEGINS, SHORT_FIELD_BEGINS
 from exjournal._wire.multipart import (
     DECODED_ENCODINGS,
     USUAL_MULTIPART,
@@ -24,19 +25,19 @@ from exjournal.limits import NESTING_LIMIT, PART_LIMIT
 if TYPE_CHECKING:
     from exjournal._wire.buffers import Buffer
 
-# Buffer of a body in which a delimiter line is looked for that no boundary parameter names; and of a body inside it.
+# Bytes of a body in which a delimiter line is searched for that no boundary parameter names; and of a body inside it.
 _GUESS_LIMIT: Final = 1 << 16
 _INNER_GUESS_LIMIT: Final = 1 << 12
-# A boundary does not end in a blank (RFC 2046 section 5.1.1), so each run of blanks is looked at once.
-_FIRST_DELIMITER: Final = rb"\n--([^\r\n]{0,69}?[^ \t\r\n])[ \t]*+\r?\n(?=(?i:content-))"
+# A boundary does not end in a space or TAB (RFC 2046 section 5.1.1), so each run of them is read once.
+_FIRST_DELIMITER = re.compile(rb"\n--([^\r\n]{0,69}?[^ \t\r\n])[ \t]*+\r?\n(?=(?i:content-))")
 
 
 def leaves_of(
     data: "Buffer", header: int, start: int, end: int, info: PartInfo, defects: list[Defect], /
 ) -> list[Leaf]:
-    """The leaves of the body from `start` to `end`, whose header block at `header` declares the content type `info`.
+    """Find the leaves of the body from `start` to `end`, whose header block at `header` declares the content type `info`.
 
-    Raises ParseError where there are more than `PART_LIMIT`.
+    Raises ParseError for more than `PART_LIMIT`.
     """
     try:
         body = body_spans(data, start, end, info.boundary) if info.boundary else None
@@ -46,7 +47,7 @@ def leaves_of(
             defects.append(Defect(DefectCode.NOT_MULTIPART, "", start))
             return [Leaf(part_info(data[header:start]), start, end)]
         if not body.closed or body.preamble_end > start or body.epilogue < end:
-            _look_around(data, start, end, body, defects)
+            _note_text_outside(data, start, end, body, defects)
         leaves: list[Leaf] = []
         _collect(data, body, 1, leaves, [], defects)
     except TooManyParts as beyond:
@@ -55,18 +56,18 @@ def leaves_of(
 
 
 def content_of(data: "Buffer", leaf: Leaf, defects: list[Defect], /) -> bytes:
-    """The bytes of a leaf after decoding base64 or quoted-printable, or as they are; damage is a defect.
+    """Decode the content of a leaf from base64 or quoted-printable, if it declares one; damage is a defect.
 
-    Some servers declare base64 and do not encode (Exchange 2007, KB 973486). Content that begins with a header field, and
-    would not after decoding, is taken as it is, with a defect. Decoding quoted-printable leaves such a field as it is.
+    Some servers declare base64 and do not encode (Exchange 2007, KB 973486). Content that begins with a header field before
+    decoding, and not after it, is kept as it is, with a defect. Decoding quoted-printable does not change such a field.
     """
     encoding = leaf.info.encoding
     if encoding not in DECODED_ENCODINGS:
         return data[leaf.start : leaf.end]
     content, damage = transfer_decoded(data, leaf.start, leaf.end, encoding)
     if encoding == "base64":
-        begins = re.compile(_BEGINS_WITH_FIELD)
-        if begins.match(data, leaf.start, leaf.end) is not None and begins.match(content) is None:
+        is_plain = _BEGINS_WITH_FIELD.match(data, leaf.start, leaf.end) is not None
+        if is_plain and _BEGINS_WITH_FIELD.match(content) is None:
             defects.append(Defect(DefectCode.TRANSFER_ENCODING_MISMATCH, "not base64", leaf.start))
             return data[leaf.start : leaf.end]
     if damage is not None:
@@ -75,21 +76,21 @@ def content_of(data: "Buffer", leaf: Leaf, defects: list[Defect], /) -> bytes:
 
 
 # After a byte order mark, blank lines, and lines that mailbox files leave before a message. Base64 has no colon.
-_BEGINS_WITH_FIELD: Final = (
-    rb"(?:\xef\xbb\xbf)?+[ \t\r\n]*+(?:>?From (?![ \t]*:)[^\n]{0,998}+\n){0,2}+[!-9;-~]{1,998}+[ \t]*+:"
+_BEGINS_WITH_FIELD = re.compile(
+    rb"(?:\xef\xbb\xbf)?+[ \t\r\n]*+(?:>?%b[^\n]{0,998}+\n){0,2}+%b" % (FROM_BEGINS, SHORT_FIELD_BEGINS)
 )
 
 
 class Opened(NamedTuple):
-    """A message of which one multipart was decoded in its place, and its leaves.
+    """A message with one multipart decoded in its place, and its leaves.
 
-    Offsets before the multipart are those of the caller, and `place` gives those of the others.
+    Offsets before the multipart are those of the caller, and `place` translates the others.
     """
 
     data: bytes
     leaves: list[Leaf]
     start: int
-    # Where the multipart ends: decoded in `data`, and encoded in the caller's bytes.
+    # The end of the multipart: decoded in `data`, and encoded in the caller's bytes.
     end: int
     encoded_end: int
 
@@ -98,7 +99,7 @@ class Opened(NamedTuple):
         return self.start <= leaf.start < self.end
 
     def place(self, offset: int) -> int:
-        """The offset in the caller's bytes; the beginning of the multipart for everything inside it."""
+        """Return an offset in the caller's bytes; for everything inside the multipart that is its beginning."""
         if offset <= self.start:
             return offset
         return self.start if offset < self.end else offset - self.end + self.encoded_end
@@ -107,28 +108,25 @@ class Opened(NamedTuple):
 def opened(
     data: "Buffer", header: int, start: int, end: int, info: PartInfo, leaves: list[Leaf], defects: list[Defect], /
 ) -> Opened | None:
-    """The parts of a message after decoding its first multipart in base64 or quoted-printable; None where it has none.
+    """Read a message again after decoding its first multipart in base64 or quoted-printable; None if it has none.
 
-    No multipart may be encoded (RFC 2045 section 6.4), but gateways do it. Parameters as for `leaves_of`, which gave `leaves`
-    and may have added to `defects`; these are then replaced.
+    A multipart must not be encoded (RFC 2045 section 6.4), but gateways do it. The parameters are those of `leaves_of`, which
+    returned `leaves`; the defects that it added are replaced.
     """
-    leaf = next(
-        (one for one in leaves if one.info.family == "multipart" and one.info.encoding in DECODED_ENCODINGS), None
-    )
+    encoded = (leaf for leaf in leaves if leaf.info.family == "multipart" and leaf.info.encoding in DECODED_ENCODINGS)
+    leaf = next(encoded, None)
     if leaf is None:
         return None
     noted: list[Defect] = []
     content = content_of(data, leaf, noted)
     if not leaf.info.boundary or body_spans(b"\n" + content, 1, len(content) + 1, leaf.info.boundary) is None:
         return None
-    whole = b"".join([data[: leaf.start], content, data[leaf.end :]])
-    inside = leaf.start + len(content)
+    message = b"".join([data[: leaf.start], content, data[leaf.end :]])
     noted.append(Defect(DefectCode.MULTIPART_ENCODED, leaf.info.encoding, leaf.start))
-    result = Opened(whole, [], leaf.start, inside, leaf.end)
-    begun = len(noted)
-    result.leaves[:] = leaves_of(whole, header, start, len(whole) - len(data) + end, info, noted)
-    noted[begun:] = [defect._replace(offset=result.place(defect.offset)) for defect in noted[begun:]]
-    defects[:] = noted
+    result = Opened(data=message, leaves=[], start=leaf.start, end=leaf.start + len(content), encoded_end=leaf.end)
+    inner: list[Defect] = []
+    result.leaves[:] = leaves_of(message, header, start, len(message) - len(data) + end, info, inner)
+    defects[:] = [*noted, *[defect._replace(offset=result.place(defect.offset)) for defect in inner]]
     return result
 
 
@@ -156,7 +154,7 @@ def _collect(
                 raise TooManyParts(leaf.start)
         else:
             opened.append(leaf)
-            if len(opened) > PART_LIMIT:  # those without any part inside are no leaves
+            if len(opened) > PART_LIMIT:  # an empty multipart is not a leaf
                 raise TooManyParts(leaf.start)
             if leaf.info.media_type != "multipart/alternative":
                 defects.append(Defect(DefectCode.NESTED_MULTIPART, "", start))
@@ -165,13 +163,13 @@ def _collect(
                     Defect(DefectCode.PERHAPS_TRUNCATED, "no close delimiter inside: perhaps truncated", end)
                 )
             elif inner.epilogue < end and data[inner.epilogue : end].strip() != b"":
-                _look_for_another(data, inner.epilogue, end, defects)
+                _note_another_message(data, inner.epilogue, end, defects)
             _collect(data, inner, depth + 1, leaves, opened, defects)
 
 
 def message_after(data: "Buffer", header: int, end: int, /) -> tuple[Defect, ...]:
-    """The defect for another message after the multipart body of any message, whose header block is at `header`."""
-    # Most messages have one part, and are known at a fraction of the time.
+    """Find the defect for another message after the multipart body of a message, whose header block is at `header`."""
+    # Most messages have one part, which this shows in a fraction of the time.
     found = _MULTIPART.match(data, header, end) or _MULTIPART_OR_BLANK.search(data, header, end)
     value = found and found[1]
     usual = USUAL_MULTIPART.fullmatch(value) if value else None
@@ -185,21 +183,20 @@ def message_after(data: "Buffer", header: int, end: int, /) -> tuple[Defect, ...
             close = _CLOSE_LINE_END.match(data, hit, end)
             if close is not None:
                 if close.end() < end and data[close.end() : end].strip():
-                    _look_for_another(data, close.end(), end, defects)
+                    _note_another_message(data, close.end(), end, defects)
                 break
     return tuple(defects)
 
 
-# The beginning of the value, its other lines included.
-_VALUE: Final = rb"content-type[ \t]*+:([^a-z]*+multipart/[^\n]*+(?:\n[ \t][^\n]*+)*+)"
-_MULTIPART = re.compile(rb"(?i:%b)" % _VALUE)
-_MULTIPART_OR_BLANK = re.compile(rb"\n(?:\r?\n|(?i:%b))" % _VALUE)
+_MULTIPART_FIELD: Final = rb"content-type[ \t]*+:([^a-z]*+multipart/%b)" % FIELD_VALUE
+_MULTIPART = re.compile(_MULTIPART_FIELD, re.IGNORECASE)
+_MULTIPART_OR_BLANK = re.compile(rb"\n(?:\r?\n|(?i:%b))" % _MULTIPART_FIELD)
 _CLOSE_LINE_END = re.compile(rb"[ \t]*+\r?\n")
 
 
 def _guessed(data: "Buffer", start: int, end: int, info: PartInfo, limit: int, defects: list[Defect]) -> Body | None:
-    """The body by its first delimiter line, where the boundary parameter is lost or names another one."""
-    guess = re.compile(_FIRST_DELIMITER).search(data, start - 1, min(end, start + limit))
+    """Find the parts by the first delimiter line, if the boundary parameter is lost or names another boundary."""
+    guess = _FIRST_DELIMITER.search(data, start - 1, min(end, start + limit))
     if guess is None:
         return None
     code = DefectCode.BOUNDARY_MISMATCH if info.boundary else DefectCode.BOUNDARY_MISSING
@@ -207,19 +204,19 @@ def _guessed(data: "Buffer", start: int, end: int, info: PartInfo, limit: int, d
     return body_spans(data, start, end, guess[1])
 
 
-def _look_around(data: "Buffer", start: int, end: int, body: Body, defects: list[Defect]) -> None:
-    """Tell of text outside the parts and of an end that is not there."""
+def _note_text_outside(data: "Buffer", start: int, end: int, body: Body, defects: list[Defect]) -> None:
+    """Add defects for text outside the parts and for a missing close delimiter."""
     if (text := data[start : body.preamble_end].lstrip()) != b"":
         defects.append(Defect(DefectCode.PREAMBLE, "text before the first part", body.preamble_end - len(text)))
     if not body.closed:
         defects.append(Defect(DefectCode.PERHAPS_TRUNCATED, "no close delimiter: perhaps truncated", end))
     elif (text := data[body.epilogue : end].lstrip()) != b"":
         defects.append(Defect(DefectCode.EPILOGUE, "text after the last part", end - len(text)))
-        _look_for_another(data, body.epilogue, end, defects)
+        _note_another_message(data, body.epilogue, end, defects)
 
 
-def _look_for_another(data: "Buffer", start: int, end: int, defects: list[Defect]) -> None:
-    """Report another message in the text after a close delimiter: nobody reads it as part of this one."""
-    place = another_message(data, start, end)
+def _note_another_message(data: "Buffer", start: int, end: int, defects: list[Defect]) -> None:
+    """Add a defect for another message in the text after a close delimiter, which is not part of this message."""
+    place = find_another_message(data, start, end)
     if place is not None:
         defects.append(Defect(DefectCode.ANOTHER_MESSAGE, "after the last part", place))

@@ -1,4 +1,4 @@
-"""Quoted-printable whose lines end where a reader that decodes nothing is harmed least (RFC 2045 section 6.7).
+"""Quoted-printable with line ends in places that harm readers least that do not decode (RFC 2045 section 6.7).
 
 The standard library encodes; this module only decides where lines end. The writer of a text marks the good places.
 """
@@ -7,7 +7,7 @@ import binascii
 from itertools import accumulate
 from typing import Final
 
-# Text has no NUL of its own. One marks either end of an address, two the best place to end a line.
+# Text has no NUL of its own. One NUL marks either end of an address, two mark the best place to end a line.
 EDGE: Final = "\0"
 BREAK: Final = "\0\0"
 
@@ -18,9 +18,9 @@ _LINE: Final = 76
 
 
 def quoted_printable(text: bytes, /) -> bytes:
-    """Encode marked text whose lines end in CRLF; linear, as a line has only a few marks.
+    """Encode marked text with CRLF line ends; linear, as a line has only a few marks.
 
-    A line of more than 76 characters ends at a `BREAK` if there is one in reach, else at an `EDGE`, else before a space, and
+    A line of more than 76 characters is cut at a `BREAK` if there is one in reach, else at an `EDGE`, else before a space, and
     only then within a word.
     """
     encoded = binascii.b2a_qp(text).replace(b"=\r\n", b"")
@@ -29,9 +29,9 @@ def quoted_printable(text: bytes, /) -> bytes:
 
 
 def _wrapped(marked: bytes) -> bytes:
-    """One line, without its marks, in pieces of at most 76 characters."""
+    """Cut one line, without its marks, into pieces of at most 76 characters."""
     line = marked.replace(_EDGE, b"")
-    # A subject has no marks.
+    # The line of a subject has no marks.
     places = [_places(marked, mark) for mark in (_BREAK, _EDGE)] if len(line) < len(marked) else []
     pieces = []
     start = 0
@@ -52,6 +52,6 @@ def _wrapped(marked: bytes) -> bytes:
 
 
 def _places(marked: bytes, mark: bytes) -> list[int]:
-    """The positions of a mark, the last one first, in the line without marks."""
+    """Find the positions of a mark in the line without marks, the last one first."""
     lengths = [len(piece.replace(_EDGE, b"")) for piece in marked.split(mark)[:-1]]
     return list(accumulate(lengths))[::-1]

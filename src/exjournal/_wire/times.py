@@ -1,4 +1,4 @@
-"""Times as mail and servers write them, read as well as they can be."""
+"""Times in the forms that mail and servers write."""
 
 import re
 from contextlib import suppress
@@ -10,26 +10,26 @@ _AMERICAN = re.compile(
 
 
 def moment(text: str, /) -> datetime | None:
-    """A time in UTC, or None for what is none: ISO 8601, RFC 5322, or month/day/year; without a zone it is UTC."""
-    text = " ".join(text.split())  # newer systems write a narrow blank before AM and PM
-    found = None
+    """Read a time in ISO 8601, RFC 5322 or month/day/year, as UTC if it has no zone; None for any other text."""
+    text = " ".join(text.split())  # newer systems write a narrow space before AM and PM
+    parsed = None
     with suppress(ValueError):
-        found = datetime.fromisoformat(text)
+        parsed = datetime.fromisoformat(text)
     american = _AMERICAN.fullmatch(text)
     if american is not None:
         month, day, year, hour, minute, second = [int(digits or 0) for digits in american.groups()[:6]]
         if american[7] and 1 <= hour <= 12:
             hour = hour % 12 + 12 * (american[7] in "pP")
         with suppress(ValueError):
-            found = datetime(year, month, day, hour, minute, second)
-    if found is None:
+            parsed = datetime(year, month, day, hour, minute, second)
+    if parsed is None:
         from email.utils import parsedate_to_datetime
 
         with suppress(ValueError, IndexError, OverflowError):
-            found = parsedate_to_datetime(text)
-    if found is None:
+            parsed = parsedate_to_datetime(text)
+    if parsed is None:
         return None
     try:
-        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+        return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
     except OverflowError:  # a zone that leads out of the calendar
         return None

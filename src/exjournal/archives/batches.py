@@ -1,7 +1,8 @@
-"""Work by the batch: a process reads the items of one, keeps what is to be kept, and writes down what there is to say of them.
+"""Does the work of a scan in batches: a process reads the items of one, keeps files, and writes lines for the outputs.
 
-A batch that is done is a file, whole or not there, in the folder of the run's state: lines of a kind, two keys and JSON, and at
-the end what was counted. A run that was stopped takes it from there.
+A finished batch is a file in the folder of the run's state: lines with a kind, two keys and JSON, and at the end the counts. It
+appears under its name only when it is complete. A run that was stopped continues after the finished batches; `joining` and
+`scan` make the outputs from them.
 """
 
 import hashlib
@@ -9,17 +10,20 @@ import json
 import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from errno import EINTR, errorcode
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from exjournal.archives.items import ArchivedMessage, ArchivedReport, ArchiveItem, Reader, Unreadable
 from exjournal.archives.outputs import keep, put
 from exjournal.archives.parallel import in_parallel, is_over
+from exjournal.archives.sorting import FILES, ROOM
 from exjournal.archives.sources import Source
-from exjournal.archives.walk import batches, octets_at_hand
+from exjournal.archives.walk import content_size, in_batches
 from exjournal.errors import Defect, DefectCode, ParseError
 from exjournal.identity.keys import INCOMPLETE, Identity, identify
 from exjournal.identity.statements import statement_of
+from exjournal.limits import RATIO_FLOOR
 from exjournal.reports.models import Evidence, defect_dicts
 
 if TYPE_CHECKING:
@@ -27,39 +31,70 @@ if TYPE_CHECKING:
 
     StrPath: TypeAlias = str | os.PathLike[str]
 
-# How a count is named: what is counted, and of which kind.
+# Counts by what is counted, and its kind.
 Counts: TypeAlias = Counter[tuple[str, str]]
 
+# Kinds of lines.
 REPORT: Final = b"R"
 MESSAGE: Final = b"M"
 BAD: Final = b"U"
-# A report or message that has a line of its own, and holds another message that was not read.
+# A report or message that has a line of its own, and is followed by another message that was not read.
 ASIDE: Final = b"A"
 _END: Final = b"="
-# Items of a batch: what a kill makes a process do again, at most.
-_BATCH: Final = 500
-# Items between two looks at whether anybody waits for them.
+# A process checks after this number of items whether the run is over.
 _LOOK: Final = 8
-# Of what stands in a batch: one of another form is done again.
-_FORM: Final = 3
-_Task: TypeAlias = tuple[str, "list[Located]"]
+# The version of the files of batches; a batch of another version is done again.
+_VERSION: Final = 3
 _Complaint: TypeAlias = tuple[Source, str]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """The sizes of the steps of a scan.
+
+    `batch`: items of a batch, which a killed process does again at most.
+    `merged`: bytes of lines that are merged at a time: some thousand reports, or one on a very long list.
+    `remembered`: reports that a store learns of in one transaction.
+    `room`, `files`: bytes of lines that are sorted in memory, and sorted files that are merged at a time.
+    `floor`: bytes that any file may unpack to.
+    """
+
+    batch: int = 500
+    merged: int = 2 << 20
+    remembered: int = 5000
+    room: int = ROOM
+    files: int = FILES
+    floor: int = RATIO_FLOOR
+
+
+class _Task(NamedTuple):
+    """A batch to do: the name of its file, "" without one, and its places."""
+
+    name: str
+    places: "list[Located]"
+
+
+class _Result(NamedTuple):
+    counts: Counts
+    complaints: list[_Complaint]
+
+
 class Line(NamedTuple):
-    """A line of a batch that is done."""
+    """A line of a finished batch.
+
+    `message` is the key that the reports of one message share, and `message_id` its Message-ID, both empty if they are not
+    known. `identity` is the identity of a report as JSON, if there is a store.
+    """
 
     kind: bytes
-    # What the reports on one message have in common, and its Message-ID; empty where they are not known.
     message: bytes
     message_id: bytes
-    # What a store has to know, as JSON, where there is one.
     identity: bytes
     json: bytes
 
 
 class Work:
-    """What a process does with a batch of places."""
+    """The work of a process on one batch of places."""
 
     def __init__(
         self,
@@ -81,9 +116,12 @@ class Work:
         self.is_merged = is_merged
 
     def name(self, number: int, places: "list[Located]") -> str:
-        """The name of a batch: what was done with these places, as they are, is done again under other options only."""
+        """Return the name of a batch, which depends on the places, the state of their files, and the options.
+
+        With other options or changed files a batch is done again.
+        """
         reader = self.reader
-        read = (_FORM, reader.format, reader.undeliverable, reader.unmarked, reader.max_ratio, *reader.names.items())
+        read = (_VERSION, reader.format, reader.undeliverable, reader.unmarked, reader.max_ratio, *reader.names.items())
         options = (*read, self.originals, self.quarantine)
         digest = hashlib.sha256(repr((*options, self.has_lines, self.has_store, self.is_merged)).encode())
         path = ""
@@ -94,50 +132,48 @@ class Work:
             digest.update(repr((place.source, status)).encode("utf-8", "surrogatepass"))
         return f"{number:08d}-{digest.hexdigest()[:32]}"
 
-    def __call__(self, task: _Task) -> tuple[Counts, list[_Complaint]]:
-        """Read the items of a batch, keep what is to be kept, and write down what there is to say."""
-        name, places = task
-        counts: Counts = Counter()
-        complaints: list[_Complaint] = []
-        lines = self.worked(places, counts, complaints)
+    def __call__(self, task: _Task) -> _Result:
+        """Read the items of a batch, keep files, and write its lines."""
+        result = _Result(Counter(), [])
+        lines = self.read(task.places, result)
         if self.state is None:
             deque(lines, maxlen=0)
         else:
-            put(f"{self.state}/{name}", _ended(lines, counts), self.state)
-        return counts, complaints
+            put(f"{self.state}/{task.name}", _with_end(lines, result.counts), self.state)
+        return result
 
-    def worked(self, places: "list[Located]", counts: Counts, complaints: list[_Complaint]) -> Iterator[bytes]:
-        """The lines of a batch, one after the other: on a long list a report is a million octets of them."""
+    def read(self, places: "list[Located]", result: _Result) -> Iterator[bytes]:
+        """Yield the lines of a batch one by one: for a long list a report has a line of a million bytes."""
         for number, place in enumerate(places):
             if not number % _LOOK and is_over():
-                raise InterruptedError(EINTR, "nobody waits for this")
+                raise InterruptedError(EINTR, "the run is over")
             item = self.reader(place)
-            counts["items", ""] += 1
+            result.counts["items", ""] += 1
             if isinstance(item, ArchivedReport):
-                line = self.report(item, counts, complaints)
+                line = self.report(item, result)
             elif isinstance(item, ArchivedMessage):
-                line = self.message(item, counts, complaints)
+                line = self.message(item, result)
             else:
-                line = self.bad(item, counts, complaints)
+                line = self.bad(item, result)
             if line is not None:
                 yield b"\t".join(line) + b"\n"
             if not isinstance(item, Unreadable) and (another := _another_message(item)) is not None:
-                line = self.aside(item, another, counts, complaints)
+                line = self.aside(item, another, result)
                 if line is not None:
                     yield b"\t".join(line) + b"\n"
 
-    def report(self, item: ArchivedReport, counts: Counts, complaints: list[_Complaint]) -> Line | None:
-        """Keep the original, and say what there is to say of a report."""
+    def report(self, item: ArchivedReport, result: _Result) -> Line | None:
+        """Keep the original of a report, count it, and return its line."""
         parsed = item.parsed
-        counts["reports", ""] += 1
-        counts["octets", ""] += len(item.octets)
-        counts["formats", parsed.format] += 1
-        counts["unmarked", ""] += parsed.recipients_from is Evidence.UNMARKED
+        result.counts["reports", ""] += 1
+        result.counts["octets", ""] += len(item.octets)
+        result.counts["formats", parsed.format] += 1
+        result.counts["unmarked", ""] += parsed.recipients_from is Evidence.UNMARKED
         codes = [defect.code for defect in (*item.defects, *parsed.defects)]
         for code in codes:
-            counts["defects", code] += 1
+            result.counts["defects", code] += 1
         is_incomplete = not INCOMPLETE.isdisjoint(codes)
-        counts["incomplete", ""] += is_incomplete
+        result.counts["incomplete", ""] += is_incomplete
         data: dict[str, object] = {}
         identity: Identity | None = None
         if self.is_merged:
@@ -154,14 +190,12 @@ class Work:
                 files[kind] = {"sha256": digest}
                 if self.originals is not None:
                     suffix = ".incomplete.eml" if is_incomplete else ".eml"
-                    files[kind]["file"] = self.kept(
-                        "originals", digest, suffix, content, item.source, counts, complaints
-                    )
+                    files[kind]["file"] = self.keep("originals", digest, suffix, content, item.source, result)
         if not self.has_lines:
             return None
-        for kind, more in files.items():
+        for kind, file in files.items():
             entry = data.get(kind)
-            data[kind] = {**(entry if isinstance(entry, dict) else {}), **more}
+            data[kind] = {**(entry if isinstance(entry, dict) else {}), **file}
         if item.defects:
             data["archive_defects"] = defect_dicts(item.defects)
         if item.undeliverable is not None:
@@ -169,14 +203,14 @@ class Work:
             data["found"] = item.undeliverable.found
         return _line(REPORT, "report", item, data, identity, has_store=self.has_store)
 
-    def message(self, item: ArchivedMessage, counts: Counts, complaints: list[_Complaint]) -> Line | None:
-        """The same for a message that is no report."""
-        counts["messages", item.code] += 1
+    def message(self, item: ArchivedMessage, result: _Result) -> Line | None:
+        """Do the same for a message that is not a report."""
+        result.counts["messages", item.code] += 1
         if item.reads_like is not None:
-            counts["reads_like", item.reads_like] += 1
-        counts["octets", ""] += len(item.octets)
+            result.counts["reads_like", item.reads_like] += 1
+        result.counts["octets", ""] += len(item.octets)
         for defect in item.defects:
-            counts["defects", defect.code] += 1
+            result.counts["defects", defect.code] += 1
         if not self.has_lines and self.originals is None:
             return None
         data: dict[str, object] = {
@@ -187,43 +221,41 @@ class Work:
         digest = hashlib.sha256(item.octets).hexdigest()
         data["sha256"] = digest
         if self.originals is not None:
-            data["file"] = self.kept("originals", digest, ".eml", item.octets, item.source, counts, complaints)
+            data["file"] = self.keep("originals", digest, ".eml", item.octets, item.source, result)
         if item.defects:
             data["archive_defects"] = defect_dicts(item.defects)
         return _line(MESSAGE, "message", item, data) if self.has_lines else None
 
-    def bad(self, item: Unreadable, counts: Counts, complaints: list[_Complaint]) -> Line | None:
-        """The same for what cannot be used."""
+    def bad(self, item: Unreadable, result: _Result) -> Line | None:
+        """Do the same for an item that cannot be used."""
         error = item.error
         data: dict[str, object]
         if isinstance(error, ParseError):
-            counts["refusals", error.code] += 1
+            result.counts["refusals", error.code] += 1
             data = {"code": str(error.code), "detail": error.detail, "offset": error.offset}
-            complaints.append((item.source, str(error)))
+            result.complaints.append((item.source, str(error)))
         else:
-            # Perhaps only now: whoever goes on with the run tries again.
-            counts["retry", ""] += 1
-            counts["unreadable", ""] += 1
+            # The error may be gone when the run is resumed.
+            result.counts["retry", ""] += 1
+            result.counts["unreadable", ""] += 1
             name = _error_name(error)
-            counts["refusals", name] += 1
+            result.counts["refusals", name] += 1
             data = {"code": name, "detail": error.strerror or ""}
-            complaints.append((item.source, error.strerror or name))
+            result.complaints.append((item.source, error.strerror or name))
         if item.octets is not None:
-            counts["octets", ""] += len(item.octets)
+            result.counts["octets", ""] += len(item.octets)
         if item.octets is not None and self.has_lines:
             data["octets"] = len(item.octets)
             data["sha256"] = digest = hashlib.sha256(item.octets).hexdigest()
             if self.quarantine is not None:
-                data["file"] = self.kept("quarantined", digest, ".eml", item.octets, item.source, counts, complaints)
+                data["file"] = self.keep("quarantined", digest, ".eml", item.octets, item.source, result)
         if item.defects:
             data["archive_defects"] = defect_dicts(item.defects)
         return _line(BAD, "unreadable", item, data) if self.has_lines else None
 
-    def aside(
-        self, item: ArchivedReport | ArchivedMessage, another: Defect, counts: Counts, complaints: list[_Complaint]
-    ) -> Line | None:
-        """Keep the bytes of an item in which another message begins: only the first one was read."""
-        complaints.append((item.source, f"{another.code} at offset {another.offset}: {another.detail}"))
+    def aside(self, item: ArchivedReport | ArchivedMessage, another: Defect, result: _Result) -> Line | None:
+        """Keep the bytes of an item with another message after the one that was read, and return the line for that."""
+        result.complaints.append((item.source, f"{another.code} at offset {another.offset}: {another.detail}"))
         if self.quarantine is None:
             return None
         digest = hashlib.sha256(item.octets).hexdigest()
@@ -233,37 +265,33 @@ class Work:
             "offset": another.offset,
             "octets": len(item.octets),
             "sha256": digest,
-            "file": self.kept("quarantined", digest, ".eml", item.octets, item.source, counts, complaints),
+            "file": self.keep("quarantined", digest, ".eml", item.octets, item.source, result),
         }
         kind = "report" if isinstance(item, ArchivedReport) else "message"
         return _line(ASIDE, kind, item, data)
 
-    def kept(
-        self,
-        what: str,
-        digest: str,
-        suffix: str,
-        octets: bytes | memoryview,
-        source: Source,
-        counts: Counts,
-        complaints: list[_Complaint],
+    def keep(
+        self, what: str, digest: str, suffix: str, content: bytes | memoryview, source: Source, result: _Result
     ) -> str | None:
-        """The name of a file below its folder, None where it could not be written, which is told and tried again."""
+        """Keep a file, and return its path below its folder.
+
+        It is None if the file could not be written, which is a complaint, and is tried again when the run is resumed.
+        """
         folder = self.originals if what == "originals" else self.quarantine
         assert folder is not None  # noqa: S101 - for the type checker
         try:
-            counts[what, keep(folder, digest, suffix, octets)] += 1
+            result.counts[what, keep(folder, digest, suffix, content)] += 1
         except OSError as error:
-            counts[what, "not-written"] += 1
-            counts["retry", ""] += 1
-            complaints.append((source, f"not written: {error.strerror or _error_name(error)}"))
+            result.counts[what, "not-written"] += 1
+            result.counts["retry", ""] += 1
+            result.complaints.append((source, f"not written: {error.strerror or _error_name(error)}"))
             return None
         return f"{digest[:2]}/{digest}{suffix}"
 
-    # What was done before
+    # Finished batches
 
-    def counted(self, name: str) -> Counts | None:
-        """What a batch counted that is done; None for one that is not, or in which something is to be tried again."""
+    def finished(self, name: str) -> Counts | None:
+        """Return the counts of a finished batch; None for one that is not finished, or has items to try again."""
         digest = hashlib.sha256()
         last = b""
         try:
@@ -279,48 +307,48 @@ class Work:
         return None if counts["retry", ""] else counts
 
     def all_lines(self, name: str) -> Iterator[bytes]:
-        """A batch as it was written."""
+        """Yield the lines of a batch as they were written, with its end."""
         with open(f"{self.state}/{name}", "rb") as file:
             yield from file
 
     def lines(self, names: Iterable[str], kinds: bytes) -> Iterator[bytes]:
-        """The JSON of the lines of some kinds, in the order of the batches."""
+        """Yield the JSON of the lines of some kinds, in the order of the batches."""
         for name in names:
             for line in self.all_lines(name):
                 if line[:1] in kinds:
                     yield line.rpartition(b"\t")[2][:-1]
 
     def reports(self, names: Iterable[str]) -> Iterator[Line]:
-        """The lines of reports, with their keys."""
+        """Yield the lines of reports, with their keys."""
         for name in names:
             for line in self.all_lines(name):
                 if line[:1] == REPORT:
                     yield Line(*line[:-1].split(b"\t"))
 
     def identities(self, names: Iterable[str]) -> Iterator[Identity]:
-        """The identities of reports."""
+        """Yield the identities of reports."""
         for line in self.reports(names):
             yield Identity(*json.loads(line.identity))
 
 
 def _another_message(item: ArchivedReport | ArchivedMessage) -> Defect | None:
-    """The defect of an item in which another message begins, None for nearly all."""
+    """Return the defect of an item for another message after it, None for nearly all items."""
     defects = (*item.defects, *item.parsed.defects) if isinstance(item, ArchivedReport) else item.defects
     return next((defect for defect in defects if defect.code is DefectCode.ANOTHER_MESSAGE), None)
 
 
-def _ended(lines: Iterable[bytes], counts: Counts) -> Iterator[bytes]:
-    """Lines, and behind them what was counted, with a digest of them all."""
+def _with_end(lines: Iterable[bytes], counts: Counts) -> Iterator[bytes]:
+    """Yield lines, and after them the counts with a digest of the lines."""
     digest = hashlib.sha256()
     for line in lines:
         digest.update(line)
         yield line
-    told = {"counts": [[*key, count] for key, count in counts.items()], "sha256": digest.hexdigest()}
-    yield _END + json.dumps(told).encode() + b"\n"
+    end = {"counts": [[*key, count] for key, count in counts.items()], "sha256": digest.hexdigest()}
+    yield _END + json.dumps(end).encode() + b"\n"
 
 
 def _status(path: str) -> tuple[int, ...]:
-    """What changes with a file."""
+    """Return the size and time of a file, which change with it."""
     try:
         status = os.stat(path)
     except (OSError, ValueError):
@@ -337,13 +365,17 @@ def _line(
     *,
     has_store: bool = False,
 ) -> Line:
-    whole = {"kind": name, "source": item.source.to_dict(), **data}
-    message = id_ = ""
+    message = message_id = ""
     if identity is not None:
         message = identity.content_sha256 or f"~{identity.report_key}"
-        id_ = (identity.content_sha256 and identity.message_id_sha256) or ""
-    told = json.dumps(identity) if has_store else ""
-    return Line(kind, message.encode(), id_.encode(), told.encode(), json.dumps(whole).encode())
+        message_id = (identity.content_sha256 and identity.message_id_sha256) or ""
+    return Line(
+        kind,
+        message=message.encode(),
+        message_id=message_id.encode(),
+        identity=json.dumps(identity).encode() if has_store else b"",
+        json=json.dumps({"kind": name, "source": item.source.to_dict(), **data}).encode(),
+    )
 
 
 def _error_name(error: OSError) -> str:
@@ -351,26 +383,28 @@ def _error_name(error: OSError) -> str:
 
 
 def _weight(task: _Task) -> int:
-    return octets_at_hand(task[1])
+    return content_size(task.places)
 
 
 class Run:
-    """What was counted so far, and the batches in their order."""
+    """A scan under way: the counts so far, and the batches in their order."""
 
     def __init__(
         self,
         work: Work,
         progress: Callable[[Counts], None] | None,
         complain: Callable[[Source, str], None] | None,
+        sizes: Sizes,
     ) -> None:
         self.work = work
+        self.sizes = sizes
         self.progress = progress
         self.complain = complain
         self.counts: Counts = Counter()
         self.batches: list[str] = []
 
     def read(self, places: "Iterable[Located]", jobs: int) -> None:
-        """Do every batch that is not done."""
+        """Do every batch that is not finished."""
         for counts, complaints in in_parallel(self.work, self.tasks(places), jobs=jobs, weigh=_weight):
             self.counts.update(counts)
             for source, reason in complaints if self.complain is not None else ():
@@ -379,16 +413,16 @@ class Run:
                 self.progress(self.counts)
 
     def tasks(self, places: "Iterable[Located]") -> Iterator[_Task]:
-        """The batches that are to be done; those that are done are counted."""
-        for number, batch in enumerate(batches(places, most=_BATCH)):
+        """Yield the batches to do, and count those that are finished."""
+        for number, batch in enumerate(in_batches(places, count=self.sizes.batch)):
             if self.work.state is None:
-                yield "", batch
+                yield _Task("", batch)
                 continue
             name = self.work.name(number, batch)
             self.batches.append(name)
-            done = self.work.counted(name)
-            if done is None:
-                yield name, batch
+            finished = self.work.finished(name)
+            if finished is None:
+                yield _Task(name, batch)
             else:
-                self.counts.update(done)
+                self.counts.update(finished)
                 self.counts["resumed", ""] += len(batch)

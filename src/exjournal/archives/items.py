@@ -1,23 +1,24 @@
-"""Archives of reports: every item of a tree of files, a Maildir, an mbox, a tar or zip file, in a stable order.
+"""Reads archives of reports: every item of a tree of files, a Maildir, an mbox, a tar or zip file, in a stable order.
 
-Whatever goes wrong with one item is an item itself, so that it never ends the run; mail that is no report is an item of its own
-kind. `containers` finds the octets, `parser` and `undeliverable` read them.
+An error in one item is an item itself, so it never ends the run. Mail that is not a report is an item of its own kind. `walk`
+finds the bytes; `reports.reader` and `reports.undeliverable` read them.
 """
 
+import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, TypeVar
 
+from exjournal._wire.beginnings import lead_in
 from exjournal._wire.headers import first_line_is_field
-from exjournal._wire.message import lead_in
 from exjournal._wire.parts import message_after
 from exjournal.archives.mbox import UNREAD_BEGINNINGS, is_mailbox_of_several, unread_form
 from exjournal.archives.parallel import cores, in_parallel, is_over
 from exjournal.archives.sources import MboxVariant, Source
-from exjournal.archives.walk import batches, located, octets_at_hand, octets_of
-from exjournal.archives.walk import octets_in as count
-from exjournal.archives.walk import read_source as read
+from exjournal.archives.walk import content_size, in_batches, locate, read_place, total_size
+from exjournal.archives.walk import read_source as read_again
 from exjournal.errors import Defect, DefectCode, InvalidValue, ParseError, require_type
-from exjournal.limits import JOBS_LIMIT, RATIO_LIMIT
+from exjournal.limits import JOBS_LIMIT, RATIO_FLOOR, RATIO_LIMIT
 from exjournal.reports.models import COPIES, ParsedReport, ReportFormat
 from exjournal.reports.reader import READS_LIKE, detect_format, parse_report
 from exjournal.reports.undeliverable import Undeliverable, unwrap_undeliverable
@@ -33,11 +34,10 @@ Result = TypeVar("Result")
 
 
 class ArchivedReport(NamedTuple):
-    """A report: where it lies, its octets, and what it says.
+    """A report: its place, its bytes, and what it says.
 
-    `undeliverable` is the bounce in which it was found, where bounces are read; `octets` are then those of the bounce.
-    `defects` tell what the archive or the bounce may have changed about the octets; what is odd about the report stands in
-    `parsed.defects`.
+    `undeliverable` is the bounce in which it was found, if bounces are read; `octets` are then those of the bounce. `defects`
+    list what the archive or the bounce may have changed in the bytes; those of the report are in `parsed.defects`.
     """
 
     source: Source
@@ -47,15 +47,15 @@ class ArchivedReport(NamedTuple):
     defects: tuple[Defect, ...] = ()
 
     def __repr__(self) -> str:
-        return f"<ArchivedReport {self.source}: {len(self.octets)} octets>"
+        return f"<ArchivedReport {self.source}: {len(self.octets)} bytes>"
 
 
 class ArchivedMessage(NamedTuple):
-    """A message that is no report; `code` says how that is known.
+    """A message that is not a report; `code` is the reason.
 
-    Such as `not-a-report` for ordinary mail, `multipart-report` for bounces and receipts, which may hold a report, and
-    `no-report-inside` for a bounce that was looked into and holds none. `reads_like` is ENVELOPE for a message that reads like
-    a report of that format in full and has no marker, and None for any other.
+    It is `not-a-report` for ordinary mail, `multipart-report` for bounces and receipts, which may hold a report, and
+    `no-report-inside` for a bounce that was opened and holds none. `reads_like` is ENVELOPE for a message without a marker that
+    is otherwise a full report of that format, and None for any other.
     """
 
     source: Source
@@ -65,13 +65,13 @@ class ArchivedMessage(NamedTuple):
     reads_like: ReportFormat | None = None
 
     def __repr__(self) -> str:
-        return f"<ArchivedMessage {self.source}: {len(self.octets)} octets>"
+        return f"<ArchivedMessage {self.source}: {len(self.octets)} bytes>"
 
 
 class Unreadable(NamedTuple):
-    """What is there and cannot be used, and why: a file that cannot be opened, a damaged archive, a report that does not parse.
+    """An item that cannot be used, and why: a file that cannot be opened, a damaged archive, a report that does not parse.
 
-    `octets` are None where they could not be read.
+    `octets` is None if they could not be read.
     """
 
     source: Source
@@ -96,25 +96,24 @@ def read_archive(
     names: Mapping[str, str] | None = None,
     max_ratio: float = RATIO_LIMIT,
 ) -> Iterator[ArchiveItem]:
-    """Every report, message and unreadable thing below the paths: in the order of the paths, and in each of names.
+    """Yield every report, message and unreadable item below the paths, in the order of the paths and then of names.
 
-    A path is a folder, which is read with all below it, or a file: one message, an mbox, a tar or zip file, or one of these
-    compressed by gzip, bzip2 or xz, also inside one another up to five deep. What a file is tell its first octets; one whose
-    name ends in `.eml` is one message, as is each file in `cur` and `new` of a Maildir. Hidden files are passed over; with
-    `patterns` only files and members of such names are read (`*.txt`, in any letter case). `mbox` says how mbox files were
-    written; without it their octets stay as they are, and a defect tells of lines that may have been changed. `format` is that
-    of copies, as in `parse_report`. With `undeliverable` bounces are read for the report inside. With `unmarked`
-    an item that has no marker and reads like an envelope report is read as one (`Evidence.UNMARKED`: anyone who can mail the
-    archive can send such a thing), and everything else as usual; it cannot be combined with `format`. `names` gives the
-    path that sources show for a file, where its own means nothing (a copy of standard input, a download); `read_source` needs
-    the file's own path.
+    A path is a folder, which is read with everything below it, or a file: one message, an mbox, a tar or zip file, or one of
+    these compressed with gzip, bzip2 or xz, nested up to five deep. A file's type is detected from its first bytes; one whose
+    name ends in `.eml` is one message, as is each file in `cur` and `new` of a Maildir. Hidden files are passed over.
 
-    `max_ratio` limits what one file with all that is nested in it may unpack to, as a multiple of its size; 1 GiB is always
-    allowed. Beyond it, one `Unreadable` with the code `archive-ratio` takes the place of the rest of the file, and reading goes
-    on with the next file.
+    `patterns`: read only files and members with such names (`*.txt`, in any letter case).
+    `mbox`: how mbox files were written. Without it their bytes stay as they are, and defects report lines that may be quoted.
+    `format`: the format of copies, as in `parse_report`.
+    `undeliverable`: open bounces, and read the report inside.
+    `unmarked`: read an item without a marker as a report if it reads like an envelope report (`Evidence.UNMARKED`: anyone who
+    can mail the archive can send such an item). It cannot be combined with `format`.
+    `names`: the path that sources show for a file, for example for a copy of standard input; `read_source` needs its own path.
+    `max_ratio`: a file, with everything nested in it, may unpack to this multiple of its size; 1 GiB is always allowed. Beyond
+    that, one `Unreadable` with the code `archive-ratio` takes the place of the rest of the file.
 
-    Memory is that of the largest item (at most 256 MB) and some ten megabytes. Never raises for what it reads. Raises
-    InvalidValue for a ratio below 1, and for `unmarked` with `format`.
+    Memory is that of the largest item (at most 256 MB) and some ten megabytes. Errors in archives are items. Raises
+    InvalidValue for a ratio below 1 and for `unmarked` with `format`, and TypeError.
     """
     return map_archive(
         _same,
@@ -146,28 +145,35 @@ def map_archive(
     names: Mapping[str, str] | None = None,
     max_ratio: float = RATIO_LIMIT,
 ) -> Iterator[Result]:
-    """What a function makes of every item of `read_archive`, in the same order, worked out by so many processes.
+    """Apply a function to every item of `read_archive`, on several processes, and yield the results in the same order.
 
-    With `jobs` 0 that is one for each core; more than 256 are refused. Items stay in the processes; the function and what it
-    returns have to be picklable, and should be small. Reading waits for whoever takes the results. What the function raises
-    ends the run, with the source in a note. An interrupt, or closing the iterator, waits for the items under way and begins no
-    more. Raises InvalidValue, and ChildProcessError where a process was killed.
+    `jobs` is the number of processes, up to 256; with 0 there is one for each core. Items stay in their process, so the
+    function and its results have to be picklable, and should be small. Reading waits until results are taken. An error that the
+    function raises ends the run, with the source in a note. An interrupt, or closing the iterator, waits for the items in work
+    and begins no more. The other options are those of `read_archive`. Raises InvalidValue, TypeError, and ChildProcessError if
+    a process was killed.
     """
     check_limits(jobs, max_ratio)
     count = jobs or cores()
     reader = Reader(format, undeliverable=undeliverable, unmarked=unmarked, names=names, max_ratio=max_ratio)
-    found = located(paths, patterns=names_of(patterns), mbox=variant_of(mbox), lazily=count > 1, max_ratio=max_ratio)
-    if count == 1:
-        return (_applied(function, reader(place)) for place in found)
-    return _shared(function, reader, found, count)
+    places = locate(paths, patterns=as_patterns(patterns), mbox=as_variant(mbox), lazily=count > 1, max_ratio=max_ratio)
+    return map_places(function, reader, places, count)
 
 
-def _shared(
-    function: Callable[[ArchiveItem], Result], reader: "Reader", found: "Iterator[Located]", jobs: int
+def map_places(
+    function: Callable[[ArchiveItem], Result], reader: "Reader", places: "Iterator[Located]", jobs: int
 ) -> Iterator[Result]:
-    from functools import partial
+    """Apply a function to the items at places, on `jobs` processes, and yield the results in the order of the places."""
+    if jobs == 1:
+        return (_apply(function, reader(place)) for place in places)
+    return _share(function, reader, places, jobs)
 
-    for results in in_parallel(partial(_worked, function, reader), batches(found), jobs=jobs, weigh=octets_at_hand):
+
+def _share(
+    function: Callable[[ArchiveItem], Result], reader: "Reader", places: "Iterator[Located]", jobs: int
+) -> Iterator[Result]:
+    work = partial(apply_to_batch, function, reader)
+    for results in in_parallel(work, in_batches(places), jobs=jobs, weigh=content_size):
         yield from results
 
 
@@ -179,55 +185,56 @@ def check_limits(jobs: int, max_ratio: float) -> None:
         raise InvalidValue("max_ratio", "must be at least 1")
 
 
-def names_of(patterns: Sequence[str]) -> Sequence[str]:
-    """Patterns of names; one alone is one, and not its letters."""
+def as_patterns(patterns: Sequence[str]) -> Sequence[str]:
+    """Return patterns of names as a sequence; one string is one pattern. Raises TypeError."""
     if isinstance(patterns, str):
         return (patterns,)
-    if not isinstance(patterns, Iterable) or not all(isinstance(one, str) for one in patterns):
-        raise TypeError(f"patterns are names of files, as a sequence of strings, not {type(patterns).__name__}")
+    if not isinstance(patterns, Iterable) or not all(isinstance(pattern, str) for pattern in patterns):
+        raise TypeError(f"patterns must be a sequence of strings, not {type(patterns).__name__}")
     return patterns
 
 
-def variant_of(mbox: MboxVariant | None) -> MboxVariant | None:
-    """A variant, also by its name."""
+def as_variant(mbox: MboxVariant | None) -> MboxVariant | None:
+    """Return a variant that is given as such or by its name. Raises InvalidValue."""
     try:
         return None if mbox is None else MboxVariant(mbox)
     except ValueError:
-        raise InvalidValue("mbox", "is no MboxVariant") from None
+        raise InvalidValue("mbox", f"must be one of {', '.join(MboxVariant)}") from None
 
 
-def _worked(function: Callable[[ArchiveItem], Result], reader: "Reader", places: "Sequence[Located]") -> list[Result]:
+def apply_to_batch(
+    function: Callable[[ArchiveItem], Result], reader: "Reader", places: "Sequence[Located]"
+) -> list[Result]:
+    """Apply a function to the items of a batch, in the process that works on it."""
     results = []
     for number, place in enumerate(places):
         if not number % _LOOK and is_over():
             break
         item = reader(place)
         try:
-            results.append(_applied(function, item))
+            results.append(_apply(function, item))
         except Exception as error:
-            _send_back(error)
+            _require_picklable(error)
             raise
     return results
 
 
-# Items between two looks at whether anybody waits for them.
+# A process checks after this number of items whether the run is over.
 _LOOK: Final = 8
 
 
-def _send_back(error: Exception) -> None:
-    """Raise another error in the place of one that cannot be sent to another process."""
-    import pickle
-
+def _require_picklable(error: Exception) -> None:
+    """Raise another error in place of one that cannot be sent to another process."""
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301 - of this process itself
-    except Exception:  # noqa: BLE001 - whatever keeps it from being sent
+    except Exception:  # noqa: BLE001 - pickling can raise anything
         other = RuntimeError(f"{type(error).__name__}, which cannot be sent to another process")
         for note in error.__notes__:
             other.add_note(note)
         raise other from None
 
 
-def _applied(function: Callable[[ArchiveItem], Result], item: ArchiveItem) -> Result:
+def _apply(function: Callable[[ArchiveItem], Result], item: ArchiveItem) -> Result:
     try:
         return function(item)
     except Exception as error:
@@ -236,25 +243,24 @@ def _applied(function: Callable[[ArchiveItem], Result], item: ArchiveItem) -> Re
 
 
 def octets_in(*paths: "StrPath", patterns: Sequence[str] = ()) -> int | None:
-    """How many octets the files below the paths have, by a look at their sizes; None where some are compressed.
+    """Return the number of bytes of the files below the paths; None if some are compressed.
 
-    For telling how far a run is.
+    Only the sizes of files are looked up, for example to show progress. Raises TypeError.
     """
-    return count(paths, patterns=names_of(patterns))
+    return total_size(paths, patterns=as_patterns(patterns))
 
 
 def read_source(source: Source, /) -> bytes:
-    """The octets of an item, read again from where they lie.
+    """Read the bytes of an item again.
 
-    Raises OSError, and ParseError (`archive-damaged`) for an archive that is damaged or not what it was.
+    Raises OSError, TypeError, and ParseError (`archive-damaged`) for an archive that is damaged or has changed.
     """
     require_type(source, Source, "a Source")
-
-    return read(source)
+    return read_again(source)
 
 
 class Reader:
-    """Makes items of places."""
+    """Reads the items at places, with the options of `read_archive`; `floor` is that of `locate`."""
 
     def __init__(
         self,
@@ -264,76 +270,78 @@ class Reader:
         unmarked: bool = False,
         names: Mapping[str, str] | None = None,
         max_ratio: float = RATIO_LIMIT,
+        floor: int = RATIO_FLOOR,
     ) -> None:
         if unmarked and format is not None:
-            raise InvalidValue("unmarked", "cannot be combined with a format, in which everything is read")
+            raise InvalidValue("unmarked", "cannot be combined with format")
         self.format = format
         self.unmarked = unmarked
         self.undeliverable = undeliverable
         self.names = dict(names or {})
         self.max_ratio = max_ratio
-        self.octets_of = octets_of
+        self.floor = floor
 
     def __call__(self, place: "Located") -> ArchiveItem:
-        """The item that lies at a place."""
+        """Read the item at a place."""
         source = place.source
         if self.names:
             source = source._replace(path=self.names.get(source.path, source.path))
         try:
-            octets, defects = self.octets_of(place, max_ratio=self.max_ratio)
+            content, defects = read_place(place, max_ratio=self.max_ratio, floor=self.floor)
         except (OSError, ParseError) as error:
             return _unreadable(source, error)
-        if octets[:1] in UNREAD_BEGINNINGS and (form := unread_form(octets[:_BEGINNING])) is not None:
-            detail = f"messages in a form that is not read here: {form}"
-            return _unreadable(source, ParseError(DefectCode.ANOTHER_MESSAGE, detail), octets, defects)
+        if content[:1] in UNREAD_BEGINNINGS and (form := unread_form(content[:_BEGINNING])) is not None:
+            detail = f"a mailbox file in a form that is not read: {form}"
+            return _unreadable(source, ParseError(DefectCode.ANOTHER_MESSAGE, detail), content, defects)
         if self.undeliverable and self.format in COPIES:
-            # A bounce reads like a copy as well as any message does.
-            return self._rescued(source, octets, None, defects)
+            # As a copy, a bounce would be read like any message.
+            return self._rescue(source, content, None, defects)
         try:
-            return ArchivedReport(source, octets, parse_report(octets, format=self.format), None, defects)
+            return ArchivedReport(source, content, parse_report(content, format=self.format), None, defects)
         except ParseError as error:
-            if self.format is not None and error.code in _NO_TEXT and detect_format(octets) is None:
+            if self.format is not None and error.code in _NO_TEXT and detect_format(content) is None:
                 # In a mixed archive most messages without a marker are ordinary mail.
                 error = ParseError(DefectCode.NOT_A_REPORT)
             if error.code not in _NO_REPORT:
-                return _unreadable(source, error, octets, defects)
+                return _unreadable(source, error, content, defects)
             if self.unmarked and error.detail == READS_LIKE:
-                return ArchivedReport(source, octets, parse_report(octets, format=ReportFormat.ENVELOPE), None, defects)
+                return ArchivedReport(
+                    source, content, parse_report(content, format=ReportFormat.ENVELOPE), None, defects
+                )
             if self.undeliverable:
-                return self._rescued(source, octets, error, defects)
-            return _message(source, octets, error, defects)
+                return self._rescue(source, content, error, defects)
+            return _message(source, content, error, defects)
 
-    def _rescued(
-        self, source: Source, octets: bytes, told: ParseError | None, defects: tuple[Defect, ...]
+    def _rescue(
+        self, source: Source, content: bytes, refusal: ParseError | None, defects: tuple[Defect, ...]
     ) -> ArchiveItem:
-        """The report inside a bounce, or inside a message that somebody forwards."""
+        """Read the report inside a bounce, or inside a forwarded message; `refusal` is the error of the message itself."""
         try:
-            found = unwrap_undeliverable(octets, format=self.format)
-            parsed = found.parsed
+            bounce = unwrap_undeliverable(content, format=self.format)
+            parsed = bounce.parsed
             if parsed is None:
-                detail = "only the header of a report came back"
-                return Unreadable(source, ParseError(DefectCode.NO_REPORT_INSIDE, detail), octets, defects)
+                detail = "the bounce has only the header of a report"
+                return Unreadable(source, ParseError(DefectCode.NO_REPORT_INSIDE, detail), content, defects)
         except ParseError as error:
-            # Ordinary mail is no worse for holding more than is looked into.
-            is_mail = told is not None and told.code is DefectCode.NOT_A_REPORT
+            # Ordinary mail may hold more than the limits for bounces allow.
+            is_mail = refusal is not None and refusal.code is DefectCode.NOT_A_REPORT
             if error.code not in _NO_REPORT and not is_mail:
-                return _unreadable(source, error, octets, defects)
-            message = _message(source, octets, error, defects)
-            if told is not None and told.detail == READS_LIKE and isinstance(message, ArchivedMessage):
+                return _unreadable(source, error, content, defects)
+            message = _message(source, content, error, defects)
+            if refusal is not None and refusal.detail == READS_LIKE and isinstance(message, ArchivedMessage):
                 message = message._replace(reads_like=ReportFormat.ENVELOPE)
             return message
-        bounced = None if found.report == octets else found
-        return ArchivedReport(source, octets, parsed, bounced, (*defects, *found.defects))
+        bounced = None if bounce.report == content else bounce
+        return ArchivedReport(source, content, parsed, bounced, (*defects, *bounce.defects))
 
 
-# Bytes in which the form of a mailbox file is looked for.
+# Bytes from which the form of a mailbox file is detected.
 _BEGINNING: Final = 64
-# What is said of ordinary mail.
+# The codes of messages that are not reports.
 _NO_REPORT: Final = frozenset(
     (DefectCode.NOT_A_REPORT, DefectCode.MULTIPART_REPORT, DefectCode.EMBEDDED_REPORT, DefectCode.NO_REPORT_INSIDE)
 )
-
-# What is said of the body of a message without a marker that is read in an envelope format, and is not a report.
+# The codes of ordinary mail that is read in an envelope format: its body is not a report text.
 _NO_TEXT: Final = frozenset(
     (
         DefectCode.REPORT_TEXT_MISSING,
@@ -344,24 +352,27 @@ _NO_TEXT: Final = frozenset(
 )
 
 
-def _message(source: Source, octets: bytes, error: ParseError, defects: tuple[Defect, ...]) -> ArchiveItem:
-    """A message that is not a report, if it begins as a message; a defect for another message after it."""
-    start = lead_in(octets)[-1]
-    if first_line_is_field(octets, start, len(octets)):
-        another = message_after(octets, start, len(octets))
-        if not another and start and source.offset is None and is_mailbox_of_several(octets):
+def _message(source: Source, content: bytes, error: ParseError, defects: tuple[Defect, ...]) -> ArchiveItem:
+    """Return the item for a message that is not a report, with a defect for another message after it.
+
+    It is unreadable if it does not begin as a message.
+    """
+    start = lead_in(content).block
+    if first_line_is_field(content, start, len(content)):
+        another = message_after(content, start, len(content))
+        if not another and start and source.offset is None and is_mailbox_of_several(content):
             another = (Defect(DefectCode.ANOTHER_MESSAGE, "a mailbox file that was read as one message", start),)
         reads_like = ReportFormat.ENVELOPE if error.detail == READS_LIKE else None
-        return ArchivedMessage(source, octets, error.code, (*defects, *another), reads_like)
-    return _unreadable(source, error, octets, defects)
+        return ArchivedMessage(source, content, error.code, (*defects, *another), reads_like)
+    return _unreadable(source, error, content, defects)
 
 
 def _unreadable(
-    source: Source, error: ParseError | OSError, octets: bytes | None = None, defects: tuple[Defect, ...] = ()
+    source: Source, error: ParseError | OSError, content: bytes | None = None, defects: tuple[Defect, ...] = ()
 ) -> Unreadable:
-    """What is wrong with an item, without the frames that hold its octets."""
+    """Return an unreadable item. Its error loses the frames, which hold the content."""
     problem: BaseException | None = error
     while problem is not None:
         problem.__traceback__ = None
         problem = problem.__cause__ or problem.__context__
-    return Unreadable(source, error, octets, defects)
+    return Unreadable(source, error, content, defects)

@@ -1,15 +1,15 @@
-"""What is made of all batches together: the reports of each message joined, and a store that learns of every report.
+"""Joins finished batches: merged reports, and the store that learns of every report.
 
-Reports are put in the order of their messages on disk, so that it does not matter how many there are.
+Reports are sorted by their messages on disk, so memory does not depend on their number.
 """
 
 import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, groupby, islice
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from exjournal.archives.batches import Counts, Run
 from exjournal.archives.outputs import put
@@ -24,14 +24,17 @@ from exjournal.identity.stores import SeenStore, SqliteStore
 if TYPE_CHECKING:
     StrPath: TypeAlias = str | os.PathLike[str]
 
-_Group: TypeAlias = tuple[bool, list[bytes]]
-# Buffer of lines that are merged at a time: some thousand reports, or one on a very long list.
-_MERGED: Final = 2 << 20
+
+class _Group(NamedTuple):
+    """The lines of the reports of one message, and whether another message has its Message-ID."""
+
+    is_conflict: bool
+    lines: list[bytes]
 
 
-def merged_lines(run: Run, jobs: int) -> Iterator[bytes]:
-    """The lines of merged reports, in the order of what is in their messages."""
-    run.counts["distinct", ""] += 0  # asked for, though there may be none
+def merge_lines(run: Run, jobs: int) -> Iterator[bytes]:
+    """Yield the lines of merged reports, in the order of the digests of their messages."""
+    run.counts["distinct", ""] += 0  # so that the count is there without reports as well
     for lines, counts in in_parallel(_merge, _groups(run), jobs=jobs):
         run.counts.update(counts)
         if run.progress is not None:
@@ -40,37 +43,39 @@ def merged_lines(run: Run, jobs: int) -> Iterator[bytes]:
 
 
 def _groups(run: Run) -> Iterator[list[_Group]]:
-    """The reports of each message, and whether another message has its Message-ID; some at a time."""
-    folder = run.work.state
-    conflicts = in_order(_conflicts(run), folder=folder)
+    """Yield the reports of each message, those of several messages at a time."""
+    conflicts = _sort(run, _conflicts(run))
     conflict = next(conflicts, None)
-    # Of one message in the order in which they were read.
-    ordered = in_order(
+    # The reports of one message stay in the order in which they were read.
+    ordered = _sort(
+        run,
         (
             b"%s\t%016d\t%s" % (line.message, number, line.json)
             for number, line in enumerate(run.work.reports(run.batches))
         ),
-        folder=folder,
     )
-    some: list[_Group] = []
+    groups: list[_Group] = []
     size = 0
     for message, lines in groupby(ordered, key=lambda line: line[: line.index(b"\t")]):
         while conflict is not None and conflict < message:
             conflict = next(conflicts, None)
-        group = [line.split(b"\t", 2)[2] for line in lines]
-        some.append((conflict == message, group))
-        size += sum(map(len, group))
-        if size >= _MERGED:
-            yield some
-            some, size = [], 0
-    yield some
+        group = _Group(conflict == message, [line.split(b"\t", 2)[2] for line in lines])
+        groups.append(group)
+        size += sum(map(len, group.lines))
+        if size >= run.sizes.merged:
+            yield groups
+            groups, size = [], 0
+    yield groups
+
+
+def _sort(run: Run, lines: Iterable[bytes]) -> Iterator[bytes]:
+    return in_order(lines, folder=run.work.state, room=run.sizes.room, files=run.sizes.files)
 
 
 def _conflicts(run: Run) -> Iterator[bytes]:
-    """The messages whose Message-ID another message has."""
+    """Yield the messages whose Message-ID another message has."""
     pairs = (b"%s\t%s" % (line.message_id, line.message) for line in run.work.reports(run.batches) if line.message_id)
-    ordered = in_order(pairs, folder=run.work.state)
-    for _, lines in groupby(ordered, key=lambda line: line[: line.index(b"\t")]):
+    for _, lines in groupby(_sort(run, pairs), key=lambda line: line[: line.index(b"\t")]):
         messages = groupby(line.partition(b"\t")[2] for line in lines)
         first, second = next(messages)[0], next(messages, None)
         if second is not None:
@@ -80,11 +85,12 @@ def _conflicts(run: Run) -> Iterator[bytes]:
                 yield message
 
 
+# Keys of a line that are about one report and its place.
 _OF_ITEMS: Final = ("original", "decrypted", "archive_defects", "undeliverable", "found")
 
 
 def _merge(groups: list[_Group]) -> tuple[list[bytes], Counts]:
-    """Merge the reports of some messages."""
+    """Merge the reports of several messages."""
     counts: Counts = Counter()
     result = []
     for is_conflict, lines in groups:
@@ -93,41 +99,38 @@ def _merge(groups: list[_Group]) -> tuple[list[bytes], Counts]:
         for line in lines:
             data = json.loads(line)
             statement = read_statement(data)
-            # Where it lies, and what else is said of this report alone.
             place = {**data["source"], **{name: data[name] for name in _OF_ITEMS if name in data}}
             sources.setdefault(statement, []).append(place)
-            # What is perhaps truncated may have said more.
+            # A report that is perhaps truncated may have said more, so it is not a duplicate.
             keys[statement.identity.report_key] += statement.identity.complete
-        [one] = merge(sources)  # type: ignore[arg-type]
+        [merged] = merge(sources)  # type: ignore[arg-type]
         counts["distinct", ""] += 1
         counts["duplicates", ""] += sum(count - 1 for count in keys.values() if count)
         counts["conflicts", ""] += is_conflict
-        places = [sources[statement] for statement in one.reports]
-        whole = {"kind": "merged", **one.to_dict(), "conflict": is_conflict, "sources": places}
-        result.append(json.dumps(whole).encode())
+        places = [sources[statement] for statement in merged.reports]
+        data = {"kind": "merged", **merged.to_dict(), "conflict": is_conflict, "sources": places}
+        result.append(json.dumps(data).encode())
     return result, counts
 
 
 # The store
 
-# Reports that the store learns of in one step.
-_STEP: Final = 5000
 
+def remember_reports(path: "StrPath", identities: Iterator[Identity], state: str, *, step_size: int) -> Counts:
+    """Add every report to a store, `step_size` at a time in their order, and count what the store knew of them before.
 
-def remembered(path: "StrPath", identities: Iterator[Identity], state: str) -> Counts:
-    """Let a store know every report, in their order; what it knew of them before.
-
-    What a step answers is written down before the step is taken: a run that goes on would otherwise meet its own reports.
+    The answers for a step are written to a note in the folder `state` before the step is taken: a resumed run would otherwise
+    meet its own reports.
     """
     counts: Counts = Counter()
     with SqliteStore(path) as store:
         number = 0
-        while step := list(islice(identities, _STEP)):
-            said = [os.path.realpath(path), *[one.report_key for one in step]]
-            digest = hashlib.sha256(repr(said).encode("utf-8", "surrogatepass")).hexdigest()
+        while step := list(islice(identities, step_size)):
+            key = [os.path.realpath(path), *[identity.report_key for identity in step]]
+            digest = hashlib.sha256(repr(key).encode("utf-8", "surrogatepass")).hexdigest()
             note = f"{state}/seen-{number:08d}-{digest[:32]}"
             number += 1
-            answers = _noted(note, len(step))
+            answers = _read_note(note, len(step))
             if answers is None:
                 answers = Counter(map(str, remember_all(step, _Before(store))))
                 put(note, (json.dumps(answers).encode(),), state, is_synced=True)
@@ -136,29 +139,29 @@ def remembered(path: "StrPath", identities: Iterator[Identity], state: str) -> C
     return counts
 
 
-def _noted(note: str, size: int) -> Counter[str] | None:
-    """The answers that were written down for a step of so many reports, None where there are none."""
+def _read_note(note: str, size: int) -> Counter[str] | None:
+    """Return the answers in a note, None without a valid one for a step of `size` reports."""
     try:
         with open(note, "rb") as file:
             answers = json.load(file)
-        found = Counter({str(Sighting(name)): int(times) for name, times in answers.items()})
+        counts = Counter({str(Sighting(name)): int(times) for name, times in answers.items()})
     except (OSError, ValueError, TypeError, AttributeError):
         return None
-    return found if found.total() == size else None
+    return counts if counts.total() == size else None
 
 
 class _Before:
-    """A store as it would answer, without learning anything."""
+    """Answers as a store would, without changing it."""
 
     def __init__(self, store: SeenStore) -> None:
         self.store = store
 
     def known(self, keys: Sequence[bytes], /) -> Sequence[bool]:
-        """For each key whether it is there."""
+        """Return for each key whether the store has it."""
         return self.store.known(keys)
 
     def add(self, groups: Sequence[Sequence[bytes]], /) -> Sequence[Sequence[bool]]:
-        """What the store would say of each key."""
+        """Return for each key of each group what the store would answer."""
         keys = list(dict.fromkeys(chain.from_iterable(groups)))
         seen = {key for key, known in zip(keys, self.known(keys), strict=True) if known}
         answers = []

@@ -1,7 +1,7 @@
-"""Where a scan writes: originals and bad items by the name of what is in them, and lines that replace a file when all is done.
+"""Writes the outputs of a scan: originals and bad items under the SHA-256 of their content, and files of lines.
 
-Whatever has its name is whole. What has none yet lies in folders of its own, so that a run that is killed leaves nothing behind
-that the next one does not take away.
+A file appears under its final name only when it is complete. Unfinished files are in folders of their own, so a killed run
+leaves nothing that the next one does not remove.
 """
 
 import os
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Outputs:
-    """The outputs of a run, none of which is part of its input."""
+    """The paths of the outputs of a run, none of which is part of its input."""
 
     def __init__(
         self,
@@ -36,41 +36,43 @@ class Outputs:
             name: os.path.join(path, ".scan") if path in self.folders else f"{path}.scan"
             for name, path in self.paths.items()
         }
-        # Beside the first of them: the same run finds it again.
+        # Beside the first output, where a resumed run finds it.
         self.state_path = next(iter(states.values()), None)
         beside = [] if store is None else [os.fspath(store) + end for end in ("-wal", "-shm")]
         self.all = [*self.paths.values(), *states.values(), *beside]
         self.reasons = None if quarantine is None else os.path.join(quarantine, "reasons.jsonl")
 
     def check(self, paths: "Sequence[StrPath]") -> None:
-        """Refuse what can only be a slip, before anything is written. Raises InvalidValue, and OSError for a missing path."""
+        """Refuse outputs that can only be mistakes, before anything is written.
+
+        Raises InvalidValue, and OSError for a missing path.
+        """
         taken: dict[str, str] = {}
         for name, path in self.paths.items():
             other = taken.setdefault(os.path.realpath(path), name)
             if other != name:
-                raise InvalidValue(name, f"is the same as {other}")
-        for one in paths:
-            os.stat(one)
-            real = os.path.realpath(one)
+                raise InvalidValue(name, f"is the same path as {other}")
+        for given in paths:
+            os.stat(given)
+            real = os.path.realpath(given)
             if any(
                 os.path.join(real, "").startswith(os.path.join(os.path.realpath(folder), "")) for folder in self.folders
             ):
-                raise InvalidValue("paths", "lie in a folder that is written to")
+                raise InvalidValue("paths", "must not be in a folder that is written to")
             if real in taken:
-                raise InvalidValue(taken[real], "is to be read")
+                raise InvalidValue(taken[real], "must not be one of the paths")
         json = self.paths.get("json")
         if json is not None and os.path.lexists(json) and not _is_ours(json):
-            raise InvalidValue("json", "is there already, and no output of a scan")
+            raise InvalidValue("json", "exists and is not an output of a scan")
         if self.state_path is not None and os.path.isdir(self.state_path):
             names = os.listdir(self.state_path)
             if names and _MARK not in names:
-                raise InvalidValue(
-                    next(iter(self.paths)), f"has a folder {self.state_path} beside it that is no scan's"
-                )
+                detail = f"needs the folder {self.state_path}, which exists and is not that of a scan"
+                raise InvalidValue(next(iter(self.paths)), detail)
 
     @contextmanager
     def state(self, *, needed: bool, anew: bool) -> Iterator[str | None]:
-        """The folder of batches that are done; it goes when all is done, and stays when something keeps that from being."""
+        """Provide the folder of finished batches. It is removed at the end, and kept if an error ends the run."""
         from tempfile import TemporaryDirectory
 
         if self.state_path is None:
@@ -90,13 +92,13 @@ class Outputs:
             for name in os.listdir(folder):
                 if name.endswith(".part"):
                     os.unlink(os.path.join(folder, name))
-            with suppress(OSError):  # somebody else has something there
+            with suppress(OSError):  # the folder has files of others
                 os.rmdir(folder)
         _remove(self.state_path)
 
 
 def _remove(state: str) -> None:
-    """Take away the folder of a run's state, the mark last: what is stopped at this leaves a folder that is known again."""
+    """Remove the folder of a run's state. The mark goes last: if this is interrupted, the folder is still known as ours."""
     for name in os.listdir(state):
         if name != _MARK:
             os.unlink(os.path.join(state, name))
@@ -105,7 +107,7 @@ def _remove(state: str) -> None:
     os.rmdir(state)
 
 
-# In the folder of a run's state, which may be removed.
+# A file that marks the folder of a run's state.
 _MARK: Final = ".exjournal"
 
 
@@ -120,26 +122,26 @@ def _is_ours(path: str) -> bool:
 _FIRST: Final = b'{"kind": "'
 
 
-def keep(folder: str, digest: str, suffix: str, octets: bytes | memoryview) -> str:
-    """Keep a file under the name of its content, whole or not at all; "written", or "there" where it was already."""
+def keep(folder: str, digest: str, suffix: str, content: bytes | memoryview) -> str:
+    """Write a file that is named by the digest of its content. Return "written", or "there" if it existed already."""
     below = os.path.join(folder, digest[:2])
     path = os.path.join(below, digest + suffix)
     try:
         with open(path, "rb") as file:
-            if file.read() == octets:
+            if file.read() == content:
                 return "there"
     except FileNotFoundError:
         os.makedirs(below, exist_ok=True)
-    put(path, (octets,), os.path.join(folder, PARTS))
+    put(path, (content,), os.path.join(folder, PARTS))
     return "written"
 
 
-# Below a folder that is written to: files that have no name yet.
+# The folder for unfinished files, in a folder that is written to.
 PARTS: Final = ".part"
 
 
 def put(path: str, pieces: Iterable[bytes | memoryview], parts: str, *, is_synced: bool = False) -> None:
-    """Write a file in a folder for parts, and give it its name when it is whole."""
+    """Write a file in the folder `parts`, and move it to `path` when it is complete. Raises OSError."""
     part = os.path.join(parts, f"{os.getpid()}.part")
     try:
         with open(part, "wb") as file:
@@ -152,16 +154,15 @@ def put(path: str, pieces: Iterable[bytes | memoryview], parts: str, *, is_synce
         with suppress(OSError):
             os.unlink(part)
         if isinstance(error, OSError):
-            # Of the file that is wanted, and not of the part of it.
+            # The error names the final path, not that of the unfinished file.
             raise OSError(error.errno, error.strerror, path) from error
         raise
 
 
 def write_lines(path: "StrPath | None", lines: Iterable[bytes], parts: str | None) -> None:
-    """Write lines to an output, or only work them out where there is none."""
+    """Write lines to an output. Without one they are only consumed, for the counts."""
     ended = (line + b"\n" for line in lines)
     if path is None:
-        # Merged for their number.
         deque(ended, maxlen=0)
         return
     assert parts is not None  # noqa: S101 - for the type checker
@@ -169,6 +170,6 @@ def write_lines(path: "StrPath | None", lines: Iterable[bytes], parts: str | Non
 
 
 def sync() -> None:
-    """Let the files of originals outlive a failure of the power, before the output says that they are there."""
-    with suppress(AttributeError):  # not every system can
+    """Flush the files of originals to the disk, before the lines that name them are written."""
+    with suppress(AttributeError):  # not every system has it
         os.sync()

@@ -1,9 +1,12 @@
-"""Work on all cores: results in the order of the tasks, no more tasks under way than are worked on, and a clean end."""
+"""Runs tasks on several processes: results in the order of the tasks, few tasks in memory, and a clean end."""
 
+import os
+import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from errno import ECHILD
+from threading import Thread
 from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
@@ -13,12 +16,12 @@ if TYPE_CHECKING:
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
-# Tasks under way for each process: one that it works on, and some that wait for it.
-_UNDER_WAY: Final = 3
-# Buffer of tasks under way, of which each process has its own copy.
+# Tasks in work for each process: the one that it works on, and some that wait for it.
+_TASKS: Final = 3
+# Bytes of the tasks in work, of which each process has its own copy.
 _WEIGHT: Final = 32 << 20
-# Seconds between two looks at whether the parent is still there.
-_LOOK: Final = 1.0
+# Seconds between two checks whether the parent is alive.
+_INTERVAL: Final = 1.0
 
 
 def in_parallel(
@@ -29,12 +32,13 @@ def in_parallel(
     jobs: int,
     weigh: Callable[[Task], int] = lambda _: 0,
 ) -> Iterator[Result]:
-    """The results of a function, in the order of the tasks; with `jobs` 0 on every core that this process may use.
+    """Apply a function to tasks on several processes, and yield the results in the order of the tasks.
 
-    With one job everything runs in this process. With more the function, tasks and results have to be picklable; tasks are
-    taken as they can be worked on, and where `weigh` gives their octets, no more of them than a process may hold. Whatever the
-    function raises ends the run, as does an interrupt or the end of the iteration: nothing more is begun, and a function that
-    asks `is_over` can leave what it is at. Raises ChildProcessError where a process was killed.
+    `jobs` is the number of processes: with 0 one for each core that this process may use; with 1 everything runs in this
+    process. With more the function, the tasks and the results have to be picklable. Tasks are taken when they can be worked on;
+    `weigh` gives the bytes of one, whose sum is limited. An error that the function raises ends the run, as does an interrupt
+    or the end of the iteration: nothing more is begun, and a function can check `is_over` to stop early. Raises
+    ChildProcessError if a process was killed.
     """
     count = jobs or cores()
     if count == 1:
@@ -47,7 +51,7 @@ def in_parallel(
     over = Event()
     pool = ProcessPoolExecutor(count, initializer=_begin, initargs=(function, over))
     try:
-        yield from _results(pool, tasks, count * _UNDER_WAY, weigh)
+        yield from _results(pool, tasks, count * _TASKS, weigh)
     except BrokenProcessPool:
         raise ChildProcessError(ECHILD, "a process ended before its work was done") from None
     finally:
@@ -56,18 +60,18 @@ def in_parallel(
 
 
 def _results(
-    pool: "ProcessPoolExecutor", tasks: Iterable[Task], most: int, weigh: Callable[[Task], int]
+    pool: "ProcessPoolExecutor", tasks: Iterable[Task], limit: int, weigh: Callable[[Task], int]
 ) -> Iterator[Result]:
     waiting: deque[tuple[int, Future[Result]]] = deque()
     weight = 0
     for task in tasks:
         added = weigh(task)
-        while waiting and (len(waiting) >= most or weight + added > _WEIGHT):
-            gone, future = waiting.popleft()
-            weight -= gone
+        while waiting and (len(waiting) >= limit or weight + added > _WEIGHT):
+            removed, future = waiting.popleft()
+            weight -= removed
             yield future.result()
         with _no_interrupt():
-            future = pool.submit(_run, task)  # type: ignore[arg-type] # the function of this process is that one
+            future = pool.submit(_run, task)  # type: ignore[arg-type] # `_run` calls the function of `in_parallel`
         waiting.append((added, future))
         weight += added
     while waiting:
@@ -76,9 +80,7 @@ def _results(
 
 @contextmanager
 def _no_interrupt() -> Iterator[None]:
-    """Let processes that begin now not be interrupted before they can say what they think of that."""
-    import signal
-
+    """Block interrupts, so that a process which is started now gets none before it ignores them."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -90,12 +92,10 @@ def _no_interrupt() -> Iterator[None]:
 
 
 def cores() -> int:
-    """How many processes can work at once."""
-    import os
-
+    """Return the number of cores that this process may use."""
     try:
         return len(os.sched_getaffinity(0))
-    except AttributeError:  # not every system tells
+    except AttributeError:  # not every system has it
         return os.cpu_count() or 1
 
 
@@ -106,17 +106,14 @@ _over: "Event | None" = None
 
 
 def is_over() -> bool:
-    """Whether nobody waits for the results of this process any more."""
+    """Return whether the run has ended, so that the results of this process are not needed any more."""
     return _over is not None and _over.is_set()
 
 
 def _begin(function: Callable[..., object], over: "Event") -> None:
     global _function, _over
-    import signal
-    from threading import Thread
-
     _function, _over = function, over
-    # An interrupt from the keyboard reaches every process; the parent decides what becomes of it.
+    # An interrupt from the keyboard reaches every process; the parent handles it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
@@ -124,14 +121,13 @@ def _begin(function: Callable[..., object], over: "Event") -> None:
 
 
 def _end_with_parent() -> None:
-    """Leave when the parent is killed: nobody would take the results, and nobody would say that it is over."""
-    import os
+    """End this process when the parent is killed, which could not end it any more."""
     from multiprocessing import parent_process
 
-    # After a fork the siblings hold the other end of the pipe that tells, so the number of the parent is looked at as well.
+    # After a fork the siblings keep the pipe open by which the end is detected, so the id of the parent is checked as well.
     parent, number = parent_process(), os.getppid()
     while parent is not None and parent.is_alive() and os.getppid() == number:
-        parent.join(_LOOK)
+        parent.join(_INTERVAL)
     os._exit(1)
 
 

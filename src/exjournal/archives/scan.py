@@ -1,39 +1,40 @@
-"""The bulk job: everything in archives as JSON lines, originals, merged reports, a store of what was seen, and what was bad.
+"""Scans archives: writes all items as JSON lines, originals, merged reports, a store of known reports, and bad items.
 
-`batches` does the work piece by piece, `gathering` joins the pieces, `outputs` puts the results in their places when all is
-done.
+`batches` does the work in pieces, `joining` joins them, and `outputs` puts the results in their places at the end.
 """
 
+import os
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from exjournal.archives.batches import ASIDE, BAD, MESSAGE, REPORT, Run, Work
-from exjournal.archives.items import Reader, check_limits, names_of, variant_of
-from exjournal.archives.joining import merged_lines, remembered
+from exjournal.archives.batches import ASIDE, BAD, MESSAGE, REPORT, Counts, Run, Sizes, Work
+from exjournal.archives.items import Reader, as_patterns, as_variant, check_limits
+from exjournal.archives.joining import merge_lines, remember_reports
 from exjournal.archives.outputs import PARTS, Outputs, sync, write_lines
 from exjournal.archives.sources import MboxVariant, Source
-from exjournal.archives.walk import located
+from exjournal.archives.walk import locate
 from exjournal.identity.stores import SqliteStore
 from exjournal.limits import RATIO_LIMIT
 from exjournal.reports.models import ReportFormat
 
 if TYPE_CHECKING:
-    import os
-
-    from exjournal.archives.batches import Counts
-
     StrPath: TypeAlias = str | os.PathLike[str]
 
 
 class ScanSummary(NamedTuple):
-    """What a scan found and did, in numbers; those that were not asked for are None or empty.
+    """The counts of a scan; those that were not asked for are None or empty.
 
-    `octets` are those of items. `formats`, `defects`, `messages` and `refusals` count by format and by code; what could not be
-    read is counted among the refusals by the name of the system's error. `originals` and `quarantined` count files that were
-    "written" or "there" already, and what was "not-written". With `merge` reports are of `distinct` messages; `duplicates` tell
-    nothing that another report does not, and `conflicts` are messages whose Message-ID another one has. `sightings` are the
-    answers of the store. `resumed` counts items of the run before. `unmarked` counts the reports without a marker, and
-    `reads_like`, by format, the messages without one that read like a report and were not read as one.
+    `octets`: the bytes of all items.
+    `formats`, `defects`, `messages`, `refusals`: counts by format and by code; files that cannot be read are refusals under the
+    name of the system's error.
+    `originals`, `quarantined`: files that were "written", were "there" already, or "not-written".
+    `distinct`, `duplicates`, `conflicts`: with `merge`, the messages with reports, the reports that add nothing to another one,
+    and the messages whose Message-ID another one has.
+    `sightings`: the answers of the store.
+    `resumed`: items that the run before had finished.
+    `unmarked`, `reads_like`: reports without a marker, and by format the messages without one that read like a report and were
+    not read as one.
     """
 
     items: int
@@ -75,32 +76,85 @@ def scan_archive(
     progress: Callable[[ScanSummary], None] | None = None,
     complain: Callable[[Source, str], None] | None = None,
 ) -> ScanSummary:
-    """Go through archives as `read_archive` does, write what is asked for, and count.
+    """Read archives as `read_archive` does, write the outputs, and return the counts.
 
-    `json` gets a line for each item, with `merge` one for each message and then those of items that are no reports
-    (`docs/archive.md` has the keys). `originals` gets a file for each original, decrypted copy and bare message, named by its
-    SHA-256; `quarantine` one for each item that was refused or in which another message begins,
-    and `reasons.jsonl`. `store` is the path of an `SqliteStore` that
-    learns of every report. What is in the outputs depends on the archives alone, so that a second run changes nothing.
+    `json`: a file with a line for each item, with `merge` one for each message and then those of items that are not reports
+    (`docs/archive.md` lists the keys).
+    `originals`: a folder with a file for each original, decrypted copy and bare message, named by its SHA-256.
+    `merge`: join the reports of each message.
+    `store`: the path of an `SqliteStore` that learns of every report.
+    `quarantine`: a folder with a file for each item that was refused or is followed by another message, and `reasons.jsonl`.
+    `jobs`: the number of processes, as in `map_archive`.
+    `resume`: continue a run that was stopped. Its state is in a folder beside the first of `json`, `originals`, `quarantine`
+    and `store`.
+    `progress`: called with the counts so far after each batch, and while reports are merged.
+    `complain`: called with each item that could not be read or written, and the reason.
 
-    `jobs` is as in `map_archive`, the other options as in `read_archive`. With `resume` a run that was stopped goes on: what
-    was read is not read again. Its state lies in a folder beside the first of `json`, `originals`, `quarantine` and `store`.
-    `progress` is called after each batch with the counts so far, and while reports are joined, `complain` with each item that
-    could not be read or written, and why.
+    The other options are those of `read_archive`. The outputs depend on the archives alone, so a second run changes nothing.
 
-    Raises InvalidValue, OSError for an output that cannot be written, and StoreError; what was done is kept for `resume`.
+    Raises InvalidValue, TypeError, OSError for an output that cannot be written, and StoreError; finished work is kept for
+    `resume`.
     """
-    import os
-    from itertools import chain
+    return run_scan(
+        paths,
+        json=json,
+        originals=originals,
+        merge=merge,
+        store=store,
+        quarantine=quarantine,
+        undeliverable=undeliverable,
+        unmarked=unmarked,
+        patterns=patterns,
+        mbox=mbox,
+        format=format,
+        names=names,
+        jobs=jobs,
+        max_ratio=max_ratio,
+        resume=resume,
+        progress=progress,
+        complain=complain,
+        sizes=Sizes(),
+    )
 
+
+def run_scan(
+    paths: "Sequence[StrPath]",
+    *,
+    json: "StrPath | None",
+    originals: "StrPath | None",
+    merge: bool,
+    store: "StrPath | None",
+    quarantine: "StrPath | None",
+    undeliverable: bool,
+    unmarked: bool,
+    patterns: Sequence[str],
+    mbox: MboxVariant | None,
+    format: ReportFormat | None,
+    names: Mapping[str, str] | None,
+    jobs: int,
+    max_ratio: float,
+    resume: bool,
+    progress: Callable[[ScanSummary], None] | None,
+    complain: Callable[[Source, str], None] | None,
+    sizes: Sizes,
+) -> ScanSummary:
+    """Scan with steps of other sizes, as tests with few items do; the other options are those of `scan_archive`."""
     check_limits(jobs, max_ratio)
     outputs = Outputs(json, originals, quarantine, store)
     outputs.check(paths)
     with outputs.state(needed=merge, anew=not resume) as state:
         if store is not None:
-            SqliteStore(store).close()  # what is no store is told before the work, not behind it
+            SqliteStore(store).close()  # a file that is not a store is an error before the work, not after it
+        reader = Reader(
+            format,
+            undeliverable=undeliverable,
+            unmarked=unmarked,
+            names=names,
+            max_ratio=max_ratio,
+            floor=sizes.floor,
+        )
         work = Work(
-            Reader(format, undeliverable=undeliverable, unmarked=unmarked, names=names, max_ratio=max_ratio),
+            reader,
             originals=originals,
             quarantine=quarantine,
             state=state,
@@ -108,34 +162,34 @@ def scan_archive(
             has_store=store is not None,
             is_merged=merge,
         )
-        run = Run(work, None if progress is None else lambda counts: progress(_summary(counts)), complain)
-        run.read(
-            located(
-                paths,
-                patterns=names_of(patterns),
-                mbox=variant_of(mbox),
-                lazily=jobs != 1,
-                without=outputs.all,
-                max_ratio=max_ratio,
-            ),
-            jobs,
+        run = Run(work, None if progress is None else lambda counts: progress(_summarize(counts)), complain, sizes)
+        places = locate(
+            paths,
+            patterns=as_patterns(patterns),
+            mbox=as_variant(mbox),
+            lazily=jobs != 1,
+            without=outputs.all,
+            max_ratio=max_ratio,
+            floor=sizes.floor,
         )
+        run.read(places, jobs)
         if originals is not None or quarantine is not None:
             sync()
         if store is not None and state is not None:
-            run.counts.update(remembered(store, work.identities(run.batches), state))
+            identities = work.identities(run.batches)
+            run.counts.update(remember_reports(store, identities, state, step_size=sizes.remembered))
         if merge:
-            write_lines(json, chain(merged_lines(run, jobs), work.lines(run.batches, MESSAGE + BAD)), state)
+            write_lines(json, chain(merge_lines(run, jobs), work.lines(run.batches, MESSAGE + BAD)), state)
         elif json is not None:
             write_lines(json, work.lines(run.batches, REPORT + MESSAGE + BAD), state)
         if quarantine is not None:
             write_lines(outputs.reasons, work.lines(run.batches, BAD + ASIDE), os.path.join(quarantine, PARTS))
-    return _summary(run.counts)
+    return _summarize(run.counts)
 
 
-def _summary(counts: "Counts") -> ScanSummary:
+def _summarize(counts: Counts) -> ScanSummary:
     def by_kind(what: str) -> dict[str, int]:
-        return {str(kind): count for (one, kind), count in sorted(counts.items()) if one == what and count}
+        return {str(kind): count for (name, kind), count in sorted(counts.items()) if name == what and count}
 
     is_merged = ("distinct", "") in counts
     return ScanSummary(

@@ -1,4 +1,4 @@
-"""Sorting what does not fit in memory: lines in order, however many there are."""
+"""Sorts lines that do not fit in memory, with temporary files."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
@@ -8,21 +8,22 @@ from typing import IO, TYPE_CHECKING, Final
 if TYPE_CHECKING:
     import os
 
-# Buffer of lines that are sorted at a time, what a line costs besides its octets, and sorted files that are joined at a time.
-_ROOM: Final = 24 << 20
+# Bytes of lines that are sorted in memory; bytes that a line costs besides its own; sorted files that are merged at a time.
+ROOM: Final = 24 << 20
+FILES: Final = 64
 _COST: Final = 40
-_FILES: Final = 64
 
 
 def in_order(
-    lines: Iterable[bytes], /, *, folder: "str | os.PathLike[str] | None" = None, room: int = _ROOM, files: int = _FILES
+    lines: Iterable[bytes], /, *, folder: "str | os.PathLike[str] | None" = None, room: int = ROOM, files: int = FILES
 ) -> Iterator[bytes]:
-    """Lines in the order of their octets, equal ones each as often as they are given; none holds a line feed.
+    """Yield lines in the order of their bytes, equal ones as often as they are given. No line may hold a line feed.
 
-    What does not fit waits in files without a name in `folder`, that of the system without it. Raises OSError.
+    Lines beyond `room` bytes wait in unnamed files in `folder`, without it in that of the system; `files` of them are merged at
+    a time. Raises OSError.
     """
     with ExitStack() as stack:
-        # Files that were joined from as many others stand together, so that a line is written as few times as can be.
+        # A level holds files that were merged equally often, so that each line is written as few times as possible.
         levels: list[list[IO[bytes]]] = [[]]
         held: list[bytes] = []
         size = 0
@@ -30,7 +31,7 @@ def in_order(
             held.append(line)
             size += len(line) + _COST
             if size > room:
-                _add(levels, _written(sorted(held), folder, stack), folder, stack, files)
+                _add(levels, _write(sorted(held), folder, stack), folder, stack, files)
                 held, size = [], 0
         held.sort()
         if not any(levels):
@@ -46,19 +47,19 @@ def _add(
     stack: ExitStack,
     files: int,
 ) -> None:
-    """Put a sorted file to others of its level; as many as are joined at a time become one of the next."""
+    """Add a sorted file to the first level; `files` of one level are merged to one of the next."""
     for level in levels:
         level.append(file)
         if len(level) < files:
             return
-        file = _written(merge(*map(_lines, level)), folder, stack)
-        for joined in level:
-            joined.close()
+        file = _write(merge(*map(_lines, level)), folder, stack)
+        for merged in level:
+            merged.close()
         level.clear()
     levels.append([file])
 
 
-def _written(lines: Iterable[bytes], folder: "str | os.PathLike[str] | None", stack: ExitStack) -> IO[bytes]:
+def _write(lines: Iterable[bytes], folder: "str | os.PathLike[str] | None", stack: ExitStack) -> IO[bytes]:
     from tempfile import TemporaryFile
 
     file = stack.enter_context(TemporaryFile(dir=folder))  # noqa: SIM115 - the stack is its context

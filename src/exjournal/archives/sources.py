@@ -1,4 +1,4 @@
-"""Where messages lie: the place of an item in a file, in a mailbox file, or in archives inside one another."""
+"""The place of an item: in a file, in a mailbox file, or in nested archives."""
 
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,9 +13,11 @@ if TYPE_CHECKING:
 class MboxVariant(StrEnum):
     """How a mailbox file was written: which lines of a message got a `>`, and whether Content-Length counts.
 
-    MBOXO: `From ` became `>From `, which cannot be told from one that was there. MBOXRD: every `>From ` got one more as well.
-    MBOXCL: as MBOXO, with Content-Length. MBOXCL2: Content-Length, and no line was changed. FROM_ANY: every line that begins
-    with `From` or `>From`, with a space after it or not, got one more `>`.
+    MBOXO: `From ` became `>From `, which cannot be distinguished from a `>From ` of the message.
+    MBOXRD: every `>From ` got one more `>` as well.
+    MBOXCL: as MBOXO, with Content-Length.
+    MBOXCL2: Content-Length, and no line was changed.
+    FROM_ANY: every line that begins with `From` or `>From`, with a space after it or not, got one more `>`.
     """
 
     MBOXO = "mboxo"
@@ -26,11 +28,13 @@ class MboxVariant(StrEnum):
 
 
 class Source(NamedTuple):
-    """Where the octets of an item lie; `read_source` gives the same octets again.
+    """The place of an item, whose bytes `read_source` reads again.
 
-    `path` is a file. `members` names, from the outside in, the member of each archive on the way, with its place: where its
-    header begins in a tar file, its number in a zip file. `offset` and `size` are octets in a mailbox file, `mbox` how its
-    quoting was undone.
+    `path`: the path of a file.
+    `members`: the member of each archive on the way, from the outside in: its name, and its place, which is the offset of its
+    header block in a tar file and its number in a zip file.
+    `offset`, `size`: the bytes of a message in a mailbox file.
+    `mbox`: how its quoting was undone.
     """
 
     path: str
@@ -44,7 +48,7 @@ class Source(NamedTuple):
         return ":".join([self.path, *[name for name, _ in self.members]]) + place
 
     def to_dict(self) -> dict[str, object]:
-        """The source as data fit for JSON: `path`, and what else there is of `members`, `offset`, `size` and `mbox`."""
+        """Return the source as data for JSON: `path`, and those of `members`, `offset`, `size` and `mbox` that it has."""
         result: dict[str, object] = {"path": self.path}
         if self.members:
             result["members"] = [{"name": name, "place": place} for name, place in self.members]
@@ -56,19 +60,19 @@ class Source(NamedTuple):
 
     @classmethod
     def from_dict(cls, data: "Mapping[str, object]", /) -> "Self":
-        """The source that `to_dict()` gave; further keys are passed over. Raises InvalidValue."""
+        """Return the source for the result of `to_dict()`. Other keys are ignored. Raises InvalidValue."""
         try:
             return cls(**_source_fields(data))
         except (KeyError, TypeError, ValueError, AttributeError):
-            raise InvalidValue("source", "is not as Source.to_dict() gives it") from None
+            raise InvalidValue("source", "must be the result of Source.to_dict()") from None
 
 
 def _source_fields(data: "Mapping[str, Any]") -> "dict[str, Any]":
     variant = data.get("mbox")
-    members = tuple([(one["name"], one["place"]) for one in data.get("members", ())])
+    members = tuple([(member["name"], member["place"]) for member in data.get("members", ())])
     numbers = [place for _, place in members]
     numbers += [data[name] for name in ("offset", "size") if data.get(name) is not None]
-    if not all(type(one) is int and one >= 0 for one in numbers):
+    if not all(type(number) is int and number >= 0 for number in numbers):
         raise ValueError(numbers)
     if not all(isinstance(name, str) for name in (data["path"], *[name for name, _ in members])):
         raise TypeError(data["path"])

@@ -1,50 +1,55 @@
-"""Unwraps compression, and holds what the readers of tar and zip files share: members, errors, and the budget of a file.
+"""Compression, and what the readers of tar and zip files share: members, errors, and the budget of a file.
 
-`tar_files` and `zip_files` read the archives themselves. Damage is an error in its place, and what was readable before it comes
-first.
+`decompressed` unwraps gzip, bzip2 and xz; `Decoder` is the loop for these and for the compressed members of zip files.
+Damage is an error in its place: the data before it comes out first.
 """
 
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from io import BufferedReader, RawIOBase
 from math import inf
+from struct import error as StructError  # noqa: N812
 from typing import Any, BinaryIO, Final, NamedTuple, Protocol, cast
 
 from exjournal.errors import DefectCode, ParseError
 from exjournal.limits import ARCHIVE_LIMIT, STREAM_COST
 
-# Buffer by which a stream is known: a tar file behind 257 of them, and a From line may be long.
+# Bytes from which the type of a stream is detected: the mark of a tar file is at 257, and a From line may be long.
 HEAD: Final = 1024
 _BLOCK: Final = 1 << 20
-# Compressed octets that are unpacked at a time: what stands before damage comes out, but for as many.
+# Compressed bytes that are decoded at a time, by decompressors that can be copied and by others: where the data is damaged, the
+# others lose up to a step.
 _STEP: Final = 4096
-# Buffer of memory that xz may ask for: its strongest setting takes half of it.
-_DICTIONARY: Final = 128 << 20
+_SMALL_STEP: Final = 512
+# The last bytes of compressed data, which the others get one at a time: checksums, and the index of xz, are there.
+_TRAILER: Final = 64
+# Bytes of memory that a decompressor of xz or LZMA may use: twice the dictionary of the strongest setting of xz.
+MEMORY_LIMIT: Final = 128 << 20
 
 
 class Budget:
-    """How many bytes may still be unpacked out of one file, over all that is nested in it.
+    """The number of bytes that may still be unpacked from one file, over all that is nested in it.
 
     Once it is spent, every further attempt to unpack something fails as well.
     """
 
-    def __init__(self, most: float = inf) -> None:
-        self.most = most
-        self.left = most
+    def __init__(self, limit: float = inf) -> None:
+        self.limit = limit
+        self.left = limit
 
     def spend(self, size: int) -> None:
         """Take unpacked bytes off. Raises ParseError when more were unpacked than the file may give."""
         self.left -= size
         if self.left < 0:
             raise ParseError(
-                DefectCode.ARCHIVE_RATIO, f"more than {self.most:.0f} bytes unpacked; the rest is not read"
+                DefectCode.ARCHIVE_RATIO, f"more than {self.limit:.0f} bytes unpacked; the rest is not read"
             )
 
 
 class Member(NamedTuple):
     """A member of an archive: its name, its place there, and the function that opens it before the next one is taken.
 
-    `link` is the member that a link leads to, "" where that is outside the archive or unknown, and None for all else.
+    `link` is the member that a link leads to, "" where that is outside the archive or unknown, and None for other members.
     """
 
     name: str
@@ -54,13 +59,21 @@ class Member(NamedTuple):
     is_folder: bool = False
 
 
-def damaged(detail: str, offset: int) -> ParseError:
-    """The error for an archive that is not as its format requires."""
+# Errors
+
+
+def damaged(detail: str, offset: int = 0) -> ParseError:
+    """Return the error for an archive that violates its format."""
     return ParseError(DefectCode.ARCHIVE_DAMAGED, detail, offset)
 
 
-def raising(error: Exception) -> Callable[[], BinaryIO]:
-    """The function that opens a member that cannot be read."""
+def too_large(limit: int) -> ParseError:
+    """Return the error for an item of more than `limit` bytes."""
+    return ParseError(DefectCode.ITEM_TOO_LARGE, f"more than {limit} bytes")
+
+
+def raiser(error: Exception) -> Callable[[], BinaryIO]:
+    """Return the `open` function of a member that cannot be read."""
 
     def fail() -> BinaryIO:
         raise error
@@ -68,8 +81,32 @@ def raising(error: Exception) -> Callable[[], BinaryIO]:
     return fail
 
 
-def whole(stream: BufferedReader, limit: int, size: int | None = None) -> bytes:
-    """What is left of a stream, or so many octets of it. Raises ParseError for more than the limit."""
+def damage_errors() -> tuple[type[Exception], ...]:
+    """Return the classes of all errors that damaged archives cause, including those of decompressors."""
+    classes: list[type[Exception]] = [OSError, EOFError, ValueError, OverflowError, StructError]
+    with suppress(ImportError):  # not every interpreter is built with it
+        from zlib import error as ZlibError  # noqa: N812
+
+        classes.append(ZlibError)
+    with suppress(ImportError):
+        from lzma import LZMAError
+
+        classes.append(LZMAError)
+    return tuple(classes)
+
+
+def archive_error(error: Exception) -> ParseError | OSError:
+    """Return the error for an item in place of one that was caught, without any text of the archive."""
+    if isinstance(error, ParseError) or (isinstance(error, OSError) and error.errno is not None):
+        return error
+    return damaged(type(error).__name__)
+
+
+# Streams
+
+
+def read_all(stream: BufferedReader, limit: int, size: int | None = None) -> bytes:
+    """Read the rest of a stream, or `size` bytes of it. Raises ParseError for a rest of more than `limit` bytes."""
     pieces: list[bytes] = []
     room = limit + 1 if size is None else size
     while room > 0 and (piece := stream.read1(min(room, _BLOCK))):
@@ -80,146 +117,238 @@ def whole(stream: BufferedReader, limit: int, size: int | None = None) -> bytes:
     return b"".join(pieces)
 
 
-def passed_over(stream: BufferedReader, size: int) -> None:
-    """Go on by so many octets."""
+def skip(stream: BufferedReader, size: int) -> None:
+    """Skip `size` bytes."""
     while size > 0 and (piece := stream.read1(min(size, _BLOCK))):
         size -= len(piece)
 
 
-def too_large(limit: int) -> ParseError:
-    """The error for an item of more octets."""
-    return ParseError(DefectCode.ITEM_TOO_LARGE, f"more than {limit} octets")
-
-
-def head(stream: BinaryIO) -> tuple[bytes, BufferedReader]:
-    """The first octets of a stream, and the stream with them still before it."""
+def peek_head(stream: BinaryIO) -> tuple[bytes, BufferedReader]:
+    """Return the first bytes of a stream, and the stream from which they can still be read."""
     buffered = stream if isinstance(stream, BufferedReader) else BufferedReader(cast("Any", stream), HEAD << 6)
     return buffered.peek(HEAD)[:HEAD], buffered
-
-
-def damage() -> tuple[type[Exception], ...]:
-    """Whatever the readers of archives raise for one that is damaged."""
-    from struct import error as StructError  # noqa: N812
-    from zlib import error as ZlibError  # noqa: N812
-
-    found: list[type[Exception]] = [OSError, EOFError, ValueError, OverflowError, StructError, ZlibError]
-    with suppress(ImportError):  # which not every interpreter is built with
-        from lzma import LZMAError
-
-        found.append(LZMAError)
-    return tuple(found)
-
-
-def told(error: Exception) -> ParseError | OSError:
-    """What is wrong with an archive, without a word of what is in it."""
-    if isinstance(error, ParseError) or (isinstance(error, OSError) and error.errno is not None):
-        return error
-    return ParseError(DefectCode.ARCHIVE_DAMAGED, type(error).__name__)
 
 
 # Compression
 
 
-class _Decompressor(Protocol):
-    @property
-    def eof(self) -> bool: ...
-    @property
-    def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, /, max_length: int) -> bytes: ...
-
-
-class _Gzip:
-    """One member of a gzip file, in the manner of the other decompressors: what is not needed yet waits inside."""
-
-    def __init__(self) -> None:
-        import zlib
-
-        self._inner = zlib.decompressobj(wbits=31)
+class Decompressor(Protocol):
+    """The interface that `BZ2Decompressor`, `LZMADecompressor` and `Zlib` share."""
 
     @property
     def eof(self) -> bool:
+        """Whether the end of the compressed stream was reached."""
+
+    @property
+    def unused_data(self) -> bytes:
+        """The input after the end of the compressed stream."""
+
+    def decompress(self, data: bytes, /, max_length: int) -> bytes:
+        """Return up to `max_length` decoded bytes, and keep the input that is left."""
+
+
+class Zlib:
+    """zlib's decompressor under that interface; data decoded before damage is returned, and the next call raises.
+
+    A copy of the decompressor decodes a damaged step again, one byte at a time up to the damage.
+    """
+
+    def __init__(self, wbits: int) -> None:
+        import zlib
+
+        self._inner = zlib.decompressobj(wbits)
+        self._error = zlib.error
+
+    @property
+    def eof(self) -> bool:
+        """Whether the end of the compressed stream was reached."""
         return self._inner.eof
 
     @property
     def unused_data(self) -> bytes:
+        """The input after the end of the compressed stream."""
         return self._inner.unused_data
 
     def decompress(self, data: bytes, /, max_length: int) -> bytes:
-        return self._inner.decompress(self._inner.unconsumed_tail + data, max_length)
+        """Return up to `max_length` decoded bytes, and keep the input that is left."""
+        before = self._inner.copy()
+        data = before.unconsumed_tail + data
+        try:
+            return self._inner.decompress(data, max_length)
+        except self._error:
+            decoded = bytearray()
+            with suppress(self._error):
+                for place in range(len(data)):
+                    decoded += before.decompress(data[place : place + 1])
+            if not decoded:
+                raise
+            return bytes(decoded)
 
 
-def _bzip2() -> _Decompressor:
+class Decoder:
+    """Decodes one compressed stream in steps, and gives data that was decoded before damage before the error.
+
+    Decompressors that cannot be copied take small steps, and the last bytes of the input one at a time.
+    """
+
+    def __init__(self, decompressor: Decompressor, stream: BufferedReader, data: bytes = b"") -> None:
+        self._decompressor = decompressor
+        self._stream = stream
+        # Input that the decompressor was not given yet.
+        self._data = data
+        self._error: Exception | None = None
+
+    @property
+    def unused_data(self) -> bytes:
+        """The input after the end of the compressed stream, as far as it was read."""
+        return self._decompressor.unused_data + self._data
+
+    def read(self, size: int) -> bytes:
+        """Return `size` bytes, or those before the end or an error. Raises OSError and ParseError."""
+        pieces: list[bytes] = []
+        try:
+            while size and self._error is None and (piece := self._decode(size)):
+                pieces.append(piece)
+                size -= len(piece)
+        except damage_errors() as error:
+            self._error = error.with_traceback(None)
+        if self._error is not None and not pieces:
+            raise self._error
+        return b"".join(pieces)
+
+    def _decode(self, size: int) -> bytes:
+        """Return at least one byte, none at the end of the compressed stream."""
+        decompressor = self._decompressor
+        step = b""  # A decompressor may hold data of the step before.
+        while not decompressor.eof:
+            try:
+                data = decompressor.decompress(step, size)
+            except damage_errors():
+                raise damaged("the compressed data is damaged") from None
+            if data:
+                return data
+            if not decompressor.eof:
+                step = self._step()
+                if not step:
+                    raise damaged("the compressed data ends early")
+        return b""
+
+    def _step(self) -> bytes:
+        """Return the input of the next step."""
+        if isinstance(self._decompressor, Zlib):
+            step, self._data = self._data or self._stream.read1(_STEP), b""
+            return step
+        data = self._data or self._stream.read1(_SMALL_STEP)
+        size = max(len(data) - _TRAILER, 1) if _is_ended(self._stream) else len(data)
+        self._data = data[size:]
+        return data[:size]
+
+
+def _is_ended(stream: BufferedReader) -> bool:
+    """Whether a stream has no more bytes; an error comes again when they are read."""
+    try:
+        return not stream.peek(1)
+    except damage_errors():
+        return False
+
+
+class _Compression(NamedTuple):
+    name: str
+    magic: bytes
+    make: Callable[[], Decompressor]
+
+
+def make_bzip2() -> Decompressor:
+    """Make the decompressor of one bzip2 stream. Raises ImportError."""
     from bz2 import BZ2Decompressor
 
     return BZ2Decompressor()
 
 
-def _xz() -> _Decompressor:
+def _make_xz() -> Decompressor:
     from lzma import LZMADecompressor
 
-    return LZMADecompressor(memlimit=_DICTIONARY)
+    return LZMADecompressor(memlimit=MEMORY_LIMIT)
 
 
-_PACKINGS: Final[dict[bytes, Callable[[], _Decompressor]]] = {b"\x1f\x8b": _Gzip, b"BZh": _bzip2, b"\xfd7zXZ\0": _xz}
-# No message begins like that.
-PACKED_BEGIN: Final = frozenset(magic[:2] for magic in _PACKINGS)
+_COMPRESSIONS: Final = (
+    # A gzip header before deflated data, and a checksum after it.
+    _Compression("gzip", b"\x1f\x8b", lambda: Zlib(wbits=31)),
+    _Compression("bzip2", b"BZh", make_bzip2),
+    _Compression("xz", b"\xfd7zXZ\0", _make_xz),
+)
+# The first two bytes of compressed files; no message begins with them.
+COMPRESSED_BEGINNINGS: Final = frozenset(compression.magic[:2] for compression in _COMPRESSIONS)
 
 
-def packing(begin: bytes) -> Callable[[], _Decompressor] | None:
-    """What unpacks a stream that begins so, if it is compressed."""
-    return next((make for magic, make in _PACKINGS.items() if begin.startswith(magic)), None)
+def new_decompressor(name: str, make: Callable[[], Decompressor]) -> Decompressor:
+    """Make a decompressor. Raises ParseError (`archive-unsupported`) where the interpreter was built without its module."""
+    try:
+        return make()
+    except ImportError:
+        raise ParseError(
+            DefectCode.ARCHIVE_UNSUPPORTED, f"compressed with {name}, which this Python was built without"
+        ) from None
 
 
-class _Unpacking(RawIOBase):
-    """What one or several compressed streams hold, one behind the other.
+def is_compressed(head: bytes) -> bool:
+    """Whether a stream with these first bytes is compressed."""
+    return _compression(head) is not None
 
-    Damage is an error where it stands, and no sooner; so is anything behind the streams but zeros, which some programs append.
+
+def _compression(head: bytes) -> _Compression | None:
+    return next((compression for compression in _COMPRESSIONS if head.startswith(compression.magic)), None)
+
+
+class _Decompressed(RawIOBase):
+    """The content of one or several compressed streams that follow each other.
+
+    Damage is an error in its place. So are bytes after a stream that are not another one, except zeros, which some programs
+    append.
     """
 
-    def __init__(self, stream: BufferedReader, make: Callable[[], _Decompressor], budget: Budget) -> None:
+    def __init__(self, stream: BufferedReader, compression: _Compression, budget: Budget) -> None:
         super().__init__()
         self._stream = stream
-        self._make = make
+        self._compression = compression
         self._budget = budget
-        self._current: _Decompressor | None = make()
-        self._waiting = b""
+        self._decoder: Decoder | None = self._next_decoder(b"")
+        # What was read after the end of a compressed stream.
+        self._unused = b""
+
+    def _next_decoder(self, data: bytes) -> Decoder:
+        return Decoder(new_decompressor(self._compression.name, self._compression.make), self._stream, data)
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any, /) -> int:
         while True:
-            if self._current is None:
-                self._waiting = (self._waiting or self._stream.read1(_STEP)).lstrip(b"\0")
-                if not self._waiting:
+            if self._decoder is None:
+                self._unused = (self._unused or self._stream.read1(_STEP)).lstrip(b"\0")
+                if not self._unused:
                     if not self._stream.peek(1):
                         return 0
                     continue
                 self._budget.spend(STREAM_COST)
-                self._current = self._make()
-            # Nothing is given to a decompressor that still has something to say.
-            found = self._current.decompress(self._waiting, len(buffer))
-            self._waiting = b""
-            if self._current.eof:
-                self._waiting, self._current = self._current.unused_data, None
-            if found:
-                self._budget.spend(len(found))
-                buffer[: len(found)] = found
-                return len(found)
-            if self._current is not None:
-                self._waiting = self._stream.read1(_STEP)
-                if not self._waiting:
-                    raise EOFError
+                self._decoder = self._next_decoder(self._unused)
+            data = self._decoder.read(len(buffer))
+            if data:
+                self._budget.spend(len(data))
+                buffer[: len(data)] = data
+                return len(data)
+            self._unused, self._decoder = self._decoder.unused_data, None
 
 
-def unpacked(stream: BinaryIO, stack: ExitStack, budget: Budget) -> BufferedReader:
-    """A stream without the layers of compression around it; what they unpack to is taken off the budget."""
-    begin, buffered = head(stream)
+def decompressed(stream: BinaryIO, stack: ExitStack, budget: Budget) -> BufferedReader:
+    """Return a stream without the layers of compression around it; the bytes they unpack to are taken off the budget."""
+    head, buffered = peek_head(stream)
     for _ in range(ARCHIVE_LIMIT):
-        make = packing(begin)
-        if make is None:
+        compression = _compression(head)
+        if compression is None:
             return buffered
-        begin, buffered = head(cast("BinaryIO", stack.enter_context(_Unpacking(buffered, make, budget))))
-    if packing(begin) is not None:
+        layer = stack.enter_context(_Decompressed(buffered, compression, budget))
+        head, buffered = peek_head(cast("BinaryIO", layer))
+    if is_compressed(head):
         raise ParseError(DefectCode.NESTING_LIMIT, f"more than {ARCHIVE_LIMIT} layers of compression")
     return buffered

@@ -1,8 +1,7 @@
 """Reads tar files from front to back: v7, ustar and pax (POSIX.1-2017, `pax`, "ustar Interchange Format"), and GNU tar's own.
 
-`tarfile` of the standard library loops over numbers that headers announce, ends in silence at a damaged header, and differs
-between versions. Here every number is checked before it is used, and whatever ends a file early is an error after the members
-before it.
+`tarfile` of the standard library loops over unchecked numbers of headers, ends silently at a damaged header, and differs
+between versions. Here every number is checked before it is used, and a file that ends early is an error after its last member.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,7 +10,7 @@ from io import BufferedReader, RawIOBase
 from posixpath import dirname, join, normpath
 from typing import Any, BinaryIO, Final, NamedTuple, cast
 
-from exjournal.archives.streams import Budget, Member, damaged, passed_over, raising
+from exjournal.archives.streams import Budget, Member, damaged, raiser, skip
 from exjournal.errors import DefectCode, ParseError
 from exjournal.limits import SPARSE_LIMIT
 
@@ -20,16 +19,17 @@ USTAR_AT: Final = 257
 _POSIX: Final = b"ustar\0"
 _BLOCK: Final = 512
 _ZEROS: Final = bytes(_BLOCK)
-# Bytes of a name, or of pax records, which are held in memory. No file system takes a path of more than some kilobytes.
-_EXTRA: Final = 1 << 20
+# Bytes of a long name, or of the pax records of a header, which are held in memory. No file system takes longer paths than some
+# kilobytes.
+_EXTENSION_LIMIT: Final = 1 << 20
 # Digits of a decimal number: those of 2**64.
 _DIGITS: Final = 20
 
-# Types of members. Any other type is that of a regular file by the specification, if it has content.
+# Values of the typeflag field. By the specification, a member of any other type is a regular file, if it has content.
 _HARD_LINK: Final = b"1"
 _SYMBOLIC_LINK: Final = b"2"
 _FOLDER: Final = b"5"
-# GNU's list of the names in a folder, in incremental backups.
+# GNU's list of the names in a folder, in incremental backups: it is not the content of a file.
 _FOLDER_LIST: Final = b"D"
 _REGULAR: Final = (b"0", b"\0", b"7", b"S")
 _WITHOUT_CONTENT: Final = (b"1", b"2", b"3", b"4", b"5", b"6")
@@ -37,95 +37,101 @@ _SPARSE: Final = b"S"
 _LONG_NAME: Final = b"L"
 _LONG_LINK: Final = b"K"
 _PAX_GLOBAL: Final = b"g"
-_ANNOUNCING: Final = (_LONG_NAME, _LONG_LINK, b"x", b"X", _PAX_GLOBAL)
-# Where the ranges of GNU's sparse type are: in the header, and in each block after it.
+_EXTENSIONS: Final = (_LONG_NAME, _LONG_LINK, b"x", b"X", _PAX_GLOBAL)
+# Places of the ranges in the sparse map of GNU's sparse type: in the header block, and in each block after it.
 _RANGES: Final = range(386, 482, 24)
 _MORE_RANGES: Final = range(0, 504, 24)
 
 
-class _Sparse(NamedTuple):
-    """Which ranges of a member its content is for, as pairs of place and size; None where they come before the content."""
+class _SparseMap(NamedTuple):
+    """The size of a sparse member, and the ranges that have content, as pairs of offset and size in one list.
+
+    The ranges are None where the map is in the content.
+    """
 
     size: int
     ranges: list[int] | None
 
 
 class _Header(NamedTuple):
+    """The header block of a member, with the extended headers before it."""
+
     name: str
     place: int
     kind: bytes
     size: int
     link: str
-    sparse: _Sparse | ParseError | None
+    sparse: _SparseMap | ParseError | None
 
 
 def tar_members(stream: BufferedReader, no_file: Callable[[], OSError], budget: Budget) -> Iterator[Member]:
-    """The members of a tar file, or of several that were joined.
+    """Yield the members of a tar file, or of several that were joined.
 
-    Raises ParseError after the last member where the file does not end as it should.
+    `no_file` makes the error for devices, pipes and folders. Raises ParseError after the last member for a file without an end,
+    and for a damaged one.
     """
     tape = _Tape(stream)
-    while (header := _header(tape)) is not None:
+    while (header := _read_header(tape)) is not None:
         name, kind = header.name, header.kind
         end = tape.place + _padded(header.size)
         if kind in {_FOLDER, _FOLDER_LIST}:
-            yield Member(name, header.place, raising(no_file()), is_folder=True)
+            yield Member(name, header.place, raiser(no_file()), is_folder=True)
         elif kind in {_HARD_LINK, _SYMBOLIC_LINK}:
             yield _link(header)
         elif kind in _REGULAR or header.size:
-            yield Member(name, header.place, partial(_content, tape, header, budget))
+            yield Member(name, header.place, partial(_open_content, tape, header, budget))
         else:
-            yield Member(name, header.place, raising(no_file()))
+            yield Member(name, header.place, raiser(no_file()))
         tape.skip(end - tape.place)
         if tape.place < end:
-            raise damaged("a tar file that ends inside a member", tape.place)
+            raise damaged("the tar file ends inside a member", tape.place)
 
 
-def tar_member_at(stream: BufferedReader, place: int, budget: Budget) -> BinaryIO:
-    """The content of the member whose header begins at a place."""
-    passed_over(stream, place)
+def open_tar_member(stream: BufferedReader, place: int, budget: Budget) -> BinaryIO:
+    """Open the member whose header block is at an offset. Raises ParseError."""
+    skip(stream, place)
     tape = _Tape(stream)
-    header = _header(tape)
+    header = _read_header(tape)
     if header is None or not (header.kind in _REGULAR or (header.size and header.kind != _FOLDER_LIST)):
-        raise damaged("it has no such member", place)
-    return _content(tape, header, budget)
+        raise damaged("the tar file has no such member", place)
+    return _open_content(tape, header, budget)
 
 
 class _Tape:
-    """The bytes of a tar file in their order, and how many were taken."""
+    """Reads a tar file from front to back, and counts the bytes."""
 
     def __init__(self, stream: BufferedReader) -> None:
         self._stream = stream
         self.place = 0
 
-    def some(self, size: int) -> bytes:
-        """At least one and at most `size` bytes; none at the end."""
-        found = self._stream.read1(size)
-        self.place += len(found)
-        return found
+    def read1(self, size: int) -> bytes:
+        """Read at least one byte and at most `size`; none at the end."""
+        data = self._stream.read1(size)
+        self.place += len(data)
+        return data
 
     def read(self, size: int) -> bytes:
-        """`size` bytes, or those before the end."""
-        found = self.some(size)
-        while len(found) < size and (piece := self.some(size - len(found))):
-            found += piece
-        return found
+        """Read `size` bytes, or those before the end."""
+        data = self.read1(size)
+        while len(data) < size and (piece := self.read1(size - len(data))):
+            data += piece
+        return data
 
     def skip(self, size: int) -> None:
-        """Pass over `size` bytes, or those before the end."""
-        while size > 0 and (found := self.some(min(size, 1 << 20))):
-            size -= len(found)
+        """Skip `size` bytes, or those before the end."""
+        while size > 0 and (piece := self.read1(min(size, 1 << 20))):
+            size -= len(piece)
 
     def skip_zeros(self) -> None:
-        """Pass over blocks of zeros, as far as they can be seen."""
-        while size := len(seen := self._stream.peek(_BLOCK)) // _BLOCK * _BLOCK:
-            if seen[:size].strip(b"\0"):
+        """Skip the blocks of zeros that are in the buffer."""
+        while size := len(buffer := self._stream.peek(_BLOCK)) // _BLOCK * _BLOCK:
+            if buffer[:size].strip(b"\0"):
                 break
-            self.some(size)
+            self.read1(size)
 
 
-class _Announced:
-    """What headers before that of a member say about it: pax records, and GNU's long names."""
+class _Extensions:
+    """Pax records and GNU's long names, which headers before that of a member hold for it."""
 
     def __init__(self) -> None:
         self.name: bytes | None = None
@@ -135,7 +141,7 @@ class _Announced:
         self.is_empty = True
 
     def add(self, kind: bytes, content: bytes, offset: int) -> None:
-        """Take the content of one such header."""
+        """Add the content of one such header."""
         self.is_empty = False
         if kind == _LONG_NAME:
             self.name = _field(content)
@@ -149,17 +155,17 @@ class _Announced:
                     self.records[key] = value
 
 
-def _header(tape: _Tape) -> _Header | None:
-    """The next header, with those before it that belong to it; None at the end."""
+def _read_header(tape: _Tape) -> _Header | None:
+    """Read the next header with the extended headers before it; None at the end."""
     place = tape.place
-    announced = _Announced()
+    extensions = _Extensions()
     is_ended = False
     while True:
         start = tape.place
         block = tape.read(_BLOCK)
         if block == _ZEROS:
-            if not announced.is_empty:
-                raise damaged("a tar header that announces a member, and none follows", start)
+            if not extensions.is_empty:
+                raise damaged("an extended header without a member after it", start)
             is_ended = True
             tape.skip_zeros()
             place = tape.place
@@ -167,51 +173,53 @@ def _header(tape: _Tape) -> _Header | None:
         if len(block) < _BLOCK:
             if is_ended and not block.strip(b"\0"):
                 return None
-            raise damaged("a tar file without an end", start)
+            raise damaged("the tar file has no end", start)
         if not _is_header(block):
-            raise damaged("a tar file with something else after its end" if is_ended else "a damaged tar header", start)
+            raise damaged(
+                "data after the end of the tar file" if is_ended else "the checksum of a header block is wrong", start
+            )
         kind = block[156:157]
-        if kind not in _ANNOUNCING:
-            return _member_header(tape, block, place, announced)
-        content = _announcing(tape, _number(block[124:136], start), start)
+        if kind not in _EXTENSIONS:
+            return _member_header(tape, block, place, extensions)
+        content = _read_extension(tape, _number(block[124:136], start), start)
         if kind != _PAX_GLOBAL:
-            announced.add(kind, content, start)
+            extensions.add(kind, content, start)
             continue
         _check_global(content, start)
-        if announced.is_empty:
+        if extensions.is_empty:
             place = tape.place
 
 
-def _announcing(tape: _Tape, size: int, offset: int) -> bytes:
-    """The content of a header that says something about the next one."""
-    if size > _EXTRA:
-        raise damaged(f"a tar header of more than {_EXTRA} bytes", offset)
+def _read_extension(tape: _Tape, size: int, offset: int) -> bytes:
+    """Read the content of an extended header."""
+    if size > _EXTENSION_LIMIT:
+        raise damaged(f"an extended header of more than {_EXTENSION_LIMIT} bytes", offset)
     content = tape.read(_padded(size))[:size]
     if len(content) < size:
-        raise damaged("a tar file that ends inside a header", offset)
+        raise damaged("the tar file ends inside a header", offset)
     return content
 
 
-def _member_header(tape: _Tape, block: bytes, place: int, announced: _Announced) -> _Header:
-    """The header of a member, with what was announced."""
+def _member_header(tape: _Tape, block: bytes, place: int, extensions: _Extensions) -> _Header:
+    """Combine the header block of a member with its extended headers."""
     offset = tape.place - _BLOCK
     kind = block[156:157]
-    records = announced.records
+    records = extensions.records
     size = _decimal(records[b"size"], offset) if b"size" in records else _number(block[124:136], offset)
-    sparse: _Sparse | ParseError | None = None
+    sparse: _SparseMap | ParseError | None = None
     if kind == _SPARSE:
-        sparse = _gnu_sparse(tape, block, offset)
+        sparse = _read_gnu_map(tape, block, offset)
     elif records:
-        sparse = _pax_sparse(records, announced.ranges, offset)
-    name = records.get(b"GNU.sparse.name", records.get(b"path", announced.name))
+        sparse = _read_pax_map(records, extensions.ranges, offset)
+    name = records.get(b"GNU.sparse.name", records.get(b"path", extensions.name))
     if name is None:
         name = _field(block[:100])
         prefix = _field(block[345:500])
         if prefix and block.startswith(_POSIX, USTAR_AT):
             name = prefix + b"/" + name
-    link = records.get(b"linkpath", announced.link)
+    link = records.get(b"linkpath", extensions.link)
     if kind == b"\0" and name.endswith(b"/") and not size:
-        kind = _FOLDER  # as v7 wrote them
+        kind = _FOLDER  # as v7 writes folders
     return _Header(
         name=_text(name).rstrip("/") if kind == _FOLDER else _text(name),
         place=place,
@@ -235,44 +243,44 @@ def _text(name: bytes) -> str:
 
 
 def _is_header(block: bytes) -> bool:
-    """Whether the checksum is right: the sum of the bytes, its own counted as spaces; some programs took bytes as signed."""
+    """Whether the checksum is right: the sum of the bytes, its own counted as spaces; some programs summed signed bytes."""
     try:
         expected = _number(block[148:156], 0)
     except ParseError:
         return False
-    found = sum(block) - sum(block[148:156]) + 8 * 0x20
-    if found == expected:
+    checksum = sum(block) - sum(block[148:156]) + 8 * 0x20
+    if checksum == expected:
         return True
-    signed = [byte for byte in block[:148] + block[156:] if byte > 0x7F]
-    return found - 0x100 * len(signed) == expected
+    negative = [byte for byte in block[:148] + block[156:] if byte > 0x7F]
+    return checksum - 0x100 * len(negative) == expected
 
 
 def _number(field: bytes, offset: int) -> int:
-    """A number of a header: octal digits, or with the first bit set one of base 256. None is negative."""
+    """Decode a number of a header block: octal digits, or base 256 if the first bit is set. None is negative."""
     if field[0] == 0x80:
         return int.from_bytes(field[1:])
     digits = _field(field).strip()
     if digits.strip(b"01234567"):
-        raise damaged("a tar header with a number that is none", offset)
+        raise damaged("a number in a header block must be octal digits", offset)
     return int(digits or b"0", 8)
 
 
 def _decimal(digits: bytes, offset: int) -> int:
-    """A number of a pax record."""
+    """Decode a number of a pax record."""
     if not digits.isdigit() or len(digits) > _DIGITS:
-        raise damaged("a pax record with a number that is none", offset)
+        raise damaged(f"a number in a pax record must be at most {_DIGITS} digits", offset)
     return int(digits)
 
 
 def _records(content: bytes, offset: int) -> Iterator[tuple[bytes, bytes]]:
-    """The records of a pax header: `length key=value` and a line feed, the length that of the whole record."""
+    """Yield the records of a pax header: `length key=value` and a line feed; the length is that of the record."""
     begin = 0
     while begin < len(content):
         space = content.find(b" ", begin, begin + _DIGITS + 1)
         end = begin + (_decimal(content[begin:space], offset) if space > 0 else 0)
         equals = content.find(b"=", space, end)
         if equals < 0 or end > len(content) or content[end - 1] != 0x0A:
-            raise damaged("a damaged pax record", offset)
+            raise damaged("a pax record must be `length key=value` and a line feed", offset)
         yield content[space + 1 : equals], content[equals + 1 : end - 1]
         begin = end
 
@@ -281,16 +289,16 @@ _RANGE_KEYS: Final = (b"GNU.sparse.offset", b"GNU.sparse.numbytes")
 
 
 def _check_global(content: bytes, offset: int) -> None:
-    """Refuse records for all members that programs read differently: they would find other members."""
+    """Refuse global records that programs interpret in different ways: they would find other members."""
     if any(key == b"size" or key.startswith(b"GNU.sparse.") for key, _ in _records(content, offset)):
-        raise damaged("a pax header that sets a size for all members", offset)
+        raise damaged("a global pax header must not set sizes", offset)
 
 
-# Sparse members: those of which only some ranges have content, and the rest is zeros
+# Sparse members: only some ranges have content, and everything between them is zeros
 
 
-def _gnu_sparse(tape: _Tape, block: bytes, offset: int) -> _Sparse | ParseError:
-    """The ranges in a header of GNU's sparse type, and in the blocks after it."""
+def _read_gnu_map(tape: _Tape, block: bytes, offset: int) -> _SparseMap | ParseError:
+    """Read the sparse map in a header block of GNU's sparse type, and in the blocks after it."""
     ranges: list[int] = []
     problem: ParseError | None = None
     size = _number(block[483:495], offset)
@@ -304,40 +312,40 @@ def _gnu_sparse(tape: _Tape, block: bytes, offset: int) -> _Sparse | ParseError:
                 break
             ranges += [_number(block[place : place + 12], offset), _number(block[place + 12 : place + 24], offset)]
         if not has_more:
-            return problem or _Sparse(size, ranges)
+            return problem or _SparseMap(size, ranges)
         block = tape.read(_BLOCK)
         if len(block) < _BLOCK:
-            raise damaged("a tar file that ends inside a header", offset)
+            raise damaged("the tar file ends inside a header", offset)
         places, has_more = _MORE_RANGES, block[504]
 
 
-def _pax_sparse(records: dict[bytes, bytes], ranges: list[bytes], offset: int) -> _Sparse | ParseError | None:
-    """The same for GNU's pax records of versions 0.0, 0.1 and 1.0; None for a member without holes."""
+def _read_pax_map(records: dict[bytes, bytes], ranges: list[bytes], offset: int) -> _SparseMap | ParseError | None:
+    """Read the sparse map in GNU's pax records of versions 0.0, 0.1 and 1.0; None for a member that is not sparse."""
     size = records.get(b"GNU.sparse.realsize", records.get(b"GNU.sparse.size"))
     if size is None:
         return None
     try:
         if b"GNU.sparse.major" in records:
-            return _Sparse(_decimal(size, offset), None)
+            return _SparseMap(_decimal(size, offset), None)
         if b"GNU.sparse.map" in records:
             numbers = records[b"GNU.sparse.map"]
             ranges = numbers.split(b",", 2 * SPARSE_LIMIT) if numbers else []
         if len(ranges) > 2 * SPARSE_LIMIT:
             return _too_many(offset)
-        return _Sparse(_decimal(size, offset), [_decimal(number, offset) for number in ranges])
+        return _SparseMap(_decimal(size, offset), [_decimal(number, offset) for number in ranges])
     except ParseError as error:
         return error
 
 
-def _map_before(tape: _Tape, left: int, offset: int) -> tuple[list[int], int]:
-    """The ranges that version 1.0 writes as lines before the content, and how much of the content is left after them."""
+def _read_leading_map(tape: _Tape, left: int, offset: int) -> tuple[list[int], int]:
+    """Read the sparse map that version 1.0 writes as lines before the content; also return the size of the content."""
     lines: list[bytes] = []
     waiting = b""
     count = 1
     while len(lines) < count:
         if b"\n" not in waiting:
             if left < _BLOCK or len(waiting) > _DIGITS or len(block := tape.read(_BLOCK)) < _BLOCK:
-                raise damaged("a damaged map of a sparse member", offset)
+                raise damaged("the sparse map must be one number a line", offset)
             left -= _BLOCK
             waiting += block
         line, _, waiting = waiting.partition(b"\n")
@@ -350,31 +358,36 @@ def _map_before(tape: _Tape, left: int, offset: int) -> tuple[list[int], int]:
 
 
 def _too_many(offset: int) -> ParseError:
-    return damaged(f"a sparse member of more than {SPARSE_LIMIT} ranges", offset)
+    return damaged(f"a sparse map of more than {SPARSE_LIMIT} ranges", offset)
 
 
-def _pieces(size: int, ranges: list[int], stored: int, offset: int) -> Iterator[tuple[bool, int]]:
-    """The content and the holes of a sparse member in their order, each with its size."""
+class _Piece(NamedTuple):
+    is_hole: bool
+    size: int
+
+
+def _pieces(size: int, ranges: list[int], stored: int, offset: int) -> Iterator[_Piece]:
+    """Return the content and the holes of a sparse member in their order. Raises ParseError for an invalid map."""
     if len(ranges) % 2 or sum(ranges[1::2]) != stored:
-        raise damaged("a sparse member whose ranges are not those of its content", offset)
-    pieces: list[tuple[bool, int]] = []
+        raise damaged("the sizes in the sparse map do not add up to that of the content", offset)
+    pieces: list[_Piece] = []
     place = 0
     for begin, length in zip(ranges[::2], ranges[1::2], strict=True):
         if begin < place:
-            raise damaged("a sparse member whose ranges overlap", offset)
-        pieces += [(True, begin - place), (False, length)]
+            raise damaged("ranges in the sparse map overlap", offset)
+        pieces += [_Piece(True, begin - place), _Piece(False, length)]  # noqa: FBT003
         place = begin + length
     if place > size:
-        raise damaged("a sparse member that is longer than it says", offset)
-    pieces.append((True, size - place))
+        raise damaged("the sparse map goes beyond the size of the member", offset)
+    pieces.append(_Piece(True, size - place))  # noqa: FBT003
     return iter(pieces)
 
 
 # Content
 
 
-def _content(tape: _Tape, header: _Header, budget: Budget) -> BinaryIO:
-    """The content of the member whose header was read last."""
+def _open_content(tape: _Tape, header: _Header, budget: Budget) -> BinaryIO:
+    """Open the content of the member whose header was read last."""
     if isinstance(header.sparse, ParseError):
         raise header.sparse
     if header.sparse is None:
@@ -382,12 +395,12 @@ def _content(tape: _Tape, header: _Header, budget: Budget) -> BinaryIO:
     size, ranges = header.sparse
     stored = header.size
     if ranges is None:
-        ranges, stored = _map_before(tape, stored, header.place)
+        ranges, stored = _read_leading_map(tape, stored, header.place)
     return cast("BinaryIO", _SparseContent(tape, _pieces(size, ranges, stored, header.place), budget))
 
 
 class _Content(RawIOBase):
-    """The bytes of a member; it is an error where the file ends before them."""
+    """The content of a member. Raises ParseError where the file ends first."""
 
     def __init__(self, tape: _Tape, size: int) -> None:
         super().__init__()
@@ -398,18 +411,18 @@ class _Content(RawIOBase):
         return True
 
     def readinto(self, buffer: Any, /) -> int:
-        found = self._tape.some(min(len(buffer), self._left))
-        if not found and self._left:
-            raise damaged("a member that is longer than the file", self._tape.place)
-        self._left -= len(found)
-        buffer[: len(found)] = found
-        return len(found)
+        data = self._tape.read1(min(len(buffer), self._left))
+        if not data and self._left:
+            raise damaged("the member is cut short", self._tape.place)
+        self._left -= len(data)
+        buffer[: len(data)] = data
+        return len(data)
 
 
 class _SparseContent(_Content):
-    """The same for a sparse member, with zeros for its holes."""
+    """The content of a sparse member, with zeros for its holes."""
 
-    def __init__(self, tape: _Tape, pieces: Iterator[tuple[bool, int]], budget: Budget) -> None:
+    def __init__(self, tape: _Tape, pieces: Iterator[_Piece], budget: Budget) -> None:
         super().__init__(tape, 0)
         self._pieces = pieces
         self._budget = budget
@@ -417,10 +430,10 @@ class _SparseContent(_Content):
 
     def readinto(self, buffer: Any, /) -> int:
         while not (self._left or self._hole):
-            is_hole, size = next(self._pieces, (True, -1))
-            if size < 0:
+            piece = next(self._pieces, None)
+            if piece is None:
                 return 0
-            self._left, self._hole = (0, size) if is_hole else (size, 0)
+            self._left, self._hole = (0, piece.size) if piece.is_hole else (piece.size, 0)
         if self._left:
             return super().readinto(buffer)
         size = min(len(buffer), self._hole)
@@ -434,16 +447,16 @@ class _SparseContent(_Content):
 
 
 def _link(header: _Header) -> Member:
-    """A link: a hard one names a member from the root of the archive, a symbolic one from its own folder."""
+    """Return the member for a link. A hard link has a path from the root of the archive, a symbolic one from its own folder."""
     if header.kind == _HARD_LINK:
         detail, target = "a hard link to a member that was not read", canonical(header.link)
     else:
         detail = "a symbolic link, which is not followed"
         target = "" if header.link.startswith("/") else canonical(join(dirname(header.name), header.link))
     error = ParseError(DefectCode.ARCHIVE_LINK, detail, header.place)
-    return Member(header.name, header.place, raising(error), link=target)
+    return Member(header.name, header.place, raiser(error), link=target)
 
 
 def canonical(name: str) -> str:
-    """The name of a member in the one form in which links and members are compared."""
+    """Return the name of a member in the form in which links and members are compared."""
     return normpath(name.lstrip("/")) if name else ""

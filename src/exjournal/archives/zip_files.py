@@ -1,12 +1,13 @@
-"""Reads zip files (APPNOTE.TXT 6.3.10): the list of members at the end of the file, piece by piece, and each member's content.
+"""Reads zip files (APPNOTE.TXT 6.3.10): the central directory, piece by piece, and the data of each member.
 
-`zipfile` of the standard library keeps half a kilobyte of memory for each member, takes the list's word for all that is in the
-file, and lets members overlap. Here members that overlap are refused, and bytes that no member accounts for are reported.
+`zipfile` of the standard library keeps half a kilobyte of memory for each member, trusts the central directory, and lets
+members overlap. Here members that overlap are refused, and bytes that belong to no member are reported.
 """
 
 from array import array
+from binascii import crc32
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from functools import partial
 from io import BufferedReader, FileIO, RawIOBase
@@ -14,122 +15,148 @@ from itertools import groupby, pairwise
 from struct import Struct
 from typing import Any, BinaryIO, Final, NamedTuple, cast
 
-from exjournal.archives.streams import Budget, Member, damage, damaged, raising, too_large
+from exjournal.archives.streams import (
+    MEMORY_LIMIT,
+    Budget,
+    Decoder,
+    Decompressor,
+    Member,
+    Zlib,
+    damage_errors,
+    damaged,
+    make_bzip2,
+    new_decompressor,
+    raiser,
+    too_large,
+)
 from exjournal.errors import DefectCode, ParseError
 from exjournal.limits import JOINED_ZIP_LIMIT
 
-ZIP_BEGIN: Final = (b"PK\x03\x04", b"PK\x05\x06")
-# Programs that unpack themselves begin so: Windows, Unix, and scripts.
-PROGRAM_BEGIN: Final = (b"MZ", b"\x7fELF", b"#!")
+_LOCAL_HEADER_SIGNATURE: Final = b"PK\x03\x04"
+_END_SIGNATURE: Final = b"PK\x05\x06"
+# A zip file without members begins with its end of central directory record.
+ZIP_BEGINNINGS: Final = (_LOCAL_HEADER_SIGNATURE, _END_SIGNATURE)
+# The first bytes of programs for Windows and Unix, and of scripts, which may be self-extracting.
+PROGRAM_BEGINNINGS: Final = (b"MZ", b"\x7fELF", b"#!")
 
+# End of central directory record; in zip64 form; the locator of the latter.
 _END: Final = Struct("<4s4H2LH")
 _END_64: Final = Struct("<4sQ2H2L4Q")
 _LOCATOR_64: Final = Struct("<4sLQL")
-_LISTED: Final = Struct("<4s6H3L5H2L")
-_LOCAL: Final = Struct("<4s5H3L2H")
-# What may follow the content of a member: a mark, the checksum and both sizes; the mark may be missing.
+# Central directory header, and local file header.
+_ENTRY: Final = Struct("<4s6H3L5H2L")
+_LOCAL_HEADER: Final = Struct("<4s5H3L2H")
+# Data descriptors, the usual form and the zip64 form; their signature may be missing.
 _DESCRIPTORS: Final = (Struct("<4s3L"), Struct("<4sL2Q"))
-_DESCRIPTOR: Final = b"PK\x07\x08"
-# Bytes of a comment after the end, at most.
-_COMMENT: Final = 0xFFFF
-# In a field of the older form: the number is in the newer one.
-_LONG: Final = 0xFFFFFFFF
+_DESCRIPTOR_SIGNATURE: Final = b"PK\x07\x08"
+# Bytes of the comment in an end of central directory record, at most.
+_COMMENT_LIMIT: Final = 0xFFFF
+# In a field of 32 bits: the number is in the zip64 extended information extra field.
+_IN_ZIP64: Final = 0xFFFFFFFF
+_ZIP64_FIELD: Final = 1
+# Compression methods.
 _STORED: Final = 0
 _DEFLATED: Final = 8
+_BZIP2: Final = 12
+_LZMA: Final = 14
+# General purpose bit flags.
 _ENCRYPTED: Final = 1
-_SIZES_FOLLOW: Final = 8
+_HAS_END_MARKER: Final = 2
+_HAS_DESCRIPTOR: Final = 8
 _UTF_8: Final = 0x800
 # Systems that write the mode of a file into the upper half of its attributes (Unix, macOS), and the mode of a symbolic link.
 _UNIX: Final = (3, 19)
 _LINK_MODE: Final = 0o12
-# Bytes of the path in a symbolic link; a larger member is no link.
-_PATH: Final = 4096
-# Bytes that are read at a time: of the list of members, of a copy, of compressed content.
-_LIST: Final = 1 << 18
+# Bytes of the path in a symbolic link; a larger member is not a link.
+_PATH_LIMIT: Final = 4096
+# Bytes that are read at a time from the central directory.
+DIRECTORY_STEP: Final = 1 << 18
 _BLOCK: Final = 1 << 20
-_STEP: Final = 4096
 
 
-class _Zip(NamedTuple):
-    """One zip file in a file that may hold several."""
+class _Offsets:
+    """The offsets of the local file headers that a central directory names, in ascending order, and those named twice."""
 
-    # Where the bytes that follow the zip file before it begin, and where its own bytes end.
-    begin: int
-    end: int
-    # Its list of members: where it is, its size, how many there are by the file, and whether that number can be exact.
-    list_begin: int
-    list_size: int
-    members: int
-    is_exact: bool
-    # The bytes before the zip file, where the places in the list do not count them.
-    moved: int
-    places: "_Places"
-
-
-class _Places:
-    """Where the members of a list begin, in ascending order, each place once; and those where more than one begins."""
-
-    def __init__(self, found: "array[int]", shared: frozenset[int], end: int) -> None:
-        self.all = found
+    def __init__(self, offsets: "array[int]", shared: frozenset[int], directory: int) -> None:
+        self.all = offsets
         self.shared = shared
-        # Where the list begins.
-        self.end = end
+        self.directory = directory
         self._is_checked = False
 
     @property
     def first(self) -> int:
-        return self.all[0] if self.all else self.end
+        return self.all[0] if self.all else self.directory
 
-    def after(self, place: int) -> int:
-        """Where the next member begins, or the list."""
-        following = bisect_right(self.all, place)
-        return self.all[following] if following < len(self.all) else self.end
+    def after(self, offset: int) -> int:
+        """Return the offset of the next local file header, or of the central directory."""
+        index = bisect_right(self.all, offset)
+        return self.all[index] if index < len(self.all) else self.directory
 
     def check(self, file: BufferedReader) -> None:
-        """Leave those where a member begins: an entry that is damaged does no harm to the members around its place."""
+        """Drop offsets without a local file header, so that a damaged entry does no harm to the members around its offset."""
         if not self._is_checked:
             self._is_checked = True
-            self.all = array("Q", (place for place in self.all if _read(file, place, 4) == ZIP_BEGIN[0]))
+            self.all = array("Q", (offset for offset in self.all if _read(file, offset, 4) == _LOCAL_HEADER_SIGNATURE))
 
 
-class _Listed(NamedTuple):
-    """A member as the list has it."""
+class _Zip(NamedTuple):
+    """One zip file in a file that may hold several.
+
+    `begin` is the end of the zip file before it. `member_count` comes from the end of central directory record; with `is_exact`
+    from the zip64 form, which does not wrap at 65,536. `shift` is the number of bytes before the zip file that its offsets do
+    not count.
+    """
+
+    begin: int
+    end: int
+    directory: int
+    directory_size: int
+    member_count: int
+    is_exact: bool
+    shift: int
+    offsets: _Offsets
+
+
+class _Entry(NamedTuple):
+    """A central directory header."""
 
     name: str
     flags: int
     method: int
     crc: int
-    packed: int
+    compressed_size: int
     size: int
-    place: int
+    offset: int
     is_link: bool
 
 
-def zip_members(stream: BufferedReader, stack: ExitStack, limit: int, budget: Budget) -> Iterator[Member]:
-    """The members of a zip file, or of several that were joined, in the order of their lists.
+def zip_members(
+    stream: BufferedReader, stack: ExitStack, limit: int, budget: Budget, *, step: int = DIRECTORY_STEP
+) -> Iterator[Member]:
+    """Yield the members of a zip file, or of several that were joined, in the order of their central directories.
 
-    A stream that has to be copied may have `limit` bytes. Raises ParseError after the last member for a list that is damaged,
-    and for bytes that belong to no member.
+    A stream that has to be copied may have `limit` bytes; `step` is the number of bytes of a central directory in memory.
+    Raises ParseError after the last member for a damaged central directory, and for bytes that belong to no member.
     """
     file = _seekable(stream, stack, limit)
-    unread = _Unread(file)
+    unread = _UnreadBytes(file)
     problem: Exception | None = None
     number = 0
     end = 0
-    for one in _zips(file):
-        unread.add(one.begin, one.places.first)
-        read: set[int] = set()
+    for zip_file in _find_zips(file, step):
+        unread.add(zip_file.begin, zip_file.offsets.first)
+        seen: set[int] = set()
         try:
-            for listed in _listed(file, one):
-                member = _member(file, one, listed, number, unread, budget, is_first=listed.place not in read)
-                if listed.place in one.places.shared:
-                    read.add(listed.place)
+            for entry in _read_entries(file, zip_file, step):
+                member = _member(file, zip_file, entry, number, unread, budget, is_first=entry.offset not in seen)
+                if entry.offset in zip_file.offsets.shared:
+                    seen.add(entry.offset)
                 number += 1
                 if member is not None:
                     yield member
-        except damage() as error:
+        except damage_errors() as error:
             problem = problem or error
-        end = one.end
+        end = zip_file.end
     unread.add(end, file.seek(0, 2))
     if problem is not None:
         raise problem
@@ -137,28 +164,28 @@ def zip_members(stream: BufferedReader, stack: ExitStack, limit: int, budget: Bu
         raise ParseError(DefectCode.ARCHIVE_UNREAD, f"{unread.size} bytes belong to no member", unread.first)
 
 
-def zip_member_at(stream: BufferedReader, number: int, stack: ExitStack, budget: Budget) -> BinaryIO:
-    """The content of the member of a number."""
+def open_zip_member(stream: BufferedReader, number: int, stack: ExitStack, budget: Budget) -> BinaryIO:
+    """Open the member with a number, counted over all central directories. Raises ParseError."""
     file = _seekable(stream, stack)
-    for one in _zips(file):
-        found: _Listed | None = None
-        with suppress(*damage()):  # a list that is damaged does not hide the zip file after it
-            for listed in _listed(file, one):
+    for zip_file in _find_zips(file):
+        entry: _Entry | None = None
+        with suppress(*damage_errors()):  # a damaged central directory does not hide the zip file after it
+            for candidate in _read_entries(file, zip_file):
                 if not number:
-                    found = listed
+                    entry = candidate
                     break
                 number -= 1
-        if found is not None:
-            return _content(file, found, _content_place(file, found), budget)
-    raise damaged("it has fewer members than it had", 0)
+        if entry is not None:
+            return _open_data(file, entry, _data_offset(file, entry), budget)
+    raise damaged("the zip file has fewer members than before", 0)
 
 
-def is_zip_program(file: BufferedReader) -> bool:
-    """Whether a program has a zip file at its end that can be read."""
+def is_self_extracting(file: BufferedReader) -> bool:
+    """Return whether a program ends in a zip file that can be read."""
     try:
-        last = _zips(file)[-1]
-        _content_place(file, next(_listed(file, last)))
-    except (StopIteration, *damage()):  # type: ignore[misc]
+        zip_file = _find_zips(file)[-1]
+        _data_offset(file, next(_read_entries(file, zip_file)))
+    except (StopIteration, *damage_errors()):  # type: ignore[misc]
         return False
     finally:
         file.seek(0)
@@ -166,7 +193,7 @@ def is_zip_program(file: BufferedReader) -> bool:
 
 
 def _seekable(stream: BufferedReader, stack: ExitStack, limit: int | None = None) -> BufferedReader:
-    """A zip file is read from its end: one that is compressed or inside another archive is copied to the disk first."""
+    """Return a file with random access, which a zip file needs: for other streams a copy on the disk."""
     from tempfile import TemporaryFile
 
     if isinstance(stream.raw, FileIO):
@@ -179,8 +206,8 @@ def _seekable(stream: BufferedReader, stack: ExitStack, limit: int | None = None
     return cast("BufferedReader", copy)
 
 
-class _Unread:
-    """Bytes that belong to no member: how many, and where the first of them are. Zeros are padding."""
+class _UnreadBytes:
+    """Counts the bytes that belong to no member, and keeps the offset of the first. Zeros are padding."""
 
     def __init__(self, file: BufferedReader) -> None:
         self._file = file
@@ -188,273 +215,371 @@ class _Unread:
         self.first = 0
 
     def add(self, begin: int, end: int) -> None:
-        """Look at the bytes between two places."""
-        place = begin
-        while place < end:
-            self._file.seek(place)
-            piece = self._file.read(min(end - place, _BLOCK))
+        """Count the bytes between two offsets, unless all of them are zeros."""
+        offset = begin
+        while offset < end:
+            self._file.seek(offset)
+            piece = self._file.read(min(end - offset, _BLOCK))
             if piece.strip(b"\0"):
                 if not self.size:
                     self.first = begin
                 self.size += end - begin
                 return
-            place += len(piece) or end
+            offset += len(piece) or end
 
 
-# The lists of members
+# Central directories
 
 
-def _zips(file: BufferedReader) -> list[_Zip]:
-    """The zip files in a file, in their order. Raises ParseError where there is none at the end."""
-    found = [_zip(file, file.seek(0, 2))]
-    while len(found) < JOINED_ZIP_LIMIT:
-        last = found[-1]
+def _find_zips(file: BufferedReader, step: int = DIRECTORY_STEP) -> list[_Zip]:
+    """Return the zip files in a file, in their order. Raises ParseError where there is none at the end."""
+    zips = [_read_zip(file, file.seek(0, 2), step)]
+    while len(zips) < JOINED_ZIP_LIMIT:
+        last = zips[-1]
         # Where the members of a zip file begin, another one may end.
         try:
-            before = _zip(file, last.places.first)
-            if _read(file, before.places.first, 4) != ZIP_BEGIN[0]:
-                break  # programs that unpack themselves contain the mark of an end
-        except damage():
+            before = _read_zip(file, last.offsets.first, step)
+            if _read(file, before.offsets.first, 4) != _LOCAL_HEADER_SIGNATURE:
+                break  # self-extracting programs contain the signature of an end record
+        except damage_errors():
             break
-        found[-1] = last._replace(begin=before.end)
-        found.append(before)
-    return found[::-1]
+        zips[-1] = last._replace(begin=before.end)
+        zips.append(before)
+    return zips[::-1]
 
 
-def _zip(file: BufferedReader, end: int) -> _Zip:
-    """The zip file that ends before a place, or some bytes before it."""
+def _read_zip(file: BufferedReader, end: int, step: int) -> _Zip:
+    """Read the zip file that ends at an offset, or some bytes before it."""
     tail = min(end, _END.size)
-    octets = _read(file, end - tail, tail)
-    if not octets.startswith(b"PK\x05\x06") or not octets.endswith(b"\0\0"):
-        tail = min(end, _END.size + _COMMENT)
-        octets = _read(file, end - tail, tail)
-    place = octets.rfind(b"PK\x05\x06", 0, max(len(octets) - _END.size + 4, 0))
+    data = _read(file, end - tail, tail)
+    if not data.startswith(_END_SIGNATURE) or not data.endswith(b"\0\0"):
+        tail = min(end, _END.size + _COMMENT_LIMIT)
+        data = _read(file, end - tail, tail)
+    place = data.rfind(_END_SIGNATURE, 0, max(len(data) - _END.size + 4, 0))
     if place < 0:
-        raise damaged("a zip file without an end", end)
-    _, _, _, _, count, size, begin, comment = _END.unpack_from(octets, place)
-    last = end - tail + place
-    end = min(end, last + _END.size + comment)
+        raise damaged("no end of central directory record", end)
+    _, _, _, _, count, size, begin, comment = _END.unpack_from(data, place)
+    record = end - tail + place
+    end = min(end, record + _END.size + comment)
     is_exact = False
-    # The larger form comes before the older one, whose numbers may be too small.
-    locator = _read(file, max(last - _LOCATOR_64.size, 0), _LOCATOR_64.size)
+    # The zip64 form comes before the other one, in which the numbers may not fit.
+    locator = _read(file, max(record - _LOCATOR_64.size, 0), _LOCATOR_64.size)
     if locator.startswith(b"PK\x06\x07"):
-        # At the place that it names, or where it should be if something was put before the file.
-        _, _, there, _ = _LOCATOR_64.unpack(locator)
-        for last_64 in (last - _LOCATOR_64.size - _END_64.size, there):
-            end_64 = _read(file, max(last_64, 0), _END_64.size)
+        # At the offset in the locator, or just before the locator if something was put before the file.
+        _, _, located, _ = _LOCATOR_64.unpack(locator)
+        for offset in (record - _LOCATOR_64.size - _END_64.size, located):
+            end_64 = _read(file, max(offset, 0), _END_64.size)
             if end_64.startswith(b"PK\x06\x06"):
                 *_, count, size, begin = _END_64.unpack(end_64)
-                last, is_exact = last_64, True
+                record, is_exact = offset, True
                 break
         else:
-            raise damaged("a zip file without its larger end", last)
-    moved = last - size - begin
-    if moved < 0:
-        raise damaged("a zip file that is shorter than it says", last)
+            raise damaged("no zip64 end of central directory record", record)
+    shift = record - size - begin
+    if shift < 0:
+        raise damaged("the central directory does not fit before its end record", record)
     return _Zip(
         begin=0,
         end=end,
-        list_begin=begin + moved,
-        list_size=size,
-        members=count,
+        directory=begin + shift,
+        directory_size=size,
+        member_count=count,
         is_exact=is_exact,
-        moved=moved,
-        places=_places(file, begin + moved, size, moved),
+        shift=shift,
+        offsets=_read_offsets(file, begin + shift, size, shift, step),
     )
 
 
-def _read(file: BufferedReader, place: int, size: int) -> bytes:
-    file.seek(place)
+def _read(file: BufferedReader, offset: int, size: int) -> bytes:
+    file.seek(offset)
     return file.read(size)
 
 
-def _places(file: BufferedReader, begin: int, size: int, moved: int) -> _Places:
-    """Where the members of a list begin, up to where the list is damaged."""
-    places = array("Q")
+def _read_offsets(file: BufferedReader, directory: int, size: int, shift: int, step: int) -> _Offsets:
+    """Read the offsets of the members, up to where the central directory is damaged."""
+    offsets = array("Q")
     is_ascending = True
     before = -1
-    with suppress(*damage()):  # which is reported where the members are read
-        for octets, at, fields in _entries(file, begin, size):
-            place = fields[16]
-            if place == _LONG:
-                place = _long_numbers(octets, at, fields)[2]
-            place = min(place + moved, begin)
-            is_ascending = is_ascending and before < place
-            before = place
-            places.append(place)
+    with suppress(*damage_errors()):  # which is reported where the members are read
+        for data, place, fields in _iter_fields(file, directory, size, step):
+            offset = fields[16]
+            if offset == _IN_ZIP64:
+                offset = _zip64_numbers(data, place, fields).offset
+            offset = min(offset + shift, directory)
+            is_ascending = is_ascending and before < offset
+            before = offset
+            offsets.append(offset)
     if is_ascending:
-        return _Places(places, frozenset(), begin)
-    ordered = sorted(places)
-    shared = frozenset(one for one, other in pairwise(ordered) if one == other)
-    return _Places(array("Q", (place for place, _ in groupby(ordered))), shared, begin)
+        return _Offsets(offsets, frozenset(), directory)
+    ordered = sorted(offsets)
+    shared = frozenset(offset for offset, other in pairwise(ordered) if offset == other)
+    return _Offsets(array("Q", (offset for offset, _ in groupby(ordered))), shared, directory)
 
 
-def _entries(file: BufferedReader, begin: int, size: int) -> Iterator[tuple[bytes, int, tuple[Any, ...]]]:
-    """The entries of a list: bytes, where in them one begins, and its fields. Raises ParseError where the list is damaged."""
-    octets, at = b"", 0
+def _iter_fields(
+    file: BufferedReader, begin: int, size: int, step: int
+) -> Iterator[tuple[bytes, int, tuple[Any, ...]]]:
+    """Yield each central directory header: bytes, its place in them, and its fields. Raises ParseError for damage."""
+    data, place = b"", 0
     while True:
-        if len(octets) - at >= _LISTED.size:
-            fields = _LISTED.unpack_from(octets, at)
+        if len(data) - place >= _ENTRY.size:
+            fields = _ENTRY.unpack_from(data, place)
             if fields[0] != b"PK\x01\x02":
-                raise damaged("something else in the list of members", begin - len(octets) + at)
-            end = at + _LISTED.size + fields[10] + fields[11] + fields[12]
-            if end <= len(octets):
-                yield octets, at, fields
-                at = end
+                raise damaged("no central directory header where one must be", begin - len(data) + place)
+            end = place + _ENTRY.size + fields[10] + fields[11] + fields[12]
+            if end <= len(data):
+                yield data, place, fields
+                place = end
                 continue
-        elif not size and at == len(octets):
+        elif not size and place == len(data):
             return
-        # Members are read in between, so that each piece of the list is looked for anew.
-        piece = _read(file, begin, min(_LIST, size))
+        # Members are read in between, so each piece needs a seek.
+        piece = _read(file, begin, min(step, size))
         if not piece:
-            raise damaged("a list of members that ends early", begin)
-        begin, size, octets, at = begin + len(piece), size - len(piece), octets[at:] + piece, 0
+            raise damaged("the central directory ends early", begin)
+        begin, size, data, place = begin + len(piece), size - len(piece), data[place:] + piece, 0
 
 
-def _listed(file: BufferedReader, one: _Zip) -> Iterator[_Listed]:
-    """The members of a list. Raises ParseError where it is damaged, or holds another number of them than it says."""
+def _read_entries(file: BufferedReader, zip_file: _Zip, step: int = DIRECTORY_STEP) -> Iterator[_Entry]:
+    """Yield the entries of a central directory. Raises ParseError where it is damaged, or their number is wrong."""
     count = 0
-    for octets, at, fields in _entries(file, one.list_begin, one.list_size):
-        _, version, _, flags, method, _, _, crc, packed, size, name_size, _, _, _, _, attributes, place = fields
-        name = octets[at + _LISTED.size : at + _LISTED.size + name_size]
-        if _LONG in {size, packed, place}:
-            size, packed, place = _long_numbers(octets, at, fields)
-        # ASCII is the same in both, and much faster as UTF-8.
+    for data, place, fields in _iter_fields(file, zip_file.directory, zip_file.directory_size, step):
+        _, version, _, flags, method, _, _, crc, compressed_size, size, name_size, _, _, _, _, attributes, offset = (
+            fields
+        )
+        name = data[place + _ENTRY.size : place + _ENTRY.size + name_size]
+        if _IN_ZIP64 in {size, compressed_size, offset}:
+            size, compressed_size, offset = _zip64_numbers(data, place, fields)
+        # ASCII is the same in both, and decodes much faster as UTF-8.
         text = name.decode("utf-8" if flags & _UTF_8 or name.isascii() else "cp437", "surrogateescape")
-        is_link = attributes >> 28 == _LINK_MODE and version >> 8 in _UNIX and size <= _PATH
+        is_link = attributes >> 28 == _LINK_MODE and version >> 8 in _UNIX and size <= _PATH_LIMIT
         count += 1
-        yield _Listed(text, flags, method, crc, packed, size, place + one.moved, is_link)
-    # The older form counts up to 65,535; programs that write more members without the newer form begin again at 0.
-    if count != one.members and (one.is_exact or (count - one.members) % (_COMMENT + 1)):
-        raise damaged(f"a list of {count} members that says {one.members}", one.list_begin)
+        yield _Entry(
+            name=text,
+            flags=flags,
+            method=method,
+            crc=crc,
+            compressed_size=compressed_size,
+            size=size,
+            offset=offset + zip_file.shift,
+            is_link=is_link,
+        )
+    # Programs that write more than 65,535 members without the zip64 form begin again at 0.
+    if count != zip_file.member_count and (zip_file.is_exact or (count - zip_file.member_count) % (_COMMENT_LIMIT + 1)):
+        detail = f"{count} members in the central directory; its end record counts {zip_file.member_count}"
+        raise damaged(detail, zip_file.directory)
 
 
-def _long_numbers(octets: bytes, at: int, fields: tuple[Any, ...]) -> list[int]:
-    """Size, packed size and place of an entry of which some are in the field that the newer form adds."""
-    packed, size, name_size, more_size, place = fields[8], fields[9], fields[10], fields[11], fields[16]
-    begin = at + _LISTED.size + name_size
-    end = begin + more_size
+class _Zip64Numbers(NamedTuple):
+    size: int
+    compressed_size: int
+    offset: int
+
+
+def _zip64_numbers(data: bytes, place: int, fields: tuple[Any, ...]) -> _Zip64Numbers:
+    """Return the sizes and the offset of an entry, with those that are in its zip64 extended information extra field."""
+    compressed_size, size, name_size, extra_size, offset = fields[8], fields[9], fields[10], fields[11], fields[16]
+    begin = place + _ENTRY.size + name_size
+    end = begin + extra_size
     while begin + 4 <= end:
-        kind = int.from_bytes(octets[begin : begin + 2], "little")
-        begin, field = begin + 4, min(begin + 4 + int.from_bytes(octets[begin + 2 : begin + 4], "little"), end)
-        if kind == 1:
+        kind = int.from_bytes(data[begin : begin + 2], "little")
+        begin, field = begin + 4, min(begin + 4 + int.from_bytes(data[begin + 2 : begin + 4], "little"), end)
+        if kind == _ZIP64_FIELD:
             end = field
             break
         begin = field
-    found = []
-    for value in (size, packed, place):
-        if value == _LONG and begin + 8 <= end:
-            value, begin = int.from_bytes(octets[begin : begin + 8], "little"), begin + 8  # noqa: PLW2901
-        found.append(value)
-    return found
+    numbers = []
+    for value in (size, compressed_size, offset):
+        if value == _IN_ZIP64 and begin + 8 <= end:
+            value, begin = int.from_bytes(data[begin : begin + 8], "little"), begin + 8  # noqa: PLW2901
+        numbers.append(value)
+    return _Zip64Numbers(*numbers)
 
 
 # Members
 
 
 def _member(
-    file: BufferedReader, one: _Zip, listed: _Listed, number: int, unread: _Unread, budget: Budget, *, is_first: bool
+    file: BufferedReader,
+    zip_file: _Zip,
+    entry: _Entry,
+    number: int,
+    unread: _UnreadBytes,
+    budget: Budget,
+    *,
+    is_first: bool,
 ) -> Member | None:
-    """A member that shares no byte with another one, and the bytes after it; None for a folder."""
-    name, place = listed.name, listed.place
+    """Return a member, None for a folder. One that shares bytes with another is an error; bytes after it are counted."""
+    name, offset = entry.name, entry.offset
     try:
-        begin = _content_place(file, listed)
-        end = begin + listed.packed
-        limit = one.places.after(place)
+        begin = _data_offset(file, entry)
+        end = begin + entry.compressed_size
+        limit = zip_file.offsets.after(offset)
         if end > limit:
-            one.places.check(file)
-            limit = one.places.after(place)
+            zip_file.offsets.check(file)
+            limit = zip_file.offsets.after(offset)
         if end > limit or not is_first:
-            raise damaged("a member that overlaps another", place)
+            raise damaged("the member overlaps another one", offset)
         if end < limit:
-            unread.add(end + _descriptor_size(file, listed, end), limit)
-    except damage() as error:
-        return Member(name, number, raising(error))
-    if name.endswith("/") and not listed.size:
+            unread.add(end + _descriptor_size(file, entry, end), limit)
+    except damage_errors() as error:
+        return Member(name, number, raiser(error))
+    if name.endswith("/") and not entry.size:
         return None
-    if listed.is_link:
-        link = ParseError(DefectCode.ARCHIVE_LINK, "a symbolic link, which is not followed", place)
-        return Member(name, number, raising(link), link="")
-    return Member(name, number, partial(_content, file, listed, begin, budget))
+    if entry.is_link:
+        link = ParseError(DefectCode.ARCHIVE_LINK, "a symbolic link, which is not followed", offset)
+        return Member(name, number, raiser(link), link="")
+    return Member(name, number, partial(_open_data, file, entry, begin, budget))
 
 
-def _content_place(file: BufferedReader, listed: _Listed) -> int:
-    """Where the content of a member begins."""
-    header = _read(file, listed.place, _LOCAL.size)
-    if len(header) < _LOCAL.size or not header.startswith(ZIP_BEGIN[0]):
-        raise damaged("a member that is not where it should be", listed.place)
-    *_, name_size, more_size = _LOCAL.unpack(header)
-    return listed.place + _LOCAL.size + cast("int", name_size) + cast("int", more_size)
+def _data_offset(file: BufferedReader, entry: _Entry) -> int:
+    """Return the offset of the file data of a member."""
+    header = _read(file, entry.offset, _LOCAL_HEADER.size)
+    if len(header) < _LOCAL_HEADER.size or not header.startswith(_LOCAL_HEADER_SIGNATURE):
+        raise damaged("no local file header at the offset in the central directory", entry.offset)
+    *_, name_size, extra_size = _LOCAL_HEADER.unpack(header)
+    return entry.offset + _LOCAL_HEADER.size + cast("int", name_size) + cast("int", extra_size)
 
 
-def _descriptor_size(file: BufferedReader, listed: _Listed, end: int) -> int:
-    """The bytes after the content that repeat its checksum and sizes, as programs that write to a pipe have them."""
-    if listed.flags & _SIZES_FOLLOW:
-        found = _read(file, end, _DESCRIPTORS[-1].size)
+def _descriptor_size(file: BufferedReader, entry: _Entry, end: int) -> int:
+    """Return the size of the data descriptor after the file data, 0 without one."""
+    if entry.flags & _HAS_DESCRIPTOR:
+        data = _read(file, end, _DESCRIPTORS[-1].size)
         for form in _DESCRIPTORS:
-            mask = _LONG if form is _DESCRIPTORS[0] else -1
-            whole = form.pack(_DESCRIPTOR, listed.crc, listed.packed & mask, listed.size & mask)
-            for expected in (whole, whole[len(_DESCRIPTOR) :]):
-                if found.startswith(expected):
-                    return len(expected)
+            mask = _IN_ZIP64 if form is _DESCRIPTORS[0] else -1
+            signed = form.pack(_DESCRIPTOR_SIGNATURE, entry.crc, entry.compressed_size & mask, entry.size & mask)
+            for descriptor in (signed, signed[len(_DESCRIPTOR_SIGNATURE) :]):
+                if data.startswith(descriptor):
+                    return len(descriptor)
     return 0
 
 
-def _content(file: BufferedReader, listed: _Listed, place: int, budget: Budget) -> BinaryIO:
-    if listed.flags & _ENCRYPTED:
+# File data
+
+
+def _open_data(file: BufferedReader, entry: _Entry, offset: int, budget: Budget) -> BinaryIO:
+    """Open the file data of a member. Raises ParseError for an encrypted one, and a method that cannot be decoded."""
+    if entry.flags & _ENCRYPTED:
         raise ParseError(DefectCode.ARCHIVE_ENCRYPTED)
-    if listed.method not in {_STORED, _DEFLATED}:
-        raise damaged(f"compressed by method {listed.method}, which is not read", listed.place)
-    return cast("BinaryIO", _Content(file, listed, place, budget))
+    data = _StoredData(file, offset, entry.compressed_size)
+    if entry.method == _STORED:
+        return cast("BinaryIO", _Content(entry, data.take))
+    method = _METHODS.get(entry.method)
+    if method is None:
+        detail = f"compressed by method {entry.method}; 0, 8, 12 and 14 are read"
+        raise ParseError(DefectCode.ARCHIVE_UNSUPPORTED, detail, entry.offset)
+    compressed = BufferedReader(cast("Any", data), _DATA_BUFFER)
+    decompressor = new_decompressor(method.name, partial(method.make, compressed, entry))
+    return cast("BinaryIO", _DecodedContent(compressed, entry, decompressor, budget))
+
+
+# Bytes of file data that are read at a time.
+_DATA_BUFFER: Final = 4096
+
+
+class _StoredData(RawIOBase):
+    """The file data of a member as it is in the file, whose position others change."""
+
+    def __init__(self, file: BufferedReader, offset: int, size: int) -> None:
+        super().__init__()
+        self._file = file
+        self._offset = offset
+        self._left = size
+
+    def readable(self) -> bool:
+        return True
+
+    def take(self, size: int) -> bytes:
+        """Return up to `size` bytes."""
+        data = _read(self._file, self._offset, min(size, self._left))
+        self._offset += len(data)
+        self._left -= len(data)
+        return data
+
+    def readinto(self, buffer: Any, /) -> int:
+        data = self.take(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+
+class _Method(NamedTuple):
+    name: str
+    make: Callable[[BufferedReader, _Entry], Decompressor]
+
+
+def _make_lzma(data: BufferedReader, entry: _Entry) -> Decompressor:
+    """Make the decompressor for a member after its LZMA header (section 5.8.8): a version, and the properties of the stream."""
+    from lzma import FILTER_LZMA1, FORMAT_RAW, LZMADecompressor
+
+    header = data.read(_LZMA_HEADER.size)
+    if len(header) < _LZMA_HEADER.size:
+        raise damaged("no LZMA header before the data of the member", entry.offset)
+    _, size, properties, dictionary = _LZMA_HEADER.unpack(header)
+    # No more of the dictionary is used than the content has bytes.
+    dictionary = max(min(dictionary, entry.size), _LZMA_DICTIONARY_MINIMUM)
+    if size != _LZMA_PROPERTIES_SIZE or properties >= 9 * 5 * 5:
+        raise damaged("the LZMA properties of the member are invalid", entry.offset)
+    if dictionary > MEMORY_LIMIT:
+        detail = f"an LZMA dictionary of {dictionary} bytes; at most {MEMORY_LIMIT} are allowed"
+        raise ParseError(DefectCode.ARCHIVE_UNSUPPORTED, detail, entry.offset)
+    literal_bits = {"lc": properties % 9, "lp": properties // 9 % 5, "pb": properties // 9 // 5}
+    return LZMADecompressor(FORMAT_RAW, filters=[{"id": FILTER_LZMA1, "dict_size": dictionary, **literal_bits}])
+
+
+_LZMA_HEADER: Final = Struct("<HHBL")
+_LZMA_PROPERTIES_SIZE: Final = 5
+_LZMA_DICTIONARY_MINIMUM: Final = 4096
+# Bytes of a stream that its content may not need: the last bytes of the encoder, and an end marker that no flag announced.
+_LZMA_END: Final = 16
+
+_METHODS: Final = {
+    _DEFLATED: _Method("deflate", lambda *_: Zlib(wbits=-15)),
+    _BZIP2: _Method("bzip2", lambda *_: make_bzip2()),
+    _LZMA: _Method("LZMA", _make_lzma),
+}
 
 
 class _Content(RawIOBase):
-    """The bytes of a member; damage is an error in its place, and a checksum or size that does not match one at the end."""
+    """The content of a member; a checksum or size that does not match is an error at its end."""
 
-    def __init__(self, file: BufferedReader, listed: _Listed, place: int, budget: Budget) -> None:
-        import zlib
-
+    def __init__(self, entry: _Entry, take: Callable[[int], bytes]) -> None:
         super().__init__()
-        self._file = file
-        self._listed = listed
-        self._place = place
-        self._left = listed.packed
-        self._budget = budget
-        self._checksum = zlib.crc32
-        self._inflate = zlib.decompressobj(wbits=-15) if listed.method == _DEFLATED else None
+        self._entry = entry
+        self._take = take
         self._crc = self._size = 0
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any, /) -> int:
-        found = self._some(len(buffer))
-        self._crc = self._checksum(found, self._crc)
-        self._size += len(found)
-        if not found and (self._crc, self._size) != (self._listed.crc, self._listed.size):
-            raise damaged("a member whose checksum or size does not match the list", self._listed.place)
-        if self._size > self._listed.size:
-            raise damaged("a member that is larger than the list says", self._listed.place)
-        buffer[: len(found)] = found
-        return len(found)
+        data = self._take(len(buffer))
+        self._crc = crc32(data, self._crc)
+        self._size += len(data)
+        entry = self._entry
+        if self._size > entry.size or (not data and (self._crc, self._size) != (entry.crc, entry.size)):
+            raise damaged("checksum or size does not match the central directory", entry.offset)
+        buffer[: len(data)] = data
+        return len(data)
 
-    def _some(self, size: int) -> bytes:
-        if self._inflate is None:
-            return self._packed(size)
-        while not self._inflate.eof:
-            given = self._inflate.unconsumed_tail or self._packed(_STEP)
-            found = self._inflate.decompress(given, size)
-            if found:
-                self._budget.spend(len(found))
-                return found
-            if not given:
-                break
-        if self._left or self._inflate.unused_data:
-            raise damaged("a member with something after its compressed content", self._listed.place)
-        return b""
 
-    def _packed(self, size: int) -> bytes:
-        found = _read(self._file, self._place, min(size, self._left))
-        self._place += len(found)
-        self._left -= len(found)
-        return found
+class _DecodedContent(_Content):
+    """The content of a compressed member."""
+
+    def __init__(self, data: BufferedReader, entry: _Entry, decompressor: Decompressor, budget: Budget) -> None:
+        super().__init__(entry, self._decode)
+        self._data = data
+        self._decoder = Decoder(decompressor, data)
+        self._budget = budget
+        # LZMA without an end marker: bytes after its content would be decoded as well.
+        self._is_unmarked = entry.method == _LZMA and not entry.flags & _HAS_END_MARKER
+
+    def _decode(self, size: int) -> bytes:
+        if self._is_unmarked:
+            size = min(size, self._entry.size - self._size)
+        data = self._decoder.read(size) if size else b""
+        self._budget.spend(len(data))
+        if not data:
+            unused = self._decoder.unused_data + self._data.read(_LZMA_END + 1)
+            if len(unused) > (_LZMA_END if self._is_unmarked else 0):
+                raise damaged("data after the end of the compressed content", self._entry.offset)
+        return data

@@ -1,7 +1,8 @@
-"""The command `exjournal`: the public functions over files and pipes.
+"""The command `exjournal`: the public functions for files and pipes, one module for each verb.
 
-Data goes to standard output, talk to standard error. Exit status: 0 fine, 1 found something (check: a defect or no report; the
-others: an item failed), 2 wrong usage or an unreadable file. One bad file is named with its reason and never ends the run.
+Data goes to standard output, messages to standard error. Exit status: 0 fine, 1 found something (check: a defect, or an item
+that is not a report; other verbs: an item failed), 2 wrong usage or an unreadable file. A bad file never ends the run: its
+name and the reason are reported.
 """
 
 import argparse
@@ -13,13 +14,13 @@ from typing import NoReturn
 
 from exjournal import __version__
 from exjournal.cli import build, check, decide, merge, parse, scan, unwrap
-from exjournal.cli.output import INTERRUPTED, PIPE_CLOSED, shown, unreadable
+from exjournal.cli.output import INTERRUPTED, PIPE_CLOSED, printable, report_os_error
 
 
 def main(arguments: Sequence[str] | None = None, /) -> int:
     """Run the command and return its exit status."""
     for stream in (sys.stdout, sys.stderr):
-        # A name or subject that the terminal's charset lacks is shown escaped; it never ends the run.
+        # Escape characters that the terminal's charset lacks, instead of ending the run.
         with contextlib.suppress(AttributeError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
@@ -34,24 +35,24 @@ def main(arguments: Sequence[str] | None = None, /) -> int:
         _discard_output()
         return PIPE_CLOSED
     except OSError as error:
-        # Files tell of their own errors: this one is of standard output.
+        # Verbs handle the errors of files, so this one is about standard output.
         _discard_output()
-        return unreadable("standard output", error)
+        return report_os_error("standard output", error)
     except KeyboardInterrupt:
         return INTERRUPTED
 
 
 def _discard_output() -> None:
-    """Let the interpreter's last flush succeed: what is still buffered has nowhere to go."""
+    """Discard buffered output, which would make the interpreter's last flush fail."""
     with contextlib.suppress(AttributeError, OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose complaints are fit for a terminal: a shell may have put the names of files among the options."""
+    """A parser that escapes its error messages for a terminal: a shell may have put file names among the options."""
 
     def error(self, message: str) -> NoReturn:
-        super().error(shown(message))
+        super().error(printable(message))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -62,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
         "--version", action="version", version=f"exjournal {__version__}", help="show the version and exit"
     )
     verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
-    # The order is that of the help.
+    # In the order of the help.
     build.add(verbs)
     parse.add(verbs)
     unwrap.add(verbs)

@@ -1,6 +1,6 @@
-"""The verb `build`: a report round a message, with the recipients that the command line names.
+"""The verb `build`: a report on a message, with the recipients that the command line names.
 
-The roles of recipients are the caller's own word, never what the message claims in its header.
+The roles of recipients come from the command line, never from the header of the message.
 """
 
 import argparse
@@ -23,16 +23,33 @@ from exjournal import (
     mailbox_key,
     report_for,
 )
-from exjournal.cli.output import FINE, put, read, unreadable, usage, write
+from exjournal.cli.output import FINE, option_error, put, read, report_os_error, usage_error, write
 from exjournal.cli.secrets import add_secret_files, secrets_of
 
 _EXPLICIT_ENVELOPE: Final = """\
 Send the report only with an explicit SMTP envelope: RCPT TO the journal mailbox, MAIL FROM the
-alternate journaling mailbox. Its To, Cc and From are those of the original, so anything that reads
-recipients off the header (sendmail -t, smtplib's send_message, a pickup folder) sends the report, with
-its list of Bcc recipients, to the people the original was addressed to."""
+alternate journaling mailbox. Its To, Cc and From are those of the original, so anything that takes
+recipients from the header (sendmail -t, smtplib's send_message, a pickup folder) sends the report, with
+its list of Bcc recipients, to the recipients of the original."""
 
-# A local part may hold an equals sign, and in quotes anything; a domain may not.
+_ENVELOPES: Final = (ReportFormat.ENVELOPE, ReportFormat.ENVELOPE_2003)
+# The formats that an option needs.
+_NEEDS: Final = {
+    "internal": (ReportFormat.ENVELOPE,),
+    "decrypted": (ReportFormat.ENVELOPE,),
+    "correct_marker": (ReportFormat.ENVELOPE_2003,),
+    "bcc_all": (ReportFormat.BCC,),
+    "eight_bit": _ENVELOPES,
+    "secret_file": _ENVELOPES,
+}
+# How the command line names the fields of a report and the arguments of build_report().
+_OPTIONS: Final = {
+    "original": "MESSAGE",
+    "secret": "--secret-file",
+    "recipients": "recipients",
+}
+
+# The equals sign after a domain, which has none itself; a local part may contain one, and in quotes anything.
 _MEMBER_OF = re.compile(r'((?:"(?:[^"\\]|\\.)*"|[^"@])*@[^=]*|[^=]*)=(.+)')
 
 
@@ -40,30 +57,26 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the verb to the command."""
     parser = verbs.add_parser(
         "build",
-        help="write a report round a message",
-        description="Write a journal report round a message.",
+        help="write a report on a message",
+        description="Write a journal report that contains a message.",
         epilog=_EXPLICIT_ENVELOPE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     option = parser.add_argument
-    option(
-        "message", nargs="?", default="-", metavar="MESSAGE", help="the original; standard input without it, or for -"
-    )
+    option("message", nargs="?", default="-", metavar="MESSAGE", help="the original (default: -, standard input)")
     option(
         "--format",
         choices=list(map(str, ReportFormat)),
         default=str(ReportFormat.ENVELOPE),
-        help="what to write; envelope without it",
+        help="the format of the report (default: %(default)s)",
     )
-    option(
-        "--domain", help="domain of the system sender, the organisation's default domain; the envelope format needs it"
-    )
-    option("--sender", metavar="ADDRESS", help="MAIL FROM of the original, <> for the null sender; unknown without it")
+    option("--domain", help="the organization's default domain, for the system sender; required by --format envelope")
+    option("--sender", metavar="ADDRESS", help="MAIL FROM of the original, <> for the null sender (default: unknown)")
     for role, meaning in (
-        ("to", "a recipient that a trusted client addressed in To"),
-        ("cc", "the same in Cc"),
-        ("bcc", "the same in Bcc"),
-        ("recipient", "a recipient of whom nothing more is known"),
+        ("to", "a recipient that an authenticated client addressed in To"),
+        ("cc", "a recipient in Cc, likewise"),
+        ("bcc", "a recipient in Bcc, likewise"),
+        ("recipient", "a recipient whose field is unknown"),
     ):
         option(f"--{role}", action="append", default=[], metavar="ADDRESS", help=f"{meaning}; may be repeated")
     option(
@@ -71,45 +84,63 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         action="append",
         default=[],
         metavar="MEMBER=LIST",
-        help="a recipient reached by expanding a distribution list; takes the list's role where that is given; may be repeated",
+        help="a recipient reached through a distribution list, with the role of the list if that is given; may be repeated",
     )
     option("--decrypted", metavar="FILE", help="the readable copy of a rights-protected message")
-    option("--internal", action="store_true", help="for the organisation's own transport: its marker and MustDeliver")
     option(
-        "--correct-marker", action="store_true", help="spell the marker of envelope-2003 right; Exchange 2003 did not"
+        "--internal",
+        action="store_true",
+        help="write the marker and MustDeliver of the organization's own transport",
     )
-    option("--bcc-all", action="store_true", help="name every recipient in the Bcc field of the bcc format")
+    option(
+        "--correct-marker",
+        action="store_true",
+        help="spell the marker of envelope-2003 correctly, unlike Exchange 2003",
+    )
+    option("--bcc-all", action="store_true", help="list every recipient in the Bcc field of the bcc format")
     option(
         "--eight-bit",
         action="store_true",
-        help="write a report text that is not ASCII as it is, for a mail server that offers 8BITMIME; else quoted-printable",
+        help="write a report text that is not ASCII as 8bit, for a mail server with 8BITMIME, instead of quoted-printable",
     )
-    add_secret_files(parser, "by the first of which the report is sealed")
-    option("--report-id", metavar="ID", help="the report's own Message-ID, in angle brackets; derived without it")
-    option("--date", metavar="ISO", help="when the report was made, with a time zone; now without it")
-    option("--out", default="-", metavar="FILE", help="where the report goes; standard output without it, or for -")
-    option("--force", action="store_true", help="overwrite FILE where it is there")
+    add_secret_files(parser, "to seal the report; the first one counts")
+    option(
+        "--report-id",
+        metavar="ID",
+        help="the report's own Message-ID, in angle brackets (default: derived)",
+    )
+    option("--date", metavar="ISO", help="when the report was made, with a time zone (default: now)")
+    option("--out", default="-", metavar="FILE", help="where to write the report (default: -, standard output)")
+    option("--force", action="store_true", help="overwrite an existing FILE")
     parser.set_defaults(run=_build)
 
 
 def _build(options: argparse.Namespace) -> int:
+    for name, formats in _NEEDS.items():
+        if getattr(options, name) and options.format not in formats:
+            return usage_error(f"--{name.replace('_', '-')} needs --format {' or '.join(formats)}")
     if options.format == ReportFormat.ENVELOPE and options.domain is None:
-        return usage("domain: is required: the domain of the system sender")
+        return usage_error("--domain is required with --format envelope")
     if options.message == options.decrypted == "-":
-        return usage("decrypted: standard input is the message already")
+        return usage_error("--decrypted: must be a file, because standard input is the message")
     try:
         recipients = _recipients(options)
-        # Only a client that logged in can have said what is To, Cc and Bcc.
+    except InvalidValue as error:
+        return option_error(error, _OPTIONS)
+    # The message-only format names nobody, so it needs no recipient.
+    needs_recipients = options.format != ReportFormat.MESSAGE_ONLY
+    if not recipients and needs_recipients:
+        return usage_error("a recipient is required: --to, --cc, --bcc, --recipient or --expanded")
+    try:
+        # Only an authenticated client is believed about To, Cc and Bcc.
         trusted = bool(options.to or options.cc or options.bcc)
         sender = "" if options.sender in (None, "<>") else options.sender
-        # The message-only format names nobody, so nobody need be named for it.
-        is_nobody = not recipients and options.format == ReportFormat.MESSAGE_ONLY
-        envelope = None if is_nobody else Envelope(sender, recipients, authenticated=trusted)
+        envelope = Envelope(sender, recipients, authenticated=trusted) if recipients else None
         date = None if options.date is None else datetime.fromisoformat(options.date)
     except InvalidValue as error:
-        return usage(str(error))
+        return option_error(error, _OPTIONS)
     except ValueError:
-        return usage("date: is no ISO 8601 date")
+        return usage_error("--date: must be an ISO 8601 date")
     secrets = secrets_of(options)
     if isinstance(secrets, int):
         return secrets
@@ -118,12 +149,12 @@ def _build(options: argparse.Namespace) -> int:
         try:
             contents.append(None if name is None else read(name))
         except OSError as error:
-            return unreadable(name, error)
+            return report_os_error(name, error)
     original, decrypted = contents
     if envelope is None:
         report = JournalReport(sender=sender, recipients=())
     else:
-        # The roles are the caller's own, not those that the message claims.
+        # The roles are those of the command line, not those that the message claims.
         report = replace(report_for(original or b"", envelope), recipients=tuple(recipients))
     if options.sender is None:
         report = replace(report, envelope_sender=None)
@@ -143,7 +174,7 @@ def _build(options: argparse.Namespace) -> int:
             secret=secrets[0] if secrets else None,
         )
     except BuildError as error:
-        return usage(str(error))
+        return option_error(error, _OPTIONS)
     if options.out == "-":
         put(data)
         return FINE
@@ -151,19 +182,26 @@ def _build(options: argparse.Namespace) -> int:
 
 
 def _recipients(options: argparse.Namespace) -> list[Recipient]:
-    """The recipients of the command line; lists that were expanded give way to their members, who take the list's role."""
+    """Return the recipients of the command line; members replace their list and have its role.
+
+    Raises InvalidValue, whose field is the name of the option.
+    """
     given: dict[str, Recipient] = {}
     for role in Role:
         for address in getattr(options, role.lower()):
-            given.setdefault(address_key(address), Recipient(address, role))
+            try:
+                recipient = Recipient(address, role)
+            except InvalidValue as error:
+                raise InvalidValue(role.lower(), error.reason) from None
+            given.setdefault(address_key(address), recipient)
     pairs: list[tuple[str, str]] = []
     for pair in options.expanded:
-        found = _MEMBER_OF.fullmatch(pair)
-        if found is None:
-            raise InvalidValue("expanded", "is not of the form MEMBER=LIST")
-        if found.groups() not in pairs:
-            pairs.append((found[1], found[2]))
-    # Which list a mailbox was reached through first, and the role that each mailbox was given.
+        parts = _MEMBER_OF.fullmatch(pair)
+        if parts is None:
+            raise InvalidValue("expanded", "must have the form MEMBER=LIST")
+        if parts.groups() not in pairs:
+            pairs.append((parts[1], parts[2]))
+    # The first list through which each mailbox was reached, and the role given to each mailbox.
     through = {mailbox_key(member): mailbox_key(name) for member, name in reversed(pairs)}
     roles = {mailbox_key(recipient.address): recipient.role for recipient in reversed(given.values())}
     members = []
@@ -173,9 +211,12 @@ def _recipients(options: argparse.Namespace) -> list[Recipient]:
         while key is not None and key not in roles and key not in seen:
             seen.add(key)
             key = through.get(key)
-        members.append(Recipient(member, roles.get(key or "", Role.RECIPIENT), expanded_from=name))
-    gone = {mailbox_key(name) for member, name in pairs if mailbox_key(member) != mailbox_key(name)}
-    reached = gone | through.keys()
-    return [one for one in given.values() if mailbox_key(one.address) not in reached] + [
-        one for one in members if mailbox_key(one.address) not in gone
+        try:
+            members.append(Recipient(member, roles.get(key or "", Role.RECIPIENT), expanded_from=name))
+        except InvalidValue as error:
+            raise InvalidValue("expanded", error.reason) from None
+    lists = {mailbox_key(name) for member, name in pairs if mailbox_key(member) != mailbox_key(name)}
+    reached = lists | through.keys()
+    return [recipient for recipient in given.values() if mailbox_key(recipient.address) not in reached] + [
+        member for member in members if mailbox_key(member.address) not in lists
     ]

@@ -1,20 +1,20 @@
-"""The verb `check`: whether messages are reports, and what is odd about them."""
+"""The verb `check`: whether messages are reports, and their defects."""
 
 import argparse
 import json
 from collections import Counter
 
 from exjournal import ArchivedReport, Seal, verify_seal
-from exjournal.cli.output import FINE, FOUND, put_line, shown
+from exjournal.cli.output import FINE, FOUND, printable, put_line
 from exjournal.cli.reading import Archive, add_reader, defects_of
 from exjournal.cli.secrets import add_secret_files, secrets_of
 
 
 def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the verb to the command."""
-    parser = add_reader(verbs, "check", _check, "say whether messages are reports, and what is odd about them")
-    parser.add_argument("--json", action="store_true", help="one JSON object a line for each message")
-    add_secret_files(parser, "by which the seals of the reports are verified")
+    parser = add_reader(verbs, "check", _check, "say whether messages are reports, and list their defects")
+    parser.add_argument("--json", action="store_true", help="write one line of JSON for each message")
+    add_secret_files(parser, "to verify the seals of the reports")
 
 
 def _check(options: argparse.Namespace, archive: Archive) -> int:
@@ -32,12 +32,14 @@ def _check(options: argparse.Namespace, archive: Archive) -> int:
             result |= {"report": True, "format": str(parsed.format), "marker": parsed.marker}
             result["defects"] = dict(sorted(codes.items()))
             oddities = ", ".join(code if count == 1 else f"{code} ({count})" for code, count in sorted(codes.items()))
-            line = f"{shown(str(item.source))}: report, {parsed.format}, {parsed.marker}: {oddities or 'no defects'}"
+            line = (
+                f"{printable(str(item.source))}: report, {parsed.format}, {parsed.marker}: {oddities or 'no defects'}"
+            )
             if codes:
                 status = max(status, FOUND)
             if secrets:
-                inside = None if item.undeliverable is None else item.undeliverable.report
-                seal = verify_seal(item.octets if inside is None else inside, secrets=secrets)
+                bounced = None if item.undeliverable is None else item.undeliverable.report
+                seal = verify_seal(item.octets if bounced is None else bounced, secrets=secrets)
                 result["seal"] = str(seal)
                 line += f", seal {seal}"
                 if seal is not Seal.VALID:
@@ -46,7 +48,7 @@ def _check(options: argparse.Namespace, archive: Archive) -> int:
             archive.pass_over(entry, item)
             continue
         else:
-            line = f"{shown(str(item.source))}: no report: {reason}"
+            line = f"{printable(str(item.source))}: not a report: {reason}"
             result |= {"report": False, "code": str(reason.code), "offset": reason.offset}
         put_line(json.dumps(result) if options.json else line)
     return status

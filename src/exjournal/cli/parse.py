@@ -1,4 +1,4 @@
-"""The verb `parse`: what reports say and hold, for people and as JSON."""
+"""The verb `parse`: the facts and parts of reports, for people and as JSON."""
 
 import argparse
 import hashlib
@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from typing import Final
 
 from exjournal import ArchivedReport, Evidence, Recipient, identify
-from exjournal.cli.output import FINE, put_line, shown, usage
+from exjournal.cli.output import FINE, printable, put_line, usage_error
 from exjournal.cli.reading import Archive, add_reader, defects_of
 
 
 def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the verb to the command."""
-    parser = add_reader(verbs, "parse", _parse, "show what reports say and hold")
-    parser.add_argument("--json", action="store_true", help="one JSON object a line for each report")
+    parser = add_reader(verbs, "parse", _parse, "show the content of reports")
+    parser.add_argument("--json", action="store_true", help="write one line of JSON for each report")
     parser.add_argument(
         "--identity", action="store_true", help="with --json: add the keys by which reports are compared and merged"
     )
@@ -22,7 +22,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
 
 def _parse(options: argparse.Namespace, archive: Archive) -> int:
     if options.identity and not options.json:
-        return usage("--identity: belongs to --json")
+        return usage_error("--identity needs --json")
     status = FINE
     for entry in archive.entries():
         item = entry.item
@@ -52,11 +52,11 @@ def _json(file: str, item: ArchivedReport, *, identity: bool) -> str:
 
 
 def _view(item: ArchivedReport) -> str:
-    """The short view for people: who sent, who received and through which list, the parts, the oddities."""
-    found, report = item.parsed, item.parsed.report
+    """Format a report for people: sender, recipients with their lists, parts and defects."""
+    parsed, report = item.parsed, item.parsed.report
     rows = [
-        ("format", f"{found.format} ({found.marker})"),
-        ("report id", found.report_id),
+        ("format", f"{parsed.format} ({parsed.marker})"),
+        ("report id", parsed.report_id),
         (
             "sender",
             (report.sender or "<>") + (f"  ({report.sender_display_name})" if report.sender_display_name else ""),
@@ -70,27 +70,29 @@ def _view(item: ArchivedReport) -> str:
         ("sent", report.sent_utc),
         ("received", report.received_utc),
     ]
-    lines = [shown(str(item.source))]
-    lines += [f"  {label:<13}{shown(value)}" for label, value in rows if value]
-    lines.append(f"  {'recipients':<13}{len(report.recipients)}{_WORTH[found.recipients_from]}")
+    lines = [printable(str(item.source))]
+    lines += [f"  {label:<13}{printable(value)}" for label, value in rows if value]
+    lines.append(f"  {'recipients':<13}{len(report.recipients)}{_CAVEATS[parsed.recipients_from]}")
     lines += _tree(report.recipients)
     lines.append("  parts")
-    for part in found.parts:
-        line = f"    {part.kind:<10}{shown(part.media_type):<20}{part.size:>10} octets at {part.offset}"
+    for part in parsed.parts:
+        line = f"    {part.kind:<10}{printable(part.media_type):<20}{part.size:>10} bytes at {part.offset}"
         if part.kind in ("original", "decrypted"):
             line += f"  sha256 {hashlib.sha256(part.content).hexdigest()}"
         lines.append(line)
     defects = defects_of(item)
     lines.append(f"  {'oddities':<13}{len(defects) or 'none'}")
-    lines += [f"    {shown(f'{defect.code} {defect.detail}'.strip())} (offset {defect.offset})" for defect in defects]
-    unread = "\n".join(found.unparsed).split("\n") if found.unparsed else []
-    if unread:
-        lines.append(f"  {'not read':<13}{len(unread)} lines of the report text")
-        lines += [f"    {shown(line)}" for line in unread]
+    lines += [
+        f"    {printable(f'{defect.code} {defect.detail}'.strip())} (offset {defect.offset})" for defect in defects
+    ]
+    unparsed = "\n".join(parsed.unparsed).split("\n") if parsed.unparsed else []
+    if unparsed:
+        lines.append(f"  {'not read':<13}{len(unparsed)} lines of the report text")
+        lines += [f"    {printable(line)}" for line in unparsed]
     return "\n".join(lines)
 
 
-_WORTH: Final = {
+_CAVEATS: Final = {
     Evidence.ENVELOPE: "",
     Evidence.UNMARKED: ", of a report without a marker, which anyone can send",
     Evidence.HEADER: ", as the message's own header claims",
@@ -98,7 +100,7 @@ _WORTH: Final = {
 
 
 def _tree(recipients: Sequence[Recipient]) -> list[str]:
-    """Recipients in their order; those reached through a list or a forwarding below it."""
+    """Format recipients in their order, with the members of a list and the targets of a forwarding below it."""
     branches: dict[str, list[Recipient]] = {}
     for recipient in recipients:
         through = [
@@ -109,11 +111,11 @@ def _tree(recipients: Sequence[Recipient]) -> list[str]:
         branches.setdefault(", ".join(through), []).append(recipient)
     lines = [_leaf("    ", recipient) for recipient in branches.pop("", [])]
     for through_list, members in branches.items():
-        lines.append(f"    {shown(through_list)}")
+        lines.append(f"    {printable(through_list)}")
         lines += [_leaf("      ", member) for member in members]
     return lines
 
 
 def _leaf(indent: str, recipient: Recipient) -> str:
     name = f"  ({recipient.display_name})" if recipient.display_name else ""
-    return f"{indent}{recipient.role:<10}{shown(recipient.address + name)}"
+    return f"{indent}{recipient.role:<10}{printable(recipient.address + name)}"

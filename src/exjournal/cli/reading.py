@@ -1,7 +1,6 @@
-"""How verbs read archives: their common options, and every item below the paths of the command line, in one order.
+"""Reading archives: the common options of `parse`, `check`, `unwrap`, `merge` and `scan`, and the items of all paths in order.
 
-`parse`, `check`, `unwrap`, `merge` and `scan` all begin here. What an item that holds no report means for the exit status is
-decided here as well.
+It also decides which exit status an item without a report causes.
 """
 
 import argparse
@@ -27,14 +26,14 @@ from exjournal import (
     read_archive,
     unwrap_undeliverable,
 )
-from exjournal.cli.output import FINE, FOUND, UNREADABLE, copy_input, say, told
+from exjournal.cli.output import FINE, FOUND, UNREADABLE, copy_input, report_error, say
 from exjournal.limits import RATIO_LIMIT
 
 STDIN: Final = "-"
 
 
 class Entry(NamedTuple):
-    """An item, and the path of the command line that it comes from: its number, and the path as given."""
+    """An item, and the path of the command line that contains it: its number and the path as given."""
 
     number: int
     file: str
@@ -42,19 +41,19 @@ class Entry(NamedTuple):
 
     @property
     def is_named(self) -> bool:
-        """Whether the item is a file or folder that the command line names, and not something inside it."""
+        """Whether the command line names the item itself, rather than something that contains it."""
         return self.item.source == Source(self.file)
 
     @property
     def status(self) -> int:
-        """The exit status that the item makes, before anything is done with it: ordinary mail in an archive is fine."""
+        """The exit status for the item before a verb uses it; ordinary mail inside an archive is fine."""
         if isinstance(self.item, Unreadable):
             return UNREADABLE if self.is_named and self.item.octets is None else FOUND
         return FOUND if self.is_named and isinstance(self.item, ArchivedMessage) else FINE
 
 
 class Archive:
-    """The paths of the command line, to be read item by item, as often as needed."""
+    """The paths of the command line, which a verb can read item by item more than once."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.files: list[str] = options.paths
@@ -63,20 +62,20 @@ class Archive:
         self.format = None if options.format is None else ReportFormat(options.format)
         self.undeliverable: bool = options.undeliverable
         self.max_ratio: float = options.max_ratio
-        # The folder that a verb writes to: nothing below it is read.
+        # The folder for output: its files are not read.
         self._out = os.path.realpath(getattr(options, "out", STDIN))
-        # What standard input is called, by the file that it was copied to.
+        # The name to show for each copy of standard input.
         self.names: dict[str, str] = {}
         self._paths: dict[int, str] = {}
+        # Messages that are not reports, by code, and those of them that read like a report, by format.
         self._others: Counter[str] = Counter()
-        # Of these, messages that read like a report of a format.
         self._like: Counter[str] = Counter()
-        # The exit status that all items make, whatever a verb does with them.
+        # The least exit status of the verb.
         self.status = FINE
         self._stack = ExitStack()
 
     def path(self, number: int) -> str:
-        """The path to read: that of a copy for standard input. Raises OSError."""
+        """Return the path to read, for standard input that of a copy. Raises OSError."""
         file = self.files[number]
         if file == STDIN and number not in self._paths:
             path = copy_input(self._stack)
@@ -85,7 +84,7 @@ class Archive:
         return self._paths.get(number, file)
 
     def entries(self, numbers: Collection[int] | None = None) -> Iterator[Entry]:
-        """Every item below the paths, or below those of some numbers."""
+        """Yield every item of the paths, or of the paths with these numbers."""
         for number, file in enumerate(self.files):
             if numbers is not None and number not in numbers:
                 continue
@@ -106,19 +105,19 @@ class Archive:
             ):
                 if not has_out or not _is_below(os.path.realpath(item.source.path), self._out):
                     if numbers is None:
-                        self._look_for_another(item)
+                        self._report_other_messages(item)
                     yield Entry(number, file, item)
 
-    def _look_for_another(self, item: ArchivedReport | ArchivedMessage | Unreadable) -> None:
-        """Name an item in which another message begins, which was not read; whatever a verb does, it ends with 1."""
+    def _report_other_messages(self, item: ArchivedReport | ArchivedMessage | Unreadable) -> None:
+        """Report an item in which another message begins that was not read; the exit status is then at least 1."""
         defects = defects_of(item) if isinstance(item, ArchivedReport) else item.defects
         for defect in defects:
             if defect.code is DefectCode.ANOTHER_MESSAGE:
-                say(f"{item.source}: another message begins at offset {defect.offset}, and was not read")
+                say(f"{item.source}: another message begins at offset {defect.offset} and was not read")
                 self.status = FOUND
 
     def reason(self, item: ArchivedMessage | Unreadable) -> ParseError | OSError:
-        """Why an item is not a report, in full: a message in an archive has only the code."""
+        """Return the error for an item that is not a report, with the detail that the item itself lacks."""
         if isinstance(item, Unreadable):
             return item.error
         read: Callable[..., object] = unwrap_undeliverable if self.undeliverable else parse_report
@@ -133,17 +132,17 @@ class Archive:
         return reason
 
     def pass_over(self, entry: Entry, item: ArchivedMessage | Unreadable) -> int:
-        """Name the entry's item, which is not a report, with the reason, or count it; the exit status that it makes."""
+        """Report or count an item that is not a report, and return the exit status."""
         if isinstance(item, ArchivedMessage) and not entry.is_named:
             self._others[item.code] += 1
             if item.reads_like is not None:
                 self._like[item.reads_like] += 1
         else:
-            told(str(item.source), self.reason(item))
+            report_error(str(item.source), self.reason(item))
         return entry.status
 
     def close(self, *, is_done: bool) -> None:
-        """Remove copies of standard input, and when everything was read, say how many messages were only counted."""
+        """Remove copies of standard input, and print the counts if everything was read."""
         self._stack.close()
         if is_done and self._others:
             codes = ", ".join([f"{code} {count}" for code, count in sorted(self._others.items())])
@@ -157,10 +156,10 @@ def _is_below(path: str, folder: str) -> bool:
 
 
 def options() -> argparse.ArgumentParser:
-    """The options of every verb that reads archives, as a parent of its parser."""
+    """Make a parent parser with the options of every verb that reads archives."""
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument(
-        "paths", nargs="+", metavar="PATH", help="a message, a folder, a mailbox or an archive; - for standard input"
+        "paths", nargs="+", metavar="PATH", help="a message, a folder, a mailbox or an archive; - is standard input"
     )
     group = parser.add_argument_group("how to read")
     group.add_argument(
@@ -168,30 +167,30 @@ def options() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="GLOB",
-        help="in folders and archives, only files and members with such names; may be repeated",
+        help="in folders and archives, read only files and members with matching names; may be repeated",
     )
     group.add_argument(
         "--mbox",
         choices=list(map(str, MboxVariant)),
-        help="how mbox files were written; without it they are read as they are",
+        help="how the program that wrote mbox files quoted From lines (default: no quoting is undone)",
     )
     group.add_argument(
         "--undeliverable",
         action="store_true",
-        help="look into bounces for the report inside; with unwrap, write these reports and say who refused them and why",
+        help="read the reports inside bounces; with unwrap, write them to files and show who refused them and why",
     )
     group.add_argument(
         "--format",
         choices=list(map(str, ReportFormat)),
-        help="read every item as this format: for an archive of copies, which have no marker header, and for reports that "
-        "lost theirs; ordinary mail among them stays ordinary mail, but every message reads like a copy",
+        help="read every item in this format: for copies, which have no marker, and for reports that lost theirs; an envelope "
+        "format leaves ordinary mail alone, but any message can be read as a copy",
     )
     group.add_argument(
         "--max-ratio",
         type=_ratio,
         default=RATIO_LIMIT,
         metavar="N",
-        help="unpack at most N times the size of a file, but always 1 GiB (default: %(default)s)",
+        help="unpack a file to at most N times its size, or to 1 GiB if that is more (default: %(default)s)",
     )
     return parser
 
@@ -203,7 +202,7 @@ def _ratio(text: str) -> float:
     return ratio
 
 
-# What argparse calls the value in its own errors.
+# The name of the type in errors of argparse.
 _ratio.__name__ = "number"
 
 
@@ -214,7 +213,7 @@ def add_reader(
     summary: str,
     description: str | None = None,
 ) -> argparse.ArgumentParser:
-    """Add a verb that reads archives to the command; the caller adds the verb's own options."""
+    """Add a verb that reads archives; the caller adds the verb's own options."""
     parser = verbs.add_parser(
         name,
         parents=[options()],
@@ -238,5 +237,5 @@ def _run(run: Callable[[argparse.Namespace, Archive], int], options: argparse.Na
 
 
 def defects_of(item: ArchivedReport) -> tuple[Defect, ...]:
-    """What is odd about a report: what its archive or bounce may have changed, and what the reader found."""
+    """Return the defects of a report: those of its archive or bounce, then those of the report itself."""
     return (*item.defects, *item.parsed.defects)

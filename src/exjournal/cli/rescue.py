@@ -1,7 +1,7 @@
-"""`unwrap --undeliverable`: the reports inside bounces, written out so that they can be sent again.
+"""`unwrap --undeliverable`: extract the reports inside bounces, so that they can be sent again.
 
-It stands beside the verb `unwrap`, which hands its files over: a report that bounced is named for its id, is never written over
-another, and is counted in a summary of which journal mailbox refused how many and why.
+The file of a report is named after the report's id and never replaces another one. A summary counts the refusals of each
+journal mailbox, with the reasons.
 """
 
 import argparse
@@ -25,107 +25,124 @@ from exjournal import (
     unwrap_undeliverable,
     verify_seal,
 )
-from exjournal.cli.output import FINE, FOUND, UNREADABLE, put, put_line, say, shown, unreadable, usage, write
+from exjournal.cli.output import (
+    FINE,
+    FOUND,
+    UNREADABLE,
+    printable,
+    put,
+    put_line,
+    report_os_error,
+    say,
+    usage_error,
+    write,
+)
 from exjournal.cli.reading import Archive
 from exjournal.cli.secrets import secrets_of
 
 
 def rescue(options: argparse.Namespace, archive: Archive) -> int:
-    """Write the reports out of bounces, and say how many there were, and which journal mailbox refused them and why."""
+    """Extract the reports of bounces, and print a summary of the refusals."""
     secrets = secrets_of(options)
     if isinstance(secrets, int):
         return secrets
     folder = None if options.out == "-" else _Folder(Path(options.out))
-    ends: Counter[str] = Counter()
+    results: Counter[str] = Counter()
     refused: dict[tuple[str, str, str], Counter[str]] = {}
     status = FINE
-    # For standard output, which takes one report: known only at the end.
-    alone: bytes | None = None
+    # Standard output takes one report, and only the end shows that there is no second one.
+    single: bytes | None = None
     try:
         for entry in archive.entries():
-            found = _found(entry.item, archive)
-            if not isinstance(found, Undeliverable):
-                ends["unreadable" if found.octets is None else "without a report"] += 1
-                status = max(status, archive.pass_over(entry, found))
+            bounce = _unwrapped(entry.item, archive)
+            if not isinstance(bounce, Undeliverable):
+                results["unreadable" if bounce.octets is None else "without a report"] += 1
+                status = max(status, archive.pass_over(entry, bounce))
                 continue
             refusals = {
-                (one.recipient or one.original_recipient or "?", one.action, one.status, one.diagnostic)
-                for one in found.status
+                (
+                    refusal.recipient or refusal.original_recipient or "?",
+                    refusal.action,
+                    refusal.status,
+                    refusal.diagnostic,
+                )
+                for refusal in bounce.status
             }
             for mailbox, action, code, answer in refusals:
                 refused.setdefault((mailbox, action, code), Counter())[answer] += 1
-            seal = verify_seal(found.report, secrets=secrets) if secrets and found.report is not None else None
-            for warning in _warnings(found, entry.item.defects, is_verified=seal is Seal.VALID):
+            seal = verify_seal(bounce.report, secrets=secrets) if secrets and bounce.report is not None else None
+            for warning in _warnings(bounce, entry.item.defects, is_verified=seal is Seal.VALID):
                 say(f"{entry.item.source}: {warning}")
                 status = max(status, FOUND)
             if seal is not None:
-                # Standard output may be the report's.
+                # The report itself may go to standard output.
                 line = f"{entry.item.source}: {_SEALS[seal]}"
                 if folder is None:
                     say(line)
                 else:
-                    put_line(shown(line))
+                    put_line(printable(line))
                 status = status if seal is Seal.VALID else max(status, FOUND)
-            if found.report is None:
-                ends["with a header only"] += 1
+            if bounce.report is None:
+                results["with a header only"] += 1
             elif folder is not None:
-                name = _file_name(found.report_id)
-                result, end = folder.add(str(entry.item.source), name, found.report)
+                name = _file_name(bounce.report_id)
+                result, end = folder.add(str(entry.item.source), name, bounce.report)
                 status = max(status, result)
-                ends[end] += 1
+                results[end] += 1
                 if entry.item.octets is not None and any(
-                    defect.code is DefectCode.FOUND_ELSEWHERE for defect in found.defects
+                    defect.code is DefectCode.FOUND_ELSEWHERE for defect in bounce.defects
                 ):
-                    # What was found in this way is for people to judge, and the bounce shows them where it was.
+                    # A person must judge a report from an unusual place, and the bounce shows where it was.
                     result, _ = folder.add(str(entry.item.source), f"{name}.bounce", entry.item.octets)
                     status = max(status, result)
-            elif alone is not None:
-                return usage(f"--out -: {entry.file} holds several reports, and only --out DIR has room for them")
+            elif single is not None:
+                return usage_error(f"--out - takes only one report, but {entry.file} contains several; use --out DIR")
             else:
-                alone = found.report
-        if alone is not None:
-            put(alone)
-            ends["written"] += 1
+                single = bounce.report
+        if single is not None:
+            put(single)
+            results["written"] += 1
     finally:
-        # After an interrupt as well: what was written so far is written.
-        for line in _summary(len(archive.files), ends, refused):
+        # After an interrupt as well, for the reports written so far.
+        for line in _summary(len(archive.files), results, refused):
             if folder is None:
                 say(line)
             else:
-                put_line(shown(line))
+                put_line(printable(line))
     return status
 
 
-def _found(
+def _unwrapped(
     item: ArchivedReport | ArchivedMessage | Unreadable, archive: Archive
 ) -> Undeliverable | ArchivedMessage | Unreadable:
-    """What a bounce holds, a report or only the header of one; a report that is not a bounce; or the item, if neither."""
+    """Unwrap a bounce, or take a report that is not in a bounce as it is; return any other item unchanged."""
     if isinstance(item, ArchivedReport):
         return item.undeliverable or unwrap_undeliverable(item.octets, format=archive.format)
     if isinstance(item, Unreadable) and item.octets is not None:
-        # Only the header of a report, or a report that does not parse: it is sent again all the same.
+        # A bounce with only the header of a report, or with a report that does not parse but can be sent again.
         with contextlib.suppress(ParseError):
             return unwrap_undeliverable(item.octets, format=archive.format)
     return item
 
 
-# What the seal of a report shows, by any of the secrets.
+# How the result of verifying a seal is reported.
 _SEALS: Final = {Seal.VALID: "seal verified", Seal.ABSENT: "unsealed", Seal.INVALID: "seal broken"}
 
 
-def _warnings(found: Undeliverable, archived: tuple[Defect, ...], *, is_verified: bool) -> Iterator[str]:
-    """What to know before a report is sent again, also about what its archive may have changed.
+def _warnings(bounce: Undeliverable, archived: tuple[Defect, ...], *, is_verified: bool) -> Iterator[str]:
+    """Yield warnings to read before a report is sent again; `archived` are defects from its archive.
 
     A verified seal proves that the report is complete.
     """
-    for defect in found.defects:
+    for defect in bounce.defects:
         if defect.code is DefectCode.ANOTHER_REPORT:
-            yield f"another-report at offset {defect.offset}: the bounce holds another report, which is not written"
-    if found.report is None:
-        yield f"holds only the header of {f'the report {found.report_id}' if found.report_id else 'a report without an id'}"
+            yield f"another-report at offset {defect.offset}: the bounce contains another report, which is not written"
+    if bounce.report is None:
+        name = f"the report {bounce.report_id}" if bounce.report_id else "a report without an id"
+        yield f"contains only the header of {name}"
         return
-    # Those of a bounce are among those of its item.
-    defects = dict.fromkeys((*archived, *found.defects))
+    # An item repeats the defects of its bounce.
+    defects = dict.fromkeys((*archived, *bounce.defects))
     truncated = any(defect.code is DefectCode.PERHAPS_TRUNCATED for defect in defects)
     for defect in defects:
         if defect.code is DefectCode.FOUND_ELSEWHERE:
@@ -133,7 +150,7 @@ def _warnings(found: Undeliverable, archived: tuple[Defect, ...], *, is_verified
         elif defect.code not in (DefectCode.PERHAPS_TRUNCATED, DefectCode.ANOTHER_REPORT):
             yield f"{defect.code} at offset {defect.offset}"
     try:
-        parsed = found.parsed
+        parsed = bounce.parsed
         truncated |= parsed is not None and any(
             defect.code is DefectCode.PERHAPS_TRUNCATED for defect in parsed.defects
         )
@@ -141,8 +158,8 @@ def _warnings(found: Undeliverable, archived: tuple[Defect, ...], *, is_verified
         yield f"the report inside does not parse: {error}"
     if truncated and not is_verified:
         yield "the report inside is perhaps truncated"
-    if found.status and not any(one.action in ("failed", "") for one in found.status):
-        yield "the report is not refused (yet): sent again it may arrive twice"
+    if bounce.status and not any(refusal.action in ("failed", "") for refusal in bounce.status):
+        yield "the report is not refused (yet): if you send it again, it may arrive twice"
 
 
 # Where a report was, by the detail of `found-elsewhere`.
@@ -154,15 +171,15 @@ _PLACES: Final = {
 
 
 class _Folder:
-    """A folder of rescued reports: none replaces another, and the same bytes are there once."""
+    """A folder of extracted reports: no file replaces another, and equal reports share one file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        # The digests of the files of each name, as far as they were looked at: NAME.eml, NAME-2.eml, and so on.
+        # For each name, the digests of its files read so far: NAME.eml, NAME-2.eml, and so on.
         self._known: dict[str, list[str]] = {}
 
     def add(self, source: str, name: str, data: bytes) -> tuple[int, str]:
-        """Write a report under the first free of its names; the exit status that it makes, and how it ended."""
+        """Write a report under the first free name; return the exit status, and the result for the summary."""
         digest = hashlib.sha256(data).hexdigest()
         known = self._known.setdefault(name, [])
         if digest in known:
@@ -170,23 +187,23 @@ class _Folder:
         try:
             self._path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            return unreadable(str(self._path), error), "not written"
+            return report_os_error(str(self._path), error), "not written"
         while True:
             number = len(known) + 1
             target = self._path / (f"{name}.eml" if number == 1 else f"{name}-{number}.eml")
             try:
-                target.touch(exist_ok=False)  # one step, so that of two writers one is refused
+                target.touch(exist_ok=False)  # atomic, so that one of two writers fails
             except FileExistsError:
                 try:
-                    # What is no file has a name as well, and no bytes.
+                    # A folder may have the name, too; it has no bytes.
                     known.append(hashlib.sha256(target.read_bytes()).hexdigest() if target.is_file() else "")
                 except OSError as error:
-                    return unreadable(str(target), error), "not written"
+                    return report_os_error(str(target), error), "not written"
                 if known[-1] == digest:
                     return FINE, "there already"
                 continue
             except OSError as error:
-                return unreadable(str(target), error), "not written"
+                return report_os_error(str(target), error), "not written"
             status = UNREADABLE
             try:
                 status = write(target, data, force=True)
@@ -197,34 +214,34 @@ class _Folder:
             if status != FINE:
                 return status, "not written"
             if any(known):
-                say(f"{source}: is written to {target}, as another report has the same id")
+                say(f"{source}: is written to {target}, because another report has the same id")
             known.append(digest)
             return FINE, "written"
 
 
-# Characters of a file's name: every file system takes so many, with a number and an extension behind them.
+# Characters of a file name; with a number and an extension after them, every file system allows this many.
 _NAME_LIMIT: Final = 150
 
 
 def _file_name(report_id: str) -> str:
-    """A report's id as the name of a file: with nothing in it that leads elsewhere, is hidden, or reads like an option."""
+    """Make a file name from a report's id: without separators, not hidden, and not like an option."""
     name = re.sub(r"[^A-Za-z0-9@._-]", "_", report_id.strip("<>"))[:_NAME_LIMIT].strip("._-")
     return name or "report-without-id"
 
 
-# Lines of a summary, and characters of a server's answer.
+# The most lines of a summary, and characters of a server's answer in it.
 _REFUSAL_LIMIT: Final = 100
 _ANSWER_LIMIT: Final = 200
 
 
-def _summary(files: int, ends: Counter[str], refused: dict[tuple[str, str, str], Counter[str]]) -> Iterator[str]:
-    """How the bounces ended; then a line for each mailbox, action and code: how many times, and one of the answers."""
-    counts = ", ".join([f"{number} {end}" for end, number in ends.items()])
-    if max(files, ends.total()) > 1:
-        yield f"{ends.total()} bounces: {counts or 'none read'}"
+def _summary(files: int, results: Counter[str], refused: dict[tuple[str, str, str], Counter[str]]) -> Iterator[str]:
+    """Yield the number of bounces by result, then a line for each mailbox, action and code with one of the answers."""
+    counts = ", ".join([f"{number} {end}" for end, number in results.items()])
+    if max(files, results.total()) > 1:
+        yield f"{results.total()} bounces: {counts or 'none read'}"
     ordered = sorted(refused.items(), key=lambda item: (-item[1].total(), item[0]))
     for (mailbox, action, code), answers in ordered[:_REFUSAL_LIMIT]:
-        answer = min(answers, key=lambda one: (-answers[one], one))
+        answer = min(answers, key=lambda text: (-answers[text], text))
         if len(answer) > _ANSWER_LIMIT:
             answer = answer[:_ANSWER_LIMIT] + "…"
         others = f"(one of {len(answers)} answers)" if len(answers) > 1 else ""

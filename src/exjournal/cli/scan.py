@@ -1,4 +1,4 @@
-"""The verb `scan`: whole archives, with everything that can be made of them in one go."""
+"""The verb `scan`: whole archives to JSON lines, originals, merged reports and a store, in one run."""
 
 import argparse
 import sys
@@ -6,15 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from time import perf_counter
 from typing import Final
 
-from exjournal import DefectCode, InvalidValue, ScanSummary, Source, StoreError, octets_in, scan_archive
-from exjournal.cli.output import FINE, FOUND, UNREADABLE, put_line, say, unreadable, usage, usage_of
+from exjournal import DefectCode, InvalidValue, ScanSummary, Source, StoreError, scan_archive
+from exjournal.archives.items import octets_in
+from exjournal.cli.output import FINE, FOUND, UNREADABLE, option_error, put_line, report_os_error, say, usage_error
 from exjournal.cli.reading import STDIN, Archive, add_reader
 
 _DESCRIPTION: Final = """\
-Read archives: folders with all below them, Maildirs, mbox, tar and zip files, compressed ones as well.
-Nothing in them is changed, and no item ends the run. A run that was stopped goes on with --resume."""
-# Complaints that are told one by one.
-_COMPLAINTS: Final = 100
+Read archives: folder trees, Maildirs, mbox, tar and zip files, compressed or not. Changes nothing in
+them; a bad item never ends the run. --resume continues a run that was interrupted."""
+# The most problems to report one by one.
+_PROBLEMS: Final = 100
 
 
 def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -23,48 +24,56 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         verbs, "scan", _scan, "read whole archives: JSON lines, originals, merged reports", _DESCRIPTION
     )
     option = parser.add_argument
-    option("--json", metavar="FILE", help="one JSON object a line for each item; FILE is replaced when all is done")
-    option("--originals", metavar="DIR", help="the originals, and messages that are no reports, named by their SHA-256")
-    option("--merge", action="store_true", help="join the reports of one message: FILE has a line for each message")
+    option(
+        "--json", metavar="FILE", help="write one line of JSON for each item; FILE is replaced at the end of the run"
+    )
+    option(
+        "--originals",
+        metavar="DIR",
+        help="the folder for originals and messages that are not reports, named by SHA-256",
+    )
+    option(
+        "--merge", action="store_true", help="merge the reports of each message: FILE gets one line for each message"
+    )
     option(
         "--store",
         metavar="FILE",
-        help="a store of what was seen, made where there is none, that learns of every report",
+        help="remember every report in this store; FILE is created if it is missing",
     )
-    option("--quarantine", metavar="DIR", help="items that were refused, named by their SHA-256, and reasons.jsonl")
+    option("--quarantine", metavar="DIR", help="the folder for refused items, named by SHA-256, and for reasons.jsonl")
     option(
         "--jobs",
         type=int,
         default=0,
         metavar="N",
-        help="processes that share the work, at most 256; without it one for each core",
+        help="processes that share the work, at most 256 (default: one for each core)",
     )
     option(
         "--unmarked",
         action="store_true",
-        help="read items without a marker header that read like an envelope report, and everything else as usual; "
-        "anyone who can mail the archive can send such an item, so they are counted apart",
+        help="also read items without a marker that look like an envelope report; anyone who can mail the archive can send "
+        "one, so they are counted separately",
     )
-    option("--resume", action="store_true", help="go on with a run that was stopped")
-    option("--quiet", action="store_true", help="no progress and no summary")
+    option("--resume", action="store_true", help="continue a run that was interrupted")
+    option("--quiet", action="store_true", help="suppress progress and summary")
 
 
 def _scan(options: argparse.Namespace, archive: Archive) -> int:
     outputs = [options.json, options.originals, options.quarantine, options.store]
     if options.json == "-":
-        return usage("--json: is not a file; a scan replaces one when all is done")
+        return usage_error("--json: must be a file, which is replaced at the end of the run")
     if options.resume and STDIN in archive.files:
-        return usage("--resume: standard input cannot be read again to go on")
+        return usage_error("--resume cannot be combined with -, because standard input cannot be read again")
     if options.resume and not any(outputs):
-        return usage("--resume: without an output nothing was kept to go on from")
+        return usage_error("--resume needs an output: --json, --originals, --quarantine or --store")
     try:
         paths = [archive.path(number) for number in range(len(archive.files))]
     except OSError as error:
-        return unreadable(STDIN, error)
+        return report_os_error(STDIN, error)
     if options.unmarked and archive.format is not None:
-        return usage("--unmarked: cannot be combined with --format, in which every item is read")
+        return usage_error("--unmarked cannot be combined with --format, which applies to every item")
     progress = _Progress(options, paths)
-    complaints = _Complaints(progress)
+    problems = _Problems(progress)
     try:
         summary = scan_archive(
             *paths,
@@ -83,18 +92,18 @@ def _scan(options: argparse.Namespace, archive: Archive) -> int:
             max_ratio=archive.max_ratio,
             resume=options.resume,
             progress=progress.show if progress.is_shown else None,
-            complain=complaints.tell,
+            complain=problems.report,
         )
     except InvalidValue as error:
-        return usage(f"PATH: {error.reason}") if error.field == "paths" else usage_of(error)
+        return usage_error(f"PATH: {error.reason}") if error.field == "paths" else option_error(error)
     except OSError as error:
-        return unreadable(str(error.filename or "scan"), error)
+        return report_os_error(str(error.filename or "scan"), error)
     except StoreError as error:
         say(str(error))
         return UNREADABLE
     finally:
         progress.clear()
-        complaints.end()
+        problems.end()
     if not options.quiet:
         for line in _table(summary, progress.seconds):
             put_line(line)
@@ -104,39 +113,39 @@ def _scan(options: argparse.Namespace, archive: Archive) -> int:
     return FOUND if summary.refusals or is_lost or summary.conflicts or summary.sightings.get("conflict") else FINE
 
 
-class _Complaints:
-    """Items that could not be read or written, told one by one up to a number."""
+class _Problems:
+    """Reports items that could not be read or written: one by one up to a limit, then their number."""
 
     def __init__(self, progress: "_Progress") -> None:
         self.progress = progress
         self.count = 0
 
-    def tell(self, source: Source, reason: str) -> None:
+    def report(self, source: Source, reason: str) -> None:
         self.count += 1
-        if self.count <= _COMPLAINTS:
+        if self.count <= _PROBLEMS:
             self.progress.clear()
             say(f"{source}: {reason}")
 
     def end(self) -> None:
-        if self.count > _COMPLAINTS:
-            say(f"and {self.count - _COMPLAINTS} more")
+        if self.count > _PROBLEMS:
+            say(f"and {self.count - _PROBLEMS} more")
 
 
 class _Progress:
-    """A line on a terminal that says how far a scan is, how fast, and how long it will take."""
+    """A line on a terminal with the progress of a scan, its speed, and the time left."""
 
     def __init__(self, options: argparse.Namespace, paths: Sequence[str]) -> None:
-        self.begun = perf_counter()
+        self.start = perf_counter()
         self.is_shown = not options.quiet and sys.stderr is not None and sys.stderr.isatty()
-        self.octets = None
+        self.size = None
         if self.is_shown:
-            self.octets = octets_in(*paths, patterns=options.pattern)
-            self.begun = perf_counter()
+            self.size = octets_in(*paths, patterns=options.pattern)
+            self.start = perf_counter()
         self.last = 0.0
 
     @property
     def seconds(self) -> float:
-        return perf_counter() - self.begun
+        return perf_counter() - self.start
 
     def show(self, summary: ScanSummary) -> None:
         now = self.seconds
@@ -144,21 +153,21 @@ class _Progress:
             return
         self.last = now
         if summary.distinct is not None:
-            self.tell(f"{summary.distinct:,} messages joined")
+            self.replace(f"{summary.distinct:,} messages joined")
             return
         rate = (summary.items - summary.resumed) / now
         line = f"{summary.items:,} items, {rate:,.0f} a second"
-        left = 0 if self.octets is None else self.octets - summary.octets
+        left = 0 if self.size is None else self.size - summary.octets
         if left > 0 and summary.octets and rate:
             line += f", {_time(left / summary.octets * summary.items / rate)} left"
-        self.tell(line)
+        self.replace(line)
 
-    def tell(self, line: str) -> None:
-        """Put a line in the place of the one before."""
+    def replace(self, line: str) -> None:
+        """Replace the line."""
         print(f"\r{line:<79}", end="", file=sys.stderr, flush=True)
 
     def clear(self) -> None:
-        """Take the line away."""
+        """Remove the line."""
         if self.last:
             print(f"\r{'':<79}\r", end="", file=sys.stderr, flush=True)
 
@@ -168,13 +177,13 @@ _INTERVAL: Final = 0.5
 
 
 def _time(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
+    minutes, full_seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+    return f"{hours}:{minutes:02}:{full_seconds:02}" if hours else f"{minutes}:{full_seconds:02}"
 
 
 def _table(summary: ScanSummary, seconds: float) -> Iterator[str]:
-    """What was found, one number a line; nothing that depends on the clock but the last line."""
+    """Yield the summary, one number a line; only the last line depends on the clock."""
     yield _row("items", summary.items)
     yield _row("reports", summary.reports)
     yield from _rows(summary.formats)
@@ -197,12 +206,12 @@ def _table(summary: ScanSummary, seconds: float) -> Iterator[str]:
     for name, counts in (
         ("originals", summary.originals),
         ("quarantined", summary.quarantined),
-        ("the store said", summary.sightings),
+        ("in the store", summary.sightings),
     ):
         if counts:
             yield _row(name, sum(counts.values()))
             yield from _rows(counts)
-    yield _row("octets", summary.octets)
+    yield _row("bytes", summary.octets)
     if summary.resumed:
         yield _row("done before", summary.resumed)
     done = summary.items - summary.resumed
@@ -210,7 +219,7 @@ def _table(summary: ScanSummary, seconds: float) -> Iterator[str]:
 
 
 def _rows(counts: Mapping[str, int]) -> Iterator[str]:
-    for name, count in sorted(counts.items(), key=lambda one: (-one[1], one[0])):
+    for name, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
         yield _row(f"  {name}", count)
 
 

@@ -1,6 +1,6 @@
 """The verb `unwrap`: the originals of reports as files, byte for byte.
 
-With `--clean` it removes what servers stamped on them on their first journey. What bounces hold is for `rescue`.
+With `--clean` it removes the fields that servers stamped on them. `rescue` does `unwrap --undeliverable`.
 """
 
 import argparse
@@ -14,44 +14,44 @@ from exjournal import (
     DefectCode,
     ParseError,
     ReportFormat,
-    matching_headers,
     strip_headers,
 )
-from exjournal.cli.output import FINE, FOUND, put, say, usage, write
+from exjournal.cli.output import FINE, FOUND, put, say, usage_error, write
 from exjournal.cli.reading import STDIN, Archive, Entry, add_reader, defects_of
 from exjournal.cli.rescue import rescue
 from exjournal.cli.secrets import add_secret_files
+from exjournal.journaling.header_firewall import matching_headers
 
-# The formats that nothing marks.
+# The formats without a marker.
 _COPIES: Final = (ReportFormat.BCC, ReportFormat.MESSAGE_ONLY)
 
 
 def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the verb to the command."""
-    parser = add_reader(verbs, "unwrap", _unwrap, "write the originals out, byte for byte")
+    parser = add_reader(verbs, "unwrap", _unwrap, "write the originals to files, byte for byte")
     parser.add_argument(
-        "--out", required=True, metavar="DIR", help="folder for NAME.original.eml files; - for standard output"
+        "--out", required=True, metavar="DIR", help="the folder for NAME.original.eml files, or - for standard output"
     )
-    parser.add_argument("--force", action="store_true", help="overwrite files that are there")
+    parser.add_argument("--force", action="store_true", help="overwrite existing files")
     parser.add_argument(
         "--clean",
         action="store_true",
-        help="remove report markers, processed stamps and an organization's own fields from the originals, and say which",
+        help="remove report markers, processed stamps and an organization's own fields from the originals, and list them",
     )
-    add_secret_files(parser, "by which --undeliverable verifies the seals of the reports")
+    add_secret_files(parser, "with --undeliverable: to verify the seals of the reports")
 
 
 def _unwrap(options: argparse.Namespace, archive: Archive) -> int:
     if options.out == "-" and len(archive.files) > 1:
-        return usage("--out -: takes one file only")
+        return usage_error("--out - takes only one file")
     if options.undeliverable:
         return _rescue(options, archive)
     if options.secret_file:
-        return usage("--secret-file needs --undeliverable")
+        return usage_error("--secret-file needs --undeliverable")
     names = _Names()
     status = FINE
-    # For standard output, which takes the original of one report: known only at the end.
-    alone: tuple[str, bytes | memoryview, Counter[str]] | None = None
+    # Standard output takes one original, and only the end shows that there is no second one.
+    single: tuple[str, bytes | memoryview, Counter[str]] | None = None
     for entry in archive.entries():
         item = entry.item
         if not isinstance(item, ArchivedReport):
@@ -60,7 +60,7 @@ def _unwrap(options: argparse.Namespace, archive: Archive) -> int:
         source = str(item.source)
         content: bytes | memoryview | None = item.parsed.original
         if content is None:
-            say(f"{source}: the report holds no original")
+            say(f"{source}: the report contains no original")
             status = max(status, FOUND)
             continue
         for defect in item.defects:
@@ -78,53 +78,55 @@ def _unwrap(options: argparse.Namespace, archive: Archive) -> int:
                 status = max(status, FOUND)
                 continue
         if options.out == "-":
-            if alone is not None:
-                return usage(f"--out -: {entry.file} holds several reports, and only --out DIR has room for them")
-            alone = source, content, removed
+            if single is not None:
+                return usage_error(f"--out - takes only one report, but {entry.file} contains several; use --out DIR")
+            single = source, content, removed
             continue
         name = _name(entry)
         target = Path(options.out, f"{names.add(name)}.original.eml")
         if truncated and options.force and target.exists():
-            say(f"{target}: is there already, and a perhaps truncated original does not replace it")
+            say(f"{target}: exists, and an original that is perhaps truncated does not replace it")
             status = max(status, FOUND)
             continue
         result = write(target, content, force=options.force)
         if result == FINE:
             if target.name != f"{name}.original.eml":
                 say(f"{source}: written to {target}")
-            _tell_removed(source, removed)
+            _report_removed(source, removed)
         status = max(status, result)
-    if alone is not None:
-        source, content, removed = alone
+    if single is not None:
+        source, content, removed = single
         put(content)
-        _tell_removed(source, removed)
+        _report_removed(source, removed)
     return status
 
 
 def _rescue(options: argparse.Namespace, archive: Archive) -> int:
-    """Take reports out of bounces, unless an option makes no sense there."""
+    """Refuse options that make no sense for bounces, then extract the reports."""
     for name in ("clean", "force"):
         if getattr(options, name):
-            return usage(f"--{name}: has no use with --undeliverable, which writes reports as they are")
+            return usage_error(f"--{name} cannot be combined with --undeliverable, which writes reports as they are")
     if options.format is not None and ReportFormat(options.format) not in _COPIES:
-        return usage("--format: of a report has no use with --undeliverable, which knows it by its marker")
+        return usage_error(
+            f"--format {options.format} cannot be combined with --undeliverable, which looks for markers"
+        )
     return rescue(options, archive)
 
 
-def _tell_removed(source: str, removed: Counter[str]) -> None:
+def _report_removed(source: str, removed: Counter[str]) -> None:
     for field, count in removed.items():
         say(f"{source}: removed {field}" + (f" ({count})" if count > 1 else ""))
 
 
 class _Names:
-    """The names that a run has given to files, so that it gives none twice."""
+    """The file names of a run, none of which is used twice."""
 
     def __init__(self) -> None:
-        # For each name, without regard to letter case as on some file systems, the number that the last file of it got.
+        # For each name, case-folded because some file systems ignore letter case, the number of its last file.
         self._numbers: dict[str, int] = {}
 
     def add(self, name: str) -> str:
-        """The name, with a number where it is taken."""
+        """Return the name, with a number appended if it is taken."""
         key = name.casefold()
         number = self._numbers.get(key, 0) + 1
         given = name
@@ -137,9 +139,9 @@ class _Names:
 
 
 def _name(entry: Entry) -> str:
-    """The name of the file for an item, without its extension.
+    """Return the name of an item's file, without the extension.
 
-    A file of the command line keeps its own name. Other names are made from what an archive or a stranger's file system says.
+    A file of the command line keeps its name. Any other name comes from an archive or a foreign file system, so it is cleaned.
     """
     source = entry.item.source
     if entry.is_named:
@@ -155,16 +157,16 @@ def _name(entry: Entry) -> str:
     name = "".join(["_" if char in _RESERVED or not char.isprintable() else char for char in name])
     if name[:1] in (".", "-"):
         name = f"_{name[1:]}"
-    octets = name.encode()
-    if len(octets) <= _LIMIT:
+    encoded = name.encode()
+    if len(encoded) <= _LIMIT:
         return name
-    # What distinguishes items of one archive is at the end.
+    # Names of one archive differ mostly at the end.
     half = _LIMIT // 2
-    return f"{octets[: half - 1].decode(errors='ignore')}_{octets[-half:].decode(errors='ignore')}"
+    return f"{encoded[: half - 1].decode(errors='ignore')}_{encoded[-half:].decode(errors='ignore')}"
 
 
 _MESSAGE: Final = ".eml"
-# What leads to another folder, or is reserved on Windows.
+# Characters that separate folders, or are reserved on Windows.
 _RESERVED: Final = frozenset('/\\:*?"<>|')
-# Bytes of a name in UTF-8: file systems take 255, with a number and the extension after it.
+# Bytes of a name in UTF-8; file systems allow 255, including a number and the extension.
 _LIMIT: Final = 200

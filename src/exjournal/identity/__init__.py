@@ -1,5 +1,5 @@
 """The same message again.
 
-Keys that two reports of one message have in common, stores that remember keys, the comparison that finds duplicates and
-conflicts, and the merging of all reports of a message into one.
+Computes the keys that reports of one message share, remembers them in stores, finds duplicates and conflicts, and merges all
+reports of a message into one.
 """

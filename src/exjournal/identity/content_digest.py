@@ -1,9 +1,9 @@
-"""What makes two messages the same message, as one digest: forks of one, written out again by a server, have it in common.
+"""One digest of the content of a message, equal for all forks that servers made of it; `keys` puts it in an identity.
 
-Covered are the header fields that readers of mail show, what each part declares, and every octet of every part. Left out is
-what servers add and write anew on the way: trace fields, their own fields, folding, boundaries, and whether a line ends in
-CRLF or LF. Nothing is decoded. Where readers could disagree about what is a part, the body is taken as it stands, boundaries
-and all: two forks may then pass for two messages, and never two messages for one.
+It covers the header fields that mail readers show, the header of each part, and every byte of every part. It leaves out
+anything that servers add or rewrite on the way: trace fields, their own fields, folding, boundaries, and whether a line ends
+in CRLF or LF. Nothing is decoded. If mail readers could disagree about the parts, the digest covers the body as written, with
+its boundaries. Then two forks may count as two messages, but two messages never count as one.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ from exjournal.limits import NESTING_LIMIT, PART_HEADER_LIMIT, PART_HEADER_LINE_
 if TYPE_CHECKING:
     from exjournal._wire.buffers import Buffer
 
-# Bcc is missing on purpose, as servers take it out, and the Message-ID, which is compared beside the content.
+# Bcc is left out on purpose, because servers remove it, and so is the Message-ID, which has a key of its own.
 _SHOWN: Final = (
     "From",
     "Sender",
@@ -59,90 +59,94 @@ _COVERED_NAMES: Final = frozenset([name.lower().encode() for name in _COVERED])
 
 
 class Sameness(NamedTuple):
-    """The digest of a message, 32 octets, and whether the message has a header of its own."""
+    """The digest of a message, 32 bytes, and whether the message has a header of its own."""
 
     digest: bytes
     has_header: bool
 
 
 class _Header(NamedTuple):
-    """A header block as it is compared, and the boundary of what stands behind it, where that is clear to every reader."""
+    """A header block in the form under the digest, and the boundary of its body, if every reader finds the same one."""
 
-    told: bytes
-    # The same where the body is taken as it stands.
-    told_whole: bytes
+    # Without the boundary: for a body that is split into parts.
+    for_parts: bytes
+    # With the boundary: for a body that is covered as written.
+    for_body: bytes
     boundary: bytes
 
 
 class _Unclear(Exception):
-    """Readers may disagree about the parts of a message."""
+    """Mail readers may disagree about the parts of a message."""
 
 
 class _Piece(NamedTuple):
-    """What is compared of a body: what it is, what a header says of it, and a place in the data where it has one."""
+    """A piece of a body: its kind, its header in the form under the digest, and the span of its text in the data, if any."""
 
     kind: bytes
-    told: bytes = b""
+    header: bytes = b""
     place: tuple[int, int] | None = None
 
 
 def same_content(data: "Buffer", start: int, end: int, /) -> Sameness:
-    """SHA-256 of what makes the message between `start` and `end` the same as another one.
+    """Compute the SHA-256 of the content of the message between `start` and `end`.
 
-    All the octets are taken where the header block is beyond the limits.
+    It covers the bytes as written if the header block exceeds the limits.
     """
-    # Some readers take a quoted separator for the end of the block, so no seal allows it; it precedes the same message.
-    found = header_of(data, start, end, (*_COVERED, "Message-ID"), quoted_separator=True)
-    has_header = not found.is_bare and (bool(found.spans) or not found.complete)
+    # Some readers end the block at a quoted separator, so no seal allows one; here it precedes the same message.
+    layout = header_of(data, start, end, (*_COVERED, "Message-ID"), quoted_separator=True)
+    has_header = not layout.is_bare and (bool(layout.spans) or not layout.complete)
     digest = hashlib.sha256(b"exjournal content 2\n")
-    if has_header and not found.complete and found.body < end:
+    if has_header and not layout.complete and layout.body < end:
         digest.update(b"octets\n")
         put_text(digest, data, start, end)
         return Sameness(digest.digest(), has_header=True)
-    block, body, is_odd = b"", found.body, found.is_odd
-    if found.before or not has_header:
-        # Lines in the form of fields, a From line or a byte order mark are text where no header follows. Where other text
-        # comes first, all of it is text to some readers.
+    block, body, is_odd = b"", layout.body, layout.is_odd
+    if layout.before or not has_header:
+        # Lines that look like fields, a From line or a byte order mark are text unless a header follows. If other text comes
+        # first, some readers take everything for text.
         body, is_odd = start, False
     elif is_odd:
-        block = data[found.start : body]
+        block = data[layout.start : body]
     else:
-        block = b"".join([data[a:b] for a, b in found.spans])
+        block = b"".join([data[a:b] for a, b in layout.spans])
     header = _header(block, is_odd=is_odd)
     if has_mixed_delimiters(data, body, end):
-        put(digest, b"header", header.told_whole)
+        put(digest, b"header", header.for_body)
         put_octets(digest, b"mixed", data, body, text_end(data, body, end))
         return Sameness(digest.digest(), has_header)
     pieces: list[_Piece] = []
     if header.boundary:
         try:
-            _take_apart(data, body, end, header.boundary, (), pieces)
+            _split(data, body, end, header.boundary, (), pieces)
         except (_Unclear, TooManyParts):
             pieces.clear()
-    put(digest, b"header", header.told if pieces else header.told_whole)
-    for kind, told, place in pieces or [_Piece(b"leaf", b"", (body, end))]:
-        put(digest, kind, told)
+    put(digest, b"header", header.for_parts if pieces else header.for_body)
+    for kind, part_header, place in pieces or [_Piece(b"leaf", b"", (body, end))]:
+        put(digest, kind, part_header)
         if place is not None:
             put(digest, b"text", text_digest(data, *place))
     return Sameness(digest.digest(), has_header=has_header)
 
 
 def text_digest(data: "Buffer", start: int, end: int, /) -> bytes:
-    """SHA-256 of a content with one kind of line end, and without the line ends at its end."""
+    """Compute the SHA-256 of a content with its line ends made alike and those at its end removed."""
     digest = hashlib.sha256()
     put_text(digest, data, start, end)
     return digest.digest()
 
 
 def repeated_fields(block: bytes, /) -> bytes:
-    """What the header of a report repeats of its original, as it is compared: its Date and Sender are the report's own."""
+    """Return the fields that a report's header copies from its original, in the form under the digest.
+
+    Date and Sender are left out: they are the report's own.
+    """
     return b"".join([_field(name, words) for name, words in words_of(block, _REPEATED)])
 
 
 _REPEATED: Final = frozenset([name.lower().encode() for name in _SHOWN]) - {b"date", b"sender"}
 
 
-# A line with its folds: a line after one of spaces is not a fold of the line before.
+# A line with its folds; a line of spaces alone is not a fold and ends the field.
 _LINE = re.compile(rb"[^\n]*+(?:\n[ \t]++[^ \t\r\n][^\n]*+)*+(?:\n|\Z)")
 
 
@@ -152,26 +156,26 @@ def _header(block: bytes, *, is_odd: bool) -> _Header:
     encodings = [value for name, value in words if name == ENCODING]
     is_plain = not encodings or (len(encodings) == 1 and encodings[0] in IDENTITY)
     words = [field for field in words if field[0] != ENCODING or not is_plain]
-    whole = b"".join([_field(name, value) for name, value in words])
+    every_field = b"".join([_field(name, value) for name, value in words])
     if len(types) == 1 and is_plain and not is_odd:
         boundary, others = _boundary(types[0])
         if boundary:
-            clear = b"".join([_field(name, others if name == TYPE else value) for name, value in words])
-            return _Header(clear, whole, boundary)
-    return _Header(whole, whole, b"")
+            for_parts = b"".join([_field(name, others if name == TYPE else value) for name, value in words])
+            return _Header(for_parts, every_field, boundary)
+    return _Header(every_field, every_field, b"")
 
 
 def _part_header(block: bytes) -> _Header:
     return _header(block, is_odd=has_odd_line(block))
 
 
-# The blocks of parts are few and short, so the answers are kept.
+# Messages repeat a few short header blocks of parts, so the results are cached.
 _kept_header = lru_cache(maxsize=256)(_part_header)
 
 
 def _odd_words(block: bytes) -> list[tuple[bytes, bytes]]:
-    """The fields of an odd block up to its first odd line, and everything from there, which some readers show as text."""
-    odd = next(found.start() for found in _LINE.finditer(block) if has_odd_line(found[0]))
+    """Return the fields before the first odd line, and everything from that line on, which some readers show as text."""
+    odd = next(line.start() for line in _LINE.finditer(block) if has_odd_line(line[0]))
     return [*words_of(block[:odd], _COVERED_NAMES), (b"", block[odd:].replace(b"\r\n", b"\n"))]
 
 
@@ -179,67 +183,71 @@ def _field(name: bytes, words: bytes) -> bytes:
     return b"%b %d:%b\n" % (name, len(words), words)
 
 
-# A Content-Type in which no reader finds another boundary (RFC 2045 section 5.1; RFC 2046 section 5.1.1): characters on which
-# readers differ, comments, escapes and encoded words are left out.
-_TOKEN_FORM: Final = rb"[A-Za-z0-9!#$&+.^_`|~-]+"
-_VALUE_FORM: Final = rb'"[^"\\]*"|[^\s/;"()<>@,\\:?=\[\]\']+'
-_PARAMETER: Final = rb"; (%b) ?= ?(%b)" % (_TOKEN_FORM, _VALUE_FORM)
-_MULTIPART: Final = rb"(?i:multipart)/%b(?:; %b ?= ?(?:%b))+" % (_TOKEN_FORM, _TOKEN_FORM, _VALUE_FORM)
-_BOUNDARY_FORM: Final = rb"[0-9A-Za-z+_,./:=?-]{1,70}"
+# A Content-Type in which every reader finds the same boundary (RFC 2045 section 5.1; RFC 2046 section 5.1.1). Comments,
+# escapes, encoded words and other characters on which readers differ do not match.
+_TOKEN: Final = rb"[A-Za-z0-9!#$&+.^_`|~-]+"
+_VALUE: Final = rb'"[^"\\]*"|[^\s/;"()<>@,\\:?=\[\]\']+'
+_PARAMETER = re.compile(rb"; (%b) ?= ?(%b)" % (_TOKEN, _VALUE))
+_MULTIPART = re.compile(rb"(?i:multipart)/%b(?:; %b ?= ?(?:%b))+" % (_TOKEN, _TOKEN, _VALUE))
+_BOUNDARY = re.compile(rb"[0-9A-Za-z+_,./:=?-]{1,70}")
 
 
 def _boundary(words: bytes) -> tuple[bytes, bytes]:
-    """The boundary that a Content-Type declares, and the rest of it; nothing where readers might find another one."""
-    if b"=?" in words or re.fullmatch(_MULTIPART, words) is None:
+    """Return the boundary of a Content-Type and its other words; both are empty if readers might find another boundary."""
+    if b"=?" in words or _MULTIPART.fullmatch(words) is None:
         return b"", b""
-    found = [parameter for parameter in re.finditer(_PARAMETER, words) if parameter[1].lower() == b"boundary"]
-    if len(found) != 1:
+    declared = [parameter for parameter in _PARAMETER.finditer(words) if parameter[1].lower() == b"boundary"]
+    if len(declared) != 1:
         return b"", b""
-    boundary, others = found[0][2].strip(b'"'), words[: found[0].start()] + words[found[0].end() :]
-    # Some readers look for the word alone.
-    if re.fullmatch(_BOUNDARY_FORM, boundary) is None or b"boundary" in others.lower():
+    boundary, others = declared[0][2].strip(b'"'), words[: declared[0].start()] + words[declared[0].end() :]
+    # Some readers search for the bare word.
+    if _BOUNDARY.fullmatch(boundary) is None or b"boundary" in others.lower():
         return b"", b""
     return boundary, others
 
 
-def _take_apart(
-    data: "Buffer", start: int, end: int, boundary: bytes, around: tuple[bytes, ...], pieces: list[_Piece]
+def _split(
+    data: "Buffer", start: int, end: int, boundary: bytes, outer: tuple[bytes, ...], pieces: list[_Piece]
 ) -> None:
-    """The pieces of a multipart inside those with the boundaries `around`. Raises _Unclear, or TooManyParts."""
+    """Append the pieces of a multipart that lies inside multiparts with the boundaries `outer`.
+
+    Raises _Unclear or TooManyParts.
+    """
     body = body_spans(data, start, end, boundary)
-    if body is None or len(around) == NESTING_LIMIT:
+    if body is None or len(outer) == NESTING_LIMIT:
         raise _Unclear
-    # A boundary that begins with another one is met, and read by the whole of its line; a close delimiter is not.
-    if any(boundary == other or boundary.startswith(other + b"--") for other in around):
+    # Real mail has boundaries that begin with an outer one, and readers compare the whole line. They disagree if the inner
+    # boundary looks like the close delimiter of the outer one.
+    if any(boundary == other or boundary.startswith(other + b"--") for other in outer):
         raise _Unclear
-    around = (*around, boundary)
+    outer = (*outer, boundary)
     pieces.append(_Piece(b"multipart", b"closed" if body.closed else b"open"))
-    pieces.append(_Piece(b"preamble", b"", _clear(data, start, body.preamble_end, around)))
-    for begin, behind in body.parts:
-        leaf = leaf_at(data, begin, behind)
+    pieces.append(_Piece(b"preamble", b"", _clear(data, start, body.preamble_end, outer)))
+    for begin, part_end in body.parts:
+        leaf = leaf_at(data, begin, part_end)
         block = data[begin : leaf.start]
         if len(block) - block.count(b"\r\n") > PART_HEADER_LIMIT or block.count(b"\n") > PART_HEADER_LINE_LIMIT:
-            pieces.append(_Piece(b"long part", b"", _clear(data, begin, behind, around)))
+            pieces.append(_Piece(b"long part", b"", _clear(data, begin, part_end, outer)))
             continue
         header = _kept_header(block) if len(block) <= HEADER_KEPT else _part_header(block)
         if header.boundary:
-            _clear(data, begin, leaf.start, around)
-            pieces.append(_Piece(b"part", header.told))
-            _take_apart(data, leaf.start, behind, header.boundary, around, pieces)
+            _clear(data, begin, leaf.start, outer)
+            pieces.append(_Piece(b"part", header.for_parts))
+            _split(data, leaf.start, part_end, header.boundary, outer, pieces)
         else:
-            _clear(data, begin, behind, around)
-            pieces.append(_Piece(b"part" if block else b"bare part", header.told_whole, (leaf.start, behind)))
+            _clear(data, begin, part_end, outer)
+            pieces.append(_Piece(b"part" if block else b"bare part", header.for_body, (leaf.start, part_end)))
         if len(pieces) > _PIECE_LIMIT:
             raise _Unclear
-    pieces.append(_Piece(b"epilogue", b"", _clear(data, body.epilogue, end, around)))
+    pieces.append(_Piece(b"epilogue", b"", _clear(data, body.epilogue, end, outer)))
 
 
-# Pieces of one message: as many parts as a report may have, and what is round them.
+# Pieces of one message: twice the parts that a report may have, for the preambles and epilogues between them.
 _PIECE_LIMIT: Final = 2 * PART_LIMIT
 
 
-def _clear(data: "Buffer", start: int, end: int, around: tuple[bytes, ...]) -> tuple[int, int]:
-    """A place in which no boundary of the multiparts round it stands: in a line of its own it would end a part."""
-    if any(fast_find(data, b"--" + boundary, start, end) >= 0 for boundary in around):
+def _clear(data: "Buffer", start: int, end: int, outer: tuple[bytes, ...]) -> tuple[int, int]:
+    """Return the span, or raise _Unclear if it contains a boundary of `outer`, which some readers would take for one."""
+    if any(fast_find(data, b"--" + boundary, start, end) >= 0 for boundary in outer):
         raise _Unclear
     return start, end

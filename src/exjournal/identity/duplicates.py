@@ -1,8 +1,8 @@
-"""Duplicates: what a store knows of a report already, in four answers.
+"""Duplicates: whether a store has seen a report before, as one of four answers.
 
-Exchange makes several reports of one message, and each can name recipients that no other names; so nothing is a duplicate but a
-report that tells nothing new. The order of use is: look up, archive, remember. A process that dies in between does something
-twice and loses nothing.
+Exchange makes several reports of one message, and each can name recipients that the others lack. So a report is a duplicate
+only if it adds nothing. Use it in this order: look up, archive, remember. A process that dies in between repeats a step and
+loses nothing. The keys come from `keys`, the stores from `stores`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,10 +16,10 @@ from exjournal.identity.stores import SeenStore
 
 
 class Sighting(StrEnum):
-    """What is known of a report.
+    """What a store knows about a report.
 
-    FIRST: nothing of its message. SIBLING: the message, and not all that this report tells of it. DUPLICATE: everything.
-    CONFLICT: another message with its Message-ID.
+    FIRST: neither the report nor its message. SIBLING: the message, but not everything in this report. DUPLICATE: everything
+    in this report. CONFLICT: a different message with the same Message-ID.
     """
 
     FIRST = "first"
@@ -29,39 +29,39 @@ class Sighting(StrEnum):
 
 
 def look_up(identity: Identity, store: SeenStore, /) -> Sighting:
-    """What a store knows of a report, which changes nothing. Raises StoreError, TypeError."""
+    """Look a report up in a store, without changing the store. Raises StoreError, TypeError."""
     _require_store(store)
     return _sighting(identity, store.known(_keys(identity)))
 
 
 def remember(identity: Identity, store: SeenStore, /) -> Sighting:
-    """Let a store know a report, in one atomic step with the answer of what it knew before.
+    """Add a report to a store and return what the store knew before, in one atomic step.
 
-    When it returns, the report is as durable in the store as the store makes it; so what the report says is to be archived
-    before. Of several processes with an equal report exactly one gets FIRST. Raises StoreError, TypeError.
+    Archive the report first: once this returns, the store will call it a duplicate. If several processes remember equal
+    reports, exactly one of them gets FIRST. Raises StoreError, TypeError.
     """
     _require_store(store)
     return _sighting(identity, *store.add((_keys(identity),)))
 
 
 def remember_all(identities: Iterable[Identity], store: SeenStore, /) -> tuple[Sighting, ...]:
-    """The same for many reports in their order, ten thousand in one atomic step: at a small part of the time of one by one.
+    """Remember many reports in their order, ten thousand in one atomic step, which is much faster than one at a time.
 
-    Raises StoreError; of the reports before, whole steps are remembered and none in part. Raises TypeError.
+    Raises StoreError, after which complete steps are remembered and no part of a step is. Raises TypeError.
     """
     _require_store(store)
-    given: object = identities  # one identity is a tuple
+    given: object = identities  # a single Identity is iterable, too
     if isinstance(given, Identity) or not isinstance(given, Iterable):
         raise TypeError(f"an iterable of Identity values is expected, not {type(given).__name__}")
-    rest = iter(identities)
+    remaining = iter(identities)
     sightings: list[Sighting] = []
-    while step := list(islice(rest, _STEP)):
+    while step := list(islice(remaining, _STEP)):
         answers = store.add([_keys(identity) for identity in step])
         sightings += map(_sighting, step, answers)
     return tuple(sightings)
 
 
-# Reports that are remembered in one step: others wait for it no longer than for a slow disk.
+# Reports in one step, few enough that other writers wait no longer than for a slow disk.
 _STEP: Final = 10_000
 
 
@@ -71,16 +71,16 @@ def _require_store(store: SeenStore) -> None:
 
 
 def _keys(identity: Identity) -> list[bytes]:
-    """The keys of a report in a store: of all that it tells, of its message, and of the Message-ID if there is one.
+    """Make the keys of a report in a store: one for the report, one for its message, and one for a Message-ID.
 
-    A report without a content makes no claim on the Message-ID: it is no other message than the one that it names.
+    A report without a content digest gets no key for its Message-ID, so that it never conflicts with the message it names.
     """
     require_type(identity, Identity, "an Identity, as identify() returns it,")
     report = bytes.fromhex(identity.report_key)
     if identity.content_sha256 is None:
         return [_key(report, b"r", report), _key(report, b"n", report)]
     content = bytes.fromhex(identity.content_sha256)
-    # Perhaps truncated, a report stands for itself and for nothing complete.
+    # A report that may be truncated must not make a complete one a duplicate, so its key has another kind.
     keys = [_key(content, b"r" if identity.complete else b"t", report), _key(content, b"c", content[_PREFIX:])]
     if identity.message_id_sha256 is not None:
         message_id = bytes.fromhex(identity.message_id_sha256)
@@ -89,19 +89,19 @@ def _keys(identity: Identity) -> list[bytes]:
 
 
 def _key(prefix: bytes, kind: bytes, digest: bytes) -> bytes:
-    """A key of 32 octets: those of one message begin alike, so that a store that keeps its keys in order has them at hand."""
+    """Make a key of 32 bytes; the keys of one message share a prefix, so that an ordered store keeps them on one page."""
     return prefix[:_PREFIX] + kind + digest[:_REST]
 
 
-# Buffer: nobody finds another message that agrees with a given one in so many as a key has.
+# Bytes of a key: enough that nobody can find a second message with the key of a given one.
 _PREFIX: Final = 8
 _REST: Final = 23
 
 
 def _sighting(identity: Identity, known: Sequence[bool]) -> Sighting:
-    report, content, *message_id = known
-    if report and identity.complete:
+    knows_report, knows_content, *knows_message_id = known
+    if knows_report and identity.complete:
         return Sighting.DUPLICATE
-    if content or report:
+    if knows_content or knows_report:
         return Sighting.SIBLING
-    return Sighting.CONFLICT if any(message_id) else Sighting.FIRST
+    return Sighting.CONFLICT if any(knows_message_id) else Sighting.FIRST

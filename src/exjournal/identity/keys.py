@@ -1,8 +1,7 @@
-"""Identity: the keys by which a message, and a report about it, are known again.
+"""The keys that identify a report and its message: ids and digests, each with a meaning of its own.
 
-A message has several reports by design, each with an id of its own, and a Message-ID can be missing, used again or forged. So
-keys stand side by side, each with its own meaning; what to make of them is for `duplicates` and `merging`. All hashing of
-messages happens here.
+One message has several reports by design, each with its own id, and a Message-ID can be missing, reused or forged. So no single
+key is enough. `content_digest` computes the digest of the content; `duplicates` and `merging` compare the keys.
 """
 
 import hashlib
@@ -10,9 +9,10 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from exjournal._wire.headers import field_pattern, field_spans, scan, span_pattern
+from exjournal._wire.beginnings import header_place, lead_in
+from exjournal._wire.headers import field_pattern, scan, scan_spans, span_pattern
 from exjournal._wire.html import lines_of_html
-from exjournal._wire.message import header_place, lead_in, message_id_of
+from exjournal._wire.message import message_id_of
 from exjournal._wire.multipart import DECODED_ENCODINGS, transfer_decoded
 from exjournal.addresses import address_key
 from exjournal.errors import DefectCode, require_type
@@ -22,53 +22,53 @@ from exjournal.reports.models import COPIES, Evidence, ParsedReport, Part, PartK
 if TYPE_CHECKING:
     from exjournal._wire.buffers import Buffer
 
-# What a report with one of these lacks may be lines of its text as well as the end of its original.
+# A report with one of these defects may lack lines of its text as well as the end of its original.
 INCOMPLETE: Final = frozenset((DefectCode.PERHAPS_TRUNCATED, DefectCode.TRANSFER_ENCODING_DAMAGED))
 
 
 class Identity(NamedTuple):
-    """The keys of a report and of the message in it: small, picklable, made by `identify()`.
+    """The keys of a report and of its message: small, picklable, made by `identify()`.
 
-    Digests are SHA-256 in lower-case hex, but for `mih`. None, and "" for the ids, stand for what there is none of; it equals
-    nothing, least of all another None. `docs/duplicates.md` says what each key is worth.
+    Digests are SHA-256 in lower-case hex, except `mih`. A missing key is None, a missing id is "". Two missing keys are never
+    a match. `docs/duplicates.md` explains what each key proves.
     """
 
     # The report's own Message-ID, new for each report.
     report_id: str
-    # That of the original as written; from the report text where the original has no header. "" where there is none, and for
-    # one of brackets and blanks alone, which names nothing: then, and only then, the two keys made from it are None.
+    # The Message-ID of the original as written, or that of the report text if the original has no header. "" if it is missing
+    # or holds nothing but brackets and whitespace; then, and only then, the next two keys are None.
     message_id: str
-    # Of the first <…> of `message_id` that is not blank, brackets included, or of all of it without one.
+    # Of the first <…> of `message_id` that is not blank, with its brackets, or of all of it if it has none.
     message_id_sha256: str | None
-    # EDRM Message Identification Hash: MD5 in upper-case hex of the same <…>, brackets included.
+    # EDRM Message Identification Hash: the MD5 of the same <…>, in upper-case hex.
     mih: str | None
-    # Of the octets of the original.
+    # Of the bytes of the original.
     original_sha256: str | None
-    # Of what the message says: equal for forks that differ in trace fields, folding, boundaries and line ends.
+    # Of the content: equal for forks that differ in trace fields, folding, boundaries and line ends.
     content_sha256: str | None
-    # The same of the decrypted copy.
+    # Of the content of the decrypted copy.
     decrypted_sha256: str | None
     # Of the recipients: addresses, roles and redirections, in any order.
     recipients_sha256: str
     # Of the Message-ID, if there is one, and the content.
     message_key: str
-    # Of all that the report says of the message; equal for reports of which one tells nothing that the other does not.
+    # Of everything that the report says about the message: equal for two reports if neither adds a fact.
     report_key: str
-    # False for a report that is perhaps truncated, and for one that holds nothing by which its message can be known.
+    # False for a report that may be truncated or has no content digest.
     complete: bool
-    # Whether the original is a report itself: `identify(parse_report(parsed.original))` is about the layer inside.
+    # Whether the original is a report itself; `identify(parse_report(parsed.original))` identifies that one.
     nested: bool
 
     def to_dict(self) -> dict[str, object]:
-        """The keys by name, null for None: `identity` in the data of a report, which makes it data for `merge()`."""
+        """Return the keys by name; `merge()` reads them from the key `identity` in the data of a report."""
         return self._asdict()
 
 
 def identify(parsed: ParsedReport, /) -> Identity:
-    """The keys of a report and of its original.
+    """Compute the keys of a report and of its original.
 
-    The original is read twice, once for the digest of its octets and once for that of its content. Never raises for what
-    `parse_report` gave; raises TypeError for anything else.
+    Reads the original twice, once for the digest of its bytes and once for that of its content. Raises TypeError for anything
+    but a ParsedReport, and nothing else.
     """
     require_type(parsed, ParsedReport, "a ParsedReport, as parse_report() returns it,")
     original, decrypted = _part(parsed, PartKind.ORIGINAL), _part(parsed, PartKind.DECRYPTED)
@@ -76,16 +76,16 @@ def identify(parsed: ParsedReport, /) -> Identity:
     message_id, own = report.message_id, b""
     original_sha256 = content = None
     if original is not None and original.content.nbytes:
-        octets, start, end = _place(original)
-        content, has_header = same_content(octets, start, end)
+        data, start, end = _place(original)
+        content, has_header = same_content(data, start, end)
         if has_header:
-            begin = header_place(octets, start, end)[0]
-            found, _, _ = scan(octets, begin, end, field_pattern("message-id"))
-            message_id = message_id_of(found.get(b"message-id", b""))
-            # The Bcc field of a copy was read as recipients, in whatever order.
-            own = _fields(octets, begin, end, ("Resent-*",) if parsed.format in COPIES else ("Resent-*", "Bcc"))
+            begin = header_place(data, start, end)[0]
+            fields = scan(data, begin, end, field_pattern("message-id")).fields
+            message_id = message_id_of(fields.get(b"message-id", b""))
+            # The Bcc field of a copy is already among the recipients, in any order.
+            own = _fields(data, begin, end, ("Resent-*",) if parsed.format in COPIES else ("Resent-*", "Bcc"))
         elif _names_something(message_id):
-            # The report's own header repeats that of the original: in mixed organisations it stands nowhere else.
+            # In mixed organizations only the report's own header has the fields of the original.
             content = _digest(b"headerless", content, repeated_fields(parsed.outer_block), message_id.encode())
         else:
             content = None
@@ -97,16 +97,16 @@ def identify(parsed: ParsedReport, /) -> Identity:
     report_key = _digest(
         b"report",
         b"" if content is None else content,
-        # Without a content the report is known by itself alone.
+        # Without a content digest, a report equals only itself.
         b"" if content is not None else _digest(parsed.report_id.encode(), (original_sha256 or "").encode()),
         decrypted_digest or b"",
         message_id.encode(),
         own,
-        # A report without a marker is not the one with it: evidence differs.
+        # The same report with and without a marker counts as two, because their evidence differs.
         (parsed.format + " unmarked" if parsed.recipients_from is Evidence.UNMARKED else parsed.format).encode(),
         recipients,
-        *_told(parsed),
-        *_rest(parsed),
+        *_facts(parsed),
+        *_body_pieces(parsed),
     ).hex()
     codes = {defect.code for defect in parsed.defects}
     return Identity(
@@ -125,45 +125,45 @@ def identify(parsed: ParsedReport, /) -> Identity:
     )
 
 
-_ID: Final = r"<[^<>]+>"
+_ID = re.compile(r"<[^<>]+>")
 
 
 def message_id_keys(message_id: str, /) -> tuple[str | None, str | None]:
-    """The SHA-256 and the MIH of a Message-ID, None where it names nothing."""
+    """Compute the SHA-256 and the MIH of a Message-ID: None for a blank id; the MIH also for one without brackets."""
     if not _names_something(message_id):
         return None, None
-    # The first <…>; one that is blank identifies no message.
-    named = next((found for found in re.findall(_ID, message_id) if _names_something(found)), None)
-    octets = (message_id if named is None else named).encode()
-    mih = None if named is None else hashlib.md5(octets, usedforsecurity=False).hexdigest().upper()
-    return hashlib.sha256(octets).hexdigest(), mih
+    # A blank <…> identifies nothing.
+    bracketed = next((text for text in _ID.findall(message_id) if _names_something(text)), None)
+    encoded = (message_id if bracketed is None else bracketed).encode()
+    mih = None if bracketed is None else hashlib.md5(encoded, usedforsecurity=False).hexdigest().upper()
+    return hashlib.sha256(encoded).hexdigest(), mih
 
 
 def _names_something(message_id: str) -> bool:
-    """Whether a Message-ID is more than brackets and blanks."""
+    """Whether a Message-ID is more than brackets and whitespace."""
     return "".join(message_id.split()).strip("<>") != ""
 
 
 def message_key_of(message_id_sha256: str | None, content_sha256: str | None, report_key: str, /) -> str:
-    """The key of a message: of its Message-ID and its content, or of the one report that knows of it."""
+    """Compute the key of a message from its Message-ID and content; without a content it is the key of the report."""
     if content_sha256 is None:
         return report_key
     return _digest(b"message", (message_id_sha256 or "").encode(), content_sha256.encode()).hex()
 
 
 def recipients_digest(recipients: Iterable[Recipient], /) -> bytes:
-    """SHA-256 of recipients: addresses, roles and redirections, in any order."""
-    # No address holds NUL or a line end.
+    """Compute the SHA-256 of recipients: addresses, roles and redirections, in any order."""
+    # An address never contains NUL or a line end.
     lines = {
         "\0".join(
             (
-                one.role,
-                address_key(one.address),
-                address_key(one.expanded_from or ""),
-                address_key(one.forwarded_from or ""),
+                recipient.role,
+                address_key(recipient.address),
+                address_key(recipient.expanded_from or ""),
+                address_key(recipient.forwarded_from or ""),
             )
         )
-        for one in recipients
+        for recipient in recipients
     }
     return hashlib.sha256("\n".join(sorted(lines)).encode()).digest()
 
@@ -173,25 +173,25 @@ def _part(parsed: ParsedReport, kind: PartKind) -> Part | None:
 
 
 def _place(part: Part) -> "tuple[Buffer, int, int]":
-    """The octets in which the content of a part stands, and where: the caller's, or those behind a transfer encoding."""
-    octets: Buffer = part.content.obj  # type: ignore[assignment]  # the reader looks at bytes and mmap
+    """Return the buffer of a part's content and its span there: the caller's bytes, or a decoded copy."""
+    data: Buffer = part.content.obj  # type: ignore[assignment]  # the reader works on bytes and mmap
     size = part.content.nbytes
-    return (octets, 0, size) if len(octets) == size else (octets, part.offset, part.offset + part.size)
+    return (data, 0, size) if len(data) == size else (data, part.offset, part.offset + part.size)
 
 
-def _digest(*told: bytes) -> bytes:
-    # With its size before it, nothing can pass for the beginning of what follows.
-    return hashlib.sha256(b"".join([b"%d:%b" % (len(piece), piece) for piece in (b"exjournal", *told)])).digest()
+def _digest(*pieces: bytes) -> bytes:
+    # Each piece follows its size, so two different sequences never join to the same bytes.
+    return hashlib.sha256(b"".join([b"%d:%b" % (len(piece), piece) for piece in (b"exjournal", *pieces)])).digest()
 
 
-def _fields(octets: "Buffer", start: int, end: int, names: tuple[str, ...]) -> bytes:
-    """Fields of a message that say who else got it: servers take them out, or put them in when it is sent on."""
-    spans, _, _ = field_spans(octets, start, end, span_pattern(names))
-    return b"".join([octets[begin:behind].replace(b"\r", b"") for begin, behind in spans])
+def _fields(data: "Buffer", start: int, end: int, names: tuple[str, ...]) -> bytes:
+    """Return the fields that name further recipients; servers remove them, or add them when they resend a message."""
+    spans = scan_spans(data, start, end, span_pattern(names)).fields
+    return b"".join([data[begin:field_end].replace(b"\r", b"") for begin, field_end in spans])
 
 
-def _told(parsed: ParsedReport) -> Iterator[bytes]:
-    """What a report says beside its recipients, field by field, and what of it was not understood."""
+def _facts(parsed: ParsedReport) -> Iterator[bytes]:
+    """Yield the facts of a report except its recipients, field by field, and the lines that the reader did not understand."""
     report = parsed.report
     yield address_key(report.sender).encode()
     for address in (report.on_behalf_of, report.envelope_sender):
@@ -201,36 +201,37 @@ def _told(parsed: ParsedReport) -> Iterator[bytes]:
     yield "\n".join(parsed.unparsed).encode("utf-8", "surrogatepass")
 
 
-# What each writing of a report makes anew between its parts: delimiter lines, the boundary that a header declares, and how a
-# part is encoded.
-_ANEW: Final = rb"(?mi)^--[^\r\n]*+|boundary=(?:\"[^\"\r\n]*+\"|[^\";\s]++)|^content-transfer-encoding:[^\r\n]*+\r?\n"
+# Differs each time a report is written: delimiter lines, declared boundaries, and transfer encodings of parts.
+_REWRITTEN = re.compile(
+    rb"(?mi)^--[^\r\n]*+|boundary=(?:\"[^\"\r\n]*+\"|[^\";\s]++)|^content-transfer-encoding:[^\r\n]*+\r?\n"
+)
 
 
-def _rest(parsed: ParsedReport) -> Iterator[bytes]:
-    """What else the body of a report holds: further parts, the headers of all parts, and what stands outside of them."""
+def _body_pieces(parsed: ParsedReport) -> Iterator[bytes]:
+    """Yield the other pieces of a report's body: further parts, the headers of all parts, and the bytes between them."""
     if parsed.format in COPIES:
-        return  # the message is all there is
-    # A part behind a transfer encoding is a buffer of its own; of a report in which all are the rest is out of reach.
+        return  # a copy is nothing but the message
+    # A decoded part is a buffer of its own. If every part is, the bytes between them cannot be reached.
     buffers = [_place(part)[0] for part in parsed.parts]
-    inside = [octets for octets, part in zip(buffers, parsed.parts, strict=True) if len(octets) != part.content.nbytes]
-    octets = inside[0] if inside else b""
-    position = lead_in(octets)[-1] + len(parsed.outer_block)
+    undecoded = [data for data, part in zip(buffers, parsed.parts, strict=True) if len(data) != part.content.nbytes]
+    data = undecoded[0] if undecoded else b""
+    position = lead_in(data).block + len(parsed.outer_block)
     for part in parsed.parts:
-        yield _between(octets[position : part.offset])
+        yield _between(data[position : part.offset])
         position = part.offset + part.size
         if part.kind is PartKind.OTHER:
             yield part.encoding.encode()
             is_twin = part.media_type == "text/html" and parsed.format is ReportFormat.ENVELOPE_2003
             yield _twin_digest(part) if is_twin else text_digest(*_place(part))
-    yield _between(octets[position:])
+    yield _between(data[position:])
 
 
-def _between(octets: bytes) -> bytes:
-    return re.sub(_ANEW, b"", octets).replace(b"\r", b"").strip(b"\n")
+def _between(data: bytes) -> bytes:
+    return _REWRITTEN.sub(b"", data).replace(b"\r", b"").strip(b"\n")
 
 
 def _twin_digest(part: Part) -> bytes:
-    """A digest of the lines that the report text of Exchange 2003 has in HTML as well, in any order like its recipients."""
+    """Compute a digest of the HTML twin of an Exchange 2003 report text; its lines, like recipients, may be in any order."""
     raw = bytes(part.content)
     if part.encoding in DECODED_ENCODINGS:
         raw = transfer_decoded(raw, 0, len(raw), part.encoding)[0]

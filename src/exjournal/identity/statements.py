@@ -1,7 +1,7 @@
-"""Statements: what one report says, without the octets, as a value and as data.
+"""Statements: the facts of one report without the bytes of its message, as a value and as data.
 
-A `Statement` is what remains of a `ParsedReport` when its message is archived elsewhere: small, hashable, picklable. Data comes
-from other programs and other machines, so it is looked at as closely as a report.
+A `Statement` is small, hashable and picklable; `merging` joins statements. Their data may come from other programs, so it is
+validated as strictly as a report.
 """
 
 import re
@@ -33,12 +33,14 @@ from exjournal.reports.models import (
 
 Value = TypeVar("Value")
 
+_SHA256 = re.compile("[0-9a-f]{64}")
+
 
 class Statement(NamedTuple):
-    """What one report says: all of a `ParsedReport` that is small, and its identity.
+    """The facts of one report: everything in a `ParsedReport` except the bytes, and its identity.
 
-    `unparsed` has U+2400 for NUL and U+FFFD for a lone surrogate, as data for JSON has; `escaped` is True where the data of the
-    report does. So a statement is the same whether it was made of a report or of data.
+    `unparsed` has U+2400 for NUL and U+FFFD for a lone surrogate, as data for JSON does; `escaped` is True if the data of the
+    report contains such a replacement. So a report and its data give equal statements.
     """
 
     identity: Identity
@@ -51,11 +53,11 @@ class Statement(NamedTuple):
 
     @property
     def recipients_from(self) -> Evidence:
-        """What the recipients are worth: those of a marked report, of one without a marker, or of the message's own header."""
+        """Whether the recipients come from a report with a marker, from one without, or from the message's own header."""
         return recipients_from(self.format, self.marker)
 
     def to_dict(self) -> dict[str, object]:
-        """The statement as data, under the names of `ParsedReport.to_dict()`, with the identity."""
+        """Return the statement as data, with the keys of `ParsedReport.to_dict()` and the identity."""
         return {
             **statement_dict(self.report, self.format, self.marker, self.identity.report_id),
             "defects": defect_dicts(self.defects),
@@ -66,7 +68,7 @@ class Statement(NamedTuple):
 
 
 def statement_of(parsed: ParsedReport, /) -> Statement:
-    """What a report says, without its octets."""
+    """Make the statement of a report that was read."""
     unparsed = tuple([json_text(line) for line in parsed.unparsed])
     return Statement(
         identify(parsed), parsed.format, parsed.marker, parsed.report, parsed.defects, unparsed, is_escaped(parsed)
@@ -74,44 +76,44 @@ def statement_of(parsed: ParsedReport, /) -> Statement:
 
 
 def read_statement(data: object, place: str = "", /) -> Statement:
-    """The statement in data that `Statement.to_dict()` gave, or `ParsedReport.to_dict()` with its identity.
+    """Read the data that `Statement.to_dict()` returned, or `ParsedReport.to_dict()` with its identity added.
 
-    Further keys are passed over. What of the identity can be worked out again has to be what it is; the digests of octets
-    that are elsewhere are believed. Raises InvalidValue, with the path of the field behind `place`.
+    Ignores further keys. Recomputes every key of the identity that does not need the bytes of the message, and refuses one
+    that differs; the digests of those bytes are believed. Raises InvalidValue, whose field is `place` and the path after it.
     """
-    said = _Data(data, place)
-    if not said.has("identity"):
-        raise said.problem("identity", "is missing: identify(parsed).to_dict() gives it")
-    keys = said.entry("identity")
+    entry = _Entry(data, place)
+    if not entry.has("identity"):
+        raise entry.problem("identity", "is missing; it must be identify(parsed).to_dict()")
+    keys = entry.entry("identity")
     identity = _identity(keys)
-    recipients = [_recipient(one) for one in said.entries("recipients")]
+    recipients = [_recipient(item) for item in entry.entries("recipients")]
     try:
         report = JournalReport(
-            sender=said.text("sender"),
+            sender=entry.text("sender"),
             recipients=recipients,
-            subject=said.text("subject"),
-            message_id=said.text("message_id"),
-            on_behalf_of=said.optional("on_behalf_of"),
-            envelope_sender=said.optional("envelope_sender"),
-            label=said.optional("label"),
-            mailbox=said.optional("mailbox"),
-            sent_utc=said.optional("sent_utc"),
-            received_utc=said.optional("received_utc"),
-            sender_display_name=said.text("sender_display_name"),
+            subject=entry.text("subject"),
+            message_id=entry.text("message_id"),
+            on_behalf_of=entry.optional("on_behalf_of"),
+            envelope_sender=entry.optional("envelope_sender"),
+            label=entry.optional("label"),
+            mailbox=entry.optional("mailbox"),
+            sent_utc=entry.optional("sent_utc"),
+            received_utc=entry.optional("received_utc"),
+            sender_display_name=entry.text("sender_display_name"),
         )
     except InvalidValue as error:
-        raise said.about(error) from None
+        raise entry.located(error) from None
     try:
-        format_ = ReportFormat(said.text("format"))
+        format_ = ReportFormat(entry.text("format"))
     except ValueError:
-        raise said.problem("format", "is no report format") from None
-    defects = tuple([_defect(one) for one in said.entries("defects")])
+        raise entry.problem("format", f"must be one of {', '.join(ReportFormat)}") from None
+    defects = tuple([_defect(item) for item in entry.entries("defects")])
     codes = {defect.code for defect in defects}
     message_id_sha256, mih = message_id_keys(identity.message_id)
     if message_id_sha256 is None:
-        # Data of earlier versions has the brackets of a Message-ID that names nothing.
+        # Earlier versions kept the brackets of a blank Message-ID.
         identity = identity._replace(message_id="")
-    worked_out = identity._replace(
+    recomputed = identity._replace(
         message_id_sha256=message_id_sha256,
         mih=mih,
         recipients_sha256=recipients_digest(report.recipients).hex(),
@@ -119,73 +121,75 @@ def read_statement(data: object, place: str = "", /) -> Statement:
         complete=identity.content_sha256 is not None and not codes & INCOMPLETE,
         nested=DefectCode.NESTED_REPORT in codes,
     )
-    for name, one, other in zip(identity._fields, identity, worked_out, strict=True):
-        if one != other:
-            raise keys.problem(name, "is not that of the report")
-    unparsed = said.texts("unparsed")
-    fit = tuple([json_text(line) for line in unparsed])
-    # Data of earlier versions was not escaped.
-    escaped = fit != unparsed or (said.has("escaped") and said.flag("escaped"))
-    return Statement(identity, format_, said.text("marker"), report, defects, fit, escaped)
+    for name, given, expected in zip(identity._fields, identity, recomputed, strict=True):
+        if given != expected:
+            raise keys.problem(name, "does not match the report")
+    unparsed = entry.texts("unparsed")
+    escaped_lines = tuple([json_text(line) for line in unparsed])
+    # Earlier versions did not escape their data.
+    escaped = escaped_lines != unparsed or (entry.has("escaped") and entry.flag("escaped"))
+    return Statement(identity, format_, entry.text("marker"), report, defects, escaped_lines, escaped)
 
 
-def _identity(said: "_Data") -> Identity:
+def _identity(entry: "_Entry") -> Identity:
     return Identity(
-        said.line("report_id"),
-        said.line("message_id"),
-        said.optional_digest("message_id_sha256"),
-        said.optional("mih"),
-        said.optional_digest("original_sha256"),
-        said.optional_digest("content_sha256"),
-        said.optional_digest("decrypted_sha256"),
-        said.digest("recipients_sha256"),
-        said.digest("message_key"),
-        said.digest("report_key"),
-        said.flag("complete"),
-        said.flag("nested"),
+        entry.line("report_id"),
+        entry.line("message_id"),
+        entry.optional_digest("message_id_sha256"),
+        entry.optional("mih"),
+        entry.optional_digest("original_sha256"),
+        entry.optional_digest("content_sha256"),
+        entry.optional_digest("decrypted_sha256"),
+        entry.digest("recipients_sha256"),
+        entry.digest("message_key"),
+        entry.digest("report_key"),
+        entry.flag("complete"),
+        entry.flag("nested"),
     )
 
 
-def _recipient(said: "_Data") -> Recipient:
+def _recipient(entry: "_Entry") -> Recipient:
     try:
         return Recipient(
-            said.text("address"),
-            Role(said.text("role")),
-            # Earlier versions left out what there is none of.
-            expanded_from=said.optional("expanded_from") if said.has("expanded_from") else None,
-            forwarded_from=said.optional("forwarded_from") if said.has("forwarded_from") else None,
-            display_name=(said.optional("display_name") or "") if said.has("display_name") else "",
+            entry.text("address"),
+            Role(entry.text("role")),
+            # Earlier versions left out missing values.
+            expanded_from=entry.optional("expanded_from") if entry.has("expanded_from") else None,
+            forwarded_from=entry.optional("forwarded_from") if entry.has("forwarded_from") else None,
+            display_name=(entry.optional("display_name") or "") if entry.has("display_name") else "",
         )
     except InvalidValue as error:
-        raise said.about(error) from None
+        raise entry.located(error) from None
     except ValueError:
-        raise said.problem("role", "is none of To, Cc, Bcc, Recipient") from None
+        raise entry.problem("role", f"must be one of {', '.join(Role)}") from None
 
 
-def _defect(said: "_Data") -> Defect:
+def _defect(entry: "_Entry") -> Defect:
     try:
-        code = DefectCode(said.text("code"))
+        code = DefectCode(entry.text("code"))
     except ValueError:
-        raise said.problem("code", "is no code of a defect") from None
-    return Defect(code, said.text("detail"), said.number("offset"))
+        raise entry.problem("code", "must be the code of a defect") from None
+    return Defect(code, entry.text("detail"), entry.number("offset"))
 
 
-class _Data:
-    """An object of JSON, and where in all of the data it stands."""
+class _Entry:
+    """An object of JSON and its path in the data, which every error names."""
 
     __slots__ = ("_place", "_values")
 
     def __init__(self, values: object, place: str) -> None:
         if not isinstance(values, Mapping):
-            raise InvalidValue(place.removesuffix(".") or "reports", f"is a {type(values).__name__}, not an object")
+            raise InvalidValue(
+                place.removesuffix(".") or "reports", f"is a {type(values).__name__}; it must be an object"
+            )
         self._values = values
         self._place = place
 
     def problem(self, name: str, reason: str) -> InvalidValue:
         return InvalidValue(f"{self._place}{name}", reason)
 
-    def about(self, error: InvalidValue) -> InvalidValue:
-        """An error of a value that was made, or of something inside, which knows its place."""
+    def located(self, error: InvalidValue) -> InvalidValue:
+        """Add the path of this entry to an error, unless it has that path already."""
         return error if self._place and error.field.startswith(self._place) else self.problem(error.field, error.reason)
 
     def has(self, name: str) -> bool:
@@ -195,9 +199,9 @@ class _Data:
         if name not in self._values:
             raise self.problem(name, "is missing")
         value = self._values[name]
-        # A truth value is a number to Python, and to nobody who writes JSON.
+        # In Python True is an int; in JSON it is not a number.
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            raise self.problem(name, f"is a {type(value).__name__}, not a {kind.__name__}")
+            raise self.problem(name, f"is a {type(value).__name__}; it must be a {kind.__name__}")
         return value
 
     def text(self, name: str) -> str:
@@ -221,8 +225,8 @@ class _Data:
 
     def digest(self, name: str) -> str:
         value = self.text(name)
-        if re.fullmatch("[0-9a-f]{64}", value) is None:
-            raise self.problem(name, "is no SHA-256 in lower-case hex")
+        if _SHA256.fullmatch(value) is None:
+            raise self.problem(name, "must be a SHA-256 in lower-case hex")
         return value
 
     def optional_digest(self, name: str) -> str | None:
@@ -231,14 +235,15 @@ class _Data:
     def _list(self, name: str) -> list[object]:
         return self._value(name, list)
 
-    def entry(self, name: str) -> "_Data":
-        return _Data(self._values[name], f"{self._place}{name}.")
+    def entry(self, name: str) -> "_Entry":
+        return _Entry(self._values[name], f"{self._place}{name}.")
 
-    def entries(self, name: str) -> "list[_Data]":
-        return [_Data(one, f"{self._place}{name}[{number}].") for number, one in enumerate(self._list(name))]
+    def entries(self, name: str) -> "list[_Entry]":
+        return [_Entry(item, f"{self._place}{name}[{number}].") for number, item in enumerate(self._list(name))]
 
     def texts(self, name: str) -> tuple[str, ...]:
-        found = tuple([one for one in self._list(name) if isinstance(one, str)])
-        if len(found) != len(self._list(name)):
-            raise self.problem(name, "holds what is no text")
-        return found
+        items = self._list(name)
+        lines = tuple([item for item in items if isinstance(item, str)])
+        if len(lines) != len(items):
+            raise self.problem(name, "must hold strings only")
+        return lines

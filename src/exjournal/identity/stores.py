@@ -1,63 +1,59 @@
-"""Stores of what was seen: sets of opaque keys that are added to in one atomic step.
+"""Stores of keys that were seen: sets of opaque bytes with one atomic operation, "add and say which are new".
 
-A store knows nothing of messages: `duplicates` makes keys of identities and reads the answers. `SeenStore` is all that a third
-store has to be; `MemoryStore` is one for a single process, `SqliteStore` one for many, on one disk.
+A store knows nothing about messages: `duplicates` makes the keys and interprets the answers. `SeenStore` is the protocol for
+stores of your own, `MemoryStore` a store for one process, `SqliteStore` a store for all processes of one machine.
 """
 
+import os
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from itertools import chain
 from math import floor
+from threading import RLock
 from typing import TYPE_CHECKING, Final, Protocol
+from weakref import WeakSet
 
 from exjournal.errors import InvalidValue, StoreError, require_type
 
 if TYPE_CHECKING:
-    import os
     import sqlite3
     from types import TracebackType
     from typing import Self
-    from weakref import WeakSet
 
-# Marks a file as one of ours, and the form of its tables.
+# Mark a file as a store, and the version of its tables.
 _APPLICATION_ID: Final = 0x45784A6E
 _SCHEMA: Final = 1
-# Buffer of a page of a new file, and of the log at which what is in it goes to the file.
+# Bytes of a page in a new file, and of the write-ahead log before its content moves to the file.
 _PAGE: Final = 2048
 _LOG: Final = 16 << 20
-# Seconds that a writer waits for the others.
+# Seconds that a writer waits for other writers.
 _TIMEOUT: Final = 60.0
 
 
 class SeenStore(Protocol):
-    """What `look_up`, `remember` and `remember_all` need: two operations on opaque keys of up to 32 octets.
+    """The protocol of a store: two operations on opaque keys of up to 32 bytes.
 
-    Keys that were added stay until the store forgets them by its own rules. Raises StoreError where the store cannot answer:
-    then nothing was added, or all of it where the answer alone was lost; to add again does no harm.
+    A key stays until the store forgets it by rules of its own. Both operations raise StoreError if the store cannot answer.
+    Then it has added nothing, or everything if only the answer was lost; adding again is safe.
     """
 
     def known(self, keys: Sequence[bytes], /) -> Sequence[bool]:
-        """For each key whether it is there."""
+        """Return for each key whether it is in the store."""
 
     def add(self, groups: Sequence[Sequence[bytes]], /) -> Sequence[Sequence[bool]]:
-        """Add every key of every group in one atomic step, and say for each, in order, whether it was there before.
+        """Add every key of every group in one atomic step, and return for each, in order, whether it was there before.
 
-        No group names a key twice; a key of an earlier group was there before. When it returns, the keys are as durable as the
-        store makes them. Of several callers with one key exactly one is told that it was not there.
+        A group names each key once; keys of an earlier group count as there before. When this returns, the keys are as durable
+        as the store makes them. If several callers add one key, exactly one of them learns that it was new.
         """
-
-
-def _now() -> float:
-    import time
-
-    return time.time()
 
 
 def _seconds(before: datetime) -> int:
     require_type(before, datetime, "before as a datetime")
     if before.utcoffset() is None:
-        raise InvalidValue("before", "has no time zone")
+        raise InvalidValue("before", "must have a time zone")
     return floor(before.timestamp())
 
 
@@ -67,20 +63,18 @@ class MemoryStore:
     `clock` gives the current time in seconds since 1970, for `prune`.
     """
 
-    def __init__(self, *, clock: Callable[[], float] = _now) -> None:
-        from threading import RLock
-
+    def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._seen: dict[bytes, int] = {}
         self._lock = RLock()
 
     def known(self, keys: Sequence[bytes], /) -> tuple[bool, ...]:
-        """For each key whether it is there."""
+        """Return for each key whether it is in the store."""
         with self._lock:
             return tuple([key in self._seen for key in keys])
 
     def add(self, groups: Sequence[Sequence[bytes]], /) -> tuple[tuple[bool, ...], ...]:
-        """Add every key of every group in one atomic step, and say for each whether it was there before."""
+        """Add every key of every group in one atomic step, and return for each whether it was there before."""
         now = int(self._clock())
         answers = []
         with self._lock:
@@ -91,7 +85,7 @@ class MemoryStore:
         return tuple(answers)
 
     def prune(self, *, before: datetime) -> int:
-        """Forget the keys that were last added before a time, which has a time zone; the number of keys forgotten."""
+        """Forget the keys last added before a time, which must have a time zone; return their number."""
         limit = _seconds(before)
         with self._lock:
             old = [key for key, last in self._seen.items() if last < limit]
@@ -100,7 +94,7 @@ class MemoryStore:
         return len(old)
 
     def close(self) -> None:
-        """Nothing is left to do."""
+        """Do nothing: a store in memory holds no file."""
 
     def __enter__(self) -> "Self":
         return self
@@ -110,16 +104,19 @@ class MemoryStore:
 
 
 class SqliteStore:
-    """A store in one SQLite file, which processes and threads share; beside it stand SQLite's own `-wal` and `-shm` files.
+    """A store in one SQLite file, shared by any number of processes and threads.
 
-    With `durable` a key that was added outlives a failure of the power, without it that of the process alone, at a fraction
-    of the time. `timeout` is how many seconds a writer waits for others. `clock` gives the current time in seconds since 1970,
-    for `prune`. The file is made where there is none; its folder is not. It belongs on a local disk: write-ahead logging does
-    not work over a network.
+    `path`: the file, created if it is missing; its folder must exist. SQLite keeps two files next to it, `-wal` and `-shm`.
+        It must be on a local disk, because write-ahead logging does not work over a network.
+    `durable`: True keeps added keys through a power failure; False, which is several times faster, through the end of the
+        process only.
+    `timeout`: how many seconds a writer waits for other writers.
+    `clock`: returns the current time in seconds since 1970, for `prune`.
 
-    Every operation raises StoreError, which names the file, for what SQLite cannot do, such as a full disk or a damaged file,
-    and has then changed nothing. Raises InvalidValue for a path that names no file (":memory:", NUL in it). A store can be
-    pickled, and used on both sides of a fork: each process opens the file for itself.
+    Every operation raises StoreError, which names the file, if SQLite fails (a full disk, a damaged file), and has then changed
+    nothing. The constructor also raises InvalidValue for a path that cannot name a file (":memory:", or with NUL) and TypeError
+    for one that is not a string or path. A store can be pickled and used on both sides of a fork: each process opens the file
+    for itself.
     """
 
     def __init__(
@@ -129,21 +126,18 @@ class SqliteStore:
         *,
         durable: bool = True,
         timeout: float = _TIMEOUT,
-        clock: Callable[[], float] = _now,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        import os
         from pathlib import Path
 
-        # The name as it is now: a process may change its folder.
+        # Made absolute now, because a process may change its working directory.
         name: object = os.fspath(path)
         if not isinstance(name, str):
-            raise TypeError("the path of a store is a string or a path, not bytes")
+            raise TypeError("the path of a store must be a string or a path, not bytes")
         if name in ("", ":memory:"):
-            raise InvalidValue(
-                "path", "names no file, and the store would be lost: MemoryStore() is a store without a file"
-            )
+            raise InvalidValue("path", "must name a file; for a store without one use MemoryStore()")
         if "\0" in name:
-            raise InvalidValue("path", "holds NUL, which no name of a file can")
+            raise InvalidValue("path", "must not contain NUL")
         self._path = str(Path(name).absolute())
         self._durable = durable
         self._timeout = timeout
@@ -152,8 +146,6 @@ class SqliteStore:
         self._begin()
 
     def _begin(self) -> None:
-        from threading import RLock
-
         self._lock = RLock()
         self._database: sqlite3.Connection | None = None
         _watch(self)
@@ -170,13 +162,13 @@ class SqliteStore:
         self._begin()
 
     def _connected(self) -> "sqlite3.Connection":
-        """The connection of this process, for who holds the lock: a fork takes it away from both sides."""
+        """Return this process's connection; the caller holds the lock. Forking closes it in parent and child."""
         if self._closed:
             raise self._error("the store is closed")
         if self._database is None:
             self._database = self._opened()
         elif self._database.in_transaction:
-            raise self._error("a step was begun within a step, which a signal may have interrupted")
+            raise self._error("a transaction is still open; a signal handler may have interrupted it")
         return self._database
 
     def _error(self, problem: "sqlite3.Error | str") -> StoreError:
@@ -203,59 +195,60 @@ class SqliteStore:
 
     def _prepare(self, database: "sqlite3.Connection") -> None:
         database.execute(f"PRAGMA synchronous = {'FULL' if self._durable else 'NORMAL'}")
-        database.execute(f"PRAGMA fullfsync = {int(self._durable)}")  # where a plain one stops at the cache of the disk
-        # A step writes few octets to several pages: small ones, and fewer returns of the log to the file, take a third off it.
+        database.execute(f"PRAGMA fullfsync = {int(self._durable)}")  # a plain fsync stops at the disk's cache
+        # A step writes a few bytes to each of several pages. Small pages and a long log make it a third faster.
         database.execute(f"PRAGMA page_size = {_PAGE}")
         database.execute(f"PRAGMA wal_autocheckpoint = {_LOG // _PAGE}")
-        found = _form(database)
-        if found != (_APPLICATION_ID, _SCHEMA):
-            # Two processes may find a new file at once: the second one finds what the first one made.
+        if _file_format(database) != (_APPLICATION_ID, _SCHEMA):
+            # Another process may create the tables at the same moment, so look again inside the transaction.
             with database:
                 database.execute("BEGIN IMMEDIATE")
-                application, version = _form(database)
+                application, version = _file_format(database)
                 if (application, version) == (0, 0) and not database.execute("SELECT 1 FROM sqlite_master").fetchall():
                     database.execute("CREATE TABLE seen (key BLOB PRIMARY KEY, last INTEGER NOT NULL) WITHOUT ROWID")
                     database.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
                     database.execute(f"PRAGMA user_version = {_SCHEMA}")
                 elif application != _APPLICATION_ID:
-                    raise self._error("the file is a database of something else")
+                    raise self._error("the file is an SQLite database of another program")
                 elif version != _SCHEMA:
-                    raise self._error(f"the file has schema version {version}, and this library knows {_SCHEMA}")
+                    raise self._error(
+                        f"the file has schema version {version}; this version of exjournal reads {_SCHEMA}"
+                    )
         if not _writes_ahead(database):
             raise self._error("the file system does not allow write-ahead logging")
 
     def known(self, keys: Sequence[bytes], /) -> tuple[bool, ...]:
-        """For each key whether it is there."""
+        """Return for each key whether it is in the store."""
         import sqlite3
 
         try:
             with self._lock:
-                found = _found(self._connected(), keys)
+                present = _present(self._connected(), keys)
         except sqlite3.Error as error:
             raise self._error(error) from error
-        return tuple([key in found for key in keys])
+        return tuple([key in present for key in keys])
 
     def add(self, groups: Sequence[Sequence[bytes]], /) -> tuple[tuple[bool, ...], ...]:
-        """Add every key of every group in one transaction, and say for each whether it was there before."""
+        """Add every key of every group in one transaction, and return for each whether it was there before."""
         import sqlite3
 
         now = int(self._clock())
         answers: list[tuple[bool, ...]] = []
         try:
-            # The connection commits at the end, or takes everything back.
+            # The connection commits at the end, or rolls back.
             with self._lock, self._connected() as database:
                 database.execute("BEGIN IMMEDIATE")
                 keys = list(dict.fromkeys(chain.from_iterable(groups)))
-                found = _found(database, keys)
-                seen = set(found)
+                present = _present(database, keys)
+                seen = set(present)
                 for group in groups:
                     answers.append(tuple([key in seen for key in group]))
                     seen.update(group)
-                # In the order of the keys, neighbours are written to one page.
-                new = sorted([key for key in keys if key not in found])
+                # Sorted, so that neighbors are written to one page.
+                new = sorted([key for key in keys if key not in present])
                 if new:
                     database.executemany("INSERT INTO seen VALUES (?, ?)", [(key, now) for key in new])
-                old = [(now, key) for key, last in found.items() if last < now]
+                old = [(now, key) for key, last in present.items() if last < now]
                 if old:
                     database.executemany("UPDATE seen SET last = ? WHERE key = ?", old)
         except sqlite3.Error as error:
@@ -263,9 +256,9 @@ class SqliteStore:
         return tuple(answers)
 
     def prune(self, *, before: datetime) -> int:
-        """Forget the keys that were last added before a time, which has a time zone; the number of keys forgotten.
+        """Forget the keys last added before a time, which must have a time zone; return their number.
 
-        The room is used again by keys that come; the file does not shrink.
+        New keys use the space again; the file does not shrink.
         """
         import sqlite3
 
@@ -277,7 +270,7 @@ class SqliteStore:
             raise self._error(error) from error
 
     def close(self) -> None:
-        """Close the file; what was added stays. A second time does nothing."""
+        """Close the file. Closing again does nothing."""
         if not self._closed:
             with self._lock:
                 self._closed = True
@@ -297,62 +290,58 @@ class SqliteStore:
         self.close()
 
 
-# A connection must not cross a fork, not even unused: SQLite keeps the locks of a file in the process that opened it, and a
-# child believes that it holds what its parent does. So every store is closed before a fork, and opened again when it is used.
-_watched: "WeakSet[SqliteStore] | None" = None
+# A connection must not cross a fork, not even unused: SQLite tracks a file's locks per process, and a child would believe that
+# it holds the locks of its parent. So every store is closed before a fork, and opened again at its next use.
+_open_stores: WeakSet[SqliteStore] = WeakSet()
+_has_hooks = False
+# The stores that the forking thread has locked.
+_locked: list[SqliteStore] = []
 
 
 def _watch(store: SqliteStore) -> None:
-    global _watched  # noqa: PLW0603 - the hooks of a process are for all of its stores
-    if _watched is None:
-        import os
-        from weakref import WeakSet
-
-        _watched = WeakSet()
-        with suppress(AttributeError):  # where there are no forks
+    global _has_hooks  # noqa: PLW0603 - one set of hooks serves all stores of a process
+    if not _has_hooks:
+        _has_hooks = True
+        with suppress(AttributeError):  # systems without fork
             os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
-    _watched.add(store)
-
-
-# The stores that a fork found, locked by the thread that forks.
-_held: list[SqliteStore] = []
+    _open_stores.add(store)
 
 
 def _before_fork() -> None:
-    for store in list(_watched or ()):
+    for store in list(_open_stores):
         store._lock.acquire()
         store._disconnect()
-        _held.append(store)
+        _locked.append(store)
 
 
 def _after_fork() -> None:
-    # The thread that forked is the one that is left in the child, and holds the locks there as well.
-    while _held:
-        _held.pop()._lock.release()
+    # The thread that forked is the only one in the child, and holds the locks there, too.
+    while _locked:
+        _locked.pop()._lock.release()
 
 
-def _form(database: "sqlite3.Connection") -> tuple[int, int]:
+def _file_format(database: "sqlite3.Connection") -> tuple[int, int]:
     [[application]] = database.execute("PRAGMA application_id")
     [[version]] = database.execute("PRAGMA user_version")
     return application, version
 
 
-def _found(database: "sqlite3.Connection", keys: Sequence[bytes]) -> dict[bytes, int]:
-    """Those of the keys that are there, and when each was last added."""
-    found: dict[bytes, int] = {}
+def _present(database: "sqlite3.Connection", keys: Sequence[bytes]) -> dict[bytes, int]:
+    """Return the keys that are in the file, each with the time when it was last added."""
+    present: dict[bytes, int] = {}
     for start in range(0, len(keys), _VARIABLES):
-        some = keys[start : start + _VARIABLES]
-        marks = ",".join("?" * len(some))
-        found.update(database.execute(f"SELECT key, last FROM seen WHERE key IN ({marks})", some))  # noqa: S608 - marks
-    return found
+        group = keys[start : start + _VARIABLES]
+        marks = ",".join("?" * len(group))
+        present.update(database.execute(f"SELECT key, last FROM seen WHERE key IN ({marks})", group))  # noqa: S608 - marks
+    return present
 
 
-# Variables in one statement: older versions of SQLite allow 999.
+# Variables in one statement; older versions of SQLite allow 999.
 _VARIABLES: Final = 500
 
 
 def _writes_ahead(database: "sqlite3.Connection") -> bool:
-    """Switch to write-ahead logging, which SQLite does at once or not at all where another process uses the file."""
+    """Switch to write-ahead logging; while another process uses the file, SQLite refuses at once instead of waiting."""
     import sqlite3
 
     for _ in range(_TRIES):
@@ -364,7 +353,7 @@ def _writes_ahead(database: "sqlite3.Connection") -> bool:
     return _switched(database)
 
 
-# Others that may come in between, one after the other.
+# How often another process may get in between.
 _TRIES: Final = 1000
 
 

@@ -11,9 +11,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exjournal._wire import names
+from exjournal._wire.beginnings import BYTE_ORDER_MARK, header_place, scan_message
 from exjournal._wire.buffers import in_place
 from exjournal._wire.headers import field_pattern, scan
-from exjournal._wire.message import BYTE_ORDER_MARK, header_place, lead_in
 from exjournal._wire.multipart import DECODED_ENCODINGS, declared
 from exjournal.errors import BuildError, InvalidValue, require_type
 from exjournal.journaling.decisions import Decision, Hold, HoldReason, PlannedReport, judge
@@ -21,9 +21,10 @@ from exjournal.journaling.loops import Signs, read_signs
 from exjournal.journaling.rule_sets import RuleSet
 from exjournal.journaling.stamps import stamp_value
 from exjournal.limits import HEADER_LIMIT, HEADER_LINE_LIMIT
+from exjournal.reports.assembly import domain_problem
 from exjournal.reports.models import COPIES, Envelope, ReportFormat
 from exjournal.reports.seals import digest_of, known_secrets
-from exjournal.reports.writer import build_report, domain_problem, report_for
+from exjournal.reports.writer import build_report, report_for
 
 if TYPE_CHECKING:
     from exjournal._wire.buffers import Data
@@ -223,14 +224,13 @@ class JournalAgent:
         size = len(content) + transfer.line_ends
         if body is Body.BINARY_MIME or transfer.is_bare_tnef:
             size += transfer.base64_growth
-        start = lead_in(content)[-1]
-        _, header_end, _ = scan(content, start, len(content), _CONTENT_TYPE)
+        block = scan_message(content, _CONTENT_TYPE)
         return Delivery(
             mail_from=mail_from,
             rcpt_to=planned.journal_to,
             content=content,
             body=body,
-            smtputf8=not (mail_from + planned.journal_to).isascii() or not content[start:header_end].isascii(),
+            smtputf8=not (mail_from + planned.journal_to).isascii() or not content[block.start : block.body].isascii(),
             size=size,
             too_large=self.size_limit is not None and size > self.size_limit,
         )
@@ -269,8 +269,7 @@ class _Transfer:
         (content_type, *_) = self._signs.fields.get(b"content-type", (b"",))
         if declared(content_type).family != "tnef":
             return False
-        start = self._signs.start
-        fields, _, _ = scan(self._data, start, len(self._data), _TRANSFER_ENCODING)
+        fields = scan(self._data, self._signs.start, len(self._data), _TRANSFER_ENCODING).fields
         info = declared(content_type, fields.get(b"content-transfer-encoding", b""))
         return info.encoding not in DECODED_ENCODINGS
 

@@ -6,11 +6,11 @@ Fields are cut as bytes, so that the rest of a message stays as it was. The name
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
+from exjournal._wire.beginnings import scan_message_spans
 from exjournal._wire.buffers import in_place
-from exjournal._wire.headers import BLOCK_LIMITS, SpanPattern, field_spans, span_pattern, without
-from exjournal._wire.message import lead_in
+from exjournal._wire.headers import SpanPattern, span_pattern, without
 from exjournal._wire.names import PROCESSED, STAMP
-from exjournal.errors import DefectCode, InvalidValue, ParseError
+from exjournal.errors import InvalidValue
 from exjournal.reports.markers import MARKERS
 
 if TYPE_CHECKING:
@@ -61,10 +61,9 @@ def _spans(data: "Buffer", names: Iterable[str]) -> "list[Span]":
         raise InvalidValue("names", "is one string, not a collection of names")
     if not isinstance(names, Iterable):
         raise TypeError(f"a collection of names of header fields is expected, not {type(names).__name__}")
-    spans, body, complete = field_spans(data, lead_in(data)[-1], len(data), _pattern(tuple(names)))
-    if not complete and body < len(data):
-        raise ParseError(DefectCode.HEADER_TOO_LARGE, BLOCK_LIMITS, body)
-    return spans
+    block = scan_message_spans(data, _pattern(tuple(names)))
+    block.require_complete()
+    return block.fields
 
 
 def _pattern(names: tuple[str, ...]) -> SpanPattern:

@@ -11,9 +11,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exjournal._wire import names
+from exjournal._wire.beginnings import lead_in, scan_message_spans
 from exjournal._wire.buffers import in_place
-from exjournal._wire.headers import field_spans, scan, span_pattern
-from exjournal._wire.message import lead_in
+from exjournal._wire.headers import scan, span_pattern
 from exjournal._wire.multipart import DECODED_ENCODINGS, declared
 from exjournal._wire.parts import content_of, leaves_of
 from exjournal.errors import ParseError
@@ -103,17 +103,16 @@ _PROCESSED: Final = tuple([name.lower().encode() for name in names.PROCESSED])
 
 def read_signs(data: "Buffer", secrets: tuple[bytes, ...], /) -> Signs:
     """Read a header block once, for everything that decides about journaling."""
-    start, end = lead_in(data)[-1], len(data)
-    spans, body, complete = field_spans(data, start, end, _LOOKED_FOR)
+    block = scan_message_spans(data, _LOOKED_FOR)
     fields: dict[bytes, list[bytes]] = {}
     written: dict[bytes, str] = {}
-    for field_start, field_end in spans:
+    for field_start, field_end in block.fields:
         name, _, value = data[field_start:field_end].partition(b":")
         name = name.rstrip()
         lowered = name.lower()
         fields.setdefault(lowered, []).append(value)
         written.setdefault(lowered, name.decode("ascii"))
-    for name, value in _HIDDEN_AUTHOR.findall(data, 0, body):
+    for name, value in _HIDDEN_AUTHOR.findall(data, 0, block.body):
         fields.setdefault(name.lower(), []).append(value)
     first: Fields = {name: values[0] for name, values in fields.items() if name in written}
     verified: list[Loop] = []
@@ -128,14 +127,14 @@ def read_signs(data: "Buffer", secrets: tuple[bytes, ...], /) -> Signs:
         stamps = verified_stamps(data, fields[_STAMP], secrets)
         is_valid = bool(stamps.verified)
         (verified if is_valid else unverified).append(Loop(LoopReason.STAMP, written[_STAMP], not is_valid))
-    if not complete and body < end:
+    if not block.complete:
         limits.append(Loop(LoopReason.HEADER_TOO_LARGE, "", forgeable=True))
     is_multipart_report = declared(first.get(b"content-type", b"")).media_type == "multipart/report"
     format_, marker = marked(first)
     if format_ is not None and not is_multipart_report:
         header = written[marker.lower().encode()]
         reports.append(Loop(LoopReason.REPORT, header, forgeable=True))
-        if _nesting(data, start, end) >= REPORT_NESTING_LIMIT:
+        if _nesting(data, block.start, len(data)) >= REPORT_NESTING_LIMIT:
             limits.append(Loop(LoopReason.NESTING_LIMIT, header, forgeable=True))
     elif is_multipart_report or _is_bounce(first):
         sign = _sign_of_bounced_report(data)
@@ -145,7 +144,7 @@ def read_signs(data: "Buffer", secrets: tuple[bytes, ...], /) -> Signs:
     if len(fields.get(b"received", ())) >= HOP_LIMIT:
         limits.append(Loop(LoopReason.HOP_LIMIT, written[b"received"], forgeable=True))
     unverified += [Loop(LoopReason.PROCESSED, written[name], forgeable=True) for name in _PROCESSED if name in fields]
-    return Signs((*verified, *limits, *reports, *unverified), stamps, fields=fields, start=start, body=body)
+    return Signs((*verified, *limits, *reports, *unverified), stamps, fields=fields, start=block.start, body=block.body)
 
 
 def _is_bounce(fields: "Fields") -> bool:
@@ -170,12 +169,12 @@ def _sign_of_bounced_report(data: "Buffer") -> str | None:
 def _nesting(data: "Buffer", start: int, end: int) -> int:
     """The number of reports inside one another, the outermost one included; counted up to the limit."""
     for level in range(REPORT_NESTING_LIMIT):
-        fields, body, _ = scan(data, start, end, OUTER)
-        info = declared(fields.get(b"content-type", b""))
-        if marked(fields)[0] is None or info.media_type == "multipart/report":
+        block = scan(data, start, end, OUTER)
+        info = declared(block.fields.get(b"content-type", b""))
+        if marked(block.fields)[0] is None or info.media_type == "multipart/report":
             return level
         try:
-            leaves = leaves_of(data, start, body, end, info, []) if info.family == "multipart" else []
+            leaves = leaves_of(data, start, block.body, end, info, []) if info.family == "multipart" else []
         except ParseError:
             return level + 1
         original = next((leaf for leaf in leaves if leaf.info.family == "message"), None)
@@ -186,5 +185,5 @@ def _nesting(data: "Buffer", start: int, end: int) -> int:
             start, end = 0, len(data)
         else:
             start, end = original.start, original.end
-        start = lead_in(data, start, end)[-1]
+        start = lead_in(data, start, end).block
     return REPORT_NESTING_LIMIT

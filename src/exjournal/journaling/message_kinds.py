@@ -7,9 +7,9 @@ read from fields that anybody can write, so a caller who decides by it must cons
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from exjournal._wire.beginnings import scan_message
 from exjournal._wire.buffers import in_place
-from exjournal._wire.headers import field_pattern, scan, unfold
-from exjournal._wire.message import lead_in
+from exjournal._wire.headers import field_pattern, unfold
 from exjournal._wire.multipart import declared
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def message_kind(message: "Data", /) -> MessageKind:
     the content class that Exchange writes. Raises TypeError for a message that is not bytes.
     """
     data = in_place(message, "a message")
-    fields, _, _ = scan(data, lead_in(data)[-1], len(data), _FIELDS)
+    fields = scan_message(data, _FIELDS).fields
     return kind_of(fields.get(b"content-type", b""), fields.get(b"content-class", b""))
 
 

@@ -1,5 +1,6 @@
-"""One report, read and written.
+"""Reading and writing a single report.
 
-The models of a report, the syntax of its text in every format, the reader and the writer, seals, and the way back from a
-bounce. Reader and writer never import each other: what both need is in the modules of the formats.
+Here are the values that a report is made of, the grammar of its text in each format, the reader and the writer, seals, and the
+way from a bounce back to the report it returns. Reader and writer never import each other: what both need is in the modules of
+the formats.
 """

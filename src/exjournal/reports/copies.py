@@ -1,108 +1,130 @@
-"""Copies, both ways: reports in the BCC and message-only formats, which are the message itself and say nothing of journaling.
+"""The BCC and message-only formats: reading and writing copies, which are the message itself, without a mark of journaling.
 
-Who received such a message stands nowhere but in its own header, where its sender wrote it.
+All that such a copy says about its recipients is in its own header block, which its sender wrote.
 """
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from exjournal._wire.beginnings import lead_in, refuse_cr_line_ends
+from exjournal._wire.buffers import in_place
 from exjournal._wire.endings import cut_notice, is_closed_bounce, is_unclosed
 from exjournal._wire.headers import (
     BLOCK_LIMITS,
     encode_words,
     field_pattern,
-    field_spans,
     fields,
     first_line_is_field,
     one_line,
     scan,
+    scan_all,
+    scan_spans,
     span_pattern,
     value_offset,
     without,
 )
-from exjournal._wire.message import addresses_of, lead_in, mailboxes_of, message_id_of, refuse_cr_line_ends
-from exjournal.addresses import address_key, mailbox_key, same_mailbox
-from exjournal.errors import BuildError, Defect, DefectCode, ParseError
+from exjournal._wire.message import addresses_of, mailboxes_of, message_id_of
+from exjournal.addresses import address_key, escape, mailbox_key, same_mailbox
+from exjournal.errors import BuildError, Defect, DefectCode
 from exjournal.limits import ADDRESS_FIELD_LIMIT, DEFECT_LIMIT, HEADER_LIMIT, HEADER_LINE_LIMIT, UNPARSED_LIMIT
+from exjournal.reports.assembly import Options
 from exjournal.reports.markers import OUTER, marked
 from exjournal.reports.models import JournalReport, ParsedReport, Part, PartKind, Recipient, ReportFormat, Role
 
 if TYPE_CHECKING:
-    from exjournal._wire.buffers import Buffer
-    from exjournal._wire.headers import Fields
+    from exjournal._wire.buffers import Buffer, Data
 
 _ROLES: Final = {b"to": Role.TO, b"cc": Role.CC, b"bcc": Role.BCC}
 
 
-def _places(octets: "Buffer") -> tuple[int, int, int]:
-    """The end of a byte order mark, where the header block begins, and where a From line before it does.
+_CLAIMS = field_pattern("from", "sender", "subject")
+_BCC_FIELD = span_pattern(("bcc",))
+# An address that needs no brackets in an address list (RFC 5322 section 3.4.1).
+_PLAIN = re.compile(r'[^\s"(),:;<>@\[\]\\]+@[^\s"(),:;<>@\[\]\\]+')
 
-    A blank line is not passed over, as it is before a report, but ends the block: a message that had but a Bcc field begins
-    with one when that is cut, and its body is no header.
+
+class _Lead(NamedTuple):
+    """Where the lead-in of a copy ends: its byte order mark, and the From line that may follow it."""
+
+    mark_end: int
+    block: int
+
+
+class _UnreadEntry(NamedTuple):
+    """An entry of an address field that is not an address, with the lower-case name of the field."""
+
+    field: bytes
+    text: str
+
+
+class _Recipients(NamedTuple):
+    """The recipients of a header block and the entries that are not addresses."""
+
+    read: list[Recipient]
+    unread: list[_UnreadEntry]
+
+
+def _read_lead_in(data: "Buffer") -> _Lead:
+    """Find the header block.
+
+    Unlike before a report, a blank line is not skipped but ends the block: a message whose only field was Bcc begins with one
+    after that field is removed, and its body is not a header.
     """
-    mark, blank, begin = lead_in(octets)
-    return (mark, begin, mark) if blank == mark else (mark, mark, mark)
+    mark_end, blank_end, block = lead_in(data)
+    return _Lead(mark_end, block if blank_end == mark_end else mark_end)
 
 
-def read_copy(octets: "Buffer", format: ReportFormat, /) -> ParsedReport:
-    """Read a copy: the original is all of it, its facts are claims of its header block.
+def read_copy(data: "Buffer", format: ReportFormat, /) -> ParsedReport:
+    """Read a copy: the original is all of it, and the facts are claims of its header block.
 
-    A recipient that is named several times is one, and has the first of the roles To, Cc, Bcc that the message gives it.
-    Another spelling is another recipient: only its host knows which mailbox it belongs to.
+    A recipient that is named several times counts once, with the first of the roles To, Cc, Bcc that the message gives it.
+    Another spelling is another recipient: only its host knows which mailbox it belongs to. Raises ParseError.
     """
-    (mark, start, from_line), end = _places(octets), len(octets)
+    (mark_end, start), end = _read_lead_in(data), len(data)
     defects: list[Defect] = []
-    if mark:
+    if mark_end:
         defects.append(Defect(DefectCode.LEADING_BOM, "", 0))
-    if start != from_line:
-        defects.append(Defect(DefectCode.LEADING_FROM_LINE, "", from_line))
-    outer, body, complete = scan(octets, start, end, OUTER)
-    if not complete:
-        refuse_cr_line_ends(octets, start, end)
-        if body < end:
-            raise ParseError(DefectCode.HEADER_TOO_LARGE, BLOCK_LIMITS, body)
-    block = octets[start:body]
-    if not first_line_is_field(octets, start, body):
+    if start != mark_end:
+        defects.append(Defect(DefectCode.LEADING_FROM_LINE, "", mark_end))
+    header = scan(data, start, end, OUTER)
+    refuse_cr_line_ends(data, start, end)
+    header.require_complete()
+    outer, body = header.fields, header.body
+    block = data[start:body]
+    if not first_line_is_field(data, start, body):
         defects.append(Defect(DefectCode.ORIGINAL_WITHOUT_HEADERS, "", start))
     if marked(outer)[0] is not None:
         defects.append(Defect(DefectCode.NESTED_REPORT, "the copy is a report itself", start))
-    if is_unclosed(octets, body, end, outer.get(b"content-type", b"")):
+    if is_unclosed(data, body, end, outer.get(b"content-type", b"")):
         defects.append(Defect(DefectCode.ORIGINAL_UNCLOSED, "", start))
-    notice = cut_notice(octets, body, end)
-    if notice is not None and not is_closed_bounce(octets, start, end):
+    notice = cut_notice(data, body, end)
+    if notice is not None and not is_closed_bounce(data, start, end):
         defects.append(Defect(DefectCode.PERHAPS_TRUNCATED, "the last lines say so", notice))
-    repeated: list[tuple[bytes, bytes]] = []
-    found, behind, complete = scan(octets, start, end, field_pattern("from", "sender", "subject"), repeated=repeated)
-    if not complete and behind < end:
-        raise ParseError(DefectCode.HEADER_TOO_LARGE, BLOCK_LIMITS, behind)
-    author = _first_address(b"from", found, repeated)
-    delegate = _first_address(b"sender", found, repeated)
+    all_values = scan_all(data, start, end, _CLAIMS)
+    all_values.require_complete()
+    claims = all_values.fields
+    author = _first_address(claims.get(b"from", []))
+    delegate = _first_address(claims.get(b"sender", []))
     delegate = "" if same_mailbox(delegate, author) else delegate
     message_id = message_id_of(outer.get(b"message-id", b""))
-    recipients, unparsed = _recipients(block)
+    recipients = _read_recipients(block)
     for is_missing, code in (
         (not author and not delegate, DefectCode.SENDER_MISSING),
         (not message_id, DefectCode.MESSAGE_ID_MISSING),
-        (not recipients, DefectCode.RECIPIENTS_MISSING),
+        (not recipients.read, DefectCode.RECIPIENTS_MISSING),
     ):
         if is_missing:
             defects.append(Defect(code, "", start))
-    offsets = {name: value_offset(octets, start, body, name) for name in {name for name, _ in unparsed}}
-    room = DEFECT_LIMIT - len(defects)
-    said = unparsed if len(unparsed) <= room else unparsed[: room - 1]
-    defects += [Defect(DefectCode.INVALID_VALUE, "", offsets[name]) for name, _ in said]
-    if len(said) < len(unparsed):
-        more = f"{len(unparsed) - len(said)} more in address fields"
-        defects.append(Defect(DefectCode.MORE_DEFECTS, more, offsets[unparsed[len(said)][0]]))
+    _note_unread(data, start, body, recipients.unread, defects)
     report = JournalReport(
         sender=delegate or author,
         on_behalf_of=author if author and delegate else None,
-        recipients=recipients,
-        subject=one_line(found.get(b"subject", b"")),
+        recipients=recipients.read,
+        subject=one_line(claims[b"subject"][0]) if b"subject" in claims else "",
         message_id=message_id,
     )
-    view = memoryview(octets)
+    view = memoryview(data)
     part = Part(PartKind.ORIGINAL, "message/rfc822", "", view, 0, end)
     return ParsedReport(
         report=report,
@@ -112,64 +134,83 @@ def read_copy(octets: "Buffer", format: ReportFormat, /) -> ParsedReport:
         outer_block=block,
         parts=(part,),
         defects=tuple(defects),
-        unparsed=_kept([text for _, text in unparsed]),
+        unparsed=_limited([entry.text for entry in recipients.unread]),
         original=view,
         decrypted=None,
     )
 
 
-def _kept(entries: list[str]) -> tuple[str, ...]:
-    """Entries that are not addresses, each a string of its own; those beyond the limit are one string, each on a line."""
-    if len(entries) > UNPARSED_LIMIT:
-        entries[UNPARSED_LIMIT:] = ["\n".join(entries[UNPARSED_LIMIT:])]
-    return tuple(entries)
+def _note_unread(data: "Buffer", start: int, body: int, entries: list[_UnreadEntry], defects: list[Defect]) -> None:
+    """Add a defect for each entry that is not an address, or for the first ones and one for all others."""
+    offsets = {field: value_offset(data, start, body, field) for field in {entry.field for entry in entries}}
+    room = DEFECT_LIMIT - len(defects)
+    count = len(entries) if len(entries) <= room else room - 1
+    defects += [Defect(DefectCode.INVALID_VALUE, "", offsets[entry.field]) for entry in entries[:count]]
+    if count < len(entries):
+        detail = f"{len(entries) - count} more in address fields"
+        defects.append(Defect(DefectCode.MORE_DEFECTS, detail, offsets[entries[count].field]))
 
 
-def write_copy(octets: "Buffer", recipients: Sequence[Recipient], /, *, everyone: bool) -> bytes:
-    """The message without its Bcc field, or with one for the recipients that its To and Cc do not name, or for `everyone`.
+def _limited(texts: list[str]) -> tuple[str, ...]:
+    """The first texts up to the limit, and all others as one more string, each on its own line."""
+    if len(texts) > UNPARSED_LIMIT:
+        texts[UNPARSED_LIMIT:] = ["\n".join(texts[UNPARSED_LIMIT:])]
+    return tuple(texts)
 
-    To and Cc name a recipient by its own spelling, and by another one where its role says that they do. Nothing else is
-    touched. The field stands first in the header block. Raises BuildError.
+
+def write_bcc(report: JournalReport, original: "Data | None", options: Options, /) -> bytes:
+    """A copy with a Bcc field for recipients. Raises BuildError, and TypeError for a message of another type."""
+    return _write_copy(original, report.recipients, everyone=options.bcc_all)
+
+
+def write_message_only(_report: JournalReport, original: "Data | None", _options: Options, /) -> bytes:
+    """A copy without a Bcc field. Raises BuildError, and TypeError for a message of another type."""
+    return _write_copy(original, (), everyone=False)
+
+
+def _write_copy(original: "Data | None", recipients: Sequence[Recipient], *, everyone: bool) -> bytes:
+    """The message without its Bcc field, or with one at its top, for the recipients that To and Cc do not name or `everyone`.
+
+    To and Cc name a recipient if they have its exact spelling, or another spelling and its role is To or Cc. Nothing else in
+    the message changes.
     """
-    (_, start, from_line), end = _places(octets), len(octets)
-    spans, body, complete = field_spans(octets, start, end, span_pattern(("bcc",)))
-    if not complete and body < end:
+    if original is None:
+        raise BuildError("original", "is required: a copy is the original itself")
+    data = in_place(original, "original")
+    (mark_end, start), end = _read_lead_in(data), len(data)
+    _, body, spans, complete = scan_spans(data, start, end, _BCC_FIELD)
+    if not complete:
         raise BuildError("original", f"has a header block of {BLOCK_LIMITS}")
     if recipients and not everyone:
-        recipients = _hidden(octets[start:body], recipients)
+        recipients = _hidden(data[start:body], recipients)
     if recipients:
         # At the end of the data a From line may have no line end of its own.
-        has_room = octets[start : start + 1] in (b"\r", b"\n") if start < end else start == from_line
-        if not has_room and not first_line_is_field(octets, start, body):
-            raise BuildError("original", "begins with no header field: a Bcc field has no place in it")
-        first_end = octets.find(b"\n", start, body)
-        line_end = b"\n" if first_end >= 0 and octets[first_end - 1 : first_end] != b"\r" else b"\r\n"
+        is_blank = data[start : start + 1] in (b"\r", b"\n") if start < end else start == mark_end
+        if not is_blank and not first_line_is_field(data, start, body):
+            raise BuildError("original", "must begin with a header field, or a Bcc field cannot be added")
+        first_end = data.find(b"\n", start, body)
+        line_end = b"\n" if first_end >= 0 and data[first_end - 1 : first_end] != b"\r" else b"\r\n"
         field = _bcc_field(recipients, line_end)
-        lines = octets[start:body].count(b"\n") + field.count(b"\n")
+        lines = data[start:body].count(b"\n") + field.count(b"\n")
         if body - start + len(field) > HEADER_LIMIT or lines > HEADER_LINE_LIMIT:
             raise BuildError("recipients", f"make a header block of {BLOCK_LIMITS}")
-        return b"".join([octets[:start], field, *without(octets, spans, start)])
-    return b"".join(without(octets, spans))
-
-
-# An address that stands in an address list as it is (RFC 5322 section 3.4.1).
-_PLAIN = re.compile(r'[^\s"(),:;<>@\[\]\\]+@[^\s"(),:;<>@\[\]\\]+')
-_TO_ESCAPE = re.compile(r'(["\\])')
+        return b"".join([data[:start], field, *without(data, spans, start)])
+    return b"".join(without(data, spans))
 
 
 def _bcc_field(recipients: Sequence[Recipient], line_end: bytes) -> bytes:
     entries = []
-    for one in recipients:
-        address = one.address.encode("utf-8")
-        if not one.display_name or "<" in one.address:  # a bracket in quotes ends the brackets, for many a reader
-            entries.append(address if _PLAIN.fullmatch(one.address) else b"<%b>" % address)
-        elif one.display_name.isascii() and one.display_name.isprintable() and "=?" not in one.display_name:
-            entries.append(b'"%b" <%b>' % (_TO_ESCAPE.sub(r"\\\1", one.display_name).encode("ascii"), address))
+    for recipient in recipients:
+        name, address = recipient.display_name, recipient.address.encode("utf-8")
+        if not name or b"<" in address:  # for many readers a quoted bracket ends the bracketed address
+            entries.append(address if _PLAIN.fullmatch(recipient.address) else b"<%b>" % address)
+        elif name.isascii() and name.isprintable() and "=?" not in name:
+            entries.append(b'"%b" <%b>' % (escape(name).encode("ascii"), address))
         else:
-            entries.append(b"%b <%b>" % (encode_words(one.display_name), address))
+            entries.append(b"%b <%b>" % (encode_words(name), address))
     value = b",\r\n ".join(entries)
-    if [mailbox.address for mailbox in mailboxes_of(value)] != [one.address for one in recipients]:
-        raise BuildError("recipients", "hold an address that has no place in a header field")
+    if [mailbox.address for mailbox in mailboxes_of(value)] != [recipient.address for recipient in recipients]:
+        raise BuildError("recipients", "have an address that cannot be written in a header field")
     return (b"Bcc: %b\r\n" % value).replace(b"\r\n", line_end)
 
 
@@ -177,35 +218,33 @@ def _hidden(block: bytes, recipients: Sequence[Recipient]) -> list[Recipient]:
     """The recipients that To and Cc do not name."""
     if any(len(value) > ADDRESS_FIELD_LIMIT and name.lower() in (b"to", b"cc") for name, value in fields(block)):
         raise BuildError("original", f"has a To or Cc field of more than {ADDRESS_FIELD_LIMIT} bytes")
-    named = [one.address for one in _recipients(block)[0] if one.role is not Role.BCC]
+    named = [recipient.address for recipient in _read_recipients(block).read if recipient.role is not Role.BCC]
     spellings, mailboxes = set(map(address_key, named)), set(map(mailbox_key, named))
     return [
-        one
-        for one in recipients
-        if address_key(one.address) not in spellings
-        and (one.role not in (Role.TO, Role.CC) or mailbox_key(one.address) not in mailboxes)
+        recipient
+        for recipient in recipients
+        if address_key(recipient.address) not in spellings
+        and (recipient.role not in (Role.TO, Role.CC) or mailbox_key(recipient.address) not in mailboxes)
     ]
 
 
-def _first_address(name: bytes, found: "Fields", repeated: list[tuple[bytes, bytes]]) -> str:
-    """The first address in the fields of a name, or ""."""
-    values = [found.get(name, b""), *[value for other, value in repeated if other == name]]
+def _first_address(values: list[bytes]) -> str:
+    """The first address in the values of an address field, or ""."""
     return next((address for value in values for address in addresses_of(value)), "")
 
 
-def _recipients(block: bytes) -> tuple[list[Recipient], list[tuple[bytes, str]]]:
-    """The recipients of a header block, by role, and each entry that is no address with the name of its field."""
+def _read_recipients(block: bytes) -> _Recipients:
     values: dict[bytes, list[bytes]] = {name: [] for name in _ROLES}
     for name, value in fields(block):
         if name.lower() in values:
             values[name.lower()].append(value)
-    found: dict[str, Recipient] = {}
-    unparsed: list[tuple[bytes, str]] = []
+    recipients: dict[str, Recipient] = {}
+    unread: list[_UnreadEntry] = []
     for field, role in _ROLES.items():
         for value in values[field]:
             for display_name, address in mailboxes_of(value):
                 if address:
-                    found.setdefault(address_key(address), Recipient(address, role, display_name=display_name))
+                    recipients.setdefault(address_key(address), Recipient(address, role, display_name=display_name))
                 else:
-                    unparsed.append((field, display_name))
-    return list(found.values()), unparsed
+                    unread.append(_UnreadEntry(field, display_name))
+    return _Recipients(list(recipients.values()), unread)

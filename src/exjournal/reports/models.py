@@ -1,11 +1,11 @@
-"""The values that go in and come out: envelopes, recipients, what a report says, and what was read from one.
+"""The values that the reader returns and the writer takes: envelopes, recipients, reports and their parts.
 
-Facts and evidence stay apart: `JournalReport` holds what a report says and no octet of a message; `ParsedReport` holds it
-beside views of the caller's bytes. Values validate themselves; two that are equal hash equal.
+Facts and evidence are separate: a `JournalReport` has the facts that a report states and no byte of a message; a `ParsedReport`
+adds views of the caller's bytes. Values validate themselves, and equal values have equal hashes.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Role(StrEnum):
-    """What a recipient line says of a recipient; RECIPIENT claims nothing of To, Cc or Bcc (MS-XJRNL 2.1.1)."""
+    """The role that a recipient line gives a recipient; RECIPIENT claims neither To, Cc nor Bcc (MS-XJRNL 2.1.1)."""
 
     TO = "To"
     CC = "Cc"
@@ -34,8 +34,8 @@ class Role(StrEnum):
 class ReportFormat(StrEnum):
     """The formats of journal reports.
 
-    ENVELOPE is that of Exchange 2007 and later, ENVELOPE_2003 that of Exchange 2003. BCC and MESSAGE_ONLY are copies of the
-    message, with and without a Bcc field: nothing in them says that they are journal mail.
+    ENVELOPE is the format of Exchange 2007 and later, ENVELOPE_2003 that of Exchange 2003. BCC and MESSAGE_ONLY are copies of
+    the message, with and without a Bcc field; nothing in them shows that they are journal mail.
     """
 
     ENVELOPE = "envelope"
@@ -47,8 +47,8 @@ class ReportFormat(StrEnum):
 class Evidence(StrEnum):
     """Where a report's recipients come from, from the best evidence to the least.
 
-    ENVELOPE: a report with a marker, which a server wrote that saw the SMTP envelope. UNMARKED: a message without a marker
-    that reads like such a report; anyone who can mail the archive can send one. HEADER: fields that the sender wrote.
+    ENVELOPE: a report with a marker, written by a server that saw the SMTP envelope. UNMARKED: a message without a marker that
+    reads like such a report; anyone who can send mail to the archive can send one. HEADER: fields that the sender wrote.
     """
 
     ENVELOPE = "envelope"
@@ -57,7 +57,7 @@ class Evidence(StrEnum):
 
 
 class PartKind(StrEnum):
-    """What a part of a report is."""
+    """The kind of a part of a report."""
 
     TEXT = "text"
     ORIGINAL = "original"
@@ -84,15 +84,15 @@ def _text(name: str, value: object) -> str:
 
 
 def _recipients(value: "Iterable[str | Recipient]") -> "tuple[Recipient, ...]":
-    # One string is a collection of one-letter strings.
+    # A string is a collection of one-letter strings.
     if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
         raise InvalidValue("recipients", f"is a {type(value).__name__}, not a collection of addresses")
     return tuple([item if isinstance(item, Recipient) else Recipient(item) for item in value])
 
 
 class _RecipientSlots:
-    """What `Recipient` and its twin without checks have in common: of two classes with one layout, an object that is made by
-    the thousand changes from one to the other in two thirds of the time.
+    """The slots of `Recipient` and of its unchecked twin: between two classes with one base for their slots, an object changes
+    its class in two thirds of the time.
     """  # noqa: D205
 
     __slots__ = ("address", "display_name", "expanded_from", "forwarded_from", "role")
@@ -100,9 +100,9 @@ class _RecipientSlots:
 
 @dataclass(frozen=True, slots=True)
 class Recipient(_RecipientSlots):
-    """One recipient: the address mail went to, its role, and the address it was redirected from, if any.
+    """One recipient: the address that mail went to, its role, and the address it was redirected from, if any.
 
-    `expanded_from` is the distribution list whose expansion gave the address, `forwarded_from` the mailbox that forwards to it
+    `expanded_from` is the distribution list that was expanded to the address, `forwarded_from` the mailbox that forwards to it
     (MS-XJRNL 2.1.1). Addresses have 1 to 571 characters and keep their spelling. Raises InvalidValue.
     """
 
@@ -117,7 +117,7 @@ class Recipient(_RecipientSlots):
         try:
             object.__setattr__(self, "role", Role(self.role))
         except ValueError:
-            raise InvalidValue("role", "is none of To, Cc, Bcc, Recipient") from None
+            raise InvalidValue("role", "must be one of To, Cc, Bcc, Recipient") from None
         if self.expanded_from is not None:
             _require_address("expanded_from", self.expanded_from)
         if self.forwarded_from is not None:
@@ -129,8 +129,9 @@ class Recipient(_RecipientSlots):
 class Envelope:
     """The SMTP envelope of a message: MAIL FROM and every RCPT TO.
 
-    `sender` is "" for the null sender. `authenticated`: a client logged in to submit it, so that its To, Cc and Bcc are
-    believed. `trusted_path`: it comes from one of our own servers, so that its markers are believed. Raises InvalidValue.
+    `sender` is "" for the null sender. `authenticated`: a client logged in to submit the message, so its To, Cc and Bcc are
+    believed. `trusted_path`: it comes from one of the organization's own servers, so its markers are believed. Raises
+    InvalidValue.
     """
 
     sender: str
@@ -154,18 +155,23 @@ class Envelope:
             _require_address("sender", self.sender)
         object.__setattr__(self, "recipients", _recipients(self.recipients))
         if not self.recipients:
-            raise InvalidValue("recipients", "is empty")
+            raise InvalidValue("recipients", "must not be empty")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalReport:
-    """What a journal report says: small, hashable, picklable, without an octet of the message (MS-XJRNL 2.1.1).
+    """The facts that a journal report states: small, hashable, picklable, without a byte of the message (MS-XJRNL 2.1.1).
 
-    `sender` is "" for the null sender; `message_id` keeps its angle brackets and is "" where there is none;
-    `envelope_sender` is MAIL FROM, or None where it is not known. `label`, `mailbox`, `sent_utc` and `received_utc` belong to
-    managed folders and are text as written; `sent_at` and `received_at` are what can be made of the two times.
-    `sender_display_name` is a name that stands before the sender's address, which Exchange 2003 writes. Every value stands on
-    one line, without outer blanks. Raises InvalidValue.
+    `sender`: "" for the null sender.
+    `recipients`: a string among them is an address in the role RECIPIENT.
+    `message_id`: with its angle brackets; "" if there is none.
+    `on_behalf_of`: the author, if a delegate sent the message.
+    `envelope_sender`: MAIL FROM; None if it is not known.
+    `label`, `mailbox`, `sent_utc`, `received_utc`: of managed folders, text as written; `sent_at` and `received_at` parse the
+    two times.
+    `sender_display_name`: the name that Exchange 2003 writes before the sender's address.
+
+    Every value is on one line, without spaces or tabs around it. Raises InvalidValue.
     """
 
     sender: str
@@ -213,19 +219,19 @@ class JournalReport:
             if value is not None:
                 _require_line(name, value)
                 if not value:
-                    raise InvalidValue(name, "is empty: None where there is none")
+                    raise InvalidValue(name, "must be None or not empty")
         if self.label is not None and len(self.label) > LABEL_LIMIT:
-            raise InvalidValue("label", f"has {len(self.label)} characters, more than {LABEL_LIMIT}")
+            raise InvalidValue("label", f"has {len(self.label)} characters; at most {LABEL_LIMIT} are allowed")
         _require_line("sender_display_name", self.sender_display_name)
 
     @property
     def sent_at(self) -> "datetime | None":
-        """`sent_utc` as a time in UTC, or None where it is none that is known; its syntax is not published."""
+        """`sent_utc` as a time in UTC, or None if its form is not known; no specification of it is published."""
         return _moment(self.sent_utc)
 
     @property
     def received_at(self) -> "datetime | None":
-        """`received_utc` as a time in UTC, or None where it is none that is known; its syntax is not published."""
+        """`received_utc` as a time in UTC, or None if its form is not known; no specification of it is published."""
         return _moment(self.received_utc)
 
 
@@ -236,8 +242,8 @@ def _moment(text: str | None) -> "datetime | None":
 class Headers:
     """The fields of a header block in order: an iterable of (name, value), with look-up that ignores letter case.
 
-    Values are unfolded and otherwise as written: encoded words are not decoded; octets are read as UTF-8, else latin-1.
-    Nothing is listed before it is asked for.
+    Values are unfolded and otherwise as written: encoded words are not decoded. Bytes are decoded as UTF-8, or else as latin-1.
+    Each use searches the block again. Raises TypeError.
     """
 
     __slots__ = ("_block",)
@@ -254,31 +260,32 @@ class Headers:
         return sum(1 for _ in self)
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and any(found.lower() == name.lower() for found, _ in self)
+        return isinstance(name, str) and any(other.lower() == name.lower() for other, _ in self)
 
     def __bytes__(self) -> bytes:
         return self._block
 
     def __repr__(self) -> str:
-        return f"<Headers of {len(self._block)} octets>"
+        return f"<Headers of {len(self._block)} bytes>"
 
     def get(self, name: str, /) -> str | None:
-        """The first value of a field, or None."""
+        """The first value of a field, or None. Raises TypeError."""
         return next(iter(self.get_all(name)), None)
 
     def get_all(self, name: str, /) -> tuple[str, ...]:
-        """Every value of a field, in order."""
+        """Every value of a field, in order. Raises TypeError."""
         require_type(name, str, "the name of a header field as a string")
-        return tuple([value for found, value in self if found.lower() == name.lower()])
+        return tuple([value for other, value in self if other.lower() == name.lower()])
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Part:
     """One part of a report.
 
-    `content` is the part's content behind its transfer encoding; `offset` and `size` say where it lies, as it was written, in
-    the caller's bytes. Where `encoding` is "", "7bit", "8bit" or "binary" the content is a view of exactly those bytes; after
-    `transfer-encoding-mismatch` it is a copy. A part of an encoded multipart (`multipart-encoded`) lies where that does.
+    `content` is the part's content after transfer decoding; `offset` and `size` are the place of the written content in the
+    caller's bytes. If `encoding` is "", "7bit", "8bit" or "binary", the content is a view of exactly those bytes; with the
+    defect `transfer-encoding-mismatch` it is a copy of them. The place of a part of an encoded multipart (`multipart-encoded`)
+    is that of the multipart.
     """
 
     kind: PartKind
@@ -289,7 +296,7 @@ class Part:
     size: int
 
     def __repr__(self) -> str:
-        return f"<Part {self.kind}: {self.size} octets at {self.offset}>"
+        return f"<Part {self.kind}: {self.size} bytes at {self.offset}>"
 
 
 # The formats in which the report is the message itself.
@@ -298,15 +305,17 @@ COPIES: Final = frozenset((ReportFormat.BCC, ReportFormat.MESSAGE_ONLY))
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ParsedReport:
-    """A report that was read: what it says, its parts, and everything about it that was odd.
+    """A report that was read: the facts it states, its parts, and everything that was odd about it.
 
-    `marker` names what convinced the reader: the marker's header name; "grammar" where `format=` asked for an envelope format
-    and the report text is one; "caller" for a copy, of which only the caller can know. `report_id` is the report's own
-    Message-ID with its angle brackets, "" where there is none. `unparsed` holds the lines of the report text that are not a
-    field, and the entries in an address field of a copy that are not an address: 10,000 strings at most, and one more with all
-    others, each on a line of its own. `original` is a view of the caller's bytes, None
-    where the report has no such part, empty where the part is; a view keeps the whole buffer alive, `original_bytes()` copies.
-    `decrypted_evidence` says what told the original from its decrypted copy where there are both: "content-class" or
+    `marker`: how the reader recognized the report: by the header field of this name; "grammar" if `format=` asked for an
+    envelope format and the report text has its grammar; "caller" for a copy, which only the caller can recognize.
+    `report_id`: the report's own Message-ID with its angle brackets, or "".
+    `outer_block`: the bytes of its own header block.
+    `unparsed`: the lines of the report text that are not fields, and the entries in address fields of a copy that are not
+    addresses. At most 10,000 strings, and one more with all others, each on its own line.
+    `original`: a view of the caller's bytes, or of decoded bytes; None if the report has no such part, empty if the part is
+    empty. A view keeps the whole buffer alive; `original_bytes()` copies.
+    `decrypted_evidence`: how the original and its decrypted copy were distinguished, if there are both: "content-class" or
     "message.rpmsg" in the protected one, else "order".
     """
 
@@ -327,25 +336,24 @@ class ParsedReport:
 
     @property
     def recipients_from(self) -> Evidence:
-        """What the recipients are worth: those of a marked report, of one without a marker, or of the message's own header."""
+        """How good the evidence for the recipients is: that of a marked report, an unmarked one, or a message's own header."""
         return recipients_from(self.format, self.marker)
 
     @property
     def headers(self) -> Headers:
-        """The report's own header block, the outer one."""
+        """The fields of the report's own header block, the outer one."""
         return Headers(self.outer_block)
 
     def original_bytes(self) -> bytes | None:
-        """A copy of the original, or None where the report has none."""
+        """A copy of the original, or None if the report has none."""
         return None if self.original is None else bytes(self.original)
 
     def original_message(self) -> "EmailMessage | None":
         """The original as an object of the standard library, or None, to read header fields and parts.
 
-        Its policy is `email.policy.default`, which fails with various errors for odd header fields; a field that it cannot
-        parse is plain text instead: a string with the attributes of an unstructured field. The content may still not decode,
-        such as a text in an unknown charset. The bytes are the evidence, and `original` has them: do not write this object out
-        in their place.
+        Its policy is `email.policy.default`, except that a field which that policy fails to parse is plain text: a string with
+        the attributes of an unstructured field. Content may still fail to decode, such as text in an unknown charset. The bytes
+        in `original` are the evidence: do not write this object out instead of them.
         """
         if self.original is None:
             return None
@@ -355,11 +363,11 @@ class ParsedReport:
         return message_from_bytes(bytes(self.original), policy=default.clone(header_factory=_header))
 
     def to_dict(self, *, content: bool = False) -> dict[str, object]:
-        """The report as data fit for JSON, in a stable form that `docs/api.md` describes: every key is always there.
+        """The report as data for JSON, in a stable form that `docs/api.md` describes: every key is always there.
 
-        No content of any part is in it unless `content` asks for it; each part then has it as base64. With the key `identity`,
-        from `Identity.to_dict()`, `merge()` takes the data for the report. NUL becomes U+2400 and a lone surrogate U+FFFD, and
-        `escaped` is true where that happened: the bytes are in the report.
+        With `content`, each part has its content as base64; without, the data has no content. `merge()` accepts the data in the
+        place of the report if the key `identity`, from `Identity.to_dict()`, is added. NUL becomes U+2400 and a lone surrogate
+        U+FFFD, and `escaped` is then true; the bytes are in the report.
         """
         result = statement_dict(self.report, self.format, self.marker, self.report_id)
         result["original"] = None
@@ -376,7 +384,7 @@ class ParsedReport:
 
 
 def _header(name: str, value: str) -> str:
-    """A header field for `email`: parsed by its syntax, or as plain text where the parser fails."""
+    """A header field for `email`: parsed by its syntax, or as plain text if the parser fails."""
     registry = _header_registry()
     try:
         return cast("str", registry(name, value))
@@ -386,9 +394,9 @@ def _header(name: str, value: str) -> str:
     try:
         header = plain(name, value)
     except UnicodeError:
-        # An encoded word decodes to lone surrogates: it stays as it is, but for a space.
+        # An encoded word decodes to lone surrogates: it remains encoded, with a space added.
         header = plain(name, value.replace("=?", "= ?"))
-    # `EmailMessage.is_attachment()` asks for it.
+    # `EmailMessage.is_attachment()` needs it.
     header.content_disposition = value.partition(";")[0].strip().lower()
     return cast("str", header)
 
@@ -401,13 +409,13 @@ def _header_registry() -> Any:
 
 
 def is_escaped(parsed: ParsedReport, /) -> bool:
-    """Whether data for JSON cannot hold all text of a report as it is; no other string of it can hold what is escaped."""
+    """Whether text of a report has characters that are escaped in data for JSON. Only these strings can have any."""
     texts = [*parsed.unparsed, *[text for part in parsed.parts for text in (part.media_type, part.encoding)]]
     return any(json_text(text) != text for text in texts)
 
 
 def statement_dict(report: JournalReport, format: ReportFormat, marker: str, report_id: str, /) -> dict[str, object]:
-    """What a report says, as data: the first keys of `ParsedReport.to_dict()`."""
+    """The facts of a report as data: the first keys of `ParsedReport.to_dict()`."""
     return {
         "format": str(format),
         "marker": marker,
@@ -437,7 +445,7 @@ GRAMMAR: Final = "grammar"
 
 
 def recipients_from(format: ReportFormat, marker: str, /) -> Evidence:
-    """What the recipients of a report of some format, with some marker, are worth."""
+    """How good the evidence for the recipients is in a report of this format with this marker."""
     if format in COPIES:
         return Evidence.HEADER
     return Evidence.UNMARKED if marker == GRAMMAR else Evidence.ENVELOPE
@@ -468,28 +476,17 @@ def _part_dict(part: Part, *, content: bool) -> dict[str, object]:
     return result
 
 
-def _fill(self: Any, *values: object) -> None:
-    for name, value in zip(self._names, values, strict=True):
-        setattr(self, name, value)
+def _unchecked(cls: type) -> Any:
+    """A class of the same layout without checks. Set all fields of an object of it, then its `__class__` to the real one.
 
-
-def _unchecked(cls: type, fill: Callable[..., None] | None = _fill) -> Any:
-    """A class of the same layout without checks: fill it, by position or field by field, then set `__class__` to the real one.
-
-    Where `fill` is None, only field by field.
-
-    A frozen dataclass stores each field through `object.__setattr__`, at four times the time of a plain assignment, and a
-    report with 10 000 recipients is read ten thousand times as often as it is built. Callers prove what the public constructor
-    checks.
+    A frozen dataclass stores each field through `object.__setattr__`, which takes four times as long as an assignment, and
+    there may be 10,000 recipients in a report. Callers ensure what the public constructor checks.
     """
-    room: dict[str, object] = {"__slots__": cls.__dict__["__slots__"]}
-    if fill is not None:
-        room |= {"__init__": fill, "_names": tuple([one.name for one in fields(cls)])}
-    return type(cls.__name__, cls.__bases__, room)
+    return type(cls.__name__, cls.__bases__, {"__slots__": cls.__dict__["__slots__"]})
 
 
-# The reader sets attributes of these, which no type of a frozen class allows.
-UncheckedRecipient: Any = _unchecked(Recipient, None)
+# `Any`, as the reader sets attributes that the types of the frozen classes do not let it set.
+UncheckedRecipient: Any = _unchecked(Recipient)
 UncheckedPart: Any = _unchecked(Part)
 UncheckedReport: Any = _unchecked(JournalReport)
 UncheckedParsedReport: Any = _unchecked(ParsedReport)

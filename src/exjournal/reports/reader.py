@@ -1,49 +1,38 @@
 """Reading: from the bytes of a report to what it says and the parts it holds.
 
-The reader walks the outer header block once, finds the delimiter lines with `bytes.find`, reads the small report text, and
-hands out the original as a view. No step looks at the lines of the original. For any bytes it returns a `ParsedReport` in
-which every non-empty line of the report text is accounted for, or raises `ParseError`; nothing else escapes.
+The reader scans the outer header block once, finds the delimiter lines with `bytes.find`, reads the small report text, and
+returns the original as a view. Nothing walks through the lines of the original. For any bytes it returns a `ParsedReport` in
+which every non-empty line of the report text is accounted for, or raises `ParseError`, and nothing else.
 """
 
 import re
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 from exjournal._wire import names
-from exjournal._wire.buffers import fast_find, in_place
-from exjournal._wire.endings import (
-    ENDING_SIZE,
-    ENDINGS,
-    LAST_BYTES,
-    LINE_SIZE,
-    cut_notice,
-    is_closed_bounce,
-    is_unclosed,
-)
-from exjournal._wire.headers import (
-    BLOCK_LIMITS,
-    UNCLEAR,
-    ambiguities,
-    block_end,
-    decode,
-    decode_words,
-    even_block_end,
-    field_pattern,
-    find_fields,
-    one_line,
-    scan,
-    text_of,
-    unfold,
-    value_offset,
-)
-from exjournal._wire.html import lines_of_html
-from exjournal._wire.message import (
+from exjournal._wire.beginnings import (
     BYTE_ORDER_MARK,
     ODD_BEGINNINGS,
     is_separator,
     lead_in,
-    message_id_of,
     refuse_cr_line_ends,
+    scan_message,
 )
+from exjournal._wire.buffers import in_place
+from exjournal._wire.endings import may_end_with_notice
+from exjournal._wire.grammar import HEADER_END
+from exjournal._wire.headers import (
+    UNCLEAR,
+    ambiguities,
+    decode,
+    decode_words,
+    even_block_end,
+    find_fields,
+    scan,
+    unfold,
+    value_offset,
+)
+from exjournal._wire.html import lines_of_html
+from exjournal._wire.message import message_id_of
 from exjournal._wire.multipart import (
     DECODED_ENCODINGS,
     PLAIN_ENCODINGS,
@@ -55,12 +44,12 @@ from exjournal._wire.multipart import (
 from exjournal._wire.parts import Opened, content_of, leaves_of, opened
 from exjournal.addresses import address_problem
 from exjournal.errors import Defect, DefectCode, InvalidValue, ParseError
-from exjournal.limits import DEFECT_LIMIT, HEADER_LIMIT, RECIPIENT_SIZE, REPORT_TEXT_LIMIT
+from exjournal.limits import DEFECT_LIMIT, RECIPIENT_SIZE, REPORT_TEXT_LIMIT
 from exjournal.reports.copies import read_copy
 from exjournal.reports.envelope import ReportText, TooManyRecipients, read_report_text
 from exjournal.reports.envelope_2003 import read_report_text_2003
 from exjournal.reports.fast_reader import read_usual
-from exjournal.reports.markers import MARKERS, OUTER, envelope_marker, marked, marker_2003
+from exjournal.reports.markers import OUTER, envelope_marker, marked, marker_2003
 from exjournal.reports.models import (
     COPIES,
     GRAMMAR,
@@ -70,47 +59,57 @@ from exjournal.reports.models import (
     PartKind,
     ReportFormat,
     UncheckedParsedReport,
-    UncheckedPart,
     UncheckedReport,
 )
+from exjournal.reports.original import check_original, choose_original, note_cut
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from exjournal._wire.buffers import Buffer, Data
-    from exjournal._wire.headers import Fields
+    from exjournal._wire.headers import Block, Fields
 
 
 _ENVELOPE_SENDER: Final = names.ENVELOPE_SENDER.lower().encode()
 _EMBEDDED_REPORT: Final = names.EMBEDDED_REPORT.lower().encode()
-# Markers are looked for, at twice the time, only in what could be a report: multipart/mixed, with a marker's words.
-_INNER = field_pattern("subject", "message-id", "content-type")
-# A word of every marker; an expression that begins with one plain octet is searched for at the speed of that octet.
-_MARKER_WORD = re.compile(rb"J(?i:ournal-?(?:report|id))")
-_MARKER_WORD_LOWER = re.compile(rb"j(?i:ournal-?(?:report|id))")
 
-# Looking a member up on its enumeration calls a function on Python 3.11; a report needs ten of them.
-_ENVELOPE: Final = ReportFormat.ENVELOPE
-_TEXT: Final = PartKind.TEXT
-_ORIGINAL: Final = PartKind.ORIGINAL
-_DECRYPTED: Final = PartKind.DECRYPTED
-_OTHER: Final = PartKind.OTHER
+# The detail of the error for a message that would be a report if it had a marker.
+READS_LIKE: Final = "no marker, but it reads like a report: format=ReportFormat.ENVELOPE reads it as one"
+# Bytes of a body, or of a part, in which the end of a header block is looked for.
+_GLANCE: Final = 4096
+# Multiparts that gateways put around a report.
+_MULTIPARTS_AROUND: Final = 5
+_HEADER_END = re.compile(HEADER_END)
+# The first label of a report text, or `Sender` in base64.
+_TEXT_BEGINS = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s{0,20}(?:(?i:sender|on-behalf-of|subject|message-id|to|cc|bcc|recipient)[ \t]*:|U2VuZGVyO)"
+)
 
-_CR: Final = 13
-_LF: Final = 10
+# Defects of the body: the outer header block can have two more.
+_BODY_DEFECTS: Final = DEFECT_LIMIT - 2
+# The original and its decrypted copy.
+_MESSAGES: Final = 2
+_MESSAGE_FAMILIES: Final = ("message", "tnef")
+# The fields that a report text must have, and the defects if they are missing.
+_REQUIRED: Final = {
+    "sender": DefectCode.SENDER_MISSING,
+    "subject": DefectCode.SUBJECT_MISSING,
+    "message_id": DefectCode.MESSAGE_ID_MISSING,
+}
+_REQUIRED_2003: Final = {name: code for name, code in _REQUIRED.items() if name != "subject"}
 
 Defects = list[Defect]
 _new = object.__new__
 
 
 def detect_format(data: "Data", /) -> ReportFormat | None:
-    """The format that the outer headers name, or None where they name none.
+    """The format that the outer headers name, or None if they name none.
 
-    Only markers count (MS-XJRNL 2.1): BCC and message-only copies have none and are never detected; `multipart/report` is
-    none whatever else it says. Linear, at most 512 KiB are looked at.
+    Only markers count (MS-XJRNL 2.1). BCC and message-only copies have none and are never detected, and `multipart/report` is
+    never a report. Takes linear time, and reads at most 512 KiB. Raises TypeError.
     """
-    octets = in_place(data, "a report")
-    outer, _, _ = scan(octets, lead_in(octets)[-1], len(octets), OUTER)
+    buffer = in_place(data, "a report")
+    outer = scan_message(buffer, OUTER).fields
     info = declared(outer.get(b"content-type", b""))
     return None if info.media_type == "multipart/report" else marked(outer)[0]
 
@@ -118,64 +117,63 @@ def detect_format(data: "Data", /) -> ReportFormat | None:
 def parse_report(data: "Data", /, *, format: ReportFormat | None = None, strict: bool = False) -> ParsedReport:
     """Read a journal report (MS-XJRNL 2.1).
 
-    bytes and mmap are read in place, bytearray and memoryview are copied once. `format` is for reports that lost their
-    marker, and must be given for BCC and message-only copies, which have none. The grammar of an envelope format must then be
-    there in full; a copy is what its caller says it is. `strict` turns the first defect into the error.
-    Limits: a header block of 512 KiB, 250 parts, a report text of 16 MiB, 150,000 recipients or one for each 24 characters of
-    the report text; beyond them a ParseError. A result has at most 10,000 defects, of which the last is then `more-defects`. It
-    takes no more memory than 20 times the input, or 64 MB if that is more.
+    bytes and mmap are read in place, bytearray and memoryview are copied once. `format` is for reports that lost their marker,
+    and required for BCC and message-only copies, which have none. An envelope format must then have its complete grammar; a
+    copy is not checked, only its caller knows that it is one. With `strict` the first defect is raised as an error.
+    Limits: a header block of 512 KiB, 250 parts, a report text of 16 MiB, and 150,000 recipients, or more if the report text
+    has 24 characters for each of them. Beyond them a ParseError is raised. A result has at most 10,000 defects; the last is
+    `more-defects` if there were more. Memory use is at most 20 times the input, or 64 MB if that is more.
 
-    Raises ParseError, with the code of what is missing or unreadable, and InvalidValue for a format that is none. Anything
-    else is a bug.
+    Raises ParseError with the code of what is missing or unreadable, InvalidValue for an unknown format, and TypeError for data
+    of another type. Any other exception is a bug.
     """
-    octets = data if isinstance(data, bytes) else in_place(data, "a report")
+    buffer = data if isinstance(data, bytes) else in_place(data, "a report")
     if format is not None and format not in ReportFormat.__members__.values():
-        raise InvalidValue("format", "is no report format")
-    result = _read(octets, None if format is None else ReportFormat(format))
+        raise InvalidValue("format", f"must be one of {', '.join(ReportFormat)}")
+    result = _read(buffer, None if format is None else ReportFormat(format))
     if strict and result.defects:
         first = result.defects[0]
         raise ParseError(first.code, first.detail, first.offset)
     return result
 
 
-def _read(octets: "Buffer", wanted: ReportFormat | None) -> ParsedReport:
+def _read(data: "Buffer", wanted: ReportFormat | None) -> ParsedReport:
     defects: Defects = []
-    end = len(octets)
-    start = _begin(octets, defects) if octets[:1] in ODD_BEGINNINGS else 0
+    end = len(data)
+    start = _read_lead_in(data, defects) if data[:1] in ODD_BEGINNINGS else 0
     if start == end:
         raise ParseError(DefectCode.EMPTY)
     if wanted in COPIES:
-        return read_copy(octets, wanted)
-    is_even = (body := even_block_end(octets, start, end)) >= 0
-    if not is_even:
-        body = _body_after_odd_block(octets, start, end)
-    block = octets[start:body]
-    outer, beyond = find_fields(block, OUTER)
-    if beyond is not None:
-        raise ParseError(DefectCode.HEADER_TOO_LARGE, BLOCK_LIMITS, start + beyond)
-    outer_defects = [] if is_even and UNCLEAR not in outer else _ambiguous(block, start)
-    content_type = outer.get(b"content-type", b"")
+        return read_copy(data, wanted)
+    body = even_block_end(data, start, end)
+    is_even = body >= 0
+    block = data[start:body] if is_even else b""
+    fields, beyond = find_fields(block, OUTER)
+    if not is_even or beyond is not None:
+        _, body, fields, _ = _scan_odd_block(data, start, end)
+        block = data[start:body]
+    outer_defects = [] if is_even and UNCLEAR not in fields else _note_ambiguities(block, start)
+    content_type = fields.get(b"content-type", b"")
     envelope_sender = None
-    if _ENVELOPE_SENDER in outer:
-        envelope_sender = _envelope_sender(octets, start, body, outer[_ENVELOPE_SENDER], outer_defects)
-    report_id = message_id_of(outer.get(b"message-id", b""))
+    if _ENVELOPE_SENDER in fields:
+        envelope_sender = _read_envelope_sender(data, start, body, fields[_ENVELOPE_SENDER], outer_defects)
+    report_id = message_id_of(fields.get(b"message-id", b""))
     if not report_id:
         outer_defects.append(Defect(DefectCode.REPORT_ID_MISSING, "", start))
-    format, marker = _ENVELOPE, envelope_marker(outer) if wanted is None else ""
-    usual = read_usual(octets, body, end, content_type, envelope_sender) if marker else None
+    format, marker = ReportFormat.ENVELOPE, envelope_marker(fields) if wanted is None else ""
+    usual = read_usual(data, body, end, content_type, envelope_sender) if marker else None
     if usual is None:
         info = declared(content_type)
-        format, marker = _require_report(octets, start, body, end, outer, info, wanted)
-        read = _read_parts(octets, start, body, end, info, format, marker, envelope_sender, defects)
-        report, parts, original, decrypted, evidence, unparsed = read
-        _note_cut(octets, body, end, original, defects)
+        format, marker = _require_report(data, start, body, end, fields, info, wanted)
+        outside = _Outside(start, body, end, info, format, marker, envelope_sender)
+        report, parts, original, decrypted, evidence, unparsed = _read_body(data, outside, defects)
+        note_cut(data, body, end, original, defects)
     else:
         report, text, original = usual
         parts, decrypted, evidence, unparsed = (text, original), None, "", ()
-        if not _compare(octets, original, report.subject, report.message_id, defects):
-            close = original.offset + original.size
-            if _may_be_cut(octets, close):
-                _note_cut(octets, original.offset, close, original, defects)
+        last_line_end = check_original(data, original, report.subject, report.message_id, defects)
+        if may_end_with_notice(data, last_line_end):
+            note_cut(data, original.offset, original.offset + original.size, original, defects)
     # Filled field by field: calling the class takes longer.
     result = _new(UncheckedParsedReport)
     result.report = report
@@ -193,222 +191,199 @@ def _read(octets: "Buffer", wanted: ReportFormat | None) -> ParsedReport:
     return result  # type: ignore[no-any-return]
 
 
-def _may_be_cut(octets: "Buffer", close: int) -> bool:
-    """A glance at the end of a message: most end with one line end, after a byte that no notice ends with."""
-    last = octets[close - 1]
-    if last == _LF:
-        last = octets[close - 3 if octets[close - 2] == _CR else close - 2]
-    return last in LAST_BYTES and octets[close - ENDING_SIZE : close].rstrip().endswith(ENDINGS)
-
-
-def _note_cut(octets: "Buffer", start: int, end: int, original: Part | None, defects: Defects) -> None:
-    """Add a defect for a notice in the last line that the message was cut, unless the defect is there for another reason."""
-    notice = cut_notice(octets, start, end)
-    if notice is None or any(defect.code is DefectCode.PERHAPS_TRUNCATED for defect in defects):
-        return
-    if original is not None:
-        # Where the original is a bounce itself, the notice is about the message that it returns.
-        first, last = original.offset, original.offset + original.size
-        if first <= notice < last and is_closed_bounce(octets, first, last):
-            return
-    defects.append(Defect(DefectCode.PERHAPS_TRUNCATED, "the last lines say so", notice))
-
-
-def _begin(octets: "Buffer", defects: Defects) -> int:
-    """Where the outer header block begins, behind what mailbox files and text editors put before it."""
-    mark, blank, begin = lead_in(octets)
+def _read_lead_in(data: "Buffer", defects: Defects) -> int:
+    """Where the outer header block begins, after what mailbox files and text editors put before it."""
+    mark_end, blank_end, begin = lead_in(data)
     for start, end, code in (
-        (0, mark, DefectCode.LEADING_BOM),
-        (mark, blank, DefectCode.LEADING_BLANK_LINES),
-        (blank, begin, DefectCode.LEADING_FROM_LINE),
+        (0, mark_end, DefectCode.LEADING_BOM),
+        (mark_end, blank_end, DefectCode.LEADING_BLANK_LINES),
+        (blank_end, begin, DefectCode.LEADING_FROM_LINE),
     ):
         if start != end:
-            is_text = code is DefectCode.LEADING_FROM_LINE and not is_separator(octets, start, end, or_quoted=True)
+            is_text = code is DefectCode.LEADING_FROM_LINE and not is_separator(data, start, end, or_quoted=True)
             defects.append(Defect(code, "not a separator of a mailbox" if is_text else "", start))
     return begin
 
 
-def _body_after_odd_block(octets: "Buffer", start: int, end: int) -> int:
-    body, complete = block_end(octets, start, end)
-    if not complete:
-        refuse_cr_line_ends(octets, start, end)
-        if body < end:
-            raise ParseError(DefectCode.HEADER_TOO_LARGE, BLOCK_LIMITS, body)
-    return body
+def _scan_odd_block(data: "Buffer", start: int, end: int) -> "Block[Fields]":
+    block = scan(data, start, end, OUTER)
+    refuse_cr_line_ends(data, start, end)
+    block.require_complete()
+    return block
 
 
-def _ambiguous(block: bytes, start: int) -> Defects:
+def _note_ambiguities(block: bytes, start: int) -> Defects:
     """Where readers disagree about the outer header block, which begins at `start`."""
     return [Defect(DefectCode.AMBIGUOUS_HEADER, words, start + offset) for words, offset in ambiguities(block)]
 
 
+def _read_envelope_sender(data: "Buffer", start: int, body: int, value: bytes, defects: Defects) -> str | None:
+    """MAIL FROM as the writer put it: in angle brackets, or as encoded words if it is not visible ASCII."""
+    text = decode(unfold(value))
+    address = text[1:-1] if text[:1] == "<" and text[-1:] == ">" else decode_words(text)
+    if text != "<>" and address_problem(address) is not None:
+        offset = value_offset(data, start, body, _ENVELOPE_SENDER)
+        defects.append(Defect(DefectCode.ENVELOPE_SENDER_INVALID, "", offset))
+        return None
+    return address
+
+
 def _require_report(
-    octets: "Buffer", start: int, body: int, end: int, outer: "Fields", info: PartInfo, wanted: ReportFormat | None
+    data: "Buffer", start: int, body: int, end: int, fields: "Fields", info: PartInfo, wanted: ReportFormat | None
 ) -> tuple[ReportFormat, str]:
-    """The format of the report and its marker, "" where only the caller says so; ParseError for what is no report."""
+    """The format of the report, and its marker, or "" if only the caller says that it is one. Raises ParseError."""
     if info.media_type == "multipart/report":
         detail = "a delivery, disposition or feedback report"
-        raise ParseError(DefectCode.MULTIPART_REPORT, detail, value_offset(octets, start, body, b"content-type"))
-    named, marker = marked(outer)
-    chosen = wanted or named
-    if chosen is None:
-        if _EMBEDDED_REPORT in outer:
-            raise ParseError(
-                DefectCode.EMBEDDED_REPORT, "a bounce", value_offset(octets, start, body, _EMBEDDED_REPORT)
-            )
-        if info.family == "multipart" and _reads_like_report(octets, body, end, info.boundary):
+        raise ParseError(DefectCode.MULTIPART_REPORT, detail, value_offset(data, start, body, b"content-type"))
+    marked_format, marker = marked(fields)
+    format = wanted or marked_format
+    if format is None:
+        if _EMBEDDED_REPORT in fields:
+            raise ParseError(DefectCode.EMBEDDED_REPORT, "a bounce", value_offset(data, start, body, _EMBEDDED_REPORT))
+        if info.family == "multipart" and _reads_like_report(data, body, end, info.boundary):
             raise ParseError(DefectCode.NOT_A_REPORT, READS_LIKE)
         raise ParseError(DefectCode.NOT_A_REPORT, "no marker: keep the message as it is")
-    if named is not chosen:
-        marker = envelope_marker(outer) if chosen is _ENVELOPE else marker_2003(outer)
-    return chosen, marker
+    if marked_format is not format:
+        marker = envelope_marker(fields) if format is ReportFormat.ENVELOPE else marker_2003(fields)
+    return format, marker
 
 
-# What an error says of a message that lost its marker, if it was a report.
-READS_LIKE: Final = "no marker, but it reads like a report: format=ReportFormat.ENVELOPE reads it as one"
-
-
-def _reads_like_report(octets: "Buffer", body: int, end: int, boundary: bytes) -> bool:
-    """Whether a message without a marker is a report in full: a report text and an original."""
-    # A glance at the first text: ordinary mail must not pay for this.
-    position = octets.find(b"--" + boundary, body, min(end, body + _GLANCE))
-    for _ in range(_OPENED if position >= 0 else 0):
-        header_end = _HEADER_END.search(octets, position, min(end, position + _GLANCE))
+def _reads_like_report(data: "Buffer", body: int, end: int, boundary: bytes) -> bool:
+    """Whether a message without a marker is otherwise a complete report, with a report text and an original."""
+    # A glance at the first text, so that ordinary mail is not read as a report.
+    position = data.find(b"--" + boundary, body, min(end, body + _GLANCE))
+    for _ in range(_MULTIPARTS_AROUND if position >= 0 else 0):
+        header_end = _HEADER_END.search(data, position, min(end, position + _GLANCE))
         if header_end is None:
             return False
         position = header_end.end()
-        if octets[position : position + 2] != b"--":
+        if data[position : position + 2] != b"--":
             break
-    if _TEXT_BEGINS.match(octets, position, end) is None:
+    if _TEXT_BEGINS.match(data, position, end) is None:
         return False
     try:
-        return _read(octets, _ENVELOPE).original is not None
+        return _read(data, ReportFormat.ENVELOPE).original is not None
     except ParseError:
         return False
 
 
-# Bytes of a body, or of a part, in which the end of a header block is looked for.
-_GLANCE: Final = 4096
-# Multiparts that gateways put around a report.
-_OPENED: Final = 5
-_HEADER_END = re.compile(rb"\n\r?\n")
-# The first label of a report text, or `Sender` in base64.
-_TEXT_BEGINS = re.compile(
-    rb"(?:\xef\xbb\xbf)?\s{0,20}(?:(?i:sender|on-behalf-of|subject|message-id|to|cc|bcc|recipient)[ \t]*:|U2VuZGVyO)"
-)
+class _Outside(NamedTuple):
+    """What is known of a report before its body is read: the places of its header block and body, and what the block says."""
+
+    start: int
+    body: int
+    end: int
+    info: PartInfo
+    format: ReportFormat
+    marker: str
+    envelope_sender: str | None
 
 
-# What the parts of a report say and hold: report, parts, original, decrypted, evidence, unparsed.
-_Body = tuple[JournalReport, tuple[Part, ...], Part | None, Part | None, str, tuple[str, ...]]
+class _Contents(NamedTuple):
+    """The contents of the body of a report, as `ParsedReport` has them."""
+
+    report: JournalReport
+    parts: tuple[Part, ...]
+    original: Part | None
+    decrypted: Part | None
+    decrypted_evidence: str
+    unparsed: tuple[str, ...]
 
 
-def _read_parts(
-    octets: "Buffer",
-    start: int,
-    body: int,
-    end: int,
-    info: PartInfo,
-    format: ReportFormat,
-    marker: str,
-    envelope_sender: str | None,
-    defects: Defects,
-) -> _Body:
+class _Text(NamedTuple):
+    """The report text: the part that holds it, the bytes of that part after transfer decoding, and what was read from them."""
+
+    leaf: Leaf
+    raw: bytes
+    read: ReportText
+
+
+class _Parts(NamedTuple):
+    """All parts of a report, and which of them are the original and its decrypted copy, and why."""
+
+    all: list[Part]
+    original: Part | None
+    decrypted: Part | None
+    decrypted_evidence: str
+
+
+def _read_body(data: "Buffer", outside: _Outside, defects: Defects) -> _Contents:
+    """Read a body in the general way, which takes anything that gateways make of a report."""
+    start, body, end, info, *_ = outside
     if info.ambiguities:
-        offset = value_offset(octets, start, body, b"content-type")
+        offset = value_offset(data, start, body, b"content-type")
         defects += [Defect(DefectCode.AMBIGUOUS_HEADER, words, offset) for words, _ in info.ambiguities]
-    noted: Defects = []
-    leaves = leaves_of(octets, start, body, end, info, noted)
-    inside = opened(octets, start, body, end, info, leaves, noted)
-    defects += noted
+    structure_defects: Defects = []
+    leaves = leaves_of(data, start, body, end, info, structure_defects)
+    inside = opened(data, start, body, end, info, leaves, structure_defects)
+    defects += structure_defects
     if inside is not None:
-        return _read_opened(octets, inside, body, format, marker, envelope_sender, defects)
-    return _read_leaves(octets, leaves, body, format, marker, envelope_sender, defects)
+        return _read_opened(data, inside, outside, defects)
+    return _read_leaves(data, leaves, outside, defects)
 
 
-def _read_leaves(
-    octets: "Buffer",
-    leaves: list[Leaf],
-    body: int,
-    format: ReportFormat,
-    marker: str,
-    envelope_sender: str | None,
-    defects: Defects,
-) -> _Body:
-    text = _find_text(octets, leaves, format, marker, defects) or _no_text(leaves, marker, body)
-    lines_end = len(defects)
-    parts, messages = _parts(octets, leaves, text, format, defects)
-    original, decrypted, evidence = _told_apart(messages)
-    for part in parts:
-        part.__class__ = Part
-    if original is not None:
-        get = text.read.values.get
-        _compare(octets, original, get("subject"), get("message_id"), defects)
+def _read_leaves(data: "Buffer", leaves: list[Leaf], outside: _Outside, defects: Defects) -> _Contents:
+    text = _find_text(data, leaves, outside.format, outside.marker, defects)
+    if text is None:
+        _refuse_without_text(leaves, outside.marker, outside.body)
+    line_defects_end = len(defects)
+    parts = _read_parts(data, leaves, text, outside.format, defects)
+    if parts.original is not None:
+        values = text.read.values
+        check_original(data, parts.original, values.get("subject"), values.get("message_id"), defects)
     elif not any(leaf.info.family == "tnef" for leaf in leaves):
-        defects.append(Defect(DefectCode.ORIGINAL_MISSING, "", len(octets)))
-    report = _facts(text, format, envelope_sender, defects)
+        defects.append(Defect(DefectCode.ORIGINAL_MISSING, "", len(data)))
+    report = _make_report(text, outside.format, outside.envelope_sender, defects)
     if text.read.left_out or len(defects) > _BODY_DEFECTS:
-        _leave_out(defects, lines_end, text)
-    return report, tuple(parts), original, decrypted, evidence, tuple(text.read.unparsed)
+        _leave_out(defects, line_defects_end, text)
+    return _Contents(
+        report=report,
+        parts=tuple(parts.all),
+        original=parts.original,
+        decrypted=parts.decrypted,
+        decrypted_evidence=parts.decrypted_evidence,
+        unparsed=tuple(text.read.unparsed),
+    )
 
 
-def _read_opened(
-    octets: "Buffer",
-    inside: Opened,
-    body: int,
-    format: ReportFormat,
-    marker: str,
-    envelope_sender: str | None,
-    defects: Defects,
-) -> _Body:
-    """The same for a report of which a multipart was encoded; offsets are those of the caller's bytes."""
-    begun = len(defects)
+def _read_opened(data: "Buffer", inside: Opened, outside: _Outside, defects: Defects) -> _Contents:
+    """Read a report of which a multipart was encoded; offsets are those of the caller's bytes."""
+    first = len(defects)
     try:
-        read = _read_leaves(inside.data, inside.leaves, body, format, marker, envelope_sender, defects)
+        contents = _read_leaves(inside.data, inside.leaves, outside, defects)
     except ParseError as error:
         raise ParseError(error.code, error.detail, inside.place(error.offset)) from None
-    defects[begun:] = [defect._replace(offset=inside.place(defect.offset)) for defect in defects[begun:]]
-    view = memoryview(octets)
+    defects[first:] = [defect._replace(offset=inside.place(defect.offset)) for defect in defects[first:]]
+    view = memoryview(data)
     parts: list[Part] = []
-    for part, leaf in zip(read[1], inside.leaves, strict=True):
+    for part, leaf in zip(contents.parts, inside.leaves, strict=True):
         content, offset, size = part.content, inside.place(part.offset), part.size
         if inside.is_inside(leaf):
-            # A buffer of its own, as any content after decoding.
+            # A buffer of its own, like any content after decoding.
             content, size = memoryview(bytes(content)), inside.encoded_end - inside.start
             offset = inside.start
         elif content.obj is inside.data:
             content = view[offset : offset + size]
-        parts.append(Part(part.kind, part.media_type, part.encoding, content, offset, size))
+        parts.append(_make_part(part.kind, leaf.info, content, offset, size))
     by_kind = {part.kind: part for part in parts}
-    return read[0], tuple(parts), by_kind.get(_ORIGINAL), by_kind.get(_DECRYPTED), *read[4:]
+    return contents._replace(
+        parts=tuple(parts), original=by_kind.get(PartKind.ORIGINAL), decrypted=by_kind.get(PartKind.DECRYPTED)
+    )
 
 
-# Defects of the body: the outer header block can have two more.
-_BODY_DEFECTS: Final = DEFECT_LIMIT - 2
-
-
-def _leave_out(defects: Defects, lines_end: int, text: "_Text") -> None:
-    """Leave out defects of lines, of which the last is before `lines_end`, and say how many."""
+def _leave_out(defects: Defects, line_defects_end: int, text: _Text) -> None:
+    """Leave out the last defects of lines, all of which are before `line_defects_end`, and add their number."""
     # All other defects are bounded by the number of parts, and one of them may say that the report is incomplete.
-    too_many = len(defects) + 1 - _BODY_DEFECTS
-    del defects[lines_end - too_many : lines_end]
-    count = text.read.left_out + too_many
+    excess = len(defects) + 1 - _BODY_DEFECTS
+    del defects[line_defects_end - excess : line_defects_end]
+    count = text.read.left_out + excess
     defects.append(Defect(DefectCode.MORE_DEFECTS, f"{count} more in the report text", text.leaf.start))
 
 
-class _Text(NamedTuple):
-    """The report text: which part it is, its bytes after transfer decoding, and what was read from it."""
+def _find_text(data: "Buffer", leaves: list[Leaf], format: ReportFormat, marker: str, defects: Defects) -> _Text | None:
+    """The first text part with a sender and recipients; in a marked report, else the first with any field of a report.
 
-    leaf: Leaf
-    octets: bytes
-    read: ReportText
-
-
-def _find_text(
-    octets: "Buffer", leaves: list[Leaf], format: ReportFormat, marker: str, defects: Defects
-) -> _Text | None:
-    """The first text part with a sender and recipients; under a marker the first with anything of a report.
-
-    HTML is read only where no text part will do.
+    HTML is read only if no text part will do.
     """
     has_message = any(leaf.info.family in _MESSAGE_FAMILIES for leaf in leaves)
     for family in ("text", "html"):
@@ -416,23 +391,20 @@ def _find_text(
         for leaf in leaves:
             if leaf.info.family != family or leaf.end - leaf.start > REPORT_TEXT_LIMIT:
                 continue
-            oddities: Defects = []
-            text = _read_text(octets, leaf, format, oddities)
+            text_defects: Defects = []
+            text = _read_text(data, leaf, format, text_defects)
             values = text.read.values
             if text.read.recipients and "sender" in values:
                 if not marker and not has_message and _is_mostly_foreign(text.read):
                     continue
-                defects += oddities
+                defects += text_defects
                 return text
             if fallback is None and marker and (text.read.recipients or "sender" in values or "message_id" in values):
-                fallback = (text, oddities)
+                fallback = (text, text_defects)
         if fallback is not None:
             defects += fallback[1]
             return fallback[0]
     return None
-
-
-_MESSAGE_FAMILIES: Final = ("message", "tnef")
 
 
 def _is_mostly_foreign(read: ReportText) -> bool:
@@ -441,10 +413,10 @@ def _is_mostly_foreign(read: ReportText) -> bool:
     return foreign > len(read.recipients) + len(read.values)
 
 
-def _no_text(leaves: list[Leaf], marker: str, body: int) -> NoReturn:
+def _refuse_without_text(leaves: list[Leaf], marker: str, body: int) -> NoReturn:
     for leaf in leaves:
         if leaf.end - leaf.start > REPORT_TEXT_LIMIT and leaf.info.family == "text":
-            raise ParseError(DefectCode.REPORT_TEXT_TOO_LARGE, f"more than {REPORT_TEXT_LIMIT} octets", leaf.start)
+            raise ParseError(DefectCode.REPORT_TEXT_TOO_LARGE, f"more than {REPORT_TEXT_LIMIT} bytes", leaf.start)
     tnef = [leaf for leaf in leaves if leaf.info.family == "tnef"]
     if tnef and not any(leaf.info.family == "message" for leaf in leaves):
         raise ParseError(DefectCode.REPORT_TNEF, "the whole report is encoded as TNEF", tnef[0].start)
@@ -452,285 +424,135 @@ def _no_text(leaves: list[Leaf], marker: str, body: int) -> NoReturn:
     raise ParseError(DefectCode.REPORT_TEXT_MISSING, f"no text part holds {missing}", body)
 
 
-def _read_text(octets: "Buffer", leaf: Leaf, format: ReportFormat, oddities: Defects) -> _Text:
+def _read_text(data: "Buffer", leaf: Leaf, format: ReportFormat, defects: Defects) -> _Text:
     info, start, end = leaf
-    raw = octets[start:end] if info.encoding in PLAIN_ENCODINGS else _content(octets, leaf, oddities)
-    is_plain = info.encoding in PLAIN_ENCODINGS or _is_plain(oddities)
+    raw = data[start:end] if info.encoding in PLAIN_ENCODINGS else _content(data, leaf, defects)
+    is_plain = info.encoding in PLAIN_ENCODINGS or _is_undecoded(defects)
     if raw[:3] == BYTE_ORDER_MARK:
-        oddities.append(Defect(DefectCode.LEADING_BOM, "in the report text", start))
-        text, problem = text_decoded(raw[3:], "utf-8")  # whatever the label says
+        defects.append(Defect(DefectCode.LEADING_BOM, "in the report text", start))
+        text, problem = text_decoded(raw[3:], "utf-8")  # against the declared charset, if need be
     else:
         text, problem = text_decoded(raw, info.charset)
     if problem is not None:
-        oddities.append(Defect(problem, "", start))
-    text = text.removeprefix("\ufeff")  # UTF-16 that names its byte order and begins with a mark even so
+        defects.append(Defect(problem, "", start))
+    text = text.removeprefix("\ufeff")  # UTF-16 whose charset names the byte order, with a mark nevertheless
     is_html = info.family == "html"
     if is_html:
-        oddities.append(Defect(DefectCode.REPORT_TEXT_HTML, "", start))
+        defects.append(Defect(DefectCode.REPORT_TEXT_HTML, "", start))
         text = lines_of_html(text)
     try:
-        read = read_report_text(text) if format is _ENVELOPE else read_report_text_2003(text)
+        read = read_report_text(text) if format is ReportFormat.ENVELOPE else read_report_text_2003(text)
     except TooManyRecipients as beyond:
         detail = f"more than {beyond.args[0]}, and fewer than {RECIPIENT_SIZE} characters for each"
         raise ParseError(DefectCode.TOO_MANY_RECIPIENTS, detail, start) from None
     if read.oddities:
-        # Lines can be found again in the caller's bytes where the octets are those and a line end is a line end.
+        # Lines can be located in the caller's bytes if those were not decoded and have the same line ends as the text.
         starts: dict[int, int] = {}
         if not is_html and is_plain and raw.count(b"\n") == text.count("\n"):
-            starts = _line_starts(raw, {first for _, first, _ in read.oddities})
+            starts = _line_starts(raw, {oddity.first for oddity in read.oddities})
         for code, first, last in read.oddities:
             detail = f"line {first + 1}" if first == last else f"lines {first + 1} to {last + 1}"
-            oddities.append(Defect(code, detail, start + starts.get(first, 0)))
+            defects.append(Defect(code, detail, start + starts.get(first, 0)))
     return _Text(leaf, raw, read)
 
 
 def _line_starts(raw: bytes, numbers: "Iterable[int]") -> dict[int, int]:
-    """Where the lines of these numbers begin, counted from 0."""
+    """Where the lines of these numbers begin; the first line is 0."""
     starts: dict[int, int] = {}
-    number = position = 0
-    for wanted in sorted(numbers):
-        while number < wanted:
+    current = position = 0
+    for number in sorted(numbers):
+        while current < number:
             position = raw.index(b"\n", position) + 1
-            number += 1
-        starts[wanted] = position
+            current += 1
+        starts[number] = position
     return starts
 
 
-def _content(octets: "Buffer", leaf: Leaf, defects: Defects) -> bytes:
-    """The octets of a part behind its transfer encoding."""
-    encoding = leaf.info.encoding
-    if encoding not in DECODED_ENCODINGS:
+def _content(data: "Buffer", leaf: Leaf, defects: Defects) -> bytes:
+    """The bytes of a part after transfer decoding."""
+    if leaf.info.encoding not in DECODED_ENCODINGS:
         defects.append(Defect(DefectCode.TRANSFER_ENCODING_UNKNOWN, "", leaf.start))
-        return octets[leaf.start : leaf.end]
-    return content_of(octets, leaf, defects)
+        return data[leaf.start : leaf.end]
+    return content_of(data, leaf, defects)
 
 
-def _is_plain(defects: Defects) -> bool:
-    """Whether content was taken as it is, by the defects of reading it."""
+def _is_undecoded(defects: Defects) -> bool:
+    """Whether content was taken as it is although an encoding was declared, by the defects of reading it."""
     return any(defect.code is DefectCode.TRANSFER_ENCODING_MISMATCH for defect in defects)
 
 
-def _parts(
-    octets: "Buffer", leaves: list[Leaf], text: _Text, format: ReportFormat, defects: Defects
-) -> tuple[list[Any], list[Any]]:
-    """Every part with its kind, and of them the messages, two at most; none has its class yet."""
-    view = memoryview(octets)
-    parts: list[Any] = []
-    messages: list[Any] = []
-    for leaf in leaves:
+def _make_part(kind: PartKind, info: PartInfo, content: memoryview, offset: int, size: int) -> Part:
+    return Part(
+        kind=kind, media_type=info.media_type, encoding=info.encoding, content=content, offset=offset, size=size
+    )
+
+
+def _read_parts(data: "Buffer", leaves: list[Leaf], text: _Text, format: ReportFormat, defects: Defects) -> _Parts:
+    view = memoryview(data)
+    contents: list[memoryview] = []
+    messages: list[int] = []
+    for number, leaf in enumerate(leaves):
         info, start, end = leaf
-        part = UncheckedPart(_OTHER, info.media_type, info.encoding, view[start:end], start, end - start)
-        parts.append(part)
+        content = view[start:end]
         if leaf is text.leaf:
-            part.kind = _TEXT
             if info.encoding in DECODED_ENCODINGS:
-                part.content = memoryview(text.octets)
+                content = memoryview(text.raw)
         elif info.family == "message" and len(messages) < _MESSAGES:
             if info.encoding not in PLAIN_ENCODINGS:
-                noted: Defects = []
-                part.content = memoryview(_content(octets, leaf, noted))
-                if info.encoding in DECODED_ENCODINGS and not _is_plain(noted):
-                    # Against RFC 2046 section 5.2.1, but met.
+                content_defects: Defects = []
+                content = memoryview(_content(data, leaf, content_defects))
+                if info.encoding in DECODED_ENCODINGS and not _is_undecoded(content_defects):
+                    # Against RFC 2046 section 5.2.1, but seen.
                     defects.append(Defect(DefectCode.ORIGINAL_ENCODED, info.encoding, start))
-                defects += noted
-            messages.append(part)
+                defects += content_defects
+            messages.append(number)
         elif info.family == "tnef":
             defects.append(Defect(DefectCode.ORIGINAL_TNEF, "", start))
             if info.encoding in DECODED_ENCODINGS:
-                part.content = memoryview(_content(octets, leaf, defects))
+                content = memoryview(_content(data, leaf, defects))
         elif info.family == "html" and not messages:
             # Exchange 2003 writes the twin itself.
-            if format is _ENVELOPE:
+            if format is ReportFormat.ENVELOPE:
                 defects.append(Defect(DefectCode.HTML_TWIN, "", start))
         else:
-            defects.append(Defect(DefectCode.EXTRA_PART, f"part {len(parts)}", start))
-    return parts, messages
+            defects.append(Defect(DefectCode.EXTRA_PART, f"part {number + 1}", start))
+        contents.append(content)
+    choice = choose_original([contents[number] for number in messages])
+    kinds = [PartKind.TEXT if leaf is text.leaf else PartKind.OTHER for leaf in leaves]
+    for index, kind in ((choice.original, PartKind.ORIGINAL), (choice.decrypted, PartKind.DECRYPTED)):
+        if index is not None:
+            kinds[messages[index]] = kind
+    parts = [
+        _make_part(kind, leaf.info, content, leaf.start, leaf.end - leaf.start)
+        for kind, leaf, content in zip(kinds, leaves, contents, strict=True)
+    ]
+    return _Parts(
+        all=parts,
+        original=None if choice.original is None else parts[messages[choice.original]],
+        decrypted=None if choice.decrypted is None else parts[messages[choice.decrypted]],
+        decrypted_evidence=choice.evidence,
+    )
 
 
-# The original and its decrypted copy.
-_MESSAGES: Final = 2
-
-
-def _told_apart(messages: list[Any]) -> tuple[Part | None, Part | None, str]:
-    """Which message is the original, which its decrypted copy, and what says so: protection in one, else their order."""
-    if not messages:
-        return None, None, ""
-    if len(messages) == 1:
-        messages[0].kind = _ORIGINAL
-        return messages[0], None, ""
-    evidence = "order"
-    for name, is_protected in (("content-class", _has_protected_class), ("message.rpmsg", _has_protected_content)):
-        first, second = [is_protected(bytes(message.content[:_PROTECTION_LIMIT])) for message in messages]
-        if first != second:
-            evidence = name
-            if second:
-                messages.reverse()
-            break
-    original, decrypted = messages
-    original.kind = _ORIGINAL
-    decrypted.kind = _DECRYPTED
-    return original, decrypted, evidence
-
-
-# Buffer of a message in which the attachment of a protected one is looked for: behind a few lines of text.
-_PROTECTION_LIMIT: Final = 1 << 20
-
-
-def _has_protected_class(octets: bytes) -> bool:
-    found, _, _ = scan(octets, 0, len(octets), field_pattern("content-class"))
-    return b"rpmsg.message" in found.get(b"content-class", b"").lower()
-
-
-def _has_protected_content(octets: bytes) -> bool:
-    """Whether the encrypted content is attached, by its name or its type (MS-OXORMMS 2.1.3)."""
-    for needle, before in ((b"message.rpmsg", b"="), (b"x-microsoft-rpmsg-message", b"application/")):
-        position = octets.find(needle)
-        for _ in range(_MENTIONS):
-            if octets[max(0, position - 16) : max(0, position)].rstrip(b'" \t').lower().endswith(before):
-                return True
-            position = octets.find(needle, position + 1) if position >= 0 else -1
-    return False
-
-
-# Mentions of the encrypted content that are looked at.
-_MENTIONS: Final = 20
-
-
-def _compare(octets: "Buffer", original: Part, subject: str | None, message_id: str | None, defects: Defects) -> bool:
-    """Look at the original: its header block, whose it is, that it agrees with the report text, and how a multipart ends.
-
-    True where that showed that no notice is at its end.
-    """
-    offset = original.offset
-    if original.encoding in DECODED_ENCODINGS:
-        octets = bytes(original.content[: HEADER_LIMIT + 1])
-        begin, end = 0, len(octets)
-        is_plain = False  # offsets inside an encoded part mean nothing: its beginning stands for them
-    else:
-        begin, end, is_plain = offset, offset + original.size, True
-    if begin == end:
-        defects.append(Defect(DefectCode.ORIGINAL_EMPTY, "", offset))
-        return False
-    first = _FIRST_FIELD.match(octets, begin, end)
-    if first is None:
-        defects.append(Defect(DefectCode.ORIGINAL_WITHOUT_HEADERS, "", offset))
-        return False
-    start = first.start(1)
-    if start != begin and b"\n>From " in b"\n" + octets[begin:start]:
-        defects.append(Defect(DefectCode.LEADING_FROM_LINE, "before the original", offset))
-    inner, body, complete = scan(octets, start, end, _INNER)
-    if not complete and body < end:
-        defects.append(Defect(DefectCode.ORIGINAL_HEADER_TOO_LARGE, BLOCK_LIMITS, offset))
-    is_quiet = False
-    declared_type = inner.get(b"content-type", b"")
-    content_type = declared_type.lower()
-    if b"multipart/" in content_type:
-        decoded, close = (octets, end) if is_plain else (bytes(original.content), original.content.nbytes)
-        # Nearly every multipart ends with its close delimiter and a line end, and has its boundary in quotes.
-        ending = decoded[close - LINE_SIZE : close].rstrip()
-        line = ending.rfind(b"\n--")
-        if line > 1 and ending[-2:] == b"--" and b'"%b"' % ending[line + 3 : -2] in declared_type:
-            is_quiet = ending[line - 2 if ending[line - 1] == _CR else line - 1] not in LAST_BYTES
-        elif is_unclosed(decoded, body, close, declared_type):
-            defects.append(Defect(DefectCode.ORIGINAL_UNCLOSED, "", offset))
-        if b"multipart/mixed" in content_type:
-            if (_MARKER_WORD.search(octets, start, body) or _MARKER_WORD_LOWER.search(octets, start, body)) and marked(
-                scan(octets, start, end, field_pattern(*MARKERS))[0]
-            )[0] is not None:
-                defects.append(Defect(DefectCode.NESTED_REPORT, "the original is a report itself", offset))
-            # Exchange writes X-MS-TNEF-Correlator, with an id in it, on what it encodes as TNEF.
-            if (
-                octets.find(b"orrelator", start, body) >= 0
-                and scan(octets, start, end, field_pattern("x-ms-tnef-correlator"))[0]
-                .get(b"x-ms-tnef-correlator", b"")
-                .strip()
-                and fast_find(octets, b"winmail.dat", body, end) >= 0
-            ):
-                defects.append(Defect(DefectCode.ORIGINAL_HOLDS_TNEF, "an attachment", offset))
-    elif b"/ms-tnef" in content_type:
-        defects.append(Defect(DefectCode.ORIGINAL_HOLDS_TNEF, "its content", offset))
-    for field, reported, code in (
-        (b"message-id", message_id, _MESSAGE_ID_MISMATCH),
-        (b"subject", subject, _SUBJECT_MISMATCH),
-    ):
-        if reported is None:
-            continue
-        value = inner.get(field, b"").strip()
-        # Nearly all are equal as they stand; only what is not is decoded with care.
-        if value.decode("latin-1") != reported and not _agree(field, value, reported):
-            defects.append(Defect(code, "", value_offset(octets, start, body, field) if is_plain else offset))
-    return is_quiet
-
-
-_MESSAGE_ID_MISMATCH: Final = DefectCode.MESSAGE_ID_MISMATCH
-_SUBJECT_MISMATCH: Final = DefectCode.SUBJECT_MISMATCH
-# The interpreter keeps what it compiled: few ids differ, and all programs that read load this module.
-_MESSAGE_ID: Final = r"<[^<>]*>"
-# Bytes of a value, and characters of a reported one, that are compared by words; longer ones agree only if they are equal.
-_COMPARED_LIMIT: Final = 64 << 10
-# The first field of a message, after the lines that mailbox files left before it.
-_FIRST_FIELD = re.compile(
-    rb"(?:From (?![ \t]*:)[^\n]*+\n)?(?:>From (?![ \t]*:)[^\n]{0,998}+\n)?([!-9;-~]{1,998}+[ \t]*+:)"
-)
-
-
-def _agree(field: bytes, value: bytes, reported: str) -> bool:
-    """Whether a report names a field's value, decoded or as it was written; folds differ in their blanks."""
-    if len(value) > _COMPARED_LIMIT or len(reported) > _COMPARED_LIMIT:
-        return False
-    words = reported.split()
-    if words == one_line(value).split() or words == decode(unfold(value)).split():
-        return True
-    if not value.isascii() and words == decode_words(text_of(unfold(value), "latin_1")).split():
-        return True  # windows-1252, which neither of them labels so
-    # Gateways put comments behind a Message-ID.
-    own = re.match(_MESSAGE_ID, decode(value)) if field == b"message-id" else None
-    told = re.match(_MESSAGE_ID, reported)
-    return own is not None and told is not None and own[0] == told[0]
-
-
-_REQUIRED: Final = {
-    "sender": DefectCode.SENDER_MISSING,
-    "subject": DefectCode.SUBJECT_MISSING,
-    "message_id": DefectCode.MESSAGE_ID_MISSING,
-}
-_REQUIRED_2003: Final = {name: code for name, code in _REQUIRED.items() if name != "subject"}
-
-
-# Seldom there: the last fields of JournalReport, in their order.
-_MANAGED_FOLDER: Final = ("label", "mailbox", "sent_utc", "received_utc")
-_NO_MANAGED_FOLDER: Final = (None,) * len(_MANAGED_FOLDER)
-
-
-def _facts(text: _Text, format: ReportFormat, envelope_sender: str | None, defects: Defects) -> JournalReport:
+def _make_report(text: _Text, format: ReportFormat, envelope_sender: str | None, defects: Defects) -> JournalReport:
+    """What a report text says, as a value, with a defect for each field that must be there and is not."""
     values = text.read.values
     recipients = text.read.recipients
-    required = _REQUIRED if format is _ENVELOPE else _REQUIRED_2003
-    if not recipients or not values.keys() >= required.keys():
-        defects += [Defect(code, "", text.leaf.start) for name, code in required.items() if name not in values]
-        if not recipients:
-            defects.append(Defect(DefectCode.RECIPIENTS_MISSING, "", text.leaf.start))
-    get = values.get
-    report: JournalReport = UncheckedReport(
-        get("sender", ""),
-        tuple(recipients),
-        get("subject", ""),
-        get("message_id", ""),
-        get("on_behalf_of"),
-        envelope_sender,
-        *(_NO_MANAGED_FOLDER if values.keys() <= _REQUIRED.keys() else map(get, _MANAGED_FOLDER)),
-        get("sender_display_name", ""),
-    )
+    required = _REQUIRED if format is ReportFormat.ENVELOPE else _REQUIRED_2003
+    defects += [Defect(code, "", text.leaf.start) for name, code in required.items() if name not in values]
+    if not recipients:
+        defects.append(Defect(DefectCode.RECIPIENTS_MISSING, "", text.leaf.start))
+    report = _new(UncheckedReport)
+    report.sender = values.get("sender", "")
+    report.recipients = tuple(recipients)
+    report.subject = values.get("subject", "")
+    report.message_id = values.get("message_id", "")
+    report.on_behalf_of = values.get("on_behalf_of")
+    report.envelope_sender = envelope_sender
+    report.label = values.get("label")
+    report.mailbox = values.get("mailbox")
+    report.sent_utc = values.get("sent_utc")
+    report.received_utc = values.get("received_utc")
+    report.sender_display_name = values.get("sender_display_name", "")
     report.__class__ = JournalReport
-    return report
-
-
-def _envelope_sender(octets: "Buffer", start: int, body: int, value: bytes, defects: Defects) -> str | None:
-    """MAIL FROM as the writer put it: in angle brackets, or as encoded words where it is more than visible ASCII."""
-    text = decode(unfold(value))
-    address = text[1:-1] if text[:1] == "<" and text[-1:] == ">" else decode_words(text)
-    if text != "<>" and address_problem(address) is not None:
-        offset = value_offset(octets, start, body, _ENVELOPE_SENDER)
-        defects.append(Defect(DefectCode.ENVELOPE_SENDER_INVALID, "", offset))
-        return None
-    return address
+    return report  # type: ignore[no-any-return]

@@ -1,8 +1,8 @@
-"""Keyed digests: who knows a secret can prove that a report, or the stamp on a message, is his own and unaltered.
+"""Seals: by a secret, its holder can recognize a report as their own and unaltered.
 
-A seal is an HMAC (RFC 2104) with SHA-256 over the content of the message that bears it, so that it is worth nothing on another
-one. Seals are compared in constant time. The first of several secrets signs, any of them verifies, which lets secrets be
-replaced one after the other.
+A seal is an HMAC (RFC 2104) with SHA-256 over the content of the message that bears it, so it is worthless on any other
+message. Seals are compared in constant time. The first of several secrets signs and any of them verifies, so secrets can be
+replaced one after the other. Stamps on messages use the same keyed digests.
 """
 
 import binascii
@@ -13,10 +13,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from exjournal._wire import names
+from exjournal._wire.beginnings import scan_message, scan_message_spans
 from exjournal._wire.buffers import in_place
 from exjournal._wire.canonical import sealed_digest
-from exjournal._wire.headers import field_spans, scan, span_pattern, unfold
-from exjournal._wire.message import lead_in
+from exjournal._wire.headers import span_pattern, unfold
 from exjournal.errors import InvalidValue
 from exjournal.limits import SECRET_MINIMUM
 from exjournal.reports.markers import OUTER, marked
@@ -25,11 +25,19 @@ if TYPE_CHECKING:
     from exjournal._wire.buffers import Buffer, Data
 
 
-_SEAL: Final = rb"v=2;\s*s=([A-Za-z0-9_-]{43})"
+_SEAL_FIELD = span_pattern((names.SEAL,))
+_SEAL = re.compile(rb"v=2;\s*s=([A-Za-z0-9_-]{43})")
+# From base64 to its alphabet for URLs, and back (RFC 4648 section 5).
+_FOR_URLS: Final = bytes.maketrans(b"+/", b"-_")
+_FROM_URLS: Final = bytes.maketrans(b"-_", b"+/")
 
 
 class Seal(StrEnum):
-    """What a seal proves: VALID, the message is as it was sealed; INVALID, it is not, or another secret was used."""
+    """The result of verifying a seal.
+
+    VALID: the report is as it was when it was sealed. INVALID: it was changed, or sealed with another secret. ABSENT: it has no
+    seal.
+    """
 
     VALID = "valid"
     INVALID = "invalid"
@@ -37,68 +45,69 @@ class Seal(StrEnum):
 
 
 def verify_seal(report: "Data", /, *, secrets: Iterable[bytes]) -> Seal:
-    """Whether a report bears a seal of one of the secrets, and is as it was when it was sealed.
+    """Whether a report has a seal of one of the secrets, and is as it was when it was sealed.
 
-    Covered are the whole body, with the report text and the original in it, and the fields of the outer header block that are
-    shown to a reader. Not covered is what servers do that pass mail on: folding of header fields, whether a line ends in CRLF
-    or LF, line ends at the very end, and fields that they add to the outer block.
-    Secrets have at least 16 octets. Raises InvalidValue where there is none.
+    A seal covers the whole body, with the report text and the original in it, and the fields of the outer header block that are
+    shown to a reader. It does not cover what servers change in transit: the folding of header fields, CRLF or LF line ends,
+    empty lines at the very end, and fields that they add to the outer block.
+
+    Each secret has at least 16 bytes. Raises InvalidValue for a shorter one and if there is none, and TypeError.
     """
     keys = known_secrets(secrets)
     if not keys:
-        raise InvalidValue("secrets", "is empty: a seal is verified by a secret")
+        raise InvalidValue("secrets", "must not be empty: a seal is verified by a secret")
     return seal_of(in_place(report, "a report"), keys)
 
 
-def seal_of(octets: "Buffer", secrets: tuple[bytes, ...], /) -> Seal:
-    """The same for secrets that were looked at; without any, a seal is INVALID."""
-    start = lead_in(octets)[-1]
-    spans, _, _ = field_spans(octets, start, len(octets), span_pattern((names.SEAL,)))
+def seal_of(data: "Buffer", secrets: tuple[bytes, ...], /) -> Seal:
+    """Verify the seal of a report with secrets that `known_secrets` has checked. Without a secret, a seal is INVALID."""
+    spans = scan_message_spans(data, _SEAL_FIELD).fields
     if not spans:
         return Seal.ABSENT
-    found = [re.fullmatch(_SEAL, unfold(octets[begin:behind].partition(b":")[2])) for begin, behind in spans]
-    digests = [decoded(seal[1]) for seal in found if seal is not None]
-    if not digests or not secrets:
+    fields = [_SEAL.fullmatch(unfold(data[start:end].partition(b":")[2])) for start, end in spans]
+    seals = [decoded(field[1]) for field in fields if field is not None]
+    if not seals or not secrets:
         return Seal.INVALID
-    told = _told(octets)
-    expected = [keyed(secret, b"report", *told) for secret in secrets]
-    valid = any(hmac.compare_digest(one, other) for one in expected for other in digests)
+    content = _sealed_content(data)
+    expected = [keyed(secret, b"report", *content) for secret in secrets]
+    valid = any(hmac.compare_digest(digest, seal) for digest in expected for seal in seals)
     return Seal.VALID if valid else Seal.INVALID
 
 
-def seal_field(octets: "Buffer", secret: bytes, /) -> bytes:
-    """The header field that seals a report, with its line end, to be put before everything else."""
-    return b"%b: v=2; s=%b\r\n" % (names.SEAL.encode(), encoded(keyed(secret, b"report", *_told(octets))))
+def seal_field(data: "Buffer", secret: bytes, /) -> bytes:
+    """The header field that seals a report, with its line end. It goes before everything else."""
+    return b"%b: v=2; s=%b\r\n" % (names.SEAL.encode(), encoded(keyed(secret, b"report", *_sealed_content(data))))
 
 
-def _told(octets: "Buffer") -> tuple[bytes, bytes]:
-    """What a report says, and the format that its marker names: a marker changes its name where a report leaves."""
-    fields, _, _ = scan(octets, lead_in(octets)[-1], len(octets), OUTER)
-    return digest_of(octets), str(marked(fields)[0]).encode("ascii")
+def _sealed_content(data: "Buffer") -> tuple[bytes, bytes]:
+    """The digest of a report, and its format instead of its marker, whose name changes when a report leaves the transport."""
+    fields = scan_message(data, OUTER).fields
+    return digest_of(data), str(marked(fields)[0]).encode("ascii")
 
 
-def digest_of(octets: "Buffer", /) -> bytes:
-    """The digest of the content that a seal is made over; loaded with the first one, as few programs seal."""
-    return sealed_digest(octets)
+def digest_of(data: "Buffer", /) -> bytes:
+    """The digest of the content that a seal or a stamp covers."""
+    return sealed_digest(data)
 
 
 def known_secrets(secrets: Iterable[bytes], /) -> tuple[bytes, ...]:
-    """The secrets, each fit to be one; InvalidValue names what is not, and never shows it."""
-    given: object = secrets  # one secret is a collection as well, of integers
+    """The secrets as a tuple. Raises InvalidValue, which never shows one, unless each has at least 16 bytes."""
+    given: object = secrets  # a single secret is iterable as well, as integers
     if isinstance(given, (bytes, str)) or not isinstance(given, Iterable):
         raise InvalidValue("secrets", f"is a {type(given).__name__}, not a collection of bytes")
     known = tuple(secrets)
     for secret in known:
         if not isinstance(secret, bytes):
-            raise InvalidValue("secrets", f"holds a {type(secret).__name__}, not bytes")
+            raise InvalidValue("secrets", f"a secret is a {type(secret).__name__}; it must be bytes")
         if len(secret) < SECRET_MINIMUM:
-            raise InvalidValue("secrets", f"holds one of {len(secret)} octets, fewer than {SECRET_MINIMUM}")
+            size = f"{len(secret)} byte{'' if len(secret) == 1 else 's'}"
+            raise InvalidValue("secrets", f"a secret has {size}; at least {SECRET_MINIMUM} are needed")
     return known
 
 
-def keyed(secret: bytes, purpose: bytes, /, *told: bytes) -> bytes:
-    """HMAC-SHA-256 over a purpose and what is told, each with its size before it; 32 octets."""
-    return hmac.digest(secret, b"".join(_sized((b"exjournal", purpose, *told))), "sha256")
+def keyed(secret: bytes, purpose: bytes, /, *content: bytes) -> bytes:
+    """HMAC-SHA-256 over a purpose and pieces of content, each with its size before it: 32 bytes."""
+    return hmac.digest(secret, b"".join(_sized((b"exjournal", purpose, *content))), "sha256")
 
 
 def _sized(pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -107,15 +116,11 @@ def _sized(pieces: Iterable[bytes]) -> Iterator[bytes]:
         yield piece
 
 
-def encoded(octets: bytes, /) -> bytes:
-    """Buffer as text of a header field: base64 for URLs (RFC 4648 section 5), without padding."""
-    return binascii.b2a_base64(octets, newline=False).translate(_FOR_URLS).rstrip(b"=")
+def encoded(digest: bytes, /) -> bytes:
+    """A digest as text for a header field: base64 for URLs (RFC 4648 section 5), without padding."""
+    return binascii.b2a_base64(digest, newline=False).translate(_FOR_URLS).rstrip(b"=")
 
 
 def decoded(text: bytes, /) -> bytes:
-    """The octets of such a text, whose alphabet was looked at."""
+    """The digest in such a text. The caller has checked its alphabet."""
     return binascii.a2b_base64(text.translate(_FROM_URLS) + b"=" * (-len(text) % 4))
-
-
-_FOR_URLS: Final = bytes.maketrans(b"+/", b"-_")
-_FROM_URLS: Final = bytes.maketrans(b"-_", b"+/")

@@ -11,10 +11,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exjournal._wire import names
+from exjournal._wire.beginnings import lead_in, refuse_cr_line_ends, scan_message
 from exjournal._wire.buffers import in_place
 from exjournal._wire.endings import cut_notice
 from exjournal._wire.headers import (
-    BLOCK_LIMITS,
     decode,
     decode_words,
     field_pattern,
@@ -23,7 +23,7 @@ from exjournal._wire.headers import (
     scan,
     unfold,
 )
-from exjournal._wire.message import lead_in, mailboxes_of, message_id_of, refuse_cr_line_ends
+from exjournal._wire.message import mailboxes_of, message_id_of
 from exjournal._wire.multipart import DECODED_ENCODINGS, Leaf, PartInfo, declared, transfer_decoded
 from exjournal._wire.parts import content_of, leaves_of
 from exjournal.errors import Defect, DefectCode, InvalidValue, ParseError
@@ -137,7 +137,7 @@ def unwrap_undeliverable(data: "Data", /, *, format: ReportFormat | None = None)
     `not-a-report` for what is neither, and the codes of limits.
     """  # noqa: D205
     octets = in_place(data, "a bounce")
-    if lead_in(octets)[-1] == len(octets):
+    if lead_in(octets).block == len(octets):
         raise ParseError(DefectCode.EMPTY)
     if format is not None and format not in ReportFormat.__members__.values():
         raise InvalidValue("format", "is no report format")
@@ -157,8 +157,8 @@ class _Outside(NamedTuple):
 
 def _unwrap(octets: "Buffer", begin: int, end: int, depth: int, copy: ReportFormat | None) -> Undeliverable:
     """The report that the message from `begin` to `end` is, or holds."""
-    start = lead_in(octets, begin, end)[-1]
-    outer, body, complete = scan(octets, start, end, OUTER)
+    block = scan_message(octets, OUTER, begin, end)
+    start, body, outer, _ = block
     info = declared(outer.get(b"content-type", b""))
     outside = _Outside(octets, start, body, end, info)
     if info.media_type != "multipart/report" and (
@@ -168,21 +168,19 @@ def _unwrap(octets: "Buffer", begin: int, end: int, depth: int, copy: ReportForm
         if depth and (notice := cut_notice(octets, body, end)) is not None:
             defects = (Defect(DefectCode.PERHAPS_TRUNCATED, _SAID_AT_THE_END, notice),)
         return Undeliverable(octets[begin:end], message_id_of(outer.get(b"message-id", b"")), (), defects, copy)
-    if not complete:
-        refuse_cr_line_ends(octets, start, end)
-        if body < end:
-            raise ParseError(DefectCode.HEADER_TOO_LARGE, BLOCK_LIMITS, body)
+    refuse_cr_line_ends(octets, start, end)
+    block.require_complete()
     if depth == BOUNCE_LIMIT and info.family in ("multipart", "message"):
         raise ParseError(DefectCode.NESTING_LIMIT, f"more than {BOUNCE_LIMIT} bounces", begin)
     if info.family == "multipart":
         return _in_parts(outside, depth, copy)
     if info.family == "message":
-        value = scan(octets, start, end, _ENCODING)[0].get(b"content-transfer-encoding", b"")
+        value = scan(octets, start, end, _ENCODING).fields.get(b"content-transfer-encoding", b"")
         noted: list[Defect] = []
         inside = _attached(octets, Leaf(declared(b"message/rfc822", value), body, end), depth, copy, noted)
         return _elsewhere(inside, "attached", body, noted)
     if _has_signs(outside):
-        value = scan(octets, start, end, _ENCODING)[0].get(b"content-transfer-encoding", b"")
+        value = scan(octets, start, end, _ENCODING).fields.get(b"content-transfer-encoding", b"")
         return _in_text(octets, Leaf(declared(b"", value), body, end), depth, copy)
     if depth:
         raise _no_report(begin)
@@ -210,7 +208,7 @@ def _has_signs(outside: _Outside) -> bool:
 
     Replies out of office and tickets have some of them, never the null Return-Path together with one of the others.
     """
-    found, _, _ = scan(outside.octets, outside.start, outside.end, _SIGNS)
+    found = scan(outside.octets, outside.start, outside.end, _SIGNS).fields
     if unfold(found.get(b"return-path", b"")) != b"<>":
         return False
     return b"x-failed-recipients" in found or any(
@@ -308,11 +306,11 @@ def _in_text(octets: "Buffer", leaf: Leaf, depth: int, copy: ReportFormat | None
         before = _BEFORE_DIRECTLY if is_header or line["directly"] is not None else _BEFORE_RETURNED
         after = before.match(text, line.end(), last)
         place = last if after is None else after.end()
-        header = lead_in(text, place, last)[-1]
+        header = lead_in(text, place, last).block
         if not first_line_is_field(text, header, last):
             continue
         at = body if is_encoded else line.start("line")
-        found, content, _ = scan(text, header, last, OUTER)
+        _, content, found, _ = scan(text, header, last, OUTER)
         is_marked = marked(found)[0] is not None
         if is_header:
             report_id = message_id_of(found.get(b"message-id", b""))
@@ -512,7 +510,7 @@ def _headers_of_reports(octets: "Buffer", leaves: list[Leaf], defects: list[Defe
     for leaf in leaves:
         if leaf.info.media_type in _HEADERS_ONLY:
             header = content_of(octets, leaf, defects)
-            found, _, _ = scan(header, lead_in(header)[-1], len(header), OUTER)
+            found = scan_message(header, OUTER).fields
             report_id = message_id_of(found.get(b"message-id", b""))
             # Some servers return but a few fields: the id is that of a report as well.
             if marked(found)[0] is not None or report_id.endswith(OWN_ID):
