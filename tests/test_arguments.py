@@ -28,7 +28,7 @@ from exjournal import (
 )
 from exjournal.addresses import same_mailbox
 from exjournal.archives.items import octets_in
-from exjournal.journaling.loops import matching_headers
+from exjournal.journaling.header_firewall import matching_headers
 from exjournal.reports.models import Headers
 from strategies import DATE, ORIGINAL, built
 

@@ -58,7 +58,7 @@ from exjournal import (
     verify_seal,
 )
 from exjournal.addresses import same_mailbox
-from exjournal.journaling.loops import matching_headers
+from exjournal.journaling.header_firewall import matching_headers
 
 # Seconds that no cell is too slow in: clocks and caches make any ratio of such times.
 FLOOR = 0.01

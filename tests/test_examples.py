@@ -28,7 +28,7 @@ from exjournal import (
     verify_seal,
 )
 from exjournal.journaling.config import _AGENT, _OPTIONS, _ORGANIZATION, _RULE, _TABLES, Config
-from exjournal.journaling.loops import matching_headers
+from exjournal.journaling.header_firewall import matching_headers
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 MESSAGE = (EXAMPLES / "message.eml").read_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")

@@ -53,7 +53,7 @@ from exjournal import (
     verify_seal,
 )
 from exjournal.journaling.explanations import Reason
-from exjournal.journaling.loops import LoopReason, look
+from exjournal.journaling.loops import LoopReason, read_signs
 from exjournal.limits import HEADER_LIMIT, HEADER_LINE_LIMIT, HOP_LIMIT
 from exjournal.reports.envelope import read_any_text, read_usual_text
 from strategies import (
@@ -1427,7 +1427,7 @@ class TestStrangers:
     def test_the_header_firewall(self, message: bytes) -> None:
         """The header firewall leaves no stamp or seal of ours, good or forged, and no field of the organization."""
         left = strip_headers(b"X-Kept: 1\r\n" + message, ORGANIZATION_HEADERS)
-        found = look(left, (SECRET,))
+        found = read_signs(left, (SECRET,))
         assert not {LoopReason.SEAL, LoopReason.STAMP} & {one.reason for one in found.loops}
         assert found.stamps.verified == ()
         assert not [name for name in found.fields if name.startswith((b"x-ms-exchange-", b"x-exjournal-"))]

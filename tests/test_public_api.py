@@ -93,7 +93,7 @@ CLASSES = [
     name for name in DOCUMENTED if inspect.isclass(thing := getattr(exjournal, name)) and not issubclass(thing, str)
 ]
 # Names that one module of the library shares with another, and no caller needs.
-INNER = {"index", "journaled"}
+INNER = {"index", "journaled", "resolve"}
 HEAVY = ["argparse", "email", "logging", "pathlib", "sqlite3", "tomllib"]
 
 

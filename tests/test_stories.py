@@ -43,7 +43,8 @@ from exjournal import (
     verify_seal,
 )
 from exjournal.journaling.explanations import Place, Reason
-from exjournal.journaling.loops import LoopReason, matching_headers
+from exjournal.journaling.header_firewall import matching_headers
+from exjournal.journaling.loops import LoopReason
 from exjournal.limits import HOP_LIMIT, REPORT_NESTING_LIMIT
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)

@@ -73,13 +73,25 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "": set(),
         "organization": set(),
         "rules": {"organization"},
+        "rule_index": {"organization", "rules"},
+        "rule_sets": {"organization", "rule_index", "rules"},
         "message_kinds": set(),
+        "header_firewall": set(),
         "stamps": set(),
         "loops": {"message_kinds", "stamps"},
         "explanations": {"rules"},
-        "decisions": {"explanations", "loops", "message_kinds", "rules", "stamps"},
-        "agent": {"decisions", "rules", "stamps"},
-        "config": {"agent", "organization", "rules"},
+        "decisions": {
+            "explanations",
+            "loops",
+            "message_kinds",
+            "organization",
+            "rule_index",
+            "rule_sets",
+            "rules",
+            "stamps",
+        },
+        "agent": {"decisions", "loops", "rule_sets", "stamps"},
+        "config": {"agent", "organization", "rule_sets", "rules"},
     },
     "archives": {
         "": set(),
@@ -227,6 +239,37 @@ def test_own_modules_are_imported_at_the_top(name: str) -> None:
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     late = {node.module for one in functions for node in ast.walk(one) if isinstance(node, ast.ImportFrom)}
     assert not [module for module in late if module and module.partition(".")[0] == "exjournal"]
+
+
+# Methods of named tuples are private by their spelling only.
+NAMED_TUPLE = {"_asdict", "_fields", "_make", "_replace"}
+
+
+def is_private(name: str) -> bool:
+    """Whether a name begins with one underscore; names with two, such as `__version__`, belong to Python's conventions."""
+    return name.startswith("_") and not name.startswith("__")
+
+
+@pytest.mark.parametrize("name", modules())
+def test_private_names_stay_in_their_module(name: str) -> None:
+    """A name with an underscore is used by the module that defines it, and by no other."""
+    tree = ast.parse(modules()[name].read_text("utf-8"))
+    imports_of_ours = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("exjournal")
+    ]
+    imported = {alias.name for node in imports_of_ours for alias in node.names}
+    assert not {name for name in imported - {"_wire"} if is_private(name)}
+    own = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    own |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)}
+    own |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    used = {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) not in {"self", "cls", "os"}
+    }
+    assert {name for name in used - NAMED_TUPLE if is_private(name)} <= own
 
 
 @pytest.mark.parametrize("wing", ["_wire", "reports", "identity", "journaling", "archives"])

@@ -33,19 +33,19 @@ from exjournal.journaling.config import load_config, load_secret
 
 # Deciding, and explaining a decision
 from exjournal.journaling.decisions import Decision, Hold, HoldReason, decide
-from exjournal.journaling.loops import (
+from exjournal.journaling.header_firewall import (
     LEAVING_HEADERS,
     ORGANIZATION_HEADERS,
     RESTORE_HEADERS,
-    Loop,
-    detect_loop,
     strip_headers,
 )
+from exjournal.journaling.loops import Loop, detect_loop
 
 # Kinds of messages, journaling loops, and header fields of restored messages
 from exjournal.journaling.message_kinds import MessageKind, message_kind
 from exjournal.journaling.organization import Organization
-from exjournal.journaling.rules import JournalRule, RuleSet, Scope
+from exjournal.journaling.rule_sets import RuleSet
+from exjournal.journaling.rules import JournalRule, Scope
 
 # Reports and their parts, envelopes and recipients
 from exjournal.reports.models import (

@@ -552,7 +552,7 @@ class TestForPeople:
             "sender",
             "and",
             "recipient",
-            "lie",
+            "are",
             "in",
             "its",
             "scope,",

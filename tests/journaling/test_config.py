@@ -1,4 +1,4 @@
-"""The TOML file: every key of it reaches its constructor, and whatever is wrong is told with the path of its key."""
+"""The TOML file: every key reaches its constructor, and an error names the path of its key."""
 
 import inspect
 import json
@@ -31,9 +31,9 @@ from exjournal.journaling.config import Config
 from exjournal.limits import SECRET_MINIMUM
 
 FIRST = b"the first secret of all"
-SECOND = b"\x00\xff\r\n a secret of octets \x1a"
+SECOND = b"\x00\xff\r\n a secret of bytes \x1a"
 
-# Every key there is, none of them at its default.
+# Every key, with a value other than its default.
 FULL: dict[str, Any] = {
     "organization": {
         "domains": ["*.example.com", "b\u00fccher.example"],
@@ -67,11 +67,11 @@ FULL: dict[str, Any] = {
         "eight_bit": True,
     },
 }
-# The least that a file must say.
+# The smallest file.
 LEAST = {"organization": {"domains": ["example.com"]}}
 
 STRING, INTEGER, BOOLEAN, ARRAY, TABLE = "string", "integer", "boolean", "array", "table"
-# Values of each type of TOML; 0 and 1 are no truth values, and true is no number.
+# Values of each TOML type; 0 and 1 are not booleans, and true is not an integer.
 OF_TYPE: dict[str, list[Any]] = {
     STRING: ["text", ""],
     INTEGER: [1, 0],
@@ -81,7 +81,7 @@ OF_TYPE: dict[str, list[Any]] = {
     "float": [1.5, 0.0, float("inf"), float("nan")],
     "date": [date(2026, 1, 1)],
 }
-# The path of each key, as errors tell it, with the types that are right there.
+# The path of each key, as errors name it, with the types that are accepted there.
 TYPES = {
     "organization": (TABLE,),
     "organization.domains": (ARRAY,),
@@ -131,7 +131,7 @@ _STEP = re.compile(r'"([^"]*)"|\[(\d+)\]|([A-Za-z0-9_-]+)')
 def toml(value: object) -> str:
     """A value as TOML, tables on one line."""
     if isinstance(value, dict):
-        return "{" + ", ".join([f"{toml(key)} = {toml(one)}" for key, one in value.items()]) + "}"
+        return "{" + ", ".join([f"{toml(key)} = {toml(item)}" for key, item in value.items()]) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(map(toml, value)) + "]"
     if isinstance(value, bool):
@@ -141,9 +141,9 @@ def toml(value: object) -> str:
     return value.isoformat() if isinstance(value, date) else repr(value)
 
 
-def written(told: dict[str, Any]) -> str:
+def written(table: dict[str, Any]) -> str:
     """A file as TOML, a line for each table."""
-    return "".join([f"{toml(key)} = {toml(value)}\n" for key, value in told.items()])
+    return "".join([f"{toml(key)} = {toml(value)}\n" for key, value in table.items()])
 
 
 def steps(path: str) -> list[str | int]:
@@ -151,9 +151,9 @@ def steps(path: str) -> list[str | int]:
     return [int(number) if number else key or quoted for quoted, number, key in _STEP.findall(path)]
 
 
-def changed(path: str, value: object, told: dict[str, Any] = FULL) -> dict[str, Any]:
+def changed(path: str, value: object, table: dict[str, Any] = FULL) -> dict[str, Any]:
     """A file with another value at a path."""
-    copy = deepcopy(told)
+    copy = deepcopy(table)
     place: Any = copy
     *way, last = steps(path)
     for step in way:
@@ -175,18 +175,18 @@ def without(path: str) -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder beside the working folder, with the secrets that the full file names; tests of errors show them nowhere."""
+    """A folder below the working folder, with the secrets that the full file names."""
     monkeypatch.chdir(tmp_path)
-    there = tmp_path / "there"
-    (there / "below").mkdir(parents=True)
-    (there / "first.secret").write_bytes(FIRST + b"\n")
-    (there / "below" / "second.secret").write_bytes(SECOND + b"\r\n")
-    return there
+    files = tmp_path / "there"
+    (files / "below").mkdir(parents=True)
+    (files / "first.secret").write_bytes(FIRST + b"\n")
+    (files / "below" / "second.secret").write_bytes(SECOND + b"\r\n")
+    return files
 
 
-def load(told: dict[str, Any] | str | bytes) -> Config:
-    """What a file says."""
-    text = written(told) if isinstance(told, dict) else told
+def load(table: dict[str, Any] | str | bytes) -> Config:
+    """Load the configuration from a file with this content."""
+    text = written(table) if isinstance(table, dict) else table
     path = Path("there/journal.toml")
     path.write_bytes(text.encode() if isinstance(text, str) else text)
     return load_config(path)
@@ -198,28 +198,28 @@ def facts(config: Config) -> tuple[RuleSet, dict[str, object], tuple[bytes, ...]
     return config.rules, {} if agent is None else {name: getattr(agent, name) for name in AGENT}, config.secrets
 
 
-def refused(told: dict[str, Any] | str | bytes) -> InvalidValue:
-    """The error that a file is refused with, which shows no secret."""
-    with pytest.raises(InvalidValue) as found:
-        load(told)
-    words = f"{found.value!r} {found.value}"
-    assert found.value.reason
+def refused(table: dict[str, Any] | str | bytes) -> InvalidValue:
+    """The error that a file is refused with; it must not show a secret."""
+    with pytest.raises(InvalidValue) as caught:
+        load(table)
+    words = f"{caught.value!r} {caught.value}"
+    assert caught.value.reason
     assert FIRST.decode() not in words
-    assert "a secret of octets" not in words
-    return found.value
+    assert "a secret of bytes" not in words
+    return caught.value
 
 
 class TestKeys:
-    """What a file says is what the constructors are given."""
+    """The values of a file are the arguments of the constructors."""
 
     def test_everything(self) -> None:
         """Every key reaches its constructor."""
-        told = FULL["organization"]
+        table = FULL["organization"]
         organization = Organization(
-            told["domains"],
-            groups=told["groups"],
-            aliases=told["aliases"],
-            databases=told["databases"],
+            table["domains"],
+            groups=table["groups"],
+            aliases=table["aliases"],
+            databases=table["databases"],
             hosted_domains=["cloud.example"],
             alternate_mailbox="ndr@example.com",
             voice_mail=False,
@@ -278,7 +278,7 @@ class TestKeys:
         ],
     )
     def test_one_key(self, path: str, value: object, given: object) -> None:
-        """A value of a key reaches its argument as it is, whichever others there are."""
+        """The value of a key reaches its argument unchanged."""
         if path == "organization.groups":
             config = load(changed("rules", [], changed(path, value)))
         else:
@@ -291,9 +291,9 @@ class TestKeys:
             "agent": config.agent,
             "rules": config.rules.rules[0 if "rules[0]" in path else -1] if config.rules.rules else None,
         }[str(table)]
-        found = getattr(owner, str(name))
-        assert found == given
-        assert isinstance(found, Mapping) if isinstance(given, dict) else type(found) is type(given)
+        argument = getattr(owner, str(name))
+        assert argument == given
+        assert isinstance(argument, Mapping) if isinstance(given, dict) else type(argument) is type(given)
 
     def test_every_argument_has_a_key(self) -> None:
         """There is a key for each argument of the constructors, and the full file has them all."""
@@ -307,13 +307,13 @@ class TestKeys:
             assert set(inspect.signature(owner).parameters) == known
 
     def test_least(self) -> None:
-        """Accepted domains are enough: there are no rules then, no agent, and no secrets."""
+        """Accepted domains are enough: then there are no rules, no agent, and no secrets."""
         config = load(LEAST)
         assert config == (RuleSet([], Organization(["example.com"])), None, ())
 
     def test_defaults(self) -> None:
-        """What a file does not say is as the constructors have it."""
-        told = {
+        """A missing key leaves the default of the constructor."""
+        table = {
             "organization": {"domains": ["example.com"], "alternate_mailbox": "ndr@example.com"},
             "rules": [{"name": "All", "journal_to": "journal@archive.example"}],
             "options": {},
@@ -323,13 +323,13 @@ class TestKeys:
             [JournalRule("All", "journal@archive.example")],
             Organization(["example.com"], alternate_mailbox="ndr@example.com"),
         )
-        assert facts(load(told)) == facts(Config(rules, JournalAgent(rules, domain="example.com"), ()))
+        assert facts(load(table)) == facts(Config(rules, JournalAgent(rules, domain="example.com"), ()))
 
     def test_order_of_rules(self) -> None:
-        """Rules stand in the order of the file."""
+        """Rules keep the order of the file."""
         names = [f"Rule {number}" for number in range(20)]
-        told = {**LEAST, "rules": [{"name": name, "journal_to": "journal@archive.example"} for name in names]}
-        assert [rule.name for rule in load(told).rules.rules] == names
+        table = {**LEAST, "rules": [{"name": name, "journal_to": "journal@archive.example"} for name in names]}
+        assert [rule.name for rule in load(table).rules.rules] == names
 
     def test_usual_spelling(self) -> None:
         """Tables in brackets, comments, and lines that end in CRLF are TOML as well."""
@@ -352,7 +352,7 @@ class TestKeys:
         assert facts(load_config(kind("there/journal.toml"))) == facts(load_config(kind(folder / "journal.toml")))
 
     def test_shows_no_secret(self) -> None:
-        """Neither the configuration nor what is in it shows a secret."""
+        """Neither the configuration nor a value in it shows a secret."""
         config = load(FULL)
         for value in (config, config.agent, config.rules, *config[:2]):
             assert "secret of" not in f"{value!r} {value}"
@@ -360,10 +360,10 @@ class TestKeys:
 
 
 class TestWrongFile:
-    """A file that is none, or not TOML."""
+    """A file that is missing, or not TOML."""
 
     def test_empty(self) -> None:
-        """An empty file lacks the organisation."""
+        """An empty file lacks the organization."""
         assert refused("").field == refused("# nothing\n").field == "organization"
 
     @pytest.mark.parametrize(
@@ -382,14 +382,14 @@ class TestWrongFile:
         ],
     )
     def test_syntax(self, text: str, place: str) -> None:
-        """What is no TOML is told with the place of it, as a fault of the file as a whole."""
+        """Bad TOML is an error of the file as a whole, with the place of the fault."""
         error = refused(text)
         assert error.field == ""
         assert place in error.reason
 
     @pytest.mark.parametrize("secret", ["hunter2hunter2hunter2", "correct horse battery"])
     def test_secret_in_bad_syntax(self, secret: str) -> None:
-        """A secret that somebody wrote into the file is not told with the fault of its line."""
+        """The error for a faulty line does not show a secret that somebody wrote there."""
         for text in (
             f"[agent]\nsecret = {secret}",
             f"[agent]\nsecret = '{secret}",
@@ -412,16 +412,16 @@ class TestWrongFile:
             bytes(range(256)),
         ],
     )
-    def test_no_utf8(self, data: bytes) -> None:
-        """What is no UTF-8 is told as a fault of the file as a whole."""
+    def test_not_utf8(self, data: bytes) -> None:
+        """A file that is not UTF-8 is refused as a whole."""
         assert refused(data).field == ""
 
-    def test_position_of_what_is_no_utf8(self) -> None:
-        """The octet that is none is told."""
-        assert "octet 5" in refused(b"# caf\xe9\n").reason
+    def test_position_of_a_bad_byte(self) -> None:
+        """The error names the first byte that is not UTF-8."""
+        assert "byte 5" in refused(b"# caf\xe9\n").reason
 
     def test_byte_order_mark(self) -> None:
-        """A byte order mark, which editors on Windows put before UTF-8, is no part of what the file says."""
+        """A byte order mark, which editors on Windows put before UTF-8, is ignored."""
         assert facts(load(b"\xef\xbb\xbf" + written(FULL).encode())) == facts(load(FULL))
 
     @pytest.mark.parametrize(
@@ -440,7 +440,7 @@ class TestWrongFile:
         ids=["arrays", "tables", "closed", "dotted key", "dotted table", "integer", "limit", "hexadecimal", "float"],
     )
     def test_monstrous(self, text: str) -> None:
-        """Values nested too deep for a reader, or with too many digits for it, are refused like any other fault."""
+        """Values nested too deep, or with too many digits, are refused like any other fault."""
         refused(text)
 
     @pytest.mark.parametrize(
@@ -448,12 +448,12 @@ class TestWrongFile:
     )
     def test_key_of_many_parts(self, key: str) -> None:
         """A dotted key of more than 200 parts is refused unread: the interpreter takes the square of their number."""
-        assert refused(f"{key} = 1\n").reason == "holds a key of more than 200 parts"
+        assert refused(f"{key} = 1\n").reason == "has a key of more than 200 parts"
 
     @pytest.mark.parametrize("key", [".".join("a" * 200), '"' + "." * 300 + '"', " . ".join(["'a'"] * 200)])
-    def test_key_of_less(self, key: str) -> None:
-        """One of 200 parts, or of one part with many full stops, is an unknown key like any other."""
-        assert refused(f"{key} = 1\n").reason.startswith("is none of")
+    def test_key_at_the_limit(self, key: str) -> None:
+        """A key of 200 parts, or of one part with many full stops, is an unknown key like any other."""
+        assert refused(f"{key} = 1\n").reason.startswith("is not a known key")
 
     @pytest.mark.parametrize("name", ["missing.toml", "there", "there/first.secret/journal.toml", "a" * 300])
     def test_unreadable(self, name: str) -> None:
@@ -469,7 +469,7 @@ class TestWrongTypes:
         ("path", "type_"), [(path, type_) for path in TYPES for type_ in OF_TYPE if type_ not in TYPES[path]]
     )
     def test_wrong_type(self, path: str, type_: str) -> None:
-        """Each key takes values of its own types alone, and the path of the wrong one is told."""
+        """Each key takes values of its own types only, and the error names the path."""
         for value in OF_TYPE[type_]:
             assert refused(changed(path, value)).field == path
 
@@ -487,7 +487,7 @@ class TestWrongTypes:
 
 
 class TestUnknownKeys:
-    """Keys that are none."""
+    """Keys that do not exist."""
 
     @pytest.mark.parametrize(
         "key",
@@ -508,7 +508,7 @@ class TestUnknownKeys:
     )
     @pytest.mark.parametrize("table", ["", "organization", "rules[1]", "options", "agent"])
     def test_unknown(self, table: str, key: str) -> None:
-        """A key that is none is told with its path, in quotes where TOML needs them."""
+        """The error for an unknown key names its path, in quotes if TOML needs them."""
         path = f"{table}.{key}" if table else key
         assert refused(changed(path, "first", FULL)).field == path
 
@@ -517,7 +517,7 @@ class TestUnknownKeys:
         ["domains", "rules[0].domains", "options.rules", "options.organization", "agent.rules", "organization.rules"],
     )
     def test_key_of_another_table(self, path: str) -> None:
-        """A key in the wrong table is none there."""
+        """A key in the wrong table is unknown."""
         assert refused(changed(path, ["example.com"])).field == path
 
     @pytest.mark.parametrize("key", ["secret", "secrets", "key"])
@@ -536,13 +536,13 @@ class TestUnknownKeys:
 
 
 class TestMissingKeys:
-    """Keys that must be there."""
+    """Required keys."""
 
     @pytest.mark.parametrize(
         "path", ["organization", "organization.domains", "rules[1].name", "rules[2].journal_to", "agent.domain"]
     )
     def test_missing(self, path: str) -> None:
-        """A key that must be there is told by its path."""
+        """The error for a missing key names its path."""
         assert refused(without(path)).field == path
 
     @pytest.mark.parametrize(
@@ -566,18 +566,18 @@ class TestMissingKeys:
         """Every other key can be left out."""
         load(without(path))
 
-    def test_nowhere_for_undeliverable_reports(self) -> None:
-        """An agent without an alternate mailbox lacks the word that the caller keeps reports."""
-        told = {**LEAST, "agent": {"domain": "example.com"}}
-        assert refused(told).field == "agent.hold_undeliverable"
-        assert refused(changed("agent.hold_undeliverable", False, told)).field == "agent.hold_undeliverable"
-        agent = load(changed("agent.hold_undeliverable", True, told)).agent
+    def test_without_an_alternate_mailbox(self) -> None:
+        """Without an alternate mailbox an agent needs `hold_undeliverable`."""
+        table = {**LEAST, "agent": {"domain": "example.com"}}
+        assert refused(table).field == "agent.hold_undeliverable"
+        assert refused(changed("agent.hold_undeliverable", False, table)).field == "agent.hold_undeliverable"
+        agent = load(changed("agent.hold_undeliverable", True, table)).agent
         assert agent is not None
         assert agent.hold_undeliverable
 
 
 class TestWrongValues:
-    """Values of the right type that cannot be."""
+    """Invalid values of the right type."""
 
     @pytest.mark.parametrize(
         ("path", "value", "field"),
@@ -641,23 +641,23 @@ class TestWrongValues:
         ],
     )
     def test_invalid(self, path: str, value: object, field: str) -> None:
-        """A value that cannot be is told by the path of the key that is to be mended."""
+        """The error for an invalid value names the path of the key to correct."""
         assert refused(changed(path, value)).field == field
 
     def test_two_formats(self) -> None:
-        """Of two rules that give one journal mailbox two formats the second is told."""
+        """If two rules give one journal mailbox two formats, the error names the second one."""
         one = {"name": "One", "journal_to": "two@archive.example", "format": "bcc"}
-        told = {**LEAST, "rules": [one, {"name": "Two", "journal_to": "TWO@archive.example"}]}
-        assert refused(told).field == "rules[1].format"
+        table = {**LEAST, "rules": [one, {"name": "Two", "journal_to": "TWO@archive.example"}]}
+        assert refused(table).field == "rules[1].format"
 
-    def test_says_what_would_do(self) -> None:
-        """Of a value out of few, and of a key, the error names those that there are."""
+    def test_names_the_choices(self) -> None:
+        """The error for an unknown key, or for a value that must be one of several, lists the choices."""
         assert all(scope in refused(changed("rules[1].scope", "inside")).reason for scope in Scope)
         assert all(format in refused(changed("rules[1].format", "x")).reason for format in ReportFormat)
         assert all(key in refused(changed("agent.secret", "x")).reason for key in FULL["agent"])
 
     def test_survives_a_process(self) -> None:
-        """The error can be handed to another process, with its path."""
+        """The error can be pickled, with its path."""
         error = refused(changed("rules[1].scope", "inside"))
         copy = pickle.loads(pickle.dumps(error))
         assert (copy.field, copy.reason, str(copy)) == (error.field, error.reason, str(error))
@@ -679,10 +679,10 @@ class TestSecrets:
             b"\xef\xbb\xbf0123456789abcdef",
             b"x" * 100_000,
         ],
-        ids=["text", "blanks", "lines", "octets", "zeros", "line end first", "mark", "long"],
+        ids=["text", "spaces", "lines", "bytes", "zeros", "line end first", "mark", "long"],
     )
-    def test_octets(self, secret: bytes, line_end: bytes, folder: Path) -> None:
-        """A secret is every octet of its file but the line ends at the end, by the file of rules as by itself."""
+    def test_bytes(self, secret: bytes, line_end: bytes, folder: Path) -> None:
+        """A secret is every byte of its file except line ends at the end, alone and in a configuration."""
         (folder / "first.secret").write_bytes(secret + line_end)
         assert load_secret(folder / "first.secret") == secret
         assert load_secret(str(folder / "first.secret")) == secret
@@ -693,64 +693,64 @@ class TestSecrets:
     @pytest.mark.parametrize("size", [0, 1, SECRET_MINIMUM - 1])
     @pytest.mark.parametrize("line_ends", [b"", b"\n", b"\r\n" * 20])
     def test_too_short(self, size: int, line_ends: bytes, folder: Path) -> None:
-        """A secret that can be tried out is refused, however many line ends follow it, and is not shown."""
+        """A secret that is too short is refused, also with line ends after it, and is not shown."""
         (folder / "below" / "second.secret").write_bytes(b"hunter2hunter2hunter2"[:size] + line_ends)
         error = refused(FULL)
         assert error.field == "agent.secret_files[1]"
         assert str(SECRET_MINIMUM) in error.reason
-        with pytest.raises(InvalidValue) as found:
+        with pytest.raises(InvalidValue) as caught:
             load_secret(folder / "below" / "second.secret")
-        for one in (error, found.value):
-            assert "hunter" not in f"{one!r} {one}"
+        for each in (error, caught.value):
+            assert "hunter" not in f"{each!r} {each}"
 
     def test_long_enough(self, folder: Path) -> None:
-        """The least size of a secret is enough."""
+        """The minimum size of a secret is enough."""
         (folder / "first.secret").write_bytes(b"x" * SECRET_MINIMUM)
         assert load(FULL).secrets[0] == b"x" * SECRET_MINIMUM
 
     @pytest.mark.parametrize("name", ["missing", "there", "there/first.secret/none"])
     def test_unreadable(self, name: str) -> None:
-        """A file of a secret that cannot be read by itself is an OSError."""
+        """A secret file that cannot be read is an OSError from `load_secret`."""
         with pytest.raises(OSError, match=r"\[Errno"):
             load_secret(name)
 
     def test_says_why(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-        """Where the file of rules names one that cannot be read, the reason is told with the path of the key."""
+        """If a configuration names a secret file that cannot be read, the error has the reason and the path of the key."""
         assert "No such file" in refused(changed("agent.secret_files[0]", "missing")).reason
-        honest = Path.read_bytes
+        read_bytes = Path.read_bytes
 
         def read(path: Path) -> bytes:
             if path.name == "first.secret":
                 raise error
-            return honest(path)
+            return read_bytes(path)
 
         monkeypatch.setattr(Path, "read_bytes", read)
         for error in (PermissionError(13, "Permission denied"), OSError("broken")):
-            found = refused(FULL)
-            assert found.field == "agent.secret_files[0]"
-            assert (error.strerror or "cannot be read") in found.reason
+            refusal = refused(FULL)
+            assert refusal.field == "agent.secret_files[0]"
+            assert (error.strerror or "cannot be read") in refusal.reason
         assert folder.exists()
 
-    def test_name_that_no_file_has(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A name that the file system has no octets for is told like a file that is not there."""
+    def test_name_that_cannot_be_encoded(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A name that the file system cannot encode is an error like a missing file."""
         error = UnicodeEncodeError("ascii", "caf\u00e9", 3, 4, "ordinal not in range(128)")
-        honest = Path.read_bytes
+        read_bytes = Path.read_bytes
 
         def read(path: Path) -> bytes:
             if path.name == "caf\u00e9":
                 raise error
-            return honest(path)
+            return read_bytes(path)
 
         monkeypatch.setattr(Path, "read_bytes", read)
         assert refused(changed("agent.secret_files[0]", "caf\u00e9")).field == "agent.secret_files[0]"
 
     def test_beside_the_file(self, tmp_path: Path, folder: Path) -> None:
-        """Files of secrets are looked for beside the file of rules, not in the working folder; a path from the root counts."""
-        (tmp_path / "first.secret").write_bytes(b"that of the working folder")
+        """Secret files are relative to the folder of the file of rules, not to the working folder; they may be absolute."""
+        (tmp_path / "first.secret").write_bytes(b"a secret of the working folder")
         (tmp_path / "outside.secret").write_bytes(b"one in the folder above")
         names = ["first.secret", "./below/../below/second.secret", "../outside.secret", str(tmp_path / "first.secret")]
-        told = changed("agent.secret_files", names)
-        assert load(told).secrets == (FIRST, SECOND, b"one in the folder above", b"that of the working folder")
+        table = changed("agent.secret_files", names)
+        assert load(table).secrets == (FIRST, SECOND, b"one in the folder above", b"a secret of the working folder")
         assert folder != Path.cwd()
 
     def test_order(self) -> None:
@@ -761,11 +761,11 @@ class TestSecrets:
     def test_read_each_time(self, folder: Path) -> None:
         """A secret that was replaced is read when the file of rules is read again."""
         load(FULL)
-        (folder / "first.secret").write_bytes(b"another one of many octets")
-        assert load(FULL).secrets == (b"another one of many octets", SECOND)
+        (folder / "first.secret").write_bytes(b"another one of many bytes")
+        assert load(FULL).secrets == (b"another one of many bytes", SECOND)
 
 
-# Values for keys: some are right somewhere, most are wrong everywhere.
+# Values for keys: some are right for some key, most are wrong for all.
 _WORDS = st.sampled_from(
     [
         "",
@@ -813,25 +813,25 @@ _VALUES = st.recursive(
 
 
 def _places(value: object, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
-    found = [path]
+    places = [path]
     if isinstance(value, dict):
         for key, inner in value.items():
-            found += _places(inner, (*path, key))
+            places += _places(inner, (*path, key))
     elif isinstance(value, list):
         for number, inner in enumerate(value):
-            found += _places(inner, (*path, number))
-    return found
+            places += _places(inner, (*path, number))
+    return places
 
 
 @st.composite
 def configurations(draw: st.DrawFn) -> dict[str, Any]:
-    """The full file with values replaced, added or taken out anywhere, or tables of anything."""
+    """The full file with values replaced, added or removed anywhere, or tables of any values."""
     if draw(st.integers(0, 3)) == 0:
         return draw(st.dictionaries(_KEYS, _VALUES, max_size=5))
-    told = deepcopy(FULL)
+    table = deepcopy(FULL)
     for _ in range(draw(st.integers(1, 4))):
-        *way, last = draw(st.sampled_from(_places(told)[1:] or [("organization",)]))
-        place: Any = told
+        *way, last = draw(st.sampled_from(_places(table)[1:] or [("organization",)]))
+        place: Any = table
         for step in way:
             place = place[step]
         match draw(st.integers(0, 3)):
@@ -843,7 +843,7 @@ def configurations(draw: st.DrawFn) -> dict[str, Any]:
                 place.insert(int(last), draw(_VALUES))
             case _:
                 place[last] = draw(_VALUES)
-    return told
+    return table
 
 
 _PIECES = st.sampled_from(
@@ -908,7 +908,7 @@ def texts(draw: st.DrawFn) -> bytes:
 
 
 def outcome(data: bytes) -> Config | InvalidValue:
-    """What a file says beside the secrets of the full one, or why it is refused."""
+    """Load a file in a folder with the secrets of the full one: its configuration, or the error."""
     with TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "below").mkdir()
@@ -922,36 +922,36 @@ def outcome(data: bytes) -> Config | InvalidValue:
 
 
 class TestAnything:
-    """Whatever the file is, it is a configuration, or it is refused with a path."""
+    """Any file is a configuration, or is refused with a path."""
 
     @given(texts())
     @example(b"a = []\n[[a.b]]\n")
     @example(b"a = [{}]\n[a.b]\n")
     @example(b"rules = []\n[[rules]]\n")
     def test_any_text(self, data: bytes) -> None:
-        """No text makes anything but a configuration or an InvalidValue."""
+        """Any text is a configuration or an InvalidValue."""
         assert isinstance(outcome(data), Config | InvalidValue)
 
     @given(configurations())
-    def test_any_values(self, told: dict[str, Any]) -> None:
-        """No values do either, and the path of the error leads to the value that is wrong, or to where one is missing."""
-        text = written(told)
-        assert tomllib.loads(text) == told or "nan" in text
-        found = outcome(text.encode())
-        if isinstance(found, Config):
-            assert tuple(rule.name for rule in found.rules.rules) == tuple(
-                rule["name"] for rule in told.get("rules", [])
+    def test_any_values(self, table: dict[str, Any]) -> None:
+        """So are any values, and the path of the error leads to the wrong value, or to the place of a missing one."""
+        text = written(table)
+        assert tomllib.loads(text) == table or "nan" in text
+        loaded = outcome(text.encode())
+        if isinstance(loaded, Config):
+            assert tuple(rule.name for rule in loaded.rules.rules) == tuple(
+                rule["name"] for rule in table.get("rules", [])
             )
             return
-        assert found.field
-        place: Any = told
-        way = steps(found.field)
+        assert loaded.field
+        place: Any = table
+        way = steps(loaded.field)
         assert "".join([f"[{step}]" if isinstance(step, int) else f".{step}" for step in way]).lstrip(".") == (
-            found.field.replace('"', "")
+            loaded.field.replace('"', "")
         )
         for number, step in enumerate(way):
             if isinstance(place, str):
-                assert step == 0, "one string stands for a list of one"
+                assert step == 0, "a string is a list of one"
                 place = None
             elif isinstance(place, list) and isinstance(step, int):
                 place = place[step]
@@ -961,11 +961,11 @@ class TestAnything:
                 place = place.get(step)
 
     @given(configurations())
-    def test_same_again(self, told: dict[str, Any]) -> None:
-        """The order of keys in the file changes nothing of what it says."""
-        found = outcome(written(told).encode())
-        other = outcome(written(dict(reversed(told.items()))).encode())
-        assert type(found) is type(other)
-        if isinstance(found, Config):
+    def test_same_again(self, table: dict[str, Any]) -> None:
+        """The order of keys in the file does not matter."""
+        loaded = outcome(written(table).encode())
+        other = outcome(written(dict(reversed(table.items()))).encode())
+        assert type(loaded) is type(other)
+        if isinstance(loaded, Config):
             assert isinstance(other, Config)
-            assert facts(found) == facts(other)
+            assert facts(loaded) == facts(other)

@@ -1,4 +1,4 @@
-"""Decisions: which rules fire, for whom, what they ask for and what is told of it; `model` says the same slowly."""
+"""Decisions: which rules fire, for whom, and what they ask for; `model` decides the same in a slow and simple way."""
 
 import dataclasses
 import json
@@ -27,6 +27,7 @@ from exjournal.journaling.decisions import PlannedReport
 from exjournal.journaling.explanations import Explanation, Match, Place, Reason
 from exjournal.journaling.stamps import Stamps, stamp_value
 from exjournal.limits import ADDRESS_FIELD_LIMIT
+from exjournal.reports.seals import digest_of
 from model import (
     DSN,
     EXTERNAL,
@@ -71,8 +72,8 @@ def message(*fields: bytes, author: str | None = ANN, sender: str | None = None)
 
 
 def organization(**values: Any) -> Organization:
-    """An organisation in example.com with some groups, aliases and a database."""
-    said: dict[str, Any] = {
+    """An organization in example.com with some groups, aliases and a database."""
+    defaults: dict[str, Any] = {
         "groups": {
             "staff@example.com": [BOB, "inner@example.com", "eve@example.org"],
             "inner@example.com": [CAROL, "staff@example.com", "inner@example.com"],
@@ -83,11 +84,11 @@ def organization(**values: Any) -> Organization:
         "databases": {"DB1": [BOB, CAROL]},
         "alternate_mailbox": "ndr@example.com",
     }
-    return Organization(**({"domains": ["example.com"]} | said | values))
+    return Organization(**({"domains": ["example.com"]} | defaults | values))
 
 
 def rule_set(*rules: JournalRule, **values: Any) -> RuleSet:
-    """Rules of that organisation; values are options of the set, or else of the organisation."""
+    """Rules of that organization; the values are options of the set, or otherwise of the organization."""
     names = {"fork_mixed", "believe_senders", "obey_processed", "only_new"}
     options = {name: value for name, value in values.items() if name in names}
     return RuleSet(
@@ -116,10 +117,10 @@ def outside(*recipients: str | Recipient, sender: str = MALLORY, **values: bool)
 
 
 def reason(decision: Decision) -> Reason:
-    """Why the one rule fires, or why not."""
-    (found,) = decision.explain()
-    assert found.matched is bool(decision.reports)
-    return found.reason
+    """Why the only rule fires, or why it does not."""
+    (explanation,) = decision.explain()
+    assert explanation.matched is bool(decision.reports)
+    return explanation.reason
 
 
 def fires(rules: RuleSet, envelope: Envelope, data: bytes | None = None, **options: Any) -> bool:
@@ -130,7 +131,7 @@ def fires(rules: RuleSet, envelope: Envelope, data: bytes | None = None, **optio
 
 
 class TestScopes:
-    """A scope says between which ends a message passes."""
+    """A scope is about the sides of sender and recipient."""
 
     @pytest.mark.parametrize(
         ("envelope", "scopes"),
@@ -147,25 +148,25 @@ class TestScopes:
     )
     @pytest.mark.parametrize("scope", Scope)
     def test_sides(self, envelope: Envelope, scopes: set[Scope], scope: Scope) -> None:
-        """Internal is inside on both ends, external outside on one of them, global any; some pair is enough."""
+        """Internal: both ends inside; external: one end outside; global: any; some pair of ends is enough."""
         decision = decide(message(author=envelope.sender), envelope, rule_set(for_all(scope)))
         assert reason(decision) is (Reason.MATCHED if scope in scopes else Reason.OUT_OF_SCOPE)
 
     @pytest.mark.parametrize("scope", Scope)
     def test_spoofed(self, scope: Scope) -> None:
-        """A sender inside that did not log in is inside and outside; with the option he is what he writes."""
+        """An inside sender that did not log in is on both sides; with `believe_senders` on the side of the address."""
         envelope = outside(BOB, sender=ANN)
         assert fires(rule_set(for_all(scope)), envelope)
         assert fires(rule_set(for_all(scope), believe_senders=True), envelope) is (scope is not EXTERNAL)
 
     @pytest.mark.parametrize("scope", Scope)
     def test_spoofed_from_a_trusted_path(self, scope: Scope) -> None:
-        """A trusted path makes markers believed, and no sender."""
+        """A trusted path makes markers count, but not senders."""
         assert fires(rule_set(for_all(scope)), outside(BOB, sender=ANN, trusted_path=True))
 
     @pytest.mark.parametrize("scope", Scope)
     def test_an_outside_address_that_logged_in(self, scope: Scope) -> None:
-        """Who logged in is inside, whatever address he writes; with the option he is what he writes."""
+        """A client that logged in is inside under any address; with `believe_senders` on the side of the address."""
         envelope = inside(BOB, sender=MALLORY)
         assert fires(rule_set(for_all(scope)), envelope)
         assert fires(rule_set(for_all(scope), believe_senders=True), envelope) is (scope is not INTERNAL)
@@ -187,7 +188,7 @@ class TestScopes:
         ids=str,
     )
     def test_null_sender(self, authors: list[str], sides: str) -> None:
-        """The null sender is inside or outside by all the From addresses, and both where there is none."""
+        """The null sender is on the sides of all From addresses, and on both if there are none."""
         data = message(*[b"From: " + one.encode() for one in authors], author=None, sender=EVE)
         for scope, letter in ((INTERNAL, "i"), (EXTERNAL, "e")):
             rules = rule_set(for_all(scope), believe_senders=True)
@@ -197,7 +198,7 @@ class TestScopes:
         assert fires(rule_set(for_all()), Envelope("", [BOB]), data)
 
     def test_the_envelope_decides(self) -> None:
-        """MAIL FROM says on which side the sender is, whatever From and Sender say."""
+        """MAIL FROM decides on which side the sender is; From and Sender do not."""
         rules = rule_set(for_all(EXTERNAL), believe_senders=True)
         assert not fires(rules, inside(BOB), message(author=MALLORY, sender=EVE))
         assert fires(rules, outside(BOB), message(author=ANN, sender=BOB))
@@ -217,7 +218,7 @@ class TestScopes:
         assert fires(rule_set(for_one("root@example.com", scope), aliases={"root@example.com": "root"}), inside("root"))
 
     def test_the_pair_must_be_in_scope(self) -> None:
-        """A rule for a recipient wants that recipient, not another one, to be at one end of a pair in scope."""
+        """A rule for a recipient needs that recipient, and not another one, at one end of a pair in scope."""
         assert fires(rule_set(for_one(BOB, INTERNAL)), inside(BOB, EVE))
         assert not fires(rule_set(for_one(BOB, EXTERNAL)), inside(BOB, EVE))
         assert fires(rule_set(for_one(EVE, EXTERNAL)), inside(BOB, EVE))
@@ -233,7 +234,7 @@ class TestScopes:
 
     @pytest.mark.parametrize("alias", ["bob@a.example", "bob@z.example", "bob", "zz", "bob@other.example.com"])
     def test_an_alias_outside_moves_nobody(self, alias: str) -> None:
-        """An address inside stays inside, and only that, whatever other addresses its mailbox has."""
+        """An inside address is only inside, wherever the other addresses of its mailbox are."""
         rules = rule_set(for_all(INTERNAL), aliases={BOB: alias}, groups={"g@example.com": [BOB]})
         only_external = RuleSet([for_all(EXTERNAL)], rules.organization)
         for recipient in (BOB, "BOB@example.com", "g@example.com"):
@@ -242,7 +243,7 @@ class TestScopes:
         assert not fires(rules, inside("bob@a.example", EVE))
 
     def test_a_name_that_looks_like_the_domain(self) -> None:
-        """A recipient without a domain says nothing of the domain of that name, whichever comes first."""
+        """A recipient without a domain is unrelated to the domain of that name, whichever comes first."""
         rules = rule_set(for_one(BOB, INTERNAL))
         assert fires(rules, inside("example.com", "robert@example.com"))
         assert fires(rules, inside("robert@example.com", "example.com"))
@@ -253,14 +254,14 @@ def sides_of(envelope: Envelope, data: bytes | None = None, **values: Any) -> tu
     if data is None:
         data = message(author=envelope.sender or None)
     decision = decide(data, envelope, rule_set(for_all(), **values))
-    told = decision.to_dict()
-    assert told["sender_sides"] == list(decision.sender_sides)
-    assert told["recipient_sides"] == list(decision.recipient_sides)
+    data = decision.to_dict()
+    assert data["sender_sides"] == list(decision.sender_sides)
+    assert data["recipient_sides"] == list(decision.recipient_sides)
     return decision.sender_sides, decision.recipient_sides
 
 
 class TestSides:
-    """A decision says on which sides its sender and its recipients were taken to be."""
+    """A decision has the sides on which its sender and its recipients were taken to be."""
 
     @pytest.mark.parametrize(
         ("sender", "authenticated", "sides", "believed"),
@@ -279,7 +280,7 @@ class TestSides:
         ],
     )
     def test_sender(self, sender: str, authenticated: bool, sides: tuple[str, ...], believed: tuple[str, ...]) -> None:
-        """A sender is where MAIL FROM is, and where logging in or not puts him, unless he is believed; unclear, on both."""
+        """Unless senders are believed, the side of MAIL FROM and of the login both count; an unclear one is on both."""
         envelope = Envelope(sender, [BOB], authenticated=authenticated)
         for data in (message(author=sender), message(author=EVE, sender=ANN)):
             assert sides_of(envelope, data) == (sides, NEAR)
@@ -290,7 +291,7 @@ class TestSides:
         ("author", "sides"), [(b"ann@example.com", NEAR), (b"ann@example.com, <root>", BOTH), (b"Ann", BOTH)]
     )
     def test_null_sender_of_nowhere(self, author: bytes, sides: tuple[str, ...]) -> None:
-        """An author without a domain leaves open where the null sender is."""
+        """The side of the null sender is unclear if an author has no domain."""
         rules = RuleSet([], Organization(["example.com"]))
         envelope = Envelope("", [BOB], authenticated=True)
         assert decide(b"From: " + author + b"\r\n\r\n", envelope, rules).sender_sides == sides
@@ -308,7 +309,7 @@ class TestSides:
         ids=str,
     )
     def test_null_sender(self, authors: list[str], sides: tuple[str, ...]) -> None:
-        """The null sender is where the From addresses are, on both sides where one is unclear; Sender says nothing of it."""
+        """The null sender is on the sides of the From addresses, on both if one is unclear; Sender does not count."""
         data = message(*[b"From: " + one.encode() for one in authors], author=None, sender=EVE)
         assert sides_of(outside(BOB, sender=""), data, believe_senders=True) == (sides, NEAR)
         assert sides_of(outside(BOB, sender=""), data) == (FAR if sides == FAR else BOTH, NEAR)
@@ -341,7 +342,7 @@ class TestSides:
         ],
     )
     def test_recipients(self, recipients: list[str | Recipient], sides: tuple[str, ...]) -> None:
-        """Recipients are on their own sides, unexpanded groups on those of their members, and journal mailboxes on none."""
+        """Recipients are on their own sides, unexpanded groups on those of their members, journal mailboxes on none."""
         groups = {**organization().groups, "guests@example.com": [EVE], "empty@example.com": []}
         rules = rule_set(for_all(), JournalRule("here", J2), groups=groups)
         for fork_mixed in (False, True):
@@ -353,13 +354,13 @@ class TestSides:
         [[J1], ["J1@ARCHIVE.example"], [J1, "ndr@example.com"], [Recipient(J1, expanded_from="ndr@example.com")]],
     )
     def test_nobody(self, recipients: list[str | Recipient]) -> None:
-        """Mail to journal mailboxes and the alternate one alone has recipients on no side."""
+        """Mail to journal mailboxes and the alternate mailbox only has recipients on no side."""
         for fork_mixed in (False, True):
             assert sides_of(inside(*recipients), fork_mixed=fork_mixed) == (NEAR, ())
             assert sides_of(outside(*recipients), fork_mixed=fork_mixed) == (FAR, ())
 
     def test_only_mailboxes_of_enabled_rules(self) -> None:
-        """The journal mailbox of a disabled rule is a recipient like others."""
+        """The journal mailbox of a disabled rule is an ordinary recipient."""
         assert decide(message(), inside(J1), rule_set(for_all(enabled=False))).recipient_sides == FAR
         assert decide(message(), inside(J1), rule_set()).recipient_sides == FAR
 
@@ -370,11 +371,11 @@ class TestSides:
                 decision = decide(message(), envelope, rule_set(rule, fork_mixed=True))
                 assert (decision.sender_sides, decision.recipient_sides) == (NEAR, BOTH)
         assert sides_of(outside(EVE, BOB), fork_mixed=True) == (FAR, BOTH)
-        assert sides_of(outside(EVE, J2), fork_mixed=True) == (FAR, BOTH)  # J2 is no journal mailbox of these rules
+        assert sides_of(outside(EVE, J2), fork_mixed=True) == (FAR, BOTH)  # these rules do not use J2
         assert sides_of(outside(BOB, J1), fork_mixed=True) == (FAR, NEAR)
 
-    def test_whatever_stops_it(self) -> None:
-        """Sides are told of messages that are held, stopped or out of scope, and without rules, as of any other."""
+    def test_sides_without_reports(self) -> None:
+        """Messages that are held, stopped or out of scope have sides too, and so have messages without rules."""
         hops = message(*[b"Received: x"] * 100)
         assert sides_of(inside(BOB, EVE), hops) == (NEAR, BOTH)
         assert sides_of(inside(BOB, trusted_path=True), message(MARKER)) == (NEAR, NEAR)
@@ -399,13 +400,13 @@ class TestSenders:
         ],
     )
     def test_places(self, envelope: Envelope, data: bytes, place: Place) -> None:
-        """A rule for somebody fires where he is MAIL FROM, one of From, or Sender."""
+        """A rule for an address fires if the address is MAIL FROM, one of From, or Sender."""
         decision = decide(data, envelope, rule_set(for_one()))
         assert decision.explain()[0].matches == (Match(BOB, place),)
         assert reason(decision) is Reason.MATCHED
 
     def test_send_as(self) -> None:
-        """A message sent as another user is that user's, and not journaled where no rule is for him."""
+        """A message sent as another user is that user's, and is not journaled if no rule is for that user."""
         assert not fires(rule_set(for_one()), inside(EVE, sender=ANN), message(author=ANN))
 
     def test_send_on_behalf(self) -> None:
@@ -414,25 +415,25 @@ class TestSenders:
         decision = decide(message(author=CAROL, sender=BOB), inside(EVE), rules)
         assert [one.rules for one in decision.reports] == [("one",), ("two",)]
 
-    def test_other_fields_say_nothing(self) -> None:
-        """Fields of other names, and what stands in the body, are no senders."""
+    def test_other_fields(self) -> None:
+        """Fields of other names, and text in the body, are not senders."""
         data = message(b"To: bob@example.com", b"Reply-To: bob@example.com", b"Return-Path: <bob@example.com>")
         assert not fires(rule_set(for_one()), inside(EVE), data + b"\r\nFrom: bob@example.com\r\n")
 
     def test_a_group_that_sends(self) -> None:
-        """A message from the address of a group is for a rule on the group, and no member of it has sent it."""
+        """A rule on a group is for a message from the address of the group, but rules on its members are not."""
         envelope = inside(EVE, sender="staff@example.com")
         assert fires(rule_set(for_one("staff@example.com")), envelope)
         assert not fires(rule_set(for_one(BOB)), envelope)
 
     def test_a_journal_mailbox_that_sends(self) -> None:
-        """As senders the journal mailboxes and the alternate one are like others."""
+        """As senders, journal mailboxes and the alternate mailbox are like others."""
         for sender in (J1, "ndr@example.com"):
             assert fires(rule_set(for_one(sender)), inside(EVE, sender=sender))
 
 
 class TestRecipients:
-    """Recipients are matched as senders are, under any spelling and name."""
+    """Recipients are matched as senders are, under any spelling or alias."""
 
     @pytest.mark.parametrize(
         "address",
@@ -469,7 +470,7 @@ class TestRecipients:
         ],
     )
     def test_spellings_of_a_local_part(self, spelling: str) -> None:
-        """A From field cannot name a mailbox in a way that its rule does not see."""
+        """A From field cannot name a mailbox in a way that hides it from a rule."""
         data = f"From: {spelling}\r\n\r\nx".encode()
         assert fires(rule_set(for_one("john.doe@example.com")), outside(EVE), data)
 
@@ -481,7 +482,7 @@ class TestRecipients:
         assert [one.rules for one in decide(message(), inside(quotes), rules).reports] == [("quotes",)]
 
     def test_subaddresses(self) -> None:
-        """A tag makes no difference where subaddresses are on, and makes another mailbox where they are off."""
+        """A tag makes no difference if subaddresses are on, and makes another mailbox if they are off."""
         for address in ("bob+x@example.com", "robert+x+y@example.com", "BOB+@example.com"):
             assert fires(rule_set(for_one(), subaddresses=True), inside(address))
             assert not fires(rule_set(for_one()), inside(address))
@@ -502,7 +503,7 @@ class TestRecipients:
             assert fires(rule_set(for_all(scope)), inside(Recipient(EVE, **redirect)))
 
     def test_an_expanded_group(self) -> None:
-        """A rule on a group is for what was expanded from it; a group that was expanded holds nobody else."""
+        """A rule on a group is for its expanded members; an expanded group counts for nobody else."""
         expanded = inside(Recipient(CAROL, expanded_from="staff@example.com"))
         assert fires(rule_set(for_one("staff@example.com")), expanded)
         assert fires(
@@ -513,7 +514,7 @@ class TestRecipients:
         assert not fires(rule_set(for_one(BOB)), expanded)
 
     def test_duplicates(self) -> None:
-        """A recipient that stands there twice is matched once, and listed as the envelope has it."""
+        """A recipient that is given twice is matched once, and listed as in the envelope."""
         decision = decide(
             message(), inside(BOB, BOB, "Bob@example.com", "robert@example.com", EVE), rule_set(for_one())
         )
@@ -528,7 +529,7 @@ class TestRecipients:
         assert [one.address for one in decision.explain()[0].matches] == ["Bob@example.com", BOB, "robert@example.com"]
 
     def test_an_address_in_several_places(self) -> None:
-        """An address that stands in several places is told with each of them."""
+        """An address in several places has a match for each of them."""
         envelope = inside(BOB, Recipient(BOB, expanded_from=BOB, forwarded_from=BOB), sender=BOB)
         decision = decide(message(author=BOB, sender=BOB), envelope, rule_set(for_one()))
         assert decision.explain()[0].matches == tuple([Match(BOB, place) for place in sorted(Place)])
@@ -542,7 +543,7 @@ class TestRecipients:
             assert not fires(rules, inside("dave@example.com"))
 
     def test_the_single_database(self) -> None:
-        """UserA, in a journaled database, writes to UserB: one report to JournalA, from UserA, that lists UserB."""
+        """A message from a journaled mailbox to another one: one report, from the sender, with the recipient."""
         databases = {"A": ["usera@example.com"]}
         rules = rule_set(JournalRule.for_database("A", "journala@example.com", mailboxes="A"), databases=databases)
         envelope = inside("userb@example.com", sender="usera@example.com")
@@ -551,7 +552,7 @@ class TestRecipients:
 
 
 class TestGroups:
-    """A group stands for its members, and mail to a group for mail to each of them."""
+    """A rule on a group is for its members, and mail to a group is mail to each of them."""
 
     @pytest.mark.parametrize(
         "address",
@@ -567,7 +568,7 @@ class TestGroups:
         ],
     )
     def test_a_rule_on_a_group(self, address: str) -> None:
-        """A rule on a group is for the group itself, its members, and those of the groups in it, as either end."""
+        """A rule on a group is for the group itself, its members, and members of groups inside it, at either end."""
         rules = rule_set(for_one("staff@example.com"))
         assert fires(rules, inside(address))
         assert fires(rules, inside("dave@example.com", sender=address))
@@ -593,14 +594,14 @@ class TestGroups:
 
     @pytest.mark.parametrize("member", [BOB, "robert@example.com", CAROL, EVE, "inner@example.com"])
     def test_mail_to_a_group(self, member: str) -> None:
-        """A rule for a member fires for mail to a group that nobody has expanded, at any depth."""
+        """A rule for a member fires for mail to an unexpanded group, at any depth."""
         decision = decide(message(), inside("Staff@example.com"), rule_set(for_one(member)))
         assert reason(decision) is Reason.MATCHED
         assert [one.address for one in decision.explain()[0].matches] == ["Staff@example.com"]
         assert not fires(rule_set(for_one(member)), inside("other@example.com"))
 
     def test_a_group_without_an_address(self) -> None:
-        """A group may have a name alone, in a rule and in another group."""
+        """A group may have a name only, in a rule and in another group."""
         assert fires(rule_set(for_one("TEAM")), inside(BOB))
         assert not fires(rule_set(for_one("team")), inside(CAROL))
         groups = {"all@example.com": ["Team"], "team": ["bob@example.com"]}
@@ -631,7 +632,7 @@ class TestGroups:
         ],
     )
     def test_the_sides_of_a_group(self, group: str, sides: str) -> None:
-        """An unexpanded group is on the sides of all its members, at any depth, and its own; on both where there is none."""
+        """An unexpanded group is on its own side and those of all members, at any depth; on both if there are none."""
         groups = {
             **organization().groups,
             "empty": [],
@@ -646,7 +647,7 @@ class TestGroups:
 
     @pytest.mark.parametrize(("member", "sides"), [(None, NEAR), (BOB, NEAR), (EVE, BOTH)])
     def test_the_sides_of_a_group_with_an_address_by_alias(self, member: str | None, sides: tuple[str, ...]) -> None:
-        """A group that has only a name is on the side of the address that it was reached by, and those of its members."""
+        """A group with only a name is on the side of the alias that it was reached by, and on those of its members."""
         groups = {"team": [] if member is None else [member]}
         rules = rule_set(for_all(INTERNAL), groups=groups, aliases={"team": "team@example.com"})
         decision = decide(message(), inside("team@example.com"), rules)
@@ -654,7 +655,7 @@ class TestGroups:
         assert decision.reports
 
     def test_the_sides_of_an_expanded_group(self) -> None:
-        """What was expanded from a list passes to its own side and to that of the list's address, not to other members."""
+        """An expanded member is on its own side and on that of the list's address, not on those of other members."""
         envelope = inside(Recipient(CAROL, expanded_from="staff@example.com"))
         assert fires(rule_set(for_all(INTERNAL)), envelope)
         assert not fires(rule_set(for_all(EXTERNAL)), envelope)
@@ -664,13 +665,13 @@ class TestReports:
     """Every rule that matches fires; each journal mailbox gets one report, which lists every recipient."""
 
     def test_every_recipient(self) -> None:
-        """A report lists the recipients that match and those that do not, in their order, as they were given."""
+        """A report lists all recipients, matching or not, in order and as they were given."""
         envelope = inside(EVE, Recipient("Dave@example.com", expanded_from="x@example.com"), J2, BOB)
         (report,) = decide(message(), envelope, rule_set(for_one())).reports
         assert report.envelope == envelope
 
     def test_one_for_each_mailbox(self) -> None:
-        """However many rules name a mailbox, under whatever name, it gets one report that names all those that fire."""
+        """A mailbox gets one report, which names all rules that fire, whichever spelling or alias they use."""
         rules = rule_set(
             JournalRule("region", "vault@example.com", recipient=BOB),
             JournalRule("never", "vault@example.com", recipient="nobody@example.com"),
@@ -686,7 +687,7 @@ class TestReports:
         assert len(reports) == 2
 
     def test_disabled(self) -> None:
-        """A disabled rule matches nothing, and its journal mailbox is none."""
+        """A disabled rule matches nothing, and its journal mailbox is not exempt."""
         rules = rule_set(for_one(enabled=False), for_all(enabled=True))
         assert [one.reason for one in decide(message(), inside(BOB), rules).explain()] == [
             Reason.MATCHED,
@@ -699,7 +700,7 @@ class TestReports:
         "address", [J1, "J1@ARCHIVE.example", '"j1"@archive.example', "ndr@example.com", "NDR@example.com"]
     )
     def test_journal_mailboxes(self, address: str) -> None:
-        """A journal mailbox or the alternate one as a recipient matches nothing; the other recipients still do."""
+        """As a recipient, a journal mailbox or the alternate mailbox matches nothing; the other recipients still do."""
         for rule in (for_all(), for_all(EXTERNAL), for_one(address), for_one("staff@example.com"), for_one(ANN)):
             decision = decide(message(), inside(address), rule_set(rule))
             assert reason(decision) is Reason.JOURNAL_MAILBOX
@@ -723,12 +724,12 @@ class TestReports:
     def test_forks(self) -> None:
         """With forks the recipients inside and those outside are judged and reported as two messages."""
         envelope = inside(EVE, BOB, "root", MALLORY)
-        found = decide(message(), envelope, rule_set(for_all(), fork_mixed=True)).reports
-        assert [[one.address for one in report.envelope.recipients] for report in found] == [
+        reports = decide(message(), envelope, rule_set(for_all(), fork_mixed=True)).reports
+        assert [[one.address for one in report.envelope.recipients] for report in reports] == [
             [BOB, "root"],
             [EVE, MALLORY],
         ]
-        assert {report.envelope.authenticated for report in found} == {True}
+        assert {report.envelope.authenticated for report in reports} == {True}
         assert [one.envelope for one in decide(message(), envelope, rule_set(for_all())).reports] == [envelope]
         (report,) = decide(message(), envelope, rule_set(for_one(), fork_mixed=True)).reports
         assert [one.address for one in report.envelope.recipients] == [BOB, "root"]
@@ -737,14 +738,14 @@ class TestReports:
         assert len(decide(message(), envelope, rule_set(for_one(ANN), fork_mixed=True)).reports) == 2
 
     def test_no_forks(self) -> None:
-        """Where all recipients are on one side there is one message."""
+        """If all recipients are on one side, there is one message."""
         for envelope in (inside(BOB, CAROL), inside(EVE, MALLORY)):
             (report,) = decide(message(), envelope, rule_set(for_all(), fork_mixed=True)).reports
             assert report.envelope == envelope
 
 
 class TestKinds:
-    """What a message says of its kind counts over a trusted path only."""
+    """The kind of a message counts over a trusted path only."""
 
     @pytest.mark.parametrize("field", [DSN, MDN, b"Content-Class: urn:content-classes:dsn"])
     @pytest.mark.parametrize("format", ReportFormat)
@@ -761,7 +762,7 @@ class TestKinds:
     @pytest.mark.parametrize("field", [VOICE, b"Content-Class: missedcall", b"Content-Type: multipart/voice-message"])
     @pytest.mark.parametrize("format", ReportFormat)
     def test_voice_mail(self, field: bytes, format: ReportFormat) -> None:
-        """Voice mail is left out of every format where it is off, and journaled where it is on."""
+        """Voice mail is left out of every format if `voice_mail` is off, and journaled if it is on."""
         trusted = inside(BOB, trusted_path=True)
         off, on = rule_set(for_all(format=format), voice_mail=False), rule_set(for_all(format=format))
         assert reason(decide(message(field), trusted, off)) is Reason.VOICE_MAIL
@@ -770,7 +771,7 @@ class TestKinds:
         assert reason(decide(message(DSN), trusted, off)) is not Reason.VOICE_MAIL
 
     def test_the_other_rules_fire(self) -> None:
-        """What message-only journaling leaves out is journaled by the rules of another format."""
+        """A message that message-only journaling leaves out is journaled by rules with another format."""
         rules = rule_set(for_all(), JournalRule("copy", J2, format=ReportFormat.MESSAGE_ONLY))
         decision = decide(message(DSN), inside(BOB, trusted_path=True), rules)
         assert [one.reason for one in decide(message(DSN), inside(BOB), rules).explain()] == [Reason.MATCHED] * 2
@@ -778,7 +779,7 @@ class TestKinds:
         assert [one.rules for one in decision.reports] == [("all",)]
 
     def test_the_first_reason(self) -> None:
-        """A rule that is not for anybody, or out of scope, is told as such, whatever the kind of the message."""
+        """A rule that names nobody, or is out of scope, is explained so for messages of any kind."""
         trusted = inside(BOB, trusted_path=True)
         for field in (VOICE, MARKER, DSN):
             rules = rule_set(for_one(EVE, format=ReportFormat.MESSAGE_ONLY), voice_mail=False)
@@ -789,11 +790,11 @@ class TestKinds:
 
 
 class TestTrust:
-    """What keeps a message from being journaled is believed only where no stranger can have written it."""
+    """A sign against journaling counts only if no stranger can have written it."""
 
     @pytest.mark.parametrize("field", [MARKER, b"Content-Identifer: ExJournalReport", b"X-GM-Journal-ID: 1"])
     def test_report_markers(self, field: bytes) -> None:
-        """A journal report is not journaled over a trusted path, and journaled like any mail over another."""
+        """A journal report is not journaled over a trusted path, and is journaled like any mail over another."""
         rules = rule_set(for_all())
         decision = decide(message(field), inside(BOB, trusted_path=True), rules)
         assert reason(decision) is Reason.JOURNAL_REPORT
@@ -805,7 +806,7 @@ class TestTrust:
         assert decide(message(), inside(BOB), rules).loop is None
 
     def test_processed_stamps(self) -> None:
-        """Exchange's processed stamp is obeyed over a trusted path only, and only where that is asked for."""
+        """Exchange's processed stamp counts over a trusted path only, and only with `obey_processed`."""
         for obey in (False, True):
             for trusted in (False, True):
                 rules = rule_set(for_all(), obey_processed=obey)
@@ -815,7 +816,7 @@ class TestTrust:
                 assert decision.loop.forgeable
 
     def test_sealed_reports(self) -> None:
-        """A report under our own seal is not journaled over any path, unless the secret is another."""
+        """A report with our own seal is not journaled over any path, unless its secret is another."""
         rules = rule_set(for_all())
         envelope = outside(BOB)
         report = build_report(
@@ -829,7 +830,7 @@ class TestTrust:
         assert reason(decide(message(MARKER), envelope, rules, secrets=[SECRET])) is Reason.MATCHED
 
     def test_hops(self) -> None:
-        """At the limit of hops a message that would be journaled is held, and told as journaled."""
+        """At the limit of hops a message that would be journaled is held, and its rules are explained as matched."""
         data = message(*[b"Received: x"] * 100)
         decision = decide(data, outside(BOB), rule_set(for_all()))
         assert decision.hold is not None
@@ -841,7 +842,7 @@ class TestTrust:
         assert decide(message(*[b"Received: x"] * 99), outside(BOB), rule_set(for_all())).hold is None
 
     def test_a_header_too_large(self) -> None:
-        """A message whose header cannot be looked at as a whole is held wherever there are rules, and nothing stops it."""
+        """A message with a header beyond the limits is held if there are rules, unless something stops journaling."""
         data = message(b"X: " + b"x" * (600 << 10))
         decision = decide(data, outside(BOB), rule_set(for_one(CAROL)))
         assert decision.hold is not None
@@ -855,7 +856,7 @@ class TestTrust:
 
     @pytest.mark.parametrize("name", ["From", "Sender"])
     def test_a_field_too_large(self, name: str) -> None:
-        """A message with a From or Sender field that is not read is held, and its author is on either side."""
+        """A message with an unread From or Sender field is held, and its author is on both sides."""
         large = f"{name}: ".encode() + b" " * 5 + b"a" * ADDRESS_FIELD_LIMIT
         data = message(b"Subject: x", large, b"Sender: eve@example.org", author=None)
         decision = decide(data, outside(BOB, sender=""), rule_set(for_one(CAROL)))
@@ -872,8 +873,8 @@ class TestTrust:
 
 
 def stamped(data: bytes, decision: Decision, secret: bytes = SECRET) -> bytes:
-    """The message with a stamp of what was decided."""
-    return f"X-ExJournal-Stamp: {stamp_value(data, decision._journaled(), secret)}\r\n".encode() + data
+    """The message with the stamp for a decision."""
+    return f"X-ExJournal-Stamp: {stamp_value(digest_of(data), decision.journaled(), secret)}\r\n".encode() + data
 
 
 class TestStamps:
@@ -891,7 +892,7 @@ class TestStamps:
         return [(one.journal_to, [name.address for name in one.envelope.recipients]) for one in decision.reports]
 
     def test_the_same(self) -> None:
-        """The same recipients, in any order and spelling, or fewer of them, are journaled no more."""
+        """The same recipients, or fewer, are not journaled again, in any order and spelling."""
         for only_new in (False, True):
             for second in (
                 inside(BOB, EVE),
@@ -902,7 +903,7 @@ class TestStamps:
                 assert self.again(inside(BOB, EVE), second, only_new=only_new) == []
 
     def test_the_reason(self) -> None:
-        """The rules that fired before are told as such, with their matches."""
+        """The rules that fired before are explained as already journaled, with their matches."""
         rules = rule_set(*self.RULES)
         data = stamped(message(), decide(message(), inside(BOB), rules))
         decision = decide(data, inside(BOB), rules, secrets=[SECRET])
@@ -911,11 +912,11 @@ class TestStamps:
             ("one", Reason.ALREADY_JOURNALED),
             ("sender", Reason.ALREADY_JOURNALED),
         ]
-        assert decision._journaled() == ()
+        assert decision.journaled() == ()
         assert decision.explain()[1].matches == (Match(BOB, Place.RECIPIENT),)
 
     def test_new_recipients(self) -> None:
-        """With a new recipient the whole report is made again, or with the option one for the new ones alone."""
+        """With a new recipient the whole report is made again, or with `only_new` one for the new recipients."""
         second = inside(BOB, "dave@example.com")
         assert self.again(inside(BOB), second) == [(J1, [BOB, "dave@example.com"]), (J2, [BOB, "dave@example.com"])]
         assert self.again(inside(BOB), second, only_new=True) == [
@@ -927,7 +928,7 @@ class TestStamps:
         assert self.again(inside(BOB), new, only_new=True) == [(J2, both)]
 
     def test_an_expanded_group(self) -> None:
-        """A group that was expanded after the first pass gives a second report, and one that was not does not."""
+        """A group that is expanded after the first pass gives a second report; an unchanged one does not."""
         first = inside("staff@example.com")
         second = inside(
             Recipient(BOB, expanded_from="staff@example.com"), Recipient(CAROL, forwarded_from="staff@example.com")
@@ -937,7 +938,7 @@ class TestStamps:
         assert self.again(second, second) == []
 
     def test_new_users(self) -> None:
-        """Fewer recipients of another user are journaled again, for the mailbox was told of another one only."""
+        """Fewer recipients of another user are journaled again, because the first report was for another user."""
         rules = rule_set(for_one(BOB), JournalRule("two", J1, recipient=CAROL))
         first = decide(message(), inside(BOB, CAROL, EVE), rules)
         data = stamped(message(), decide(message(), inside(BOB, CAROL), rule_set(for_one(BOB))))
@@ -948,7 +949,7 @@ class TestStamps:
             assert not decide(data, inside(*recipients), rules, secrets=[SECRET]).reports
 
     def test_forks(self) -> None:
-        """Of two forks that which was journaled is not journaled again, and the other one is."""
+        """Of two forks, the one that was journaled is not journaled again; the other one is."""
         rules = rule_set(for_all(), fork_mixed=True)
         data = stamped(message(), decide(message(), inside(BOB), rules))
         (report,) = decide(data, inside(BOB, EVE), rules, secrets=[SECRET]).reports
@@ -958,14 +959,14 @@ class TestStamps:
         ]
 
     def test_forks_for_others(self) -> None:
-        """A fork that was journaled for all of its own users is not journaled again, whoever is in the other fork."""
+        """A fork that was journaled for all of its own users is not journaled again, whatever the other fork is."""
         rules = rule_set(for_one("staff@example.com"), fork_mixed=True)
         data = stamped(message(), decide(message(), inside(BOB), rules))
         (report,) = decide(data, inside(BOB, EVE), rules, secrets=[SECRET]).reports
         assert [one.address for one in report.envelope.recipients] == [EVE]
 
     def test_another_message(self) -> None:
-        """A stamp on another message, or of another secret, is worth nothing."""
+        """A stamp on another message, or with another secret, is worthless."""
         rules = rule_set(for_all())
         data = stamped(message(), decide(message(), inside(BOB), rules))
         assert not decide(data, inside(BOB), rules, secrets=[SECRET]).reports
@@ -975,7 +976,7 @@ class TestStamps:
         ).reports
 
     def test_at_the_limit(self) -> None:
-        """A message that was journaled for all its recipients is not held at the limit of hops."""
+        """At the limit of hops, a message that was journaled for all its recipients is not held."""
         rules = rule_set(for_all())
         data = stamped(message(), decide(message(), inside(BOB), rules))
         hops = b"Received: x\r\n" * 100
@@ -983,12 +984,12 @@ class TestStamps:
         assert decide(hops + data, inside(BOB, EVE), rules, secrets=[SECRET]).hold is not None
 
     def test_no_stamp(self) -> None:
-        """Without a stamp nothing was journaled."""
+        """Without a stamp, nothing counts as journaled."""
         assert Stamps().verified == ()
 
 
 class TestExplanations:
-    """For every rule it is told whether it fires, by which addresses, and why or why not."""
+    """Each rule is explained: whether it fires, by which addresses, and why or why not."""
 
     @pytest.mark.parametrize(
         ("rule", "envelope", "words", "member_of", "holds"),
@@ -1050,13 +1051,13 @@ class TestExplanations:
     def test_matches(
         self, rule: JournalRule, envelope: Envelope, words: str, member_of: str | None, holds: str | None
     ) -> None:
-        """Each form of a match says which address it is, where it stands, and what of the rule it is."""
-        (found,) = decide(message(), envelope, rule_set(rule)).explain()
-        (match,) = found.matches
+        """Each form of a match has the address, its place, and its relation to the rule."""
+        (explanation,) = decide(message(), envelope, rule_set(rule)).explain()
+        (match,) = explanation.matches
         assert str(match) == words
         assert (match.member_of, match.holds) == (member_of, holds)
-        assert str(found) == f"{rule.name}: asks for a report to {J1}: {words}"
-        assert found.to_dict() == {
+        assert str(explanation) == f"{rule.name}: asks for a report to {J1}: {words}"
+        assert explanation.to_dict() == {
             "rule": rule.name,
             "journal_to": J1,
             "scope": str(rule.scope),
@@ -1069,10 +1070,10 @@ class TestExplanations:
 
     @pytest.mark.parametrize("mailboxes", ["DB1", [BOB]], ids=str)
     def test_a_group_that_holds_a_mailbox_of_a_database(self, mailboxes: str | list[str]) -> None:
-        """A group with a mailbox of a database in it is no mailbox of the database, and it is told what it is."""
+        """A group with a mailbox of a database is not a mailbox of the database; its match names the mailbox."""
         rules = rule_set(JournalRule.for_database("db", J1, mailboxes=mailboxes))
-        (found,) = decide(message(), inside("team@example.com", "team"), rules).explain()
-        (match,) = found.matches
+        (explanation,) = decide(message(), inside("team@example.com", "team"), rules).explain()
+        (match,) = explanation.matches
         assert match.address == "team"
         assert match.member_of is None
         assert match.holds is not None
@@ -1086,35 +1087,35 @@ class TestExplanations:
         assert len({str(Match(BOB, one)) for one in Place}) == len(Place)
 
     def test_a_rule_for_everyone(self) -> None:
-        """A rule for everyone fires by no address in particular."""
-        (found,) = decide(message(), inside(BOB), rule_set(for_all())).explain()
-        assert found.matches == ()
-        assert str(found) == f"all: asks for a report to {J1}: the rule is for everyone"
+        """A rule for everyone has no matches."""
+        (explanation,) = decide(message(), inside(BOB), rule_set(for_all())).explain()
+        assert explanation.matches == ()
+        assert str(explanation) == f"all: asks for a report to {J1}: the rule is for everyone"
 
     def test_many_matches(self) -> None:
-        """In words three matches are named and the others counted; the data has them all, by address."""
+        """In words three matches are named and the others counted; as data all are there, by address."""
         names = [f"u{number}@example.com" for number in range(9)]
         rules = rule_set(for_one("g@example.com"), groups={"g@example.com": names})
-        (found,) = decide(message(), inside(*reversed(names)), rules).explain()
-        assert [one.address for one in found.matches] == names
-        assert str(found).endswith("u2@example.com (recipient), a member of g@example.com; and 6 more")
-        (found,) = decide(message(), inside(*names[:3]), rules).explain()
-        assert "more" not in str(found)
-        (found,) = decide(message(), inside(*names[:4]), rules).explain()
-        assert str(found).endswith("; and 1 more")
+        (explanation,) = decide(message(), inside(*reversed(names)), rules).explain()
+        assert [one.address for one in explanation.matches] == names
+        assert str(explanation).endswith("u2@example.com (recipient), a member of g@example.com; and 6 more")
+        (explanation,) = decide(message(), inside(*names[:3]), rules).explain()
+        assert "more" not in str(explanation)
+        (explanation,) = decide(message(), inside(*names[:4]), rules).explain()
+        assert str(explanation).endswith("; and 1 more")
 
     @pytest.mark.parametrize("scope", Scope)
     @pytest.mark.parametrize("reason", Reason)
     def test_reasons(self, reason: Reason, scope: Scope) -> None:
-        """Each reason is told in words of its own, with whom the rule is for where it is for somebody."""
-        found = Explanation("Legal", J1, reason, (Match(BOB, Place.RECIPIENT),), scope)
-        words = str(found)
+        """Each reason has words of its own, with the matches if there are any."""
+        explanation = Explanation("Legal", J1, reason, (Match(BOB, Place.RECIPIENT),), scope)
+        words = str(explanation)
         assert words.startswith("Legal: ")
         assert "bob@example.com (recipient)" in words
-        assert found.matched is (reason is Reason.MATCHED)
-        assert words.startswith("Legal: not journaled") is not found.matched
-        assert (J1 in words) is found.matched
-        assert ("; it is for bob" in words) is not found.matched
+        assert explanation.matched is (reason is Reason.MATCHED)
+        assert words.startswith("Legal: not journaled") is not explanation.matched
+        assert (J1 in words) is explanation.matched
+        assert ("; it is for bob" in words) is not explanation.matched
         alone = Explanation("Legal", J1, reason, scope=scope)
         assert "it is for" not in str(alone)
         assert len({str(Explanation("Legal", J1, one)) for one in Reason}) == len(Reason)
@@ -1122,12 +1123,12 @@ class TestExplanations:
             "rule": "Legal",
             "journal_to": J1,
             "scope": str(scope),
-            "matched": found.matched,
+            "matched": explanation.matched,
             "reason": str(reason),
             "matches": [],
         }
         assert (
-            list(found.to_dict())
+            list(explanation.to_dict())
             == list(alone.to_dict())
             == [
                 "rule",
@@ -1141,16 +1142,16 @@ class TestExplanations:
 
     @pytest.mark.parametrize("scope", Scope)
     def test_scope(self, scope: Scope) -> None:
-        """Every explanation has the scope of its rule, whatever became of the rule; global is what is not said."""
+        """Every explanation has the scope of its rule, for any reason; the default is global."""
         for rule, envelope in (
             (for_all(scope), inside(BOB)),
             (for_all(scope, enabled=False), inside(BOB)),
             (for_one(CAROL, scope), inside(BOB)),
             (for_all(scope), inside(J1)),
         ):
-            (found,) = decide(message(), envelope, rule_set(rule)).explain()
-            assert found.scope is scope
-            assert found.to_dict()["scope"] == str(scope)
+            (explanation,) = decide(message(), envelope, rule_set(rule)).explain()
+            assert explanation.scope is scope
+            assert explanation.to_dict()["scope"] == str(scope)
         assert Explanation("Legal", J1, Reason.MATCHED).scope is GLOBAL
         assert Explanation._fields[-1] == "scope"
 
@@ -1160,38 +1161,38 @@ class TestExplanations:
             (
                 for_all(INTERNAL),
                 inside(EVE),
-                "all: not journaled: no sender and recipient lie in its scope, internal",
+                "all: not journaled: no sender and recipient are in its scope, internal",
             ),
             (
                 for_all(EXTERNAL),
                 inside(BOB),
-                "all: not journaled: no sender and recipient lie in its scope, external",
+                "all: not journaled: no sender and recipient are in its scope, external",
             ),
             (
                 for_one(BOB, EXTERNAL),
                 inside(BOB, EVE),
-                "one: not journaled: no sender and recipient lie in its scope, external; it is for bob@example.com (recipient)",
+                "one: not journaled: no sender and recipient are in its scope, external; it is for bob@example.com (recipient)",
             ),
             (
                 for_one(EVE, INTERNAL),
                 inside(BOB, EVE),
-                "one: not journaled: no sender and recipient lie in its scope, internal; it is for eve@example.org (recipient)",
+                "one: not journaled: no sender and recipient are in its scope, internal; it is for eve@example.org (recipient)",
             ),
         ],
     )
     def test_words_out_of_scope(self, rule: JournalRule, envelope: Envelope, words: str) -> None:
-        """A rule out of scope is told with its scope, and with whom it is for."""
-        (found,) = decide(message(), envelope, rule_set(rule)).explain()
-        assert found.reason is Reason.OUT_OF_SCOPE
-        assert str(found) == words
+        """A rule out of scope is explained with its scope and its matches."""
+        (explanation,) = decide(message(), envelope, rule_set(rule)).explain()
+        assert explanation.reason is Reason.OUT_OF_SCOPE
+        assert str(explanation) == words
 
     @pytest.mark.parametrize("reason", [one for one in Reason if one is not Reason.OUT_OF_SCOPE])
     def test_words_without_scope(self, reason: Reason) -> None:
-        """The words name the scope of a rule only where it is the reason."""
+        """The words name the scope of a rule only if it is the reason."""
         assert len({str(Explanation("Legal", J1, reason, scope=scope)) for scope in Scope}) == 1
 
     def test_by_name(self) -> None:
-        """Every rule is told, by name, disabled or not; those that fire and those that do not are all of them."""
+        """Every rule is explained, by name, disabled or not; it is either in `matches` or in `skipped`."""
         rules = rule_set(
             JournalRule("c", J1, recipient=BOB),
             JournalRule("B", J2),
@@ -1226,7 +1227,7 @@ class TestExplanations:
         assert list(decision.to_dict()) == ["hold", "loops", "sender_sides", "recipient_sides", "reports", "rules"]
 
     def test_kept(self) -> None:
-        """A decision keeps the envelope and the rules that it was made from, and says the same each time."""
+        """A decision keeps its envelope and its rules, and its results stay the same."""
         rules, envelope = rule_set(for_one()), inside(BOB)
         decision = decide(message(), envelope, rules)
         assert decision.envelope is envelope
@@ -1236,7 +1237,7 @@ class TestExplanations:
 
 
 class TestModel:
-    """Decisions agree with the model, whatever the organisation, the rules, the message and the envelope."""
+    """Decisions agree with the model, for any organization, rules, message and envelope."""
 
     @given(worlds(), RANDOMS)
     def test_agrees(self, world: World, random: Random) -> None:
@@ -1246,10 +1247,10 @@ class TestModel:
         assert decision.sender_sides == side_names(world.sender_sides())
         assert decision.recipient_sides == side_names(world.recipient_sides())
         for rule in world.rules:
-            (found,) = [one for one in decision.explain() if one.rule == rule.name]
-            assert found.reason is world.reason(rule)
-            assert found.scope is rule.scope
-            assert matches_of(found, rule) == world.matches(rule)
+            (explanation,) = [one for one in decision.explain() if one.rule == rule.name]
+            assert explanation.reason is world.reason(rule)
+            assert explanation.scope is rule.scope
+            assert matches_of(explanation, rule) == world.matches(rule)
 
     @given(worlds(), RANDOMS)
     def test_order(self, world: World, random: Random) -> None:
@@ -1273,7 +1274,7 @@ class TestModel:
 
     @given(worlds(), RANDOMS)
     def test_spelling(self, world: World, random: Random) -> None:
-        """Letter case, quotes and the spelling of a domain change nothing but the spelling that is told."""
+        """Letter case, quotes and the spelling of a domain change only the spelling in the results."""
         one, other = world.decision(), world.decision(speller(random))
         assert reports_of(one) == reports_of(other)
         for first, second, name in zip(
@@ -1286,7 +1287,7 @@ class TestModel:
     @HEAVY
     @given(worlds())
     def test_parts_of_an_explanation(self, world: World) -> None:
-        """Rules that fire and rules that do not are all rules, those of the reports fire, and all of it goes into JSON."""
+        """`matches` and `skipped` together are all rules, the rules of reports fire, and JSON can hold all of it."""
         decision = world.decision()
         assert sorted([*decision.matches, *decision.skipped], key=lambda one: one.rule) == [*decision.explain()]
         assert all(one.matched for one in decision.matches)
@@ -1299,7 +1300,7 @@ class TestModel:
     @HEAVY
     @given(worlds())
     def test_once(self, world: World) -> None:
-        """What was stamped as journaled is journaled no more, and the stamp changes nothing for another secret."""
+        """A message that is stamped as journaled is not journaled again; for another secret the stamp has no effect."""
         rules = world.rule_set()
         first = world.decision()
         data = message(HEADERS[world.header], author=ANN)
@@ -1313,11 +1314,11 @@ class TestModel:
 
 
 class TestAnything:
-    """Whatever the message is, there is a decision."""
+    """Any bytes get a decision."""
 
     @given(any_bytes() | message_like() | originals(), envelopes())
     def test_any_bytes(self, data: bytes, envelope: Envelope) -> None:
-        """Any bytes under any envelope are decided, and a rule for everyone in the global scope fires, unless it is trusted."""
+        """Any bytes under any envelope get a decision, and a global rule for everyone fires over an untrusted path."""
         decision = decide(data, envelope, rule_set(for_all()))
         assert decision == decision  # noqa: PLR0124
         if not envelope.trusted_path:
@@ -1326,7 +1327,7 @@ class TestAnything:
 
     @given(envelopes(), st.booleans())
     def test_any_address(self, envelope: Envelope, subaddresses: bool) -> None:
-        """A rule for any recipient fires for it, and a rule for any sender for that, as each is written."""
+        """A rule for the address of any recipient or sender fires for it, as written."""
         names = {one.address for one in envelope.recipients} | ({envelope.sender} - {""})
         names -= {name for name in names if "@" not in name}
         rules = rule_set(
@@ -1338,12 +1339,12 @@ class TestAnything:
 
     @pytest.mark.parametrize("data", ["text", None, 1])
     def test_other_types(self, data: Any) -> None:
-        """What is no buffer of bytes is a TypeError."""
+        """Any other type is a TypeError."""
         with pytest.raises(TypeError, match="a message must be bytes"):
             decide(data, inside(BOB), rule_set())
 
     def test_any_buffer(self) -> None:
-        """Every buffer of the same bytes is decided the same."""
+        """Every buffer with the same bytes gets the same decision."""
         expected = decide(message(MARKER), inside(BOB), rule_set(for_one()))
         for data in (bytearray(message(MARKER)), memoryview(message(MARKER))):
             decision = decide(data, inside(BOB), rule_set(for_one()))

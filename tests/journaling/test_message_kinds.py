@@ -1,4 +1,4 @@
-"""Kinds of messages: what a header block says of its message, and nothing but that."""
+"""Kinds of messages, by the header block and by nothing else."""
 
 from typing import cast
 
@@ -49,14 +49,17 @@ KINDS: dict[str, tuple[bytes, MessageKind]] = {
     "content class in upper case": (a_message(MDN_CLASS.upper()), RECEIPT),
     "quoted": (a_message(b'Content-Type: multipart/report; report-type="delivery-status"; boundary="b"'), DELIVERY),
     "quoted in part": (a_message(b'Content-Type: multipart/report; report-type="disposition\\-notification"'), RECEIPT),
-    "blanks round the sign": (a_message(b"Content-Type: multipart/report ; report-type = delivery-status ;"), DELIVERY),
+    "spaces around the sign": (
+        a_message(b"Content-Type: multipart/report ; report-type = delivery-status ;"),
+        DELIVERY,
+    ),
     "no blanks": (a_message(b"Content-Type:multipart/report;boundary=b;report-type=delivery-status"), DELIVERY),
     "blanks before the colon": (a_message(b"Content-Type \t: multipart/report; report-type=delivery-status"), DELIVERY),
     "folded": (
         a_message(b"Content-Type: multipart/report;\r\n\tboundary=b;\r\n report-type=\r\n delivery-status"),
         DELIVERY,
     ),
-    "folded behind the colon": (a_message(b"Content-Class:\r\n\turn:content-classes:dsn"), DELIVERY),
+    "folded after the colon": (a_message(b"Content-Class:\r\n\turn:content-classes:dsn"), DELIVERY),
     "folded with bare LF": (a_message(DSN_TYPE.replace(b"; ", b";\n\t")), DELIVERY),
     "inside another parameter": (
         a_message(b'Content-Type: multipart/report; boundary="; report-type=delivery-status;"; report-type=x'),
@@ -108,30 +111,30 @@ KINDS: dict[str, tuple[bytes, MessageKind]] = {
 
 @pytest.mark.parametrize(("message", "kind"), KINDS.values(), ids=KINDS)
 def test_kinds(message: bytes, kind: MessageKind) -> None:
-    """A message is of the kind that its header says, with CRLF and with LF."""
+    """A message is of the kind that its header declares, with CRLF and with LF."""
     assert message_kind(message) is kind
     assert message_kind(message.replace(b"\r\n", b"\n")) is kind
 
 
 @pytest.mark.parametrize("kind", [DSN_TYPE, MDN_TYPE, DSN_CLASS, MDN_CLASS, VOICE_TYPE, b"Content-Class: voice"])
 def test_a_report_on_any_kind_is_mail(kind: bytes) -> None:
-    """A journal report is mail, whatever it journals, and the original in it is still told by its own header."""
+    """A journal report on any message is mail, and the original in it keeps its own kind."""
     original = a_message(kind)
     report = built(original)
     assert message_kind(report) is MAIL
-    found = parse_report(report).original
-    assert found is not None
-    assert message_kind(found) is message_kind(original) is not MAIL
+    inner = parse_report(report).original
+    assert inner is not None
+    assert message_kind(inner) is message_kind(original) is not MAIL
 
 
 def test_values() -> None:
-    """Kinds are words, and those of reports stand in a report type, or near it."""
+    """Kinds have values; those of reports are report types, or similar."""
     assert [str(kind) for kind in MessageKind] == ["mail", "delivery-status", "read-receipt", "voice-mail"]
 
 
 @pytest.mark.parametrize("message", ["text", None, 1, [b"x"]], ids=repr)
 def test_other_types(message: object) -> None:
-    """What is no buffer of bytes is a TypeError."""
+    """Any other type is a TypeError."""
     with pytest.raises(TypeError, match="a message must be bytes"):
         message_kind(cast("bytes", message))
 
@@ -148,13 +151,13 @@ def test_any_bytes(data: bytes) -> None:
     st.lists(st.sampled_from([b"From: a@example.com", b"Received: x\r\n\ty", b"X-Content-Type: multipart/report"])),
     st.binary(max_size=40),
 )
-def test_other_fields_and_the_body_say_nothing(field: bytes, others: list[bytes], body: bytes) -> None:
-    """Neither fields of other names nor anything in the body changes the kind."""
+def test_other_fields_and_the_body(field: bytes, others: list[bytes], body: bytes) -> None:
+    """Other fields and the body do not change the kind."""
     assert message_kind(a_message(*others, field, *others, body=body)) is message_kind(a_message(field))
 
 
 def test_a_header_block_beyond_the_limit() -> None:
-    """A header block that is too large is no error: what stands beyond the limit is not looked at."""
+    """A header block beyond the limit is not an error: the fields beyond it do not count."""
     filler = b"X-Filler: " + b"x" * (600 << 10)
     assert message_kind(a_message(DSN_TYPE, filler)) is DELIVERY
     assert message_kind(a_message(filler, DSN_TYPE)) is MAIL
@@ -166,7 +169,7 @@ def test_a_header_block_beyond_the_limit() -> None:
     st.binary(max_size=40) | st.sampled_from([VOICE_TYPE[14:], DSN_TYPE[14:], MDN_TYPE[14:]]), st.binary(max_size=20)
 )
 def test_the_values_alone(content_type: bytes, content_class: bytes) -> None:
-    """The values of the two fields tell the same as the header they stand in, as far as they stand on a line."""
+    """The values of the two fields give the same kind as the header, if each is on one line."""
     kind = kind_of(content_type, content_class)
     assert kind in MessageKind
     if not set(content_type + content_class) & set(b"\r\n"):

@@ -1,4 +1,4 @@
-"""The stamp: which reports it remembers, that it is bound to its message, and that it shows nothing without the secret."""
+"""The stamp: which reports it records, that it counts on its message only, and that it shows nothing without the secret."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -27,6 +27,7 @@ from exjournal.journaling.explanations import Reason
 from exjournal.journaling.loops import LoopReason
 from exjournal.journaling.stamps import Journaled, Stamps, stamp_value, verified_stamps
 from exjournal.limits import FIELD_LIMIT, HEADER_LIMIT, TAG_LIMIT
+from exjournal.reports.seals import digest_of
 from strategies import DATE, ORIGINAL
 from test_laws import steps
 
@@ -38,12 +39,12 @@ ONE = Journaled("journal@example.com", "ann@example.com", USERS, ("bob@example.n
 
 
 def stamped_with(*reports: Journaled, message: bytes = ORIGINAL, secret: bytes = SECRET) -> bytes:
-    """The stamp for some reports on a message, as octets."""
-    return stamp_value(message, reports, secret).encode()
+    """The stamp for some reports on a message, as bytes."""
+    return stamp_value(digest_of(message), reports, secret).encode()
 
 
 def read(*values: bytes, message: bytes = ORIGINAL, secrets: Iterable[bytes] = (SECRET,)) -> Stamps:
-    """What is verified of some stamps on a message."""
+    """The stamps on a message that the secrets verify."""
     return verified_stamps(message, values, tuple(secrets))
 
 
@@ -54,17 +55,17 @@ def tags_of(value: bytes) -> list[bytes]:
 
 
 def many(count: int, journal_to: str = "journal@example.com") -> Journaled:
-    """A report with so many recipients."""
+    """A report with `count` recipients."""
     return Journaled(
         journal_to, "ann@example.com", ("",), tuple([f"user{number}@example.net" for number in range(count)])
     )
 
 
 class TestTags:
-    """What a stamp remembers of the reports."""
+    """The records of reports in a stamp."""
 
     def test_the_report(self) -> None:
-        """The same report is known again, in any order of its users and recipients."""
+        """The same report is recognized, in any order of its users and recipients."""
         stamps = read(stamped_with(ONE))
         assert stamps.hold_report(ONE)
         assert stamps.hold_report(ONE._replace(users=USERS[::-1], recipients=ONE.recipients[::-1]))
@@ -89,7 +90,7 @@ class TestTags:
         assert not read(stamped_with(ONE)).hold_report(other)
 
     def test_users(self) -> None:
-        """The users of a report are known for its journal mailbox, each of them and all, and no other user is."""
+        """The users of a report are recorded for its journal mailbox, each and all, and no other user is."""
         stamps = read(stamped_with(ONE))
         for users in (USERS, USERS[:1], USERS[1:], ()):
             assert stamps.hold_users(ONE._replace(users=users))
@@ -106,7 +107,7 @@ class TestTags:
         assert stamps.missing(ONE._replace(journal_to="journal2@example.com")) == set(ONE.recipients)
 
     def test_without_a_stamp(self) -> None:
-        """Where nothing is verified, nothing was journaled."""
+        """If no stamp is verified, nothing counts as journaled."""
         for stamps in (Stamps(), read(), read(stamped_with(ONE), secrets=())):
             assert not stamps.hold_report(ONE)
             assert not stamps.hold_users(ONE)
@@ -141,7 +142,7 @@ class TestTags:
 
     @pytest.mark.parametrize("count", [TAG_LIMIT - 2, TAG_LIMIT - 1])
     def test_more_than_the_limit(self, count: int) -> None:
-        """A stamp of more tags than the limit remembers whole reports alone, so that a changed one is made again."""
+        """A stamp of more tags than the limit records entire reports only, so that a changed one is made again."""
         one = many(count)
         fits = count == TAG_LIMIT - 2
         value = stamped_with(one)
@@ -152,7 +153,7 @@ class TestTags:
         assert len(stamps.missing(one)) == (0 if fits else count)
 
     def test_more_reports_than_the_limit(self) -> None:
-        """Of more reports than the limit the rest stays out."""
+        """Reports beyond the limit are not recorded."""
         reports = [
             Journaled(f"j{number:05}@example.com", "ann@example.com", ("",), ("bob@example.net",))
             for number in range(TAG_LIMIT + 1)
@@ -167,10 +168,10 @@ class TestTags:
 
 
 class TestSeal:
-    """A stamp is worth something on its own message alone, and as it was written."""
+    """A stamp counts on its own message only, and only unchanged."""
 
     def test_of_another_message(self) -> None:
-        """Copied to another message a stamp is worth nothing."""
+        """On another message a copied stamp is worthless."""
         value = stamped_with(ONE)
         for message in (
             ORIGINAL + b".",
@@ -182,27 +183,27 @@ class TestSeal:
         assert read(value, message=b"Received: x\r\n" + ORIGINAL.replace(b"\r\n", b"\n")) == read(value)
 
     def test_of_another_secret(self) -> None:
-        """Any of the secrets verifies, and no other."""
+        """Any of the secrets verifies a stamp, and no other secret does."""
         value = stamped_with(ONE, secret=OTHER)
         assert read(value, secrets=(SECRET, OTHER)).hold_report(ONE)
         assert read(value, secrets=(OTHER, SECRET)).hold_report(ONE)
         assert read(value) == Stamps()
 
     def test_tampered(self) -> None:
-        """No letter of a stamp can be changed, taken out or added, but for the blanks of its folds."""
+        """No letter of a stamp can be changed, removed or added, except for the spaces of its folds."""
         value = b"".join(stamped_with(ONE).split())
         seal_end = value.index(b";t=")
         for place in range(len(value)):
             if place == seal_end - 1:
-                continue  # the last letter of the seal has two bits that say nothing
+                continue  # the last letter of the seal has two unused bits
             letter = b"A" if value[place : place + 1] != b"A" else b"B"
-            before, behind = value[:place], value[place + 1 :]
-            for changed in (before + letter + behind, before + behind, before + letter + value[place:]):
+            before, after = value[:place], value[place + 1 :]
+            for changed in (before + letter + after, before + after, before + letter + value[place:]):
                 assert read(changed) == Stamps(), place
 
     @pytest.mark.parametrize("cut", [0, 1, 12])
     def test_taken_apart(self, cut: int) -> None:
-        """A tag of another stamp of the same message cannot be put into a stamp, and none taken out."""
+        """A tag of another stamp on the same message cannot be added to a stamp, and none can be removed."""
         first, second = (b"".join(stamped_with(ONE._replace(recipients=(one,))).split()) for one in ONE.recipients)
         assert read(first[:-12] + second[-12:]) == Stamps() or first[-12:] == second[-12:]
         assert read(first + second[-12:]) == Stamps()
@@ -213,7 +214,7 @@ class TestSeal:
 
     @pytest.mark.parametrize("end", [b"", b"\r\n\t", b"\n ", b" \t "], ids=repr)
     def test_refolded(self, end: bytes) -> None:
-        """Folds and blanks do not matter."""
+        """Folds and spaces do not matter."""
         value = b"".join(stamped_with(ONE).split())
         pieces = [value[start : start + 7] for start in range(0, len(value), 7)]
         assert read(b" " + end.join(pieces) + b"\r\n").hold_report(ONE)
@@ -222,29 +223,29 @@ class TestSeal:
         st.lists(st.binary(max_size=80) | st.from_regex(rb"v=2;s=[A-Za-z0-9_-]{43};t=[A-Za-z0-9_-]{0,48}"), max_size=5)
     )
     def test_total(self, values: list[bytes]) -> None:
-        """Whatever stands in the place of a stamp is none."""
+        """Any other value of the field is not a stamp."""
         assert read(*values) == Stamps()
         assert read(*values, stamped_with(ONE)).hold_report(ONE)
 
-    def test_a_seal_is_no_stamp(self) -> None:
-        """What seals a report, and what is a tag, seals no stamp."""
+    def test_a_seal_is_not_a_stamp(self) -> None:
+        """Neither the seal of a report nor a tag can seal a stamp."""
         value = b"".join(stamped_with(ONE).split())
         report_seal = re.compile(rb"s=([^;]*);")
-        found = report_seal.search(value)
-        assert found is not None
+        seal = report_seal.search(value)
+        assert seal is not None
         for text in (
-            b"v=2;s=" + found[1] + b";t=",
-            b"v=2;s=" + found[1] + b";t=" + found[1][:36],
-            b"v=2;s=" + found[1],
+            b"v=2;s=" + seal[1] + b";t=",
+            b"v=2;s=" + seal[1] + b";t=" + seal[1][:36],
+            b"v=2;s=" + seal[1],
         ):
             assert read(text) == Stamps()
 
 
-class TestSilence:
-    """Without the secret a stamp shows neither addresses nor how many they are."""
+class TestSecrecy:
+    """Without the secret a stamp shows neither addresses nor their number."""
 
     def test_no_address(self) -> None:
-        """No part of an address stands in a stamp, and nothing of the secret."""
+        """A stamp contains no part of an address and nothing of the secret."""
         value = stamped_with(ONE).lower()
         for word in (b"bob", b"carol", b"alice", b"journal@", b"example", SECRET):
             assert word not in value
@@ -261,44 +262,44 @@ class TestSilence:
 
     @pytest.mark.parametrize(("least", "most", "size"), [(1, 6, 8), (7, 14, 16), (15, 30, 32), (1023, 2046, 2048)])
     def test_padding(self, least: int, most: int, size: int) -> None:
-        """Stamps for more and for fewer recipients have one size."""
+        """Stamps for different numbers of recipients have the same size."""
         for count in {least, (least + most) // 2, most}:
             value = stamped_with(many(count))
             assert len(tags_of(value)) == len(set(tags_of(value))) == size
             assert len(value) == len(stamped_with(many(least)))
 
-    def test_nothing_to_remember(self) -> None:
-        """A stamp of no report has the size of one of few."""
+    def test_no_reports(self) -> None:
+        """A stamp without reports has the size of one with a few."""
         assert len(stamped_with()) == len(stamped_with(many(1)))
 
     def test_order_of_tags(self) -> None:
-        """Tags stand in order of their letters, so that none tells what it is."""
+        """Tags are sorted by their letters, so that their order shows nothing."""
         tags = tags_of(stamped_with(many(100)))
         assert tags == sorted(tags)
 
     def test_lines(self) -> None:
         """No line of the field is longer than mail allows, and each fold is CRLF and a tab."""
-        value = stamp_value(ORIGINAL, [many(4000)], SECRET)
+        value = stamp_value(digest_of(ORIGINAL), [many(4000)], SECRET)
         assert max(map(len, value.split("\r\n"))) <= 78
         assert value.isascii()
         assert re.search(r"\r(?!\n)|(?<!\r)\n|\n(?!\t)", value) is None
 
 
-# A server with rules, and a second one behind it
+# A server with rules, and a second one after it
 
 
 class Hop(NamedTuple):
-    """An agent, and what it does with a message."""
+    """A server with an agent, to be called with a message."""
 
     agent: JournalAgent
 
     def __call__(self, message: bytes, *recipients: str | Recipient, sender: str = "alice@example.com") -> Outcome:
-        """What it does with a message to these recipients."""
+        """Process a message to these recipients."""
         return self.agent.process(message, Envelope(sender, recipients), received=DATE)
 
 
 def a_hop(*rules: JournalRule, secrets: Iterable[bytes] = (SECRET,), only_new: bool = False) -> Hop:
-    """A server with these rules, or one for everyone."""
+    """A server with these rules, or with one for everyone."""
     organization = Organization(
         ["example.com"],
         groups={"staff@example.com": ["bob@example.com", "carol@example.com"]},
@@ -309,7 +310,7 @@ def a_hop(*rules: JournalRule, secrets: Iterable[bytes] = (SECRET,), only_new: b
 
 
 def listed(outcome: Outcome) -> list[tuple[str, list[str]]]:
-    """The reports of an outcome: journal mailboxes and the recipients they list."""
+    """The reports of an outcome: journal mailboxes with the recipients that are listed."""
     assert outcome.hold is None
     return [(one.journal_to, [each.address for each in one.envelope.recipients]) for one in outcome.decision.reports]
 
@@ -318,10 +319,10 @@ BOB, CAROL, DAVE = "bob@example.com", "carol@example.com", "dave@example.net"
 
 
 class TestSecondPass:
-    """What a second server makes of a stamped message."""
+    """The reports that a second server makes for a stamped message."""
 
     def test_the_same_recipients(self) -> None:
-        """A message that comes again under the same envelope is not journaled again, and not stamped."""
+        """A message that returns under the same envelope is neither journaled nor stamped again."""
         first = a_hop()(ORIGINAL, BOB, CAROL)
         assert listed(first) == [("journal@example.com", [BOB, CAROL])]
         second = a_hop()(b"Received: by x\r\n" + first.message(), CAROL, BOB)
@@ -333,18 +334,18 @@ class TestSecondPass:
 
     @pytest.mark.parametrize("only_new", [False, True])
     def test_a_subset(self, only_new: bool) -> None:
-        """Some of the recipients are nothing new."""
+        """Some of the same recipients need no new report."""
         first = a_hop()(ORIGINAL, BOB, CAROL)
         assert listed(a_hop(only_new=only_new)(first.message(), BOB)) == []
 
     def test_an_added_recipient(self) -> None:
-        """With a recipient more the whole report is made again, or by option one for the new recipient."""
+        """With one more recipient the whole report is made again, or with `only_new` one for the new recipient."""
         first = a_hop()(ORIGINAL, BOB, CAROL)
         assert listed(a_hop()(first.message(), BOB, DAVE)) == [("journal@example.com", [BOB, DAVE])]
         assert listed(a_hop(only_new=True)(first.message(), BOB, DAVE)) == [("journal@example.com", [DAVE])]
 
-    def test_nobody_of_the_first(self) -> None:
-        """Other recipients altogether are a whole report in either way."""
+    def test_other_recipients(self) -> None:
+        """Entirely other recipients need a whole report with either option."""
         first = a_hop()(ORIGINAL, BOB)
         for only_new in (False, True):
             assert listed(a_hop(only_new=only_new)(first.message(), CAROL, DAVE)) == [
@@ -352,16 +353,16 @@ class TestSecondPass:
             ]
 
     def test_an_expanded_group(self) -> None:
-        """A group that was expanded in between is journaled with its members, and not once more after that."""
+        """A group that is expanded between two passes is journaled with its members, and not again after that."""
         first = a_hop()(ORIGINAL, "staff@example.com")
         members = [Recipient(one, expanded_from="staff@example.com") for one in (BOB, CAROL)]
         second = a_hop()(first.message(), *members)
         assert listed(second) == [("journal@example.com", [BOB, CAROL])]
         assert listed(a_hop()(second.message(), *members[::-1])) == []
-        assert listed(a_hop()(second.message(), BOB)) == [("journal@example.com", [BOB])]  # not by the list any more
+        assert listed(a_hop()(second.message(), BOB)) == [("journal@example.com", [BOB])]  # no longer through the list
 
     def test_another_user(self) -> None:
-        """A message of the same recipients that a further journaled user is party to is journaled for that user."""
+        """A message to the same recipients is journaled again if a rule for another user fires."""
         rules = [JournalRule(name, "journal@example.com", recipient=name) for name in (BOB, CAROL)]
         first = a_hop(rules[0])(ORIGINAL, BOB, CAROL)
         assert listed(a_hop(rules[0])(first.message(), BOB, CAROL)) == []
@@ -369,7 +370,7 @@ class TestSecondPass:
         assert listed(a_hop(rules[1])(first.message(), BOB, CAROL)) == [("journal@example.com", [BOB, CAROL])]
 
     def test_another_sender(self) -> None:
-        """A journaled user who passes a stamped message on as the sender is a further user."""
+        """A journaled user who sends a stamped message on is another user."""
         rule = JournalRule("database", "journal@example.com", mailboxes=[BOB, CAROL])
         first = a_hop(rule)(ORIGINAL, CAROL)
         assert listed(a_hop(rule)(first.message(), CAROL)) == []
@@ -382,7 +383,7 @@ class TestSecondPass:
         assert listed(a_hop(*both)(first.message(), BOB)) == [("journal2@example.com", [BOB])]
 
     def test_two_stamps_add_up(self) -> None:
-        """What two servers journaled of one message is not journaled by a third."""
+        """Reports that two servers made on one message are not made again by a third."""
         first = a_hop()(ORIGINAL, BOB)
         second = a_hop(secrets=(OTHER, SECRET))(first.message(), CAROL)
         assert second.message().lower().count(NAME.lower() + b":") == 2
@@ -390,25 +391,25 @@ class TestSecondPass:
         assert listed(a_hop()(second.message(), BOB, CAROL)) == [("journal@example.com", [BOB, CAROL])]
 
     def test_spellings(self) -> None:
-        """A recipient in another spelling is the recipient."""
+        """A recipient in another spelling is the same recipient."""
         first = a_hop()(ORIGINAL, BOB)
         assert listed(a_hop()(first.message(), "BOB@Example.COM")) == []
 
     def test_without_secrets(self) -> None:
-        """Without a secret there is no stamp, and every pass journals."""
+        """Without a secret there is no stamp, and every pass journals the message."""
         first = a_hop(secrets=())(ORIGINAL, BOB)
         assert first.header_fields == ()
         assert listed(a_hop(secrets=())(first.message(), BOB)) == [("journal@example.com", [BOB])]
         assert listed(a_hop(secrets=())(a_hop()(ORIGINAL, BOB).message(), BOB)) == [("journal@example.com", [BOB])]
 
     def test_rotation(self) -> None:
-        """A stamp of the old secret counts while the new one already signs, and no longer when it is gone."""
+        """A stamp with the old secret counts while the new one already signs, until the old one is removed."""
         first = a_hop()(ORIGINAL, BOB)
         assert listed(a_hop(secrets=(OTHER, SECRET))(first.message(), BOB)) == []
         assert listed(a_hop(secrets=(OTHER,))(first.message(), BOB)) == [("journal@example.com", [BOB])]
 
     def test_the_same_stamp_twice(self) -> None:
-        """A stamp that stands there twice is worth what it is worth once."""
+        """A repeated stamp counts like a single one."""
         first = a_hop()(ORIGINAL, BOB).message()
         stamp = first[: -len(ORIGINAL)]
         assert listed(a_hop()(stamp + first, BOB)) == []
@@ -420,22 +421,22 @@ class TestSecondPass:
         ids=["a mark", "a From line", "a From line and LF"],
     )
     def test_odd_beginnings(self, before: bytes) -> None:
-        """A stamp goes behind what mailbox files put before a message, and counts there."""
+        """A stamp goes after lines that mailbox files put before a message, and counts there."""
         message = before + (ORIGINAL if before[-2:-1] == b"\r" else ORIGINAL.replace(b"\r\n", b"\n"))
         first = a_hop()(message, BOB)
         assert listed(first) == [("journal@example.com", [BOB])]
         assert listed(a_hop()(first.message(), BOB)) == []
 
     @pytest.mark.parametrize("message", [b"", b"\r\n\r\n" + ORIGINAL, b"\r\nHi.", b"\nHi.", b"X: y"], ids=repr)
-    def test_hardly_a_message(self, message: bytes) -> None:
-        """What is hardly more than a header, or has a blank line for one, is stamped so that the second pass knows it again."""
+    def test_minimal_messages(self, message: bytes) -> None:
+        """A message with hardly more than a header, or with a blank line as its header, is recognized by its stamp."""
         first = a_hop()(message, BOB)
         assert listed(first) == [("journal@example.com", [BOB])]
         assert listed(a_hop()(first.message(), BOB)) == []
 
     @pytest.mark.parametrize("message", [b"no header at all", b"no header\r\n\r\nHi.", b" X: y\r\n\r\nHi."], ids=repr)
     def test_without_a_header(self, message: bytes) -> None:
-        """What has neither a header nor a blank line in its place bears no stamp, and every pass journals it."""
+        """A text with neither a header nor a blank line as its header bears no stamp, and every pass journals it."""
         first = a_hop()(message, BOB)
         assert listed(first) == [("journal@example.com", [BOB])]
         assert (first.header_fields, first.message()) == ((), message)
@@ -455,7 +456,7 @@ class TestSecondPass:
         ids=["a boundary", "base64", "no encoding", "a fold in a part", "a mark", "no MIME version", "a blank"],
     )
     def test_rewritten(self, change: Callable[[bytes], bytes]) -> None:
-        """A message that a server took apart and wrote anew is journaled again: what readers make of it is not known."""
+        """A message that a server has rewritten is journaled again, because readers may see other content."""
         message = (
             b"From: alice@example.com\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=edge\r\n\r\n"
             b"--edge\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\nHello.\r\n"
@@ -468,7 +469,7 @@ class TestSecondPass:
 
 
 class TestWho:
-    """Our own recipients and senders are known in any spelling, those outside as the address is written."""
+    """Inside recipients and senders are equal in any spelling, outside ones only as written."""
 
     @pytest.mark.parametrize(
         ("one", "other", "is_known"),
@@ -486,7 +487,7 @@ class TestWho:
     )
     @pytest.mark.parametrize("is_sender", [False, True], ids=["recipient", "sender"])
     def test_spellings(self, one: str, other: str, is_known: bool, is_sender: bool) -> None:
-        """Another spelling is the same mailbox where the domain is ours, and may be another one where it is not."""
+        """Another spelling is the same mailbox in our domains, and may be another one outside."""
         aliases, alternate = {BOB: ["robert@example.com"]}, "alt@example.com"
         organization = Organization(["example.com"], aliases=aliases, alternate_mailbox=alternate, subaddresses=True)
         rules = RuleSet([JournalRule("all", "journal@example.com")], organization)
@@ -500,19 +501,19 @@ class TestWho:
         assert len(listed(passed(first.message(), other))) == (0 if is_known else 1)
 
     def test_another_mail_from(self) -> None:
-        """The same message under another MAIL FROM is journaled again, under the null one as well."""
+        """The same message is journaled again under another MAIL FROM, the null sender included."""
         first = a_hop()(ORIGINAL, BOB)
         for sender in ("carol@example.com", DAVE, ""):
             assert listed(a_hop()(first.message(), BOB, sender=sender)) == [("journal@example.com", [BOB])]
 
 
 class TestForgery:
-    """What somebody makes of stamps without the secret never keeps a message from being journaled."""
+    """Stamps that are made or copied without the secret never keep a message from being journaled."""
 
     STAMPED = a_hop()(ORIGINAL, BOB, CAROL).message()
 
     def test_a_thousand_before_the_true_one(self) -> None:
-        """Hundreds of forged stamps before the true one do not hide it; more than are looked at hold the message."""
+        """Hundreds of forged stamps before the true one do not hide it; more than the limit hold the message."""
         forged = NAME + b": v=2; s=" + b"A" * 43 + b"; t=" + b"B" * 96 + b"\r\n"
         assert listed(a_hop()(forged * 900 + self.STAMPED, BOB)) == []
         assert listed(a_hop()(forged * 900 + ORIGINAL, BOB)) == [("journal@example.com", [BOB])]
@@ -535,7 +536,7 @@ class TestForgery:
         ids=["a text", "a subject", "an author", "a type", "a line", "a line with a colon", "an encoding"],
     )
     def test_a_changed_message(self, change: Callable[[bytes], bytes]) -> None:
-        """A stamped message that shows something else now is journaled, and the stamp is told as forgeable."""
+        """A stamped message with changed content is journaled, and the stamp is reported as forgeable."""
         message = change(self.STAMPED)
         outcome = a_hop()(message, BOB)
         assert listed(outcome) == [("journal@example.com", [BOB])]
@@ -544,7 +545,7 @@ class TestForgery:
         assert (loop.reason, loop.header, loop.forgeable) == (LoopReason.STAMP, "X-ExJournal-Stamp", True)
 
     def test_a_hidden_part(self) -> None:
-        """Who has a harmless message stamped cannot put a text under the stamp that was not in it."""
+        """A text cannot be added under the stamp of a harmless message."""
         head = b"From: mallory@example.com\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
         for harmless, secret in (
             (b"--b\r\nharmless\r\n\r\nHi.\r\n--b--\r\n", b"--b\r\nThe secret.\r\n\r\nHi.\r\n--b--\r\n"),
@@ -559,11 +560,11 @@ class TestForgery:
             assert listed(a_hop()(message, DAVE, sender="mallory@example.com")) == [("journal@example.com", [DAVE])]
 
     def test_a_firewall(self) -> None:
-        """At the border a firewall takes stamps off, and what comes in again is journaled again."""
+        """A header firewall removes stamps at the border, and a message that comes in again is journaled again."""
         assert strip_headers(self.STAMPED, ["X-ExJournal-*"]) == ORIGINAL
 
     def test_copies_of_a_stamp_cost_little(self) -> None:
-        """A true stamp that somebody repeats does not multiply what a decision costs."""
+        """Copies of a true stamp do not multiply the cost of a decision."""
         stamp = self.STAMPED[: -len(ORIGINAL)]
         recipients = [f"user{number}@example.com" for number in range(100)]
         rules = a_hop().agent.rules
@@ -575,7 +576,7 @@ class TestForgery:
         assert steps(lambda: decided(200)) <= 3 * steps(lambda: decided(10))
 
     def test_too_large_for_the_firewall(self) -> None:
-        """What the firewall cannot look at is an error there, and a hold here."""
+        """A header beyond the limits is an error in the firewall, and a hold here."""
         message = NAME + b": x\r\n" + b"X: " + b"y" * HEADER_LIMIT + b"\r\n" + ORIGINAL
         with pytest.raises(ParseError) as caught:
             strip_headers(message, ["X-ExJournal-*"])

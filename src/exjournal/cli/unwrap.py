@@ -20,7 +20,7 @@ from exjournal.cli.output import FINE, FOUND, put, say, usage_error, write
 from exjournal.cli.reading import STDIN, Archive, Entry, add_reader, defects_of
 from exjournal.cli.rescue import rescue
 from exjournal.cli.secrets import add_secret_files
-from exjournal.journaling.loops import matching_headers
+from exjournal.journaling.header_firewall import matching_headers
 
 # The formats without a marker.
 _COPIES: Final = (ReportFormat.BCC, ReportFormat.MESSAGE_ONLY)

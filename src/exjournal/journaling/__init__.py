@@ -1,5 +1,5 @@
 """Whose mail is journaled.
 
-Organizations and rules, the decision about a message, the signs that it was journaled before, and the agent that does the whole
-line for a gateway.
+Organizations and rules, the decision about a message, the signs that a message was journaled before, and the agent that does
+all of it for a gateway.
 """

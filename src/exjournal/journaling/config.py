@@ -1,7 +1,6 @@
-"""Rules, organisation and agent from one TOML file, so that who runs a gateway writes no code for them.
+"""Rules, organization and agent from one TOML file, so that running a gateway takes no code.
 
-The keys are the arguments of `Organization`, `JournalRule`, `RuleSet` and `JournalAgent`; whatever is wrong is told with the
-path of its key.
+The keys are the arguments of `Organization`, `JournalRule`, `RuleSet` and `JournalAgent`; errors name the path of the key.
 """
 
 import re
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from exjournal.errors import InvalidValue
 from exjournal.journaling.agent import JournalAgent
 from exjournal.journaling.organization import Organization
-from exjournal.journaling.rules import JournalRule, RuleSet
+from exjournal.journaling.rule_sets import RuleSet
+from exjournal.journaling.rules import JournalRule
 from exjournal.limits import KEY_PART_LIMIT
 from exjournal.reports.seals import known_secrets
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from os import PathLike
     from pathlib import Path
 
-# What may stand where, and of which type it is in TOML.
+# The keys of each table, with the TOML types of their values.
 _TABLES: Final = {"organization": (dict,), "rules": (list,), "options": (dict,), "agent": (dict,)}
 _ORGANIZATION: Final = {
     "domains": (list,),
@@ -51,13 +51,14 @@ _AGENT: Final = {
 }
 _TYPES: Final = {dict: "a table", list: "an array", str: "a string", bool: "true or false", int: "an integer"}
 _LINE_ENDS: Final = b"\r\n"
-# The parts of a dotted key but for its last, bare or in quotes (TOML 1.0, "Keys"). It also finds text in strings and comments,
-# where no one writes so many either.
-_DOTTED: Final = r"""(?:(?:(?<![A-Za-z0-9_-])[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+)++"""
+_BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
+# A dotted key without its last part; parts are bare or in quotes (TOML 1.0, "Keys"). The pattern also matches in strings and
+# comments, where nobody writes that many dots either.
+_DOTTED: Final = re.compile(r"""(?:(?:(?<![A-Za-z0-9_-])[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+)++""")
 
 
 class Config(NamedTuple):
-    """What a file says: the rules, the agent where it has a table for one, and the secrets of that table."""
+    """The contents of a file of rules: the rules; the agent, or None without an `[agent]` table; and the agent's secrets."""
 
     rules: RuleSet
     agent: JournalAgent | None
@@ -68,74 +69,75 @@ class Config(NamedTuple):
 
 
 def load_config(path: "str | PathLike[str]", /) -> Config:
-    """Read rules, organisation and agent from a TOML file (TOML 1.0).
+    """Read rules, organization and agent from a TOML file (TOML 1.0).
 
-    Files of secrets are looked for beside it. Raises InvalidValue, whose `.field` is the path of the key, "" for the file as a
-    whole, and OSError where the file cannot be read.
+    The paths of secret files are relative to its folder. Raises InvalidValue, whose `.field` is the path of the key, or "" for
+    the file as a whole, OSError if the file cannot be read, and TypeError if `path` is not a path.
     """
     import tomllib
     from pathlib import Path
 
     try:
         # Some editors write a byte order mark, which TOML does not know.
-        text = _octets(path).decode("utf-8-sig")
+        text = _read(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InvalidValue("", f"is no UTF-8: octet {error.start}") from None
-    if any(run[0].count(".") >= KEY_PART_LIMIT for run in re.finditer(_DOTTED, text)):
-        raise InvalidValue("", f"holds a key of more than {KEY_PART_LIMIT} parts")
+        raise InvalidValue("", f"is not UTF-8: byte {error.start}") from None
+    if any(run[0].count(".") >= KEY_PART_LIMIT for run in _DOTTED.finditer(text)):
+        raise InvalidValue("", f"has a key of more than {KEY_PART_LIMIT} parts")
     try:
-        told = tomllib.loads(text)
+        document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise InvalidValue("", f"is no TOML: {error}") from None
+        raise InvalidValue("", f"is not valid TOML: {error}") from None
     except (ValueError, RecursionError):
-        raise InvalidValue("", "is no TOML that can be read: tables too deep, or a number too long") from None
-    tables = _table("", told, _TABLES, required=("organization",))
+        raise InvalidValue("", "has tables nested too deep, or a number with too many digits") from None
+    tables = _table("", document, _TABLES, required=("organization",))
     organization = _organization(tables["organization"])
     rules = _rules(tables.get("rules", []))
     options = _table("options", tables.get("options", {}), _OPTIONS)
     rule_set = RuleSet(rules, organization, **options)
     if "agent" not in tables:
         return Config(rule_set, None, ())
-    given = _table("agent", tables["agent"], _AGENT, required=("domain",))
-    secrets = _secrets(Path(path).parent, given.pop("secret_files", []))
+    values = _table("agent", tables["agent"], _AGENT, required=("domain",))
+    secrets = _secrets(Path(path).parent, values.pop("secret_files", []))
     try:
-        return Config(rule_set, JournalAgent(rule_set, secrets=secrets, **given), secrets)
+        return Config(rule_set, JournalAgent(rule_set, secrets=secrets, **values), secrets)
     except InvalidValue as error:
         raise InvalidValue(f"agent.{error.field}", error.reason) from None
 
 
 def load_secret(path: "str | PathLike[str]", /) -> bytes:
-    """Read a secret from a file of its own: all of its octets but the line ends at the end.
+    """Read a secret from a file of its own: all bytes of the file except line ends at its end.
 
-    Raises InvalidValue where it is too short to be one, and OSError where the file cannot be read.
+    Raises InvalidValue if the secret has fewer than 16 bytes, OSError if the file cannot be read, and TypeError if `path` is
+    not a path.
     """
-    (secret,) = known_secrets((_octets(path).rstrip(_LINE_ENDS),))
+    (secret,) = known_secrets((_read(path).rstrip(_LINE_ENDS),))
     return secret
 
 
-def _octets(path: "str | PathLike[str]") -> bytes:
+def _read(path: "str | PathLike[str]") -> bytes:
     from pathlib import Path
 
     try:
         return Path(path).read_bytes()
     except ValueError:
-        raise InvalidValue("", "cannot be read: no file can have this name") from None
+        raise InvalidValue("", "cannot be read: a file cannot have this name") from None
 
 
-def _organization(told: "dict[str, Any]") -> Organization:
-    values = _table("organization", told, _ORGANIZATION, required=("domains",))
+def _organization(table: "dict[str, Any]") -> Organization:
+    values = _table("organization", table, _ORGANIZATION, required=("domains",))
     try:
         return Organization(values.pop("domains"), **values)
     except InvalidValue as error:
         raise InvalidValue(f"organization.{error.field}", error.reason) from None
 
 
-def _rules(told: "list[Any]") -> list[JournalRule]:
+def _rules(tables: "list[Any]") -> list[JournalRule]:
     rules = []
-    for number, table in enumerate(told):
+    for number, table in enumerate(tables):
         path = f"rules[{number}]"
         if not isinstance(table, dict):
-            raise InvalidValue(path, "is not a table")
+            raise InvalidValue(path, "must be a table")
         values = _table(path, table, _RULE, required=("name", "journal_to"))
         try:
             rules.append(JournalRule(**values))
@@ -149,7 +151,7 @@ def _secrets(folder: "Path", names: "list[Any]") -> tuple[bytes, ...]:
     for number, name in enumerate(names):
         path = f"agent.secret_files[{number}]"
         if not isinstance(name, str):
-            raise InvalidValue(path, "is not a string")
+            raise InvalidValue(path, "must be a string")
         try:
             secrets.append(load_secret(folder / name))
         except InvalidValue as error:
@@ -160,20 +162,17 @@ def _secrets(folder: "Path", names: "list[Any]") -> tuple[bytes, ...]:
 
 
 def _table(
-    path: str, told: "dict[str, Any]", keys: "Mapping[str, tuple[type, ...]]", *, required: tuple[str, ...] = ()
+    path: str, table: "dict[str, Any]", keys: "Mapping[str, tuple[type, ...]]", *, required: tuple[str, ...] = ()
 ) -> "dict[str, Any]":
-    """The values of a table, each known and of its type."""
-    below = f"{path}." if path else ""
-    for key, value in told.items():
+    """A copy of a table of which every key is known and every value has its type."""
+    prefix = f"{path}." if path else ""
+    for key, value in table.items():
         if key not in keys:
-            raise InvalidValue(f"{below}{_shown(key)}", f"is none of {', '.join(keys)}")
+            written = key if _BARE_KEY.fullmatch(key) else f'"{key}"'
+            raise InvalidValue(f"{prefix}{written}", f"is not a known key; it must be one of {', '.join(keys)}")
         if type(value) not in keys[key]:
-            raise InvalidValue(f"{below}{key}", f"is not {' or '.join([_TYPES[one] for one in keys[key]])}")
+            raise InvalidValue(f"{prefix}{key}", f"must be {' or '.join([_TYPES[type_] for type_ in keys[key]])}")
     for key in required:
-        if key not in told:
-            raise InvalidValue(f"{below}{key}", "is missing")
-    return dict(told)
-
-
-def _shown(key: str) -> str:
-    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else f'"{key}"'
+        if key not in table:
+            raise InvalidValue(f"{prefix}{key}", "is missing")
+    return dict(table)

@@ -1,24 +1,27 @@
-"""Decisions: which rules a message sets off under its envelope, which reports they ask for, and why.
+"""Decisions: which rules fire for a message under its envelope, which reports they ask for, and why.
 
-A rule fires where some sender and some recipient of the message lie in its scope, and one of the two, or everyone, is whom it
-is for. All rules that match fire; each journal mailbox gets one report, and it lists every recipient. What keeps a message from
-being journaled is believed only where no stranger can have written it; when in doubt, the message is journaled.
+A rule fires if some sender and some recipient of the message are in its scope, and the rule is for one of the two, or for
+everyone. All matching rules fire; each journal mailbox gets one report, which lists every recipient. A sign against journaling
+counts only if no stranger can have written it; when in doubt, the message is journaled.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from enum import StrEnum
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from exjournal._wire.address_lists import likely_addresses, mailboxes_of
 from exjournal._wire.buffers import in_place
 from exjournal.addresses import address_key, mailbox_key
 from exjournal.errors import require_type
 from exjournal.journaling.explanations import Explanation, Match, Place, Reason
-from exjournal.journaling.loops import Look, Loop, LoopReason, look
+from exjournal.journaling.loops import Loop, LoopReason, Signs, read_signs
 from exjournal.journaling.message_kinds import MessageKind, kind_of
-from exjournal.journaling.rules import Index, JournalRule, Mailbox, RuleSet
+from exjournal.journaling.organization import Side
+from exjournal.journaling.rule_index import JournalMailbox, RuleBits, RuleIndex
+from exjournal.journaling.rule_sets import RuleSet
+from exjournal.journaling.rules import JournalRule
 from exjournal.journaling.stamps import Journaled, Stamps
 from exjournal.limits import ADDRESS_FIELD_LIMIT
 from exjournal.reports.models import Envelope, Recipient, ReportFormat
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class HoldReason(StrEnum):
-    """Why a message must not be passed on yet: it cannot be journaled, or going on would be a loop."""
+    """Why a message must not be passed on yet: it cannot be journaled, or passing it on would continue a loop."""
 
     HOP_LIMIT = "hop-limit"
     NESTING_LIMIT = "nesting-limit"
@@ -38,14 +41,14 @@ class HoldReason(StrEnum):
 
 
 class Hold(NamedTuple):
-    """A reason not to pass a message on, and what more there is to say of it."""
+    """A reason not to pass a message on, with a detail such as the name of a header field."""
 
     reason: HoldReason
     detail: str = ""
 
 
 class PlannedReport(NamedTuple):
-    """A report to make: for which journal mailbox, of which envelope, in which format, and the names of the rules that ask."""
+    """A report to make: its journal mailbox, its envelope and format, and the names of the rules that ask for it."""
 
     journal_to: str
     envelope: Envelope
@@ -53,37 +56,60 @@ class PlannedReport(NamedTuple):
     rules: tuple[str, ...]
 
 
-class _Ends(NamedTuple):
-    """The two ends of a message: bits of the rules that are for somebody there, and whether anybody is inside or outside."""
+# The addresses that a message is from, with their places.
+_Senders: TypeAlias = tuple[tuple[Place, str], ...]
 
-    senders: int
-    sender_inside: bool
-    sender_outside: bool
-    inside: int
-    outside: int
+
+class _Ends(NamedTuple):
+    """The senders and recipients of a message: on which sides they are, and the rules for them.
+
+    `senders`, `inside` and `outside` are the rules for a sender, for a recipient inside and for one outside. `has_inside` and
+    `has_outside` are True if there is a recipient on that side, journal mailboxes not counted.
+    """
+
+    senders: RuleBits
+    sender_side: Side
+    inside: RuleBits
+    outside: RuleBits
     has_inside: bool
     has_outside: bool
 
 
-class _Plan(NamedTuple):
-    """A journal mailbox that gets a report, or got one before: of which envelope, and the bits of its rules that fire."""
+class _Party(NamedTuple):
+    """An address that some rule is for: as written, its place, its key, and the rules for it."""
 
-    mailbox: Mailbox
+    address: str
+    place: Place
+    key: str
+    bits: RuleBits
+
+
+class _Plan(NamedTuple):
+    """A report for a journal mailbox, to be made or `done` before.
+
+    `fired` are the rules of the mailbox that fire, moved down to bit 0. `parties` are the addresses of the fork that rules are
+    for; they are computed only if stamps are read or written.
+    """
+
+    mailbox: JournalMailbox
     envelope: Envelope
     fired: int
-    done: bool
-    # Those of the fork that rules are for, with their bits; looked for only where stamps are read or written.
     parties: "_Parties"
+    done: bool = False
 
 
 class _Case(NamedTuple):
-    """What a decision was made from, for those who ask why."""
+    """The facts that a decision was made from, for later explanation.
 
-    senders: tuple[tuple[Place, str], ...]
+    `forks` are the envelopes to report on, with their ends: one, or two if `RuleSet.fork_mixed` splits the recipients. `stop`
+    is the reason why nothing is journaled at all. `left_out` are the rules that leave messages of this `kind` out.
+    """
+
+    senders: _Senders
     forks: tuple[tuple[Envelope, _Ends], ...]
     stamps: Stamps
     stop: Reason | None
-    left_out: int
+    left_out: RuleBits
     kind: MessageKind
 
     @property
@@ -93,11 +119,11 @@ class _Case(NamedTuple):
 
 
 class Decision:
-    """Which reports a message asks for, and everything about it that spoke for or against.
+    """The reports that a message asks for, and everything that counted for or against them.
 
-    `hold` is set where the message must not be passed on: it has reached a limit on hops or nesting, or its header cannot be
-    looked at. `loops` are the signs of earlier journaling that the message bears, obeyed or not, the strongest first; `loop` is
-    the first of them. What is not asked for is not made.
+    `hold` is set if the message must not be passed on: it has reached a limit on hops or nesting, or its header is beyond the
+    limits. `loops` are the signs of earlier journaling in the message, whether they count or not, the strongest first; `loop`
+    is the first of them. Explanations are computed on demand.
     """
 
     def __init__(
@@ -110,8 +136,8 @@ class Decision:
         self._case: Final = case
 
     def __repr__(self) -> str:
-        held = "" if self.hold is None else f", hold: {self.hold.reason}"
-        return f"<Decision: {len(self.reports)} reports{held}>"
+        hold = "" if self.hold is None else f", hold: {self.hold.reason}"
+        return f"<Decision: {len(self.reports)} reports{hold}>"
 
     @cached_property
     def reports(self) -> tuple[PlannedReport, ...]:
@@ -119,7 +145,10 @@ class Decision:
         return tuple(
             [
                 PlannedReport(
-                    plan.mailbox.address, plan.envelope, plan.mailbox.format, _names(plan.mailbox, plan.fired)
+                    journal_to=plan.mailbox.address,
+                    envelope=plan.envelope,
+                    format=plan.mailbox.format,
+                    rules=plan.mailbox.names_of(plan.fired),
                 )
                 for plan in self._plans
                 if not plan.done
@@ -130,15 +159,17 @@ class Decision:
     def sender_sides(self) -> tuple[str, ...]:
         """On which sides the sender was taken to be: "inside", "outside", or both."""
         _, ends = self._case.forks[0]
-        return _named(inside=ends.sender_inside, outside=ends.sender_outside)
+        return _names(
+            inside=ends.sender_side is not Side.OUTSIDE,
+            outside=ends.sender_side is not Side.INSIDE,
+        )
 
     @property
     def recipient_sides(self) -> tuple[str, ...]:
-        """On which sides recipients are, journal mailboxes left out."""
-        ends = [ends for _, ends in self._case.forks]
-        return _named(
-            inside=any(one.has_inside for one in ends),
-            outside=any(one.has_outside for one in ends),
+        """On which sides recipients are, journal mailboxes not counted."""
+        return _names(
+            inside=any(ends.has_inside for _, ends in self._case.forks),
+            outside=any(ends.has_outside for _, ends in self._case.forks),
         )
 
     @property
@@ -148,41 +179,42 @@ class Decision:
 
     @property
     def matches(self) -> tuple[Explanation, ...]:
-        """The rules that fire."""
-        return tuple([one for one in self.explain() if one.matched])
+        """The explanations of the rules that fire."""
+        return tuple([explanation for explanation in self.explain() if explanation.matched])
 
     @property
     def skipped(self) -> tuple[Explanation, ...]:
-        """The rules that do not."""
-        return tuple([one for one in self.explain() if not one.matched])
+        """The explanations of the rules that do not fire."""
+        return tuple([explanation for explanation in self.explain() if not explanation.matched])
 
     def explain(self) -> tuple[Explanation, ...]:
-        """For every rule, by name: whether it fires, by which addresses, and why or why not."""
+        """Explain for every rule, by name, whether it fires, by which addresses, and why or why not."""
         return tuple(_explanations(self.rules, self._case, self._plans))
 
     def to_dict(self) -> dict[str, object]:
-        """The whole of it as values for JSON: hold, loops, sides, reports and the explanation of each rule."""
+        """Return hold, loops, sides, reports and the explanation of each rule as values for JSON."""
         hold = None if self.hold is None else {"reason": str(self.hold.reason), "detail": self.hold.detail}
         return {
             "hold": hold,
             "loops": [
-                {"reason": str(one.reason), "header": one.header, "forgeable": one.forgeable} for one in self.loops
+                {"reason": str(loop.reason), "header": loop.header, "forgeable": loop.forgeable} for loop in self.loops
             ],
             "sender_sides": list(self.sender_sides),
             "recipient_sides": list(self.recipient_sides),
             "reports": [
                 {
-                    "journal_to": one.journal_to,
-                    "format": str(one.format),
-                    "rules": list(one.rules),
-                    "recipients": [recipient.address for recipient in one.envelope.recipients],
+                    "journal_to": report.journal_to,
+                    "format": str(report.format),
+                    "rules": list(report.rules),
+                    "recipients": [recipient.address for recipient in report.envelope.recipients],
                 }
-                for one in self.reports
+                for report in self.reports
             ],
-            "rules": [one.to_dict() for one in self.explain()],
+            "rules": [explanation.to_dict() for explanation in self.explain()],
         }
 
-    def _journaled(self) -> tuple[Journaled, ...]:
+    def journaled(self) -> tuple[Journaled, ...]:
+        """Return the reports to make as a stamp records them; for `JournalAgent`."""
         return tuple([_journaled(plan, self.rules) for plan in self._plans if not plan.done])
 
     @cached_property
@@ -190,51 +222,71 @@ class Decision:
         return tuple(_plans(self._case, self.rules))
 
 
-def _named(*, inside: bool, outside: bool) -> tuple[str, ...]:
+def _names(*, inside: bool, outside: bool) -> tuple[str, ...]:
     return ("inside",) * inside + ("outside",) * outside
 
 
 def decide(message: "Data", envelope: Envelope, rules: RuleSet, /, *, secrets: Iterable[bytes] = ()) -> Decision:
-    """Which rules fire for a message under its envelope, and which reports they ask for.
+    """Decide which rules fire for a message under its envelope, and which reports they ask for.
 
-    MAIL FROM, From and Sender are senders alike. Whether the sender is inside is said by MAIL FROM, by From where MAIL FROM is
-    the null sender; an unclear sender is both inside and outside, and so is one inside that did not log in, and one outside
-    that did. A group stands for its members, and mail to a group for mail to each of them. Journal mailboxes and the alternate
-    one match nothing as recipients.
+    MAIL FROM, From and Sender are senders alike. MAIL FROM decides on which side the sender is, and From if MAIL FROM is the
+    null sender; a sender counts as inside and outside if that is unclear, if an inside sender did not log in, or if an outside
+    sender did. A rule on a group is for its members, and mail to a group is mail to each of them. Journal mailboxes and the
+    alternate mailbox match nothing as recipients.
 
-    A journal report is not journaled where one of the `secrets` verifies its seal, or over a trusted path; a message whose
-    stamp one of them verifies not for the recipients it was journaled for. Only over a trusted path, delivery reports and
-    receipts are left out of message-only journaling, and voice mail where the organisation leaves it out.
+    A journal report is not journaled if one of the `secrets` verifies its seal, or over a trusted path. A message whose stamp
+    one of them verifies is not journaled again for the same recipients. Only over a trusted path does message-only journaling
+    leave delivery reports and receipts out, and does the organization's `voice_mail` setting apply.
 
-    All From and Sender fields count. A message with one of more than 448 KiB, or with more header than can be looked at, is
-    held where any rule could be for it.
+    All From and Sender fields count. A message with one of more than 448 KiB, or with a header block beyond its limits, is held
+    if any rule could be for it.
 
-    Raises InvalidValue for secrets that are none, and TypeError; whatever the message is, there is a decision.
+    Raises InvalidValue for secrets that cannot be used, and TypeError for an argument of another type; any bytes get a
+    decision.
     """
-    octets = in_place(message, "a message")
+    data = in_place(message, "a message")
     require_type(envelope, Envelope, "an Envelope")
     require_type(rules, RuleSet, "a RuleSet")
-    seen = look(octets, known_secrets(secrets))
-    found = [(Place.MAIL_FROM, envelope.sender)]
+    return judge(envelope, rules, read_signs(data, known_secrets(secrets)))
+
+
+def judge(envelope: Envelope, rules: RuleSet, signs: Signs, /) -> Decision:
+    """Decide as `decide` does, by the signs that were read from the header block of the message."""
+    senders, authors, unread = _senders(envelope, signs)
+    side = _side_of_sender(envelope, authors, rules)
+    left_out, kind = _left_out(signs, envelope, rules)
+    case = _Case(
+        senders=senders,
+        forks=tuple([(fork, _ends(fork, senders, side, rules)) for fork in _forks(envelope, rules)]),
+        stamps=signs.stamps,
+        stop=_stop(signs.loops, envelope, rules),
+        left_out=left_out,
+        kind=kind,
+    )
+    return Decision(_hold(signs.loops, rules, case, unread), signs.loops, envelope, rules, case)
+
+
+def _senders(envelope: Envelope, signs: Signs) -> tuple[_Senders, list[str], str]:
+    """The senders; the addresses of From; and the name of a field that is too large to be read, or "".
+
+    An author whose address cannot be read is "".
+    """
+    senders = {(Place.MAIL_FROM, envelope.sender): None} if envelope.sender else {}
     authors: list[str] = []
     unread = ""
     for name, place in ((b"from", Place.FROM), (b"sender", Place.SENDER)):
-        for value in seen.fields.get(name, ()):
+        for value in signs.fields.get(name, ()):
             if len(value) > ADDRESS_FIELD_LIMIT:
                 unread = unread or name.decode("ascii").title()
-                authors.append("")  # on which side its author is, is unclear
+                authors.append("")
                 continue
-            addresses = [one.address for one in mailboxes_of(value)]
+            addresses = [mailbox.address for mailbox in mailboxes_of(value)]
             if place is Place.FROM:
                 authors += addresses
-            found += [(place, address) for address in (*addresses, *_others(likely_addresses(value), addresses))]
-    senders = tuple(dict.fromkeys([(place, address) for place, address in found if address]))
-    side = _sides(envelope, authors, rules)
-    forks = tuple([(fork, _ends(fork, senders, side, rules)) for fork in _forks(envelope, rules)])
-    stop = _stop(seen.loops, envelope, rules)
-    left_out, kind = _left_out(seen, envelope, rules)
-    case = _Case(senders, forks, seen.stamps, stop, left_out, kind)
-    return Decision(_hold(seen.loops, rules, case, unread), seen.loops, envelope, rules, case)
+            for address in (*addresses, *_others(likely_addresses(value), addresses)):
+                if address:
+                    senders[place, address] = None
+    return tuple(senders), authors, unread
 
 
 def _others(likely: list[str], addresses: list[str]) -> list[str]:
@@ -245,17 +297,18 @@ def _others(likely: list[str], addresses: list[str]) -> list[str]:
     return [address for address in likely if mailbox_key(address) not in keys]
 
 
-def _sides(envelope: Envelope, authors: list[str], rules: RuleSet) -> tuple[bool, bool]:
-    """Whether the sender is inside, and whether outside; an author without an address is "" here."""
+def _side_of_sender(envelope: Envelope, authors: list[str], rules: RuleSet) -> Side:
     addresses = [envelope.sender] if envelope.sender else authors
     is_internal = rules.organization.is_internal
-    unclear = not addresses or not all(map(_has_domain, addresses))
-    inside = unclear or any(map(is_internal, addresses))
-    outside = unclear or not all(map(is_internal, addresses))
-    if rules.believe_senders:
-        return inside, outside
-    # Anybody can write an inside address; who logged in is inside whatever he writes.
-    return inside or envelope.authenticated, outside or not envelope.authenticated
+    is_unclear = not addresses or not all(map(_has_domain, addresses))
+    # Anybody can write an inside address; a client that logged in is inside whatever address it writes.
+    is_inside = is_unclear or any(map(is_internal, addresses)) or (envelope.authenticated and not rules.believe_senders)
+    is_outside = (
+        is_unclear or not all(map(is_internal, addresses)) or not (envelope.authenticated or rules.believe_senders)
+    )
+    if is_inside and is_outside:
+        return Side.BOTH
+    return Side.INSIDE if is_inside else Side.OUTSIDE
 
 
 def _has_domain(address: str) -> bool:
@@ -268,76 +321,85 @@ def _forks(envelope: Envelope, rules: RuleSet) -> tuple[Envelope, ...]:
     is_internal = rules.organization.is_internal
     inside: list[Recipient] = []
     outside: list[Recipient] = []
-    for one in envelope.recipients:
-        (inside if is_internal(one.address) or not _has_domain(one.address) else outside).append(one)
+    for recipient in envelope.recipients:
+        is_inside = is_internal(recipient.address) or not _has_domain(recipient.address)
+        (inside if is_inside else outside).append(recipient)
     if not inside or not outside:
         return (envelope,)
     return replace(envelope, recipients=tuple(inside)), replace(envelope, recipients=tuple(outside))
 
 
-def _ends(envelope: Envelope, senders: tuple[tuple[Place, str], ...], side: tuple[bool, bool], rules: RuleSet) -> _Ends:
-    index, resolved = rules._index, rules.organization._resolved
-    exempt, sides = index.exempt, index.groups.sides
+def _ends(envelope: Envelope, senders: _Senders, sender_side: Side, rules: RuleSet) -> _Ends:
+    index, resolve = rules.index, rules.organization.resolve
+    exempt, usual, group_sides = index.exempt, index.usual, index.groups.sides
     inside = outside = 0
     has_inside = has_outside = False
-    usual = index.usual
     others: list[tuple[str, Place]] = []
     for recipient in envelope.recipients:
-        own = usual.get(recipient.address.lower())
-        if own is None:
+        bits = usual.get(recipient.address.lower())
+        if bits is None:
             others.append((recipient.address, Place.RECIPIENT))
         else:
-            inside |= own
+            inside |= bits
             has_inside = True
         if recipient.expanded_from is not None:
             others.append((recipient.expanded_from, Place.EXPANDED_FROM))
         if recipient.forwarded_from is not None:
             others.append((recipient.forwarded_from, Place.FORWARDED_FROM))
-    domains: dict[str, bool] = {}
+    domain_sides: dict[str, Side] = {}
     for address, place in others:
         written = mailbox_key(address)
-        mailbox = resolved(written)
+        mailbox = resolve(written)
         if mailbox in exempt:
             continue
-        own = _bits(mailbox, place, index)
-        # Mail to a group goes where it is, and where its members are.
-        where = sides.get(mailbox, 0) if place is Place.RECIPIENT else 0
-        _, _, domain = written.rpartition("@") if "@" in written else ("", "", "")
-        if domain:
-            if domain not in domains:
-                domains[domain] = rules.organization.is_internal(written)
-            where |= 1 if domains[domain] else 2
-        where = where or 3
-        if where & 1:
-            inside |= own
+        side: Side | None = None
+        _, at, domain = written.rpartition("@")
+        if at and domain:
+            side = domain_sides.get(domain)
+            if side is None:
+                side = Side.INSIDE if rules.organization.is_internal(written) else Side.OUTSIDE
+                domain_sides[domain] = side
+        # Mail to a group goes where the group is, and where its members are.
+        if mailbox in group_sides and place is Place.RECIPIENT:
+            side = group_sides[mailbox] | (side or Side(0))
+        bits = _bits(mailbox, place, index)
+        if side is not Side.OUTSIDE:  # nor if it is unclear
+            inside |= bits
             has_inside = True
-        if where & 2:
-            outside |= own
+        if side is not Side.INSIDE:
+            outside |= bits
             has_outside = True
     sent = 0
     for place, address in senders:
-        sent |= _bits(resolved(mailbox_key(address)), place, index)
-    return _Ends(sent, *side, inside, outside, has_inside, has_outside)
+        sent |= _bits(resolve(mailbox_key(address)), place, index)
+    return _Ends(
+        senders=sent,
+        sender_side=sender_side,
+        inside=inside,
+        outside=outside,
+        has_inside=has_inside,
+        has_outside=has_outside,
+    )
 
 
-def _bits(key: str, place: Place, index: Index) -> int:
-    """The bits of the rules that are for an address where it stands: only mail to a group is mail to each of its members."""
-    if place is not Place.RECIPIENT and key in index.named:
-        return index.named[key]
+def _bits(key: str, place: Place, index: RuleIndex) -> RuleBits:
+    """The rules for an address in its place: only mail to a group is mail to each of its members."""
+    if place is not Place.RECIPIENT and key in index.on_groups:
+        return index.on_groups[key]
     return index.bits.get(key, 0)
 
 
-def _fired(ends: _Ends, rules: RuleSet) -> int:
-    """The bits of the rules for which some sender and some recipient lie in scope, and one of them is whom the rule is for."""
-    index = rules._index
+def _fired(ends: _Ends, rules: RuleSet) -> RuleBits:
+    """The rules that have some sender and some recipient in their scope, and that are for one of the two or for everyone."""
+    index = rules.index
     if not ends.has_inside and not ends.has_outside:
         return 0
     senders = ends.senders | index.everyone
     anybody = senders | ends.inside | ends.outside
     fired = anybody & ~(index.internal | index.external)
-    if ends.sender_inside and ends.has_inside:
+    if ends.sender_side is not Side.OUTSIDE and ends.has_inside:
         fired |= (senders | ends.inside) & index.internal
-    if ends.sender_outside:
+    if ends.sender_side is not Side.INSIDE:
         fired |= anybody & index.external
     elif ends.has_outside:
         fired |= (senders | ends.outside) & index.external
@@ -345,27 +407,27 @@ def _fired(ends: _Ends, rules: RuleSet) -> int:
 
 
 def _stop(loops: tuple[Loop, ...], envelope: Envelope, rules: RuleSet) -> Reason | None:
-    """Why nothing is journaled at all; what a stranger can write counts only over a trusted path."""
-    reasons = {loop.reason: loop for loop in loops}
-    if LoopReason.SEAL in reasons and not reasons[LoopReason.SEAL].forgeable:
+    """Why nothing is journaled at all; forgeable signs count only over a trusted path."""
+    by_reason = {loop.reason: loop for loop in loops}
+    if LoopReason.SEAL in by_reason and not by_reason[LoopReason.SEAL].forgeable:
         return Reason.SEALED
     if envelope.trusted_path:
-        if LoopReason.REPORT in reasons:
+        if LoopReason.REPORT in by_reason:
             return Reason.JOURNAL_REPORT
-        if rules.obey_processed and LoopReason.PROCESSED in reasons:
+        if rules.obey_processed and LoopReason.PROCESSED in by_reason:
             return Reason.PROCESSED
     return None
 
 
-def _left_out(seen: Look, envelope: Envelope, rules: RuleSet) -> tuple[int, MessageKind]:
-    """The bits of the rules that leave messages of this kind out, and the kind, as far as it can be believed."""
+def _left_out(signs: Signs, envelope: Envelope, rules: RuleSet) -> tuple[RuleBits, MessageKind]:
+    """The rules that leave messages of this kind out, and the kind; MAIL if the kind cannot be believed."""
     if not envelope.trusted_path:
         return 0, MessageKind.MAIL
-    types, classes = seen.fields.get(b"content-type", (b"",)), seen.fields.get(b"content-class", (b"",))
+    types, classes = signs.fields.get(b"content-type", (b"",)), signs.fields.get(b"content-class", (b"",))
     kind = kind_of(types[0], classes[0])
     if kind is MessageKind.VOICE_MAIL:
-        return 0 if rules.organization.voice_mail else -1, kind
-    return 0 if kind is MessageKind.MAIL else rules._index.message_only, kind
+        return 0 if rules.organization.voice_mail else rules.index.all_rules, kind
+    return 0 if kind is MessageKind.MAIL else rules.index.message_only, kind
 
 
 def _plans(case: _Case, rules: RuleSet) -> Iterator[_Plan]:
@@ -376,73 +438,69 @@ def _plans(case: _Case, rules: RuleSet) -> Iterator[_Plan]:
         if not fired:
             continue
         parties = _Parties(rules, case.senders, envelope)
-        for mailbox in rules._index.mailboxes:
-            own = (fired >> mailbox.offset) & mailbox.mask
+        for mailbox in rules.index.mailboxes:
+            own = mailbox.own_bits(fired)
             if own:
-                plan = _Plan(mailbox, envelope, own, False, parties)  # noqa: FBT003
+                plan = _Plan(mailbox, envelope, own, parties)
                 yield _not_again(plan, case.stamps, rules) if case.stamps.verified else plan
 
 
 def _not_again(plan: _Plan, stamps: Stamps, rules: RuleSet) -> _Plan:
-    """The same plan, or what a verified stamp leaves of it."""
-    told = _journaled(plan, rules)
-    if stamps.hold_report(told):
+    """The plan, reduced by the earlier reports that the verified stamps record."""
+    report = _journaled(plan, rules)
+    if stamps.hold_report(report):
         return plan._replace(done=True)
-    missing = stamps.missing(told)
+    missing = stamps.missing(report)
     if not missing:
-        return plan._replace(done=stamps.hold_users(told))
-    if rules.only_new and len(missing) < len(set(told.recipients)):
-        new = [one for one in plan.envelope.recipients if _recipient_key(one, rules) in missing]
+        return plan._replace(done=stamps.hold_users(report))
+    if rules.only_new and len(missing) < len(set(report.recipients)):
+        new = [recipient for recipient in plan.envelope.recipients if _recipient_key(recipient, rules) in missing]
         return plan._replace(envelope=replace(plan.envelope, recipients=tuple(new)))
     return plan
 
 
 class _Parties:
-    """The senders and recipients of a fork that rules are for, by their keys, with the bits of these rules."""
+    """The senders and recipients of a fork that rules are for, computed when they are first needed."""
 
-    def __init__(self, rules: RuleSet, senders: tuple[tuple[Place, str], ...], envelope: Envelope, /) -> None:
+    def __init__(self, rules: RuleSet, senders: _Senders, envelope: Envelope, /) -> None:
         self._rules = rules
         self._senders = senders
         self._envelope = envelope
 
     @cached_property
-    def bits(self) -> tuple[tuple[str, int], ...]:
-        """Each key once for every way in which rules are for it."""
-        found = {(key, bits) for _, _, key, bits in _placed(self._rules, self._senders, [self._envelope])}
-        return tuple(sorted(found))
+    def bits(self) -> tuple[tuple[str, RuleBits], ...]:
+        """Their keys with the rules for them; a key is repeated if other rules are for it in another place."""
+        parties = _parties(self._rules, self._senders, [self._envelope])
+        return tuple(sorted({(party.key, party.bits) for party in parties}))
 
 
 def _journaled(plan: _Plan, rules: RuleSet) -> Journaled:
     mailbox, fired = plan.mailbox, plan.fired
-    users = {key for key, bits in plan.parties.bits if (bits >> mailbox.offset) & fired}
-    if (rules._index.everyone >> mailbox.offset) & fired:
+    users = {key for key, bits in plan.parties.bits if mailbox.own_bits(bits) & fired}
+    if mailbox.own_bits(rules.index.everyone) & fired:
         users.add("")  # everyone
-    recipients = {_recipient_key(one, rules) for one in plan.envelope.recipients}
+    recipients = {_recipient_key(recipient, rules) for recipient in plan.envelope.recipients}
     return Journaled(
-        mailbox.key, _identity(plan.envelope.sender, rules), tuple(sorted(users)), tuple(sorted(recipients))
+        journal_to=mailbox.key,
+        sender=_identity(plan.envelope.sender, rules),
+        users=tuple(sorted(users)),
+        recipients=tuple(sorted(recipients)),
     )
 
 
 def _recipient_key(recipient: Recipient, rules: RuleSet) -> str:
-    """A recipient as a stamp knows it, with the list or mailbox it was reached through, which is evidence as well."""
+    """The key of a recipient in a stamp; the list or mailbox that it was reached through is evidence, and part of the key."""
     own = _identity(recipient.address, rules)
     if recipient.expanded_from is None and recipient.forwarded_from is None:
         return own
-    return "\0".join(
-        [own, *[_identity(one or "", rules) for one in (recipient.expanded_from, recipient.forwarded_from)]]
-    )
+    through = [_identity(address or "", rules) for address in (recipient.expanded_from, recipient.forwarded_from)]
+    return "\0".join([own, *through])
 
 
 def _identity(address: str, rules: RuleSet) -> str:
-    """Who an address surely is: of our own we know all spellings, of a stranger's domain none but that of its name."""
+    """The identity of an address: inside, all spellings of a mailbox are one; outside, only the domain's case is ignored."""
     organization = rules.organization
     return organization.key(address) if organization.is_internal(address) else address_key(address)
-
-
-def _names(mailbox: Mailbox, fired: int) -> tuple[str, ...]:
-    if fired == mailbox.mask:
-        return mailbox.names
-    return tuple([name for number, name in enumerate(mailbox.names) if fired >> number & 1])
 
 
 _LIMITS: Final = {
@@ -453,12 +511,12 @@ _LIMITS: Final = {
 
 
 def _hold(loops: tuple[Loop, ...], rules: RuleSet, case: _Case, unread: str) -> Hold | None:
-    """Why the message must not be passed on: journaling it once more would go on for ever, or it cannot be judged.
+    """Why the message must not be passed on: journaling it again would never end, or it cannot be judged.
 
     `unread` is the name of a field that is too large to be read, or "".
     """
-    # Whom the message is from may stand in what was not looked at.
-    is_judged = bool(rules._index.rules) and case.stop is None and case.has_recipients
+    # The unread part may name a sender that rules are for.
+    is_judged = bool(rules.index.rules) and case.stop is None and case.has_recipients
     if unread and is_judged:
         return Hold(HoldReason.HEADER_TOO_LARGE, unread)
     for loop in loops:
@@ -472,8 +530,8 @@ def _hold(loops: tuple[Loop, ...], rules: RuleSet, case: _Case, unread: str) -> 
 
 
 def _explanations(rules: RuleSet, case: _Case, plans: tuple[_Plan, ...]) -> Iterator[Explanation]:
-    index = rules._index
-    offsets = {rule.name: number for number, rule in enumerate(index.rules)}
+    index = rules.index
+    numbers = {rule.name: number for number, rule in enumerate(index.rules)}
     named = index.everyone
     fired = journaled = 0
     for _, ends in case.forks:
@@ -482,12 +540,12 @@ def _explanations(rules: RuleSet, case: _Case, plans: tuple[_Plan, ...]) -> Iter
     for plan in plans:
         if not plan.done:
             journaled |= plan.fired << plan.mailbox.offset
-    parties = list(_placed(rules, case.senders, [envelope for envelope, _ in case.forks]))
-    for rule in sorted(rules.rules, key=lambda one: one.name):
+    parties = list(_parties(rules, case.senders, [envelope for envelope, _ in case.forks]))
+    for rule in sorted(rules.rules, key=lambda rule: rule.name):
         if not rule.enabled:
             yield Explanation(rule.name, rule.journal_to, Reason.DISABLED, scope=rule.scope)
             continue
-        bit = 1 << offsets[rule.name]
+        bit = 1 << numbers[rule.name]
         if not case.has_recipients:
             reason = Reason.JOURNAL_MAILBOX
         elif not named & bit:
@@ -500,46 +558,42 @@ def _explanations(rules: RuleSet, case: _Case, plans: tuple[_Plan, ...]) -> Iter
             reason = Reason.VOICE_MAIL if case.kind is MessageKind.VOICE_MAIL else Reason.MESSAGE_KIND
         else:
             reason = Reason.MATCHED if journaled & bit else Reason.ALREADY_JOURNALED
-        matches = tuple(_matches(rule, bit, parties, rules))
+        own_parties = [party for party in parties if party.bits & bit]
+        matches = tuple(_matches(rule, own_parties, index))
         yield Explanation(rule.name, rule.journal_to, reason, matches, rule.scope)
 
 
-def _placed(
-    rules: RuleSet, senders: tuple[tuple[Place, str], ...], envelopes: Iterable[Envelope]
-) -> Iterator[tuple[str, Place, str, int]]:
-    """Every address that some rule is for, with its place, its key and the bits of the rules: by address, each once."""
-    key, exempt = rules.organization.key, rules._index.exempt
-    found = {(address, place) for place, address in senders}
+def _parties(rules: RuleSet, senders: _Senders, envelopes: Iterable[Envelope]) -> Iterator[_Party]:
+    """Every address that some rule is for, in order, once for each place."""
+    key, exempt = rules.organization.key, rules.index.exempt
+    placed = {(address, place) for place, address in senders}
     for envelope in envelopes:
-        for one in envelope.recipients:
+        for recipient in envelope.recipients:
             for address, place in (
-                (one.address, Place.RECIPIENT),
-                (one.expanded_from, Place.EXPANDED_FROM),
-                (one.forwarded_from, Place.FORWARDED_FROM),
+                (recipient.address, Place.RECIPIENT),
+                (recipient.expanded_from, Place.EXPANDED_FROM),
+                (recipient.forwarded_from, Place.FORWARDED_FROM),
             ):
                 if address is not None and key(address) not in exempt:
-                    found.add((address, place))
-    for address, place in sorted(found):
+                    placed.add((address, place))
+    for address, place in sorted(placed):
         own = key(address)
-        bits = _bits(own, place, rules._index)
+        bits = _bits(own, place, rules.index)
         if bits:
-            yield address, place, own, bits
+            yield _Party(address, place, own, bits)
 
 
-def _matches(
-    rule: JournalRule, bit: int, parties: list[tuple[str, Place, str, int]], rules: RuleSet
-) -> Iterator[Match]:
-    named = rules._index.targets[rule.name]
-    groups = rules._index.groups
+def _matches(rule: JournalRule, parties: list[_Party], index: RuleIndex) -> Iterator[Match]:
+    """How each of the parties that a rule is for came to match it."""
+    named = index.targets[rule.name]
+    groups = index.groups
     inside = groups.below(named & groups.members.keys())
-    whole = rule.mailboxes if isinstance(rule.mailboxes, str) else None
-    for address, place, key, bits in parties:
-        if not bits & bit:
-            continue
+    database = rule.mailboxes if isinstance(rule.mailboxes, str) else None
+    for address, place, key, _ in parties:
         if key in named:
-            yield Match(address, place, member_of=whole)
+            yield Match(address, place, member_of=database)
         elif key in inside or any(key in groups.members[name] for name in inside):
-            yield Match(address, place, member_of=rule.recipient or whole)
+            yield Match(address, place, member_of=rule.recipient or database)
         else:
             held = min((groups.mailboxes(key) | groups.below((key,))) & named, default=None)
             yield Match(address, place, holds=rule.recipient or held)

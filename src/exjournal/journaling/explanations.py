@@ -1,6 +1,6 @@
-"""Explanations: for every rule whether it fires for a message, by which addresses, and why or why not.
+"""Explanations for an auditor: for every rule whether it fires for a message, by which addresses, and why or why not.
 
-They are what an auditor asks for, as data and in words; `decisions` makes them when they are asked for.
+`decisions` makes them on demand, as data that can be printed in words.
 """
 
 from enum import StrEnum
@@ -26,7 +26,7 @@ class Reason(StrEnum):
 
 
 class Place(StrEnum):
-    """Where an address stands that a rule is for."""
+    """Where in a message or its envelope an address is that a rule is for."""
 
     MAIL_FROM = "mail-from"
     FROM = "from"
@@ -37,10 +37,10 @@ class Place(StrEnum):
 
 
 class Match(NamedTuple):
-    """An address for which a rule is, and where it stands.
+    """An address that a rule is for, and its place.
 
-    `member_of` is the group or database of the rule that the address is in; `holds` the recipient of the rule that the address,
-    a group nobody has expanded yet, has among its members.
+    `member_of` is the group or database of the rule that the address is in. `holds` is the recipient of the rule, if the
+    address is a group that is not expanded yet and has that recipient among its members.
     """
 
     address: str
@@ -67,23 +67,23 @@ _WORDS: Final = {
     Reason.MATCHED: "asks for a report",
     Reason.DISABLED: "not journaled: the rule is disabled",
     Reason.JOURNAL_MAILBOX: "not journaled: every recipient is a journal mailbox or the alternate one",
-    Reason.NOT_NAMED: "not journaled: neither a sender nor a recipient is whom the rule is for",
-    Reason.OUT_OF_SCOPE: "not journaled: no sender and recipient lie in its scope",
+    Reason.NOT_NAMED: "not journaled: the rule names none of the senders and recipients",
+    Reason.OUT_OF_SCOPE: "not journaled: no sender and recipient are in its scope",
     Reason.SEALED: "not journaled: it is a journal report under our own seal",
     Reason.JOURNAL_REPORT: "not journaled: it is a journal report, and came over a trusted path",
-    Reason.PROCESSED: "not journaled: Exchange's processed stamp is obeyed over a trusted path",
+    Reason.PROCESSED: "not journaled: it bears Exchange's processed stamp, and came over a trusted path",
     Reason.MESSAGE_KIND: "not journaled: message-only journaling leaves delivery reports and receipts out",
     Reason.VOICE_MAIL: "not journaled: voice mail is not journaled here",
     Reason.ALREADY_JOURNALED: "not journaled again: our own stamp names this mailbox and all recipients",
 }
-# Addresses that are named in words; the data has all of them.
+# The number of addresses that are named in words; the data has all of them.
 _SHOWN: Final = 3
 
 
 class Explanation(NamedTuple):
-    """What became of one rule, and why: as data, and in words as a string.
+    """Whether one rule fires for a message, and why or why not; `str()` puts it in words.
 
-    `matches` are the addresses for which the rule is, by address; none for a rule for everyone.
+    `matches` are the addresses that the rule is for, in order; there are none if the rule is for everyone.
     """
 
     rule: str
@@ -94,7 +94,7 @@ class Explanation(NamedTuple):
 
     @property
     def matched(self) -> bool:
-        """Whether the rule fires, and asks for a report; where the message is held, it is still to be made."""
+        """Whether the rule fires and asks for a report; if the message is held, that report is not made yet."""
         return self.reason is Reason.MATCHED
 
     def __str__(self) -> str:
@@ -106,14 +106,19 @@ class Explanation(NamedTuple):
         elif self.matches:
             words += "; it is for "
         words += "; ".join(map(str, self.matches[:_SHOWN]))
-        rest = len(self.matches) - _SHOWN
-        return f"{words}; and {rest} more" if rest > 0 else words
+        left_out = len(self.matches) - _SHOWN
+        return f"{words}; and {left_out} more" if left_out > 0 else words
 
     def to_dict(self) -> dict[str, object]:
-        """The same as values for JSON."""
+        """Return the explanation as values for JSON."""
         matches = [
-            {"address": one.address, "place": str(one.place), "member_of": one.member_of, "holds": one.holds}
-            for one in self.matches
+            {
+                "address": match.address,
+                "place": str(match.place),
+                "member_of": match.member_of,
+                "holds": match.holds,
+            }
+            for match in self.matches
         ]
         return {
             "rule": self.rule,

@@ -1,8 +1,7 @@
 """Kinds of messages: ordinary mail, and what servers and programs send about it.
 
-Journaling in the message-only format leaves delivery reports and receipts out, and an organisation may leave voice mail out.
-All are told by what the message says of itself, which anybody can write: whoever decides by the kind asks over which path the
-message came.
+Message-only journaling leaves delivery reports and receipts out, and an organization may leave voice mail out. The kind is
+read from fields that anybody can write, so a caller who decides by it must consider over which path the message came.
 """
 
 from enum import StrEnum
@@ -16,11 +15,9 @@ from exjournal._wire.multipart import declared
 if TYPE_CHECKING:
     from exjournal._wire.buffers import Data
 
-_DELIVERY, _RECEIPT = "delivery-status", "disposition-notification"
-
 
 class MessageKind(StrEnum):
-    """What kind of a message one says it is."""
+    """The kind of a message, by its own account."""
 
     MAIL = "mail"
     DELIVERY_STATUS = "delivery-status"
@@ -28,8 +25,13 @@ class MessageKind(StrEnum):
     VOICE_MAIL = "voice-mail"
 
 
+# The report types of a multipart/report.
+_REPORT_TYPES: Final = {
+    "delivery-status": MessageKind.DELIVERY_STATUS,
+    "disposition-notification": MessageKind.READ_RECEIPT,
+}
 # Content classes that Exchange writes (MS-OXCMAIL 2.1.3.2.2): delivery reports, receipts, voice mail and missed calls.
-_CLASSES: Final = {
+_CONTENT_CLASSES: Final = {
     b"urn:content-classes:dsn": MessageKind.DELIVERY_STATUS,
     b"urn:content-classes:mdn": MessageKind.READ_RECEIPT,
     b"voice": MessageKind.VOICE_MAIL,
@@ -37,28 +39,26 @@ _CLASSES: Final = {
     b"voice-uc": MessageKind.VOICE_MAIL,
     b"missedcall": MessageKind.VOICE_MAIL,
 }
+_FIELDS: Final = field_pattern("content-type", "content-class")
 
 
 def message_kind(message: "Data", /) -> MessageKind:
-    """The kind of a message by its header: a delivery status notification (RFC 3464), a read receipt (RFC 8098), voice mail or
-    the notice of a missed call, or mail.
+    """Read the kind of a message from its header block.
 
-    Told by the type of a `multipart/report` or a `multipart/voice-message` (RFC 3801), and by the content class that Exchange
-    writes. Looks at the header block only.
-    """  # noqa: D205
-    octets = in_place(message, "a message")
-    found = scan_message(octets, field_pattern("content-type", "content-class")).fields
-    return kind_of(found.get(b"content-type", b""), found.get(b"content-class", b""))
+    A delivery status notification (RFC 3464) or a read receipt (RFC 8098) is a `multipart/report` of that report type; voice
+    mail is a `multipart/voice-message` (RFC 3801). Each of them, and the notification of a missed call, can also be declared by
+    the content class that Exchange writes. Raises TypeError for a message that is not bytes.
+    """
+    data = in_place(message, "a message")
+    fields = scan_message(data, _FIELDS).fields
+    return kind_of(fields.get(b"content-type", b""), fields.get(b"content-class", b""))
 
 
 def kind_of(content_type: bytes, content_class: bytes, /) -> MessageKind:
-    """The same for the values of the two fields that tell it."""
+    """Derive the kind of a message from the values of the two fields that declare it."""
     info = declared(content_type)
-    if info.media_type == "multipart/report":
-        if info.report_type == _DELIVERY:
-            return MessageKind.DELIVERY_STATUS
-        if info.report_type == _RECEIPT:
-            return MessageKind.READ_RECEIPT
+    if info.media_type == "multipart/report" and info.report_type in _REPORT_TYPES:
+        return _REPORT_TYPES[info.report_type]
     if info.media_type == "multipart/voice-message":
         return MessageKind.VOICE_MAIL
-    return _CLASSES.get(unfold(content_class).lower(), MessageKind.MAIL)
+    return _CONTENT_CLASSES.get(unfold(content_class).lower(), MessageKind.MAIL)

@@ -1,12 +1,13 @@
-"""The organisation: which domains, groups, aliases and mailbox databases are its own, and where its journal mail may go.
+"""The organization: its domains, groups, aliases and mailbox databases, and where its journal mail may go.
 
-Rules name addresses, and a message arrives under any of several spellings and aliases of them, or for a group they are in.
-What is one mailbox, what is a group, and what is inside, is answered here; `rules` prepares its look-ups from it.
+A rule names an address; a message arrives under another spelling or an alias of that address, or for a group. This module
+decides which addresses are one mailbox and which are inside; `rule_index` prepares its look-ups from the answers.
 """
 
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
+from enum import IntFlag
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
@@ -16,22 +17,40 @@ from exjournal.lines import line_problem
 
 # Characters of a domain (RFC 5321 section 4.5.3.1.2).
 _DOMAIN_LIMIT: Final = 255
-# Addresses by a name or an address; one address may stand for a collection of one.
+_LITERAL: Final = re.compile(r"\[[0-9A-Za-z:.]+\]")
+_NOT_IN_A_DOMAIN: Final = re.compile(r"""[\s*@"'<>()\[\]\\,;:]""")
+# Shared with the journal mailboxes of rules.
+IS_A_GROUP: Final = "is a group, and mail to its members would not be journaled; it must be a mailbox"
+IS_HOSTED: Final = "is hosted by Exchange Online, which accepts no journal mail"
+# Addresses by a name or an address; a string is a collection of one address.
 Addresses: TypeAlias = Mapping[str, str | Iterable[str]]
+
+
+class Side(IntFlag):
+    """A side of the organization's border; BOTH if the side is unclear, or for a group with members on either side."""
+
+    INSIDE = 1
+    OUTSIDE = 2
+    BOTH = INSIDE | OUTSIDE
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Organization:
-    """An organisation as far as journaling must know it.
+    """The facts about an organization that journaling depends on.
 
-    `domains` are its accepted domains; "*.example.com" is example.com with every subdomain, and an internationalised domain may
-    stand in either spelling. `groups` are distribution lists with their members, which can be groups again; one without an
-    address has a name without @. `aliases` name several addresses of one mailbox, in either direction: the mailbox with its
-    other addresses, or an alias with its mailbox. `databases` are mailbox databases, by name, with their mailboxes.
-    `hosted_domains` are domains whose mailboxes Exchange Online hosts, which cannot be journal mailboxes.
-    `alternate_mailbox` is the alternate journaling mailbox (`JournalingReportNdrTo`), never a group. `voice_mail` is False
-    where voice mail and notices of missed calls are not journaled. With `subaddresses` user+tag is the mailbox of user. Raises
-    InvalidValue.
+    * `domains`: its accepted domains. "*.example.com" is example.com with every subdomain; an internationalized domain may be
+      written in either spelling.
+    * `groups`: distribution lists with their members, which can be groups again. The name of a group without an address has
+      no @.
+    * `aliases`: several addresses of one mailbox, in either direction: the mailbox with its other addresses, or an alias with
+      its mailbox.
+    * `databases`: mailbox databases by name, with their mailboxes.
+    * `hosted_domains`: domains whose mailboxes Exchange Online hosts, which cannot be journal mailboxes.
+    * `alternate_mailbox`: the alternate journaling mailbox (`JournalingReportNdrTo`), never a group.
+    * `voice_mail`: False if voice mail and missed-call notifications are not journaled.
+    * `subaddresses`: True if user+tag is the mailbox of user.
+
+    Raises InvalidValue; `.field` is the path of the value.
     """
 
     domains: tuple[str, ...]
@@ -79,15 +98,13 @@ class Organization:
             for key, members in lists.items():
                 for number, member in enumerate(members):
                     if "@" not in member and self.key(member) not in known:
-                        raise InvalidValue(f'{name}."{key}"[{number}]', "is neither an address nor the name of a group")
+                        raise InvalidValue(f'{name}."{key}"[{number}]', "must be an address or the name of a group")
         if self.alternate_mailbox is not None:
             require_mailbox("alternate_mailbox", self.alternate_mailbox)
             if self.key(self.alternate_mailbox) in set(map(self.key, self.groups)):
-                raise InvalidValue(
-                    "alternate_mailbox", "is a group: mail to its members would not be journaled; a mailbox is expected"
-                )
+                raise InvalidValue("alternate_mailbox", IS_A_GROUP)
             if self.is_hosted(self.alternate_mailbox):
-                raise InvalidValue("alternate_mailbox", "is hosted by Exchange Online, which takes no journal mail")
+                raise InvalidValue("alternate_mailbox", IS_HOSTED)
 
     def __hash__(self) -> int:
         return hash((self.domains, self.alternate_mailbox, tuple(self.groups), tuple(self.databases)))
@@ -98,24 +115,26 @@ class Organization:
         )
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Mappings that cannot be written to cannot be pickled either.
-        values = {one.name: getattr(self, one.name) for one in fields(self) if one.init}
-        return _made, ({name: dict(value) if isinstance(value, Mapping) else value for name, value in values.items()},)
+        # A MappingProxyType cannot be pickled.
+        arguments = {argument.name: getattr(self, argument.name) for argument in fields(self) if argument.init}
+        return _unpickle, (
+            {name: dict(value) if isinstance(value, Mapping) else value for name, value in arguments.items()},
+        )
 
     def is_internal(self, address: str, /) -> bool:
         """Whether an address is inside: its domain is an accepted domain."""
-        return self._own.hold(mailbox_key(address))
+        return self._own.contain(mailbox_key(address))
 
     def is_hosted(self, address: str, /) -> bool:
-        """Whether an address lies in a domain that Exchange Online hosts."""
-        return self._hosted.hold(mailbox_key(address))
+        """Whether the domain of an address is one that Exchange Online hosts."""
+        return self._hosted.contain(mailbox_key(address))
 
     def key(self, address: str, /) -> str:
-        """A key that is equal for all addresses of one mailbox: spellings, aliases, and subaddresses where they count."""
-        return self._resolved(mailbox_key(address))
+        """Return a key that is equal for all addresses of one mailbox: spellings, aliases, and subaddresses if they count."""
+        return self.resolve(mailbox_key(address))
 
-    def _resolved(self, key: str, /) -> str:
-        """The same for a mailbox key."""
+    def resolve(self, key: str, /) -> str:
+        """Return the same for an address of which the `mailbox_key` is known."""
         if self.subaddresses and "+" in key:
             local, _, domain = key.rpartition("@")
             local = local.partition("+")[0]
@@ -123,7 +142,7 @@ class Organization:
         return self._mailboxes.get(key, key)
 
     def _joined(self) -> dict[str, str]:
-        """The key of each address that has aliases: the least of the keys of its mailbox, whichever names which."""
+        """The key of each address that has aliases: the least of the keys of its mailbox, in whichever order they are given."""
         parents: dict[str, str] = {}
 
         def root(key: str) -> str:
@@ -131,22 +150,21 @@ class Organization:
                 parents[key] = key = parents[parents[key]]
             return key
 
-        object.__setattr__(self, "_mailboxes", {})  # so far a subaddress is resolved, and nothing else
+        object.__setattr__(self, "_mailboxes", {})  # until the aliases are known, only subaddresses are resolved
         for name, others in self.aliases.items():
             for other in others:
-                one, two = sorted((root(self.key(name)), root(self.key(other))))
-                parents[two] = one
+                first, second = sorted((root(self.key(name)), root(self.key(other))))
+                parents[second] = first
         return {key: root(key) for key in list(parents)}
 
 
-def _made(values: dict[str, Any]) -> Organization:
-    return Organization(**values)
+def _unpickle(arguments: dict[str, Any]) -> Organization:
+    return Organization(**arguments)
 
 
 class _Domains(NamedTuple):
     exact: frozenset[str]
-    # Domains whose subdomains count as well.
-    wide: frozenset[str]
+    with_subdomains: frozenset[str]
 
     @classmethod
     def of(cls, name: str, domains: tuple[str, ...]) -> "_Domains":
@@ -154,19 +172,17 @@ class _Domains(NamedTuple):
         for number, domain in enumerate(domains):
             bare = domain.removeprefix("*.")
             if not _is_domain(bare):
-                raise InvalidValue(
-                    f"{name}[{number}]", "is no domain (one with its subdomains is written *.example.com)"
-                )
+                raise InvalidValue(f"{name}[{number}]", "must be a domain, such as example.com or *.example.com")
             keys[bare != domain].add(mailbox_key(f"a@{bare}").rpartition("@")[2])
         return cls(frozenset(keys[False]), frozenset(keys[True]))
 
-    def hold(self, key: str) -> bool:
-        """Whether the domain of a mailbox key is one of them."""
+    def contain(self, key: str) -> bool:
+        """Whether the domain of a mailbox key is one of these."""
         domain = key.rpartition("@")[2] if "@" in key else ""
         if domain in self.exact:
             return True
-        while domain and self.wide:
-            if domain in self.wide:
+        while domain and self.with_subdomains:
+            if domain in self.with_subdomains:
                 return True
             domain = domain.partition(".")[2]
         return False
@@ -193,11 +209,11 @@ def _lists(name: str, value: object, problem_of: Callable[[str], str | None]) ->
         path = f'{name}."{key}"' if key.strip() else name
         problem = problem_of(key) or (None if key else "is empty")
         if problem is not None:
-            raise InvalidValue(path, f"stands under a key that {problem}")
-        own = mailbox_key(key)
-        if own in seen:
-            raise InvalidValue(path, "is there twice, in another spelling")
-        seen.add(own)
+            raise InvalidValue(path, f"has a name that {problem}")
+        compared = mailbox_key(key)
+        if compared in seen:
+            raise InvalidValue(path, "is given twice, in two spellings")
+        seen.add(compared)
         lists[key] = _strings(path, (items,) if isinstance(items, str) else items)
         for number, item in enumerate(lists[key]):
             problem = address_problem(item)
@@ -207,7 +223,7 @@ def _lists(name: str, value: object, problem_of: Callable[[str], str | None]) ->
 
 
 def require_mailbox(name: str, address: object, /) -> None:
-    """InvalidValue where something is no address that mail can be sent to."""
+    """Raise InvalidValue unless mail can be sent to an address."""
     if not isinstance(address, str):
         raise InvalidValue(name, f"is a {type(address).__name__}, not a string")
     problem = address_problem(address)
@@ -218,14 +234,10 @@ def require_mailbox(name: str, address: object, /) -> None:
 
 
 def _is_domain(domain: str) -> bool:
-    """Whether something can stand behind the sign of an address, in either spelling, as a literal, or with a final dot."""
-    if re.fullmatch(_LITERAL, domain) is not None:
+    """Whether a text can follow the @ of an address: a domain in either spelling, also with a final dot, or a literal."""
+    if _LITERAL.fullmatch(domain) is not None:
         return True
     labels = domain.translate(FULL_STOPS).split(".")
     if len(domain) > _DOMAIN_LIMIT or not all(labels[:-1]) or labels == [""]:
         return False
-    return re.search(_NO_DOMAIN, domain) is None and line_problem(domain) is None
-
-
-_LITERAL: Final = r"\[[0-9A-Za-z:.]+\]"
-_NO_DOMAIN: Final = r"""[\s*@"'<>()\[\]\\,;:]"""
+    return _NOT_IN_A_DOMAIN.search(domain) is None and line_problem(domain) is None
