@@ -110,8 +110,8 @@ def require_type(value: object, kind: type | tuple[type, ...], what: str, /) -> 
         raise TypeError(f"{what} is expected, not {type(value).__name__}")
 
 
-class InvalidValue(JournalError, ValueError):
-    """A value that a model does not accept; `.field` names it, `.reason` says why."""
+class _FieldError(JournalError, ValueError):
+    """An error about one field or argument."""
 
     def __init__(self, field: str, reason: str, /) -> None:
         super().__init__(field, reason)
@@ -120,22 +120,18 @@ class InvalidValue(JournalError, ValueError):
 
     def __str__(self) -> str:
         return f"{self.field}: {self.reason}"
+
+
+class InvalidValue(_FieldError):
+    """A value that a model does not accept; `.field` names it, `.reason` says why."""
 
 
 class StoreError(JournalError):
     """A store cannot read or write, for example on a full disk; the failed operation has changed nothing."""
 
 
-class BuildError(JournalError, ValueError):
+class BuildError(_FieldError):
     """An argument from which no report can be built; `.field` names it, `.reason` says why."""
-
-    def __init__(self, field: str, reason: str, /) -> None:
-        super().__init__(field, reason)
-        self.field = field
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"{self.field}: {self.reason}"
 
 
 class ParseError(JournalError, ValueError):
