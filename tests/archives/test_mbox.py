@@ -8,7 +8,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from exjournal._wire.beginnings import find_another_message
 from exjournal.archives.mbox import (
     Entry,
     begins_mailbox,
@@ -22,7 +21,6 @@ from exjournal.archives.mbox import (
     unquote_any,
     unread_form,
 )
-from exjournal.limits import EPILOGUE_LIMIT
 
 FROM = b"From ann@example.com Thu Jan  1 00:00:00 2026\n"
 LIMIT = 1 << 20
@@ -510,72 +508,6 @@ class TestUnreadForms:
     def test_form(self, begin: bytes, form: str | None) -> None:
         """A form is detected by the first bytes of a file."""
         assert unread_form(begin) == form
-
-
-RECEIVED = b"Received: from a.example by b.example; today\r\nFrom: ann@example.com\r\nSubject: x\r\n\r\nHi\r\n"
-
-
-class TestAnotherMessage:
-    """Text after a multipart body, with another message in it or not."""
-
-    @pytest.mark.parametrize(
-        "before", [b"", b"\r\n\r\n", b"Checked.\r\n\r\n", b"\1\3\nR0\n\n\1\2N 0000017B\n", b"Checked:\r\n"]
-    )
-    @pytest.mark.parametrize(
-        "message",
-        [
-            RECEIVED,
-            RECEIVED.replace(b"\r\n", b"\n"),
-            b"From: ann@example.com\nDATE : today\nMIME-Version: 1.0\nX: y\n\nHi\n",
-            b"X-MS-Journal-Report:\r\nfrom: ann@example.com\r\nTo: bob@example.com\r\n\r\n",
-            FROM + b"S: 1\n",
-            b"From - \r\nS: 1\r\n",
-            b"From \nS: 1\r\n",
-        ],
-    )
-    def test_message(self, before: bytes, message: bytes) -> None:
-        """A From line with a field after it, or three fields of a message, are found anywhere in the text."""
-        data = b"body" + before + message + b"more"
-        assert find_another_message(data, 4, len(data)) == 4 + len(before)
-        assert find_another_message(data, 4, 4 + len(before)) is None
-
-    def test_mark(self) -> None:
-        """So is a mark of an MMDF file with something after it."""
-        assert find_another_message(b"\n\1\1\1\1\n\1\1\1\1\nx", 0, 12) == 6
-        assert find_another_message(b"\n\1\1\1\1\n", 0, 6) is None
-
-    @pytest.mark.parametrize(
-        "text",
-        [
-            b"This mail was checked by a gateway.\r\n",
-            b"_______\r\nList mailing list\r\nTo: unsubscribe: visit http://lists.example/\r\n",
-            b"From: ann@example.com\nTo: bob@example.com\nSubject: x\nDate: today\nResult: clean\n",
-            b"Received: x\n\nFrom: ann@example.com\n\nSubject: x\n",
-            b"Received: x\nReceived: y\nReceived: z\n",
-            b"> Received: x\n> From: ann@example.com\n> Subject: x\n",
-            b" Received: x\n From: ann@example.com\n Subject: x\n",
-            b"From 9:00 to 17:00 on 1 October 2026\nwe are open\n",
-            b"\n\nFrom the desk of Ann\nPhone: 123\n",
-            b"--edge\nContent-Type: text/plain\nContent-Disposition: inline\n\nx\n--edge--\n",
-            b"-- \nAnn\n",
-            b"\n" * 5000,
-        ],
-    )
-    def test_ordinary_text(self, text: bytes) -> None:
-        """Footers, notices, lists of addresses and pasted lines are not another message."""
-        assert find_another_message(text, 0, len(text)) is None
-
-    def test_long_text(self) -> None:
-        """Text above the limit counts without a search: no footer is so long."""
-        text = b"x\n" * (EPILOGUE_LIMIT // 2 + 1)
-        assert find_another_message(text, 0, len(text)) == 0
-        assert find_another_message(text, 2, len(text)) is None
-
-    @pytest.mark.parametrize("piece", [b"\n", b"\r\n", b"From ", b"\nFrom ", b"\nFrom 0:00", b"\nTo:", b"\n\1\1\1\1\r"])
-    def test_hostile(self, piece: bytes) -> None:
-        """Hostile text is read in linear time."""
-        text = piece * (EPILOGUE_LIMIT // len(piece))
-        assert find_another_message(text, 0, len(text)) is None
 
 
 def test_mailbox_of_several() -> None:
