@@ -490,6 +490,15 @@ class TestMailboxes:
         found = contents(put(tmp_path / "a", data))
         assert found == [*texts[:25], DefectCode.ARCHIVE_DAMAGED]
 
+    @pytest.mark.parametrize("inner", [bz2.compress, lzma.compress])
+    def test_damage_around_compression(self, tmp_path: Path, inner: Pack) -> None:
+        """Messages of a compressed file in a damaged one come before the error."""
+        texts = [message(number) for number in range(50)]
+        data = inner(mbox(*texts))
+        packer = zlib.compressobj(wbits=31)
+        packed = packer.compress(data) + packer.flush(zlib.Z_SYNC_FLUSH) + b"\7" + bytes(5000)
+        assert contents(put(tmp_path / "a", packed)) == [*texts, DefectCode.ARCHIVE_DAMAGED]
+
     @pytest.mark.parametrize("pack", PACKS)
     def test_packed_and_damaged(self, tmp_path: Path, pack: Pack) -> None:
         """Damage anywhere, also at the beginning of a stream, is reported."""

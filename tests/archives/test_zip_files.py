@@ -13,14 +13,16 @@ import sys
 import zipfile
 import zlib
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from test_walk import MESSAGE, Content, contents, details, mbox, message, names, peak, put, tar, zipped
 
-from exjournal import DefectCode
+from exjournal import DefectCode, ParseError
 from exjournal.archives import zip_files
+from exjournal.archives.streams import new_decompressor
 from exjournal.archives.walk import locate
 from strategies import HEAVY
 
@@ -477,6 +479,17 @@ def one_member(content: bytes, packed: bytes, method: int, *, flags: int = 0, si
     header = struct.pack(LOCAL, b"PK\3\4", 63, flags, method, 0, 0, *numbers, 1, 0) + b"a" + packed
     listed = struct.pack(LISTED, b"PK\1\2", 63, 63, flags, method, 0, 0, *numbers, 1, 0, 0, 0, 0, 0, 0) + b"a"
     return archive(header, listed)
+
+
+def test_module_that_is_missing() -> None:
+    """A decompressor whose module is missing is an error with a code of its own."""
+
+    def fail() -> NoReturn:
+        raise ImportError
+
+    with pytest.raises(ParseError, match="compressed with xz, which this Python was built without") as caught:
+        new_decompressor("xz", fail)
+    assert caught.value.code is DefectCode.ARCHIVE_UNSUPPORTED
 
 
 WITHOUT = """

@@ -171,18 +171,19 @@ class Zlib:
 
     def decompress(self, data: bytes, /, max_length: int) -> bytes:
         """Return up to `max_length` decoded bytes, and keep the input that is left."""
+        data = self._inner.unconsumed_tail + data
+        if not data:  # more of the data that was decoded before
+            return self._inner.decompress(data, max_length)
         before = self._inner.copy()
-        data = before.unconsumed_tail + data
         try:
             return self._inner.decompress(data, max_length)
         except self._error:
-            decoded = bytearray()
-            with suppress(self._error):
-                for place in range(len(data)):
-                    decoded += before.decompress(data[place : place + 1])
-            if not decoded:
+            pieces: list[bytes] = []
+            with suppress(self._error):  # `extend` keeps the pieces before the error
+                pieces.extend(map(before.decompress, [bytes([byte]) for byte in data]))
+            if not any(pieces):
                 raise
-            return bytes(decoded)
+            return b"".join(pieces)
 
 
 class Decoder:
@@ -313,7 +314,7 @@ class _Decompressed(RawIOBase):
         self._compression = compression
         self._budget = budget
         self._decoder: Decoder | None = self._next_decoder(b"")
-        # What was read after the end of a compressed stream.
+        # Bytes that were read after the end of a compressed stream.
         self._unused = b""
 
     def _next_decoder(self, data: bytes) -> Decoder:
