@@ -54,12 +54,12 @@ class Folder:
             (path / name).mkdir(parents=True, exist_ok=True)
         self._sync(path)
 
-    def put(self, name: str, octets: bytes) -> None:
+    def put(self, name: str, data: bytes) -> None:
         """Keep a file; repeating it changes nothing."""
         path = self.path / name
         if not path.exists():
             with NamedTemporaryFile(dir=self.path / "incoming", delete=False) as file:
-                file.write(octets)
+                file.write(data)
                 if self.durable:
                     file.flush()
                     os.fsync(file.fileno())
@@ -337,19 +337,19 @@ def expected_recipients(reports: list[Report]) -> frozenset[tuple[object, ...]]:
     for report in reports:
         for one in report.facts:
             rows[one[0]].append((RANKS[report.format], one, report.says))
-    found = set()
-    for address, said in rows.items():
-        best = min([rank for rank, _, _ in said])
-        ways = sorted({one[2:] for rank, one, _ in said if rank == best}, key=lambda way: [one or "" for one in way])
+    recipients = set()
+    for address, entries in rows.items():
+        best = min([rank for rank, _, _ in entries])
+        ways = sorted({one[2:] for rank, one, _ in entries if rank == best}, key=lambda way: [one or "" for one in way])
         for way in ways:
-            roles = {one[1] for rank, one, _ in said if rank == best and one[2:] == way}
+            roles = {one[1] for rank, one, _ in entries if rank == best and one[2:] == way}
             [role] = roles - {Role.RECIPIENT} or roles
             # Reports that do not say how a recipient was reached are listed with its first entry.
             seen_in = frozenset(
-                [says for rank, one, says in said if (one[2:] == way if rank == best else way == ways[0])]
+                [says for rank, one, says in entries if (one[2:] == way if rank == best else way == ways[0])]
             )
-            found.add((address, role, *way, Evidence.HEADER if best == 2 else Evidence.ENVELOPE, seen_in))
-    return frozenset(found)
+            recipients.add((address, role, *way, Evidence.HEADER if best == 2 else Evidence.ENVELOPE, seen_in))
+    return frozenset(recipients)
 
 
 # Delivering the reports, and comparing
@@ -457,15 +457,15 @@ def compare(
         found = [sent.get((one.report_id, one.original_sha256, one.complete)) for one in keys]
         content = found[0].content if found[0] else (-1, 0)
         contents[merged.content_sha256] = content
-        reports = missing.pop(content, [])
-        if not reports or any(one is None or one.content != content for one in found):
+        delivered = missing.pop(content, [])
+        if not delivered or any(one is None or one.content != content for one in found):
             yield f"{merged.content_sha256} does not match one message that was sent"
             continue
         says = {key: one.says for key, one in zip(keys, found, strict=True) if one}
-        if set(says.values()) != {one.says for one in reports}:
+        if set(says.values()) != {one.says for one in delivered}:
             yield f"{content}: a fact of its reports is missing"
         rows = [((*fact(one), one.evidence), [by.identity for by in one.seen_in]) for one in merged.recipients]
-        if {(*row, frozenset([says[by] for by in seen_in])) for row, seen_in in rows} != expected_recipients(reports):
+        if {(*row, frozenset([says[by] for by in seen_in])) for row, seen_in in rows} != expected_recipients(delivered):
             yield f"{content}: recipients are missing or wrong"
         state[merged.content_sha256] = frozenset(
             [(*row, frozenset([by.report_key for by in seen_in])) for row, seen_in in rows]

@@ -168,12 +168,12 @@ class Archive:
                 "file": what.file,
             }
             lines.append(json.dumps(facts) + "\n")
-        octets = "".join(lines).encode("ascii")
+        data = "".join(lines).encode("ascii")
         first = min([one.received for one in deliveries.values()])
-        name = f"{first:%Y%m%dT%H%M%S.%f}-{hashlib.sha256(octets).hexdigest()[:16]}"
-        self.put(f"deliveries/{first:%Y-%m-%d}/{name}.jsonl", octets)
+        name = f"{first:%Y%m%dT%H%M%S.%f}-{hashlib.sha256(data).hexdigest()[:16]}"
+        self.put(f"deliveries/{first:%Y-%m-%d}/{name}.jsonl", data)
 
-    def put(self, name: str, octets: bytes) -> None:
+    def put(self, name: str, data: bytes) -> None:
         """Keep a file; repeating it changes nothing."""
         path = self.folder / name
         self.make(path.parent)
@@ -181,7 +181,7 @@ class Archive:
             descriptor, part = mkstemp(dir=self.folder / "incoming", suffix=".part")
             try:
                 with os.fdopen(descriptor, "wb") as file:
-                    file.write(octets)
+                    file.write(data)
                     file.flush()
                     os.fsync(descriptor)
                 Path(part).replace(path)

@@ -427,11 +427,14 @@ class TestFormats:
     @pytest.mark.parametrize("character", UNSEEN, ids=ascii)
     def test_terminal(self, character: str) -> None:
         """Nothing that a stranger put into a display name or a copy acts on the terminal."""
-        octets = f"a{character}b".encode()
+        encoded = f"a{character}b".encode()
         named = Recipient("bob@example.net", display_name="a-b")
         old = in_format("envelope-2003", sender_display_name="a-b", recipients=[named])
-        put("old.eml", old.replace(b'"a-b"', b'"' + octets + b'"'))
-        put("copy.eml", b"From: " + octets + b"@example.com\r\nTo: " + octets + b" <x>\r\nBcc: " + octets + b"\r\n\r\n")
+        put("old.eml", old.replace(b'"a-b"', b'"' + encoded + b'"'))
+        put(
+            "copy.eml",
+            b"From: " + encoded + b"@example.com\r\nTo: " + encoded + b" <x>\r\nBcc: " + encoded + b"\r\n\r\n",
+        )
         for words in (["old.eml"], ["--format", "bcc", "copy.eml"]):
             for verb in ("parse", "check"):
                 outcome = run(verb, *words)
@@ -601,11 +604,11 @@ class TestTerminal:
     @pytest.mark.parametrize("character", UNSEEN, ids=ascii)
     def test_report_by_a_stranger(self, character: str) -> None:
         """Nothing unprintable comes from an unknown line, a media type, a report id or an invalid header either."""
-        octets = character.encode()
-        text = TEXT + b"a" + octets + b"b\r\nX" + octets + b": y\r\nTo: a" + octets + b", b\r\n"
-        parts = [PART, b"Content-Type: text/x" + octets + b"y; charset=z" + octets + b"\r\n\r\n", PART, PART]
+        encoded = character.encode()
+        text = TEXT + b"a" + encoded + b"b\r\nX" + encoded + b": y\r\nTo: a" + encoded + b", b\r\n"
+        parts = [PART, b"Content-Type: text/x" + encoded + b"y; charset=z" + encoded + b"\r\n\r\n", PART, PART]
         data = a_message(text, *parts, header=b"Content-Type: text/plain; charset=utf-8")
-        data = data.replace(b"<r@example.com>", b"<r" + octets + b"@example.com>")
+        data = data.replace(b"<r@example.com>", b"<r" + encoded + b"@example.com>")
         put("r.eml", data)
         for verb in ("parse", "check"):
             outcome = run(verb, "r.eml")

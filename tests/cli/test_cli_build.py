@@ -49,7 +49,7 @@ class TestBuild:
     @pytest.mark.parametrize(
         "message",
         [b"", b"no header", b"\xff\x00\r\r\n\n\x1a.\r\n.", b"Subject: x\n\n\n\n", REPORT],
-        ids=["empty", "no header", "octets", "line ends", "report"],
+        ids=["empty", "no header", "bytes", "line ends", "report"],
     )
     def test_standard_input(self, words: list[str], message: bytes) -> None:
         """Without a file, or for a dash, the message is standard input, byte for byte."""

@@ -56,8 +56,8 @@ def a_bounce(*statuses: bytes, inside: bytes = REPORT, type_: bytes = b"message/
 
 def with_id(report_id: bytes | str, original: bytes = ORIGINAL) -> bytes:
     """A report with any bytes as its id."""
-    octets = report_id if isinstance(report_id, bytes) else report_id.encode()
-    return built(original).replace(b"<r@example.com>", octets)
+    encoded = report_id if isinstance(report_id, bytes) else report_id.encode()
+    return built(original).replace(b"<r@example.com>", encoded)
 
 
 def rescue(*names: str | Path, out: str = "there", stdin: bytes = b"") -> Outcome:

@@ -171,8 +171,8 @@ class TestStatus:
     @pytest.mark.parametrize("kind", ["originals", "quarantine"])
     def test_not_written(self, folder: Path, kind: str) -> None:
         """A file that could not be written is reported, and the status is 2."""
-        for octets in (BARE, GARBAGE):
-            put(folder / "out" / named(octets)[:2], b"in the way")
+        for data in (BARE, GARBAGE):
+            put(folder / "out" / named(data)[:2], b"in the way")
         outcome = run("scan", "in", "--quiet", WORDS[kind], "out")
         assert outcome.status == 2
         assert [line for line in outcome.messages if ": not written: " in line] != []

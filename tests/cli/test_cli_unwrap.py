@@ -24,7 +24,7 @@ class TestUnwrap:
     @pytest.mark.parametrize(
         "original",
         [b"", b"\n", b"\r\n.\r\n", b"From x\n\xff\0\r\r\n\x1a", b"no end", ORIGINAL * 5000, REPORT],
-        ids=["empty", "line end", "dot", "octets", "no end", "long", "report"],
+        ids=["empty", "line end", "dot", "bytes", "no end", "long", "report"],
     )
     def test_byte_for_byte(self, original: bytes) -> None:
         """The original comes out as it went in, into a file and onto standard output."""
@@ -210,7 +210,7 @@ class TestClean:
     @pytest.mark.parametrize(
         "original",
         [b"", b"\n", b"no header", ORIGINAL, b"From x\n\xff\0\r\r\n\x1a", ORIGINAL * 5000],
-        ids=["empty", "line end", "no header", "ordinary", "octets", "long"],
+        ids=["empty", "line end", "no header", "ordinary", "bytes", "long"],
     )
     def test_nothing_to_remove(self, original: bytes) -> None:
         """If nothing is removed, there is no message, and the original is unchanged."""
@@ -263,8 +263,8 @@ class TestClean:
     @pytest.mark.parametrize("character", UNSEEN, ids=ascii)
     def test_terminal(self, character: str) -> None:
         """Nothing of a name acts on the terminal."""
-        octets = f"X-MS-Exchange-Organization-a{character}b: c\r\n".encode()
-        put(f"{character}.eml", built(octets + STAMPED))
+        field = f"X-MS-Exchange-Organization-a{character}b: c\r\n".encode()
+        put(f"{character}.eml", built(field + STAMPED))
         outcome = run("unwrap", "--clean", f"{character}.eml", "--out", "there")
         assert outcome.status == 0
         assert outcome.err

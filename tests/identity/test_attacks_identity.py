@@ -95,7 +95,7 @@ def message_part(message: bytes = ORIGINAL) -> bytes:
 
 
 LONG_HEADERS = {
-    "octets": b"X-Fill: " + b"x" * 5000 + b"\r\n",
+    "bytes": b"X-Fill: " + b"x" * 5000 + b"\r\n",
     "lines": b"X: y\r\n" * 70,
     "more bytes than any header": (b"X: " + b"x" * 990 + b"\r\n") * 600,
 }

@@ -358,7 +358,7 @@ class TestCovered:
     @pytest.mark.parametrize(
         "block",
         [b"X: " + b"y" * HEADER_LIMIT + b"\r\n", b"Cc: a\r\n" * (FIELD_LIMIT + 1)],
-        ids=["octets", "fields"],
+        ids=["bytes", "fields"],
     )
     def test_beyond_the_limits(self, block: bytes) -> None:
         """Every byte of a header block beyond the limits is covered."""

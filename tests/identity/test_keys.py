@@ -76,9 +76,9 @@ def of_the_message(keys: Identity) -> list[object]:
     return [getattr(keys, name) for name in OF_THE_MESSAGE]
 
 
-def sha256(octets: bytes) -> str:
+def sha256(data: bytes) -> str:
     """SHA-256 in lower-case hex."""
-    return hashlib.sha256(octets).hexdigest()
+    return hashlib.sha256(data).hexdigest()
 
 
 class TestKeys:
@@ -99,7 +99,7 @@ class TestKeys:
         assert len(set(digests)) == len(digests)
 
     @pytest.mark.parametrize(
-        ("field", "octets"),
+        ("field", "hashed"),
         [
             (b"<1@example.com>", b"<1@example.com>"),
             (b"\r\n <1@Example.com>\r\n", b"<1@Example.com>"),
@@ -111,10 +111,10 @@ class TestKeys:
         ],
         ids=repr,
     )
-    def test_mih(self, field: bytes, octets: bytes | None) -> None:
+    def test_mih(self, field: bytes, hashed: bytes | None) -> None:
         """The MIH is the MD5 in upper-case hex of the first value in angle brackets, brackets included."""
         keys = identity(b"Message-ID: " + field + b"\r\n\r\nHi.")
-        expected = None if octets is None else hashlib.md5(octets, usedforsecurity=False).hexdigest().upper()
+        expected = None if hashed is None else hashlib.md5(hashed, usedforsecurity=False).hexdigest().upper()
         assert keys.mih == expected
 
     def test_a_known_mih(self) -> None:
@@ -590,7 +590,7 @@ class TestTotal:
     def test_copies(self, data: bytes, format: ReportFormat) -> None:
         """Copies have keys as well."""
         if data not in {b"", b"\xef\xbb\xbf"}:
-            act_quietly(lambda octets: identity_of(octets, format), data)
+            act_quietly(lambda buffer: identity_of(buffer, format), data)
 
     @HEAVY
     @given(arguments(formats=ENVELOPES))
