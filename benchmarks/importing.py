@@ -21,7 +21,7 @@ def _rows(effort: Effort) -> Iterator[Row]:
     commands = {"exjournal": _PATH + "import exjournal", "reference": _PATH + f"import {_REFERENCE}"}
     runs = {name: lambda _, code=code: _run(code) for name, code in commands.items()}
     times = in_turn(runs, [None], Effort(effort.seconds * 4, effort.rounds * 5))
-    yield at_most(f"to importing {_REFERENCE}", times["exjournal"] / times["reference"], 1.8, microseconds(**times))
+    yield at_most(f"to importing {_REFERENCE}", times["exjournal"] / times["reference"], 2.4, microseconds(**times))
     code = _PATH + f"import exjournal; print(*[name for name in {_NOT_LOADED} if name in sys.modules])"
     loaded = _run(code).strip()
     yield Row(f"loaded of {', '.join(_NOT_LOADED)}", loaded or "none", "none", not loaded)
