@@ -746,7 +746,7 @@ class TestProcess:
     """The command as a process of its own."""
 
     def test_binary_streams(self) -> None:
-        """Buffer of all values go through, from standard input to standard output."""
+        """Bytes of all values go through, from standard input to standard output."""
         message = b"Subject: \xff\r\n\r\n" + bytes(range(256)) * 300 + b"\r\r\n\n\x1a"
         command, environment = process("build", "--domain", "example.com", "--recipient", "bob@example.net")
         report = subprocess.run(command, input=message, env=environment, capture_output=True, check=True)

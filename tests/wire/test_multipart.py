@@ -542,7 +542,7 @@ class TestTransferDecoded:
 
 
 class TestTextDecoded:
-    """Buffer are text in the declared charset, or in one that fits."""
+    """Bytes are text in the declared charset, or in one that fits."""
 
     @pytest.mark.parametrize(
         ("raw", "charset", "text", "problem"),
