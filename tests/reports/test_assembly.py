@@ -351,7 +351,18 @@ class TestOuterHeaders:
         assert b"X-Evil" not in {field for field, _ in outer_fields(data)}
 
     @pytest.mark.parametrize(
-        "value", [b"", b" ", b" \r\n ", b"\r", b" \x0b", b" " + b"x" * 5000, b" x\r\n " + b"x" * 5000]
+        "value",
+        [
+            b"",
+            b" ",
+            b" \r\n ",
+            b"\r",
+            b" \x0b",
+            b" " + b"x" * 5000,
+            b" x\r\n " + b"x" * 5000,
+            (b" " + b"x" * 500 + b"\r\n") * 70 + b" x",
+        ],
+        ids=lambda value: f"{value[:6]!r} of {len(value)}",
     )
     def test_not_copied(self, value: bytes) -> None:
         """A field that is empty or does not fit in lines of mail is omitted, or written from the report."""

@@ -116,10 +116,16 @@ class TestOriginal:
             (b"<1@example.com>", b"<2@example.com>", DefectCode.MESSAGE_ID_MISMATCH),
             (b"<1@example.com>", b"1@example.com", DefectCode.MESSAGE_ID_MISMATCH),
             (b"Message-ID: <1@example.com>", b"X: y", DefectCode.MESSAGE_ID_MISMATCH),
+            pytest.param(
+                b"<1@example.com>",
+                b"<1@example.com> (%b)" % (b"x" * (64 << 10)),
+                DefectCode.MESSAGE_ID_MISMATCH,
+                id="too long to compare",
+            ),
         ],
     )
     def test_mismatch(self, before: bytes, after: bytes, code: DefectCode) -> None:
-        """Another subject or Message-ID than the report has is a defect."""
+        """Another subject or Message-ID than the report has is a defect, and so is one too long to compare."""
         assert codes(parse_report(a_message(TEXT, BARE + ORIGINAL.replace(before, after)))) == [code]
 
     def test_fields_that_are_not_reported(self) -> None:
