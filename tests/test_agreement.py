@@ -120,6 +120,7 @@ def well_formed_arguments(draw: st.DrawFn) -> Arguments:
 class TestAgreement:
     """On well-formed reports the standard `email` package finds the same fields and the same embedded bytes."""
 
+    @pytest.mark.slow
     @given(well_formed_arguments())
     def test_fields_and_messages(self, arguments: Arguments) -> None:
         """Two readers that share nothing agree on every field and on every byte inside."""
@@ -131,6 +132,7 @@ class TestAgreement:
         assert messages[0] == parsed.original == arguments.original
         assert not message.defects
 
+    @pytest.mark.slow
     @given(well_formed_arguments())
     def test_headers(self, arguments: Arguments) -> None:
         """The outer headers are the same by name and value, and have the copied fields."""
@@ -171,6 +173,7 @@ class TestAgreement:
         inner = written(part.get_payload(0)).replace(b"\r\n", line_end)
         assert inner == parse_report(data).original
 
+    @pytest.mark.slow
     @given(st.lists(st.from_regex(r"[a-z0-9+_-]{1,8}(\.[A-Z]{1,4})?@example\.(com|NET)", fullmatch=True), min_size=2))
     def test_addressing(self, given_addresses: list[str]) -> None:
         """What the standard library writes as From, Sender, To and Cc is read as it was meant."""

@@ -162,6 +162,7 @@ class TestArchive:
 class TestSimulation:
     """The archive has all that was sent, recipient by recipient."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("seed", range(3))
     def test_any_order(self, seed: int, tmp_path: Path) -> None:
         """Neither the order of arrival nor crashes make a difference to what the archive has at the end."""
@@ -190,6 +191,7 @@ class TestSimulation:
         assert len({one.number for one in reports}) < 200
         assert EXAMPLE["make_reports"](60, 200, 1) == reports
 
+    @pytest.mark.slow
     def test_main(self, capsys: pytest.CaptureFixture[str]) -> None:
         """The command prints what came of it, and exits with 0 where nothing differs."""
         assert EXAMPLE["main"](["--messages", "20", "--reports", "40", "--seed", "7", "--order", "9", "--durable"]) == 0
@@ -279,6 +281,7 @@ class Damages(Archive):
 class TestFaults:
     """The example detects the faults of an archive, in any order."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("order", range(2))
     @pytest.mark.parametrize(
         "archive",
@@ -290,6 +293,7 @@ class TestFaults:
         reports = EXAMPLE["make_reports"](90, 240, 1)
         assert EXAMPLE["deliver"](reports, tmp_path, options(order=order, crashes=0.9), archive).differences
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("order", range(2))
     def test_store(self, order: int, tmp_path: Path) -> None:
         """A store that forgets does not pass."""
@@ -297,6 +301,7 @@ class TestFaults:
         given = options(order=order, crashes=0)
         assert EXAMPLE["deliver"](reports, tmp_path, given, open_store=Forgetful).differences
 
+    @pytest.mark.slow
     def test_main(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
         """The command says what differs, and exits with 1."""
         main = EXAMPLE["main"]

@@ -463,6 +463,7 @@ def tampered(draw: st.DrawFn, message: bytes) -> bytes:
 class TestDifferential:
     """After any change: if a stamp or seal still holds, every reader shows the stamped or sealed content."""
 
+    @pytest.mark.slow
     @given(st.data())
     def test_stamps(self, data: st.DataObject) -> None:
         """A changed message under the stamp of the first is journaled again, or shows what the first shows."""
@@ -470,6 +471,7 @@ class TestDifferential:
         changed = data.draw(tampered(message))
         assert shown(changed) == shown(message) or journaled_again(message, changed)
 
+    @pytest.mark.slow
     @given(st.data())
     def test_two_changed_ones(self, data: st.DataObject) -> None:
         """Of a message that was prepared for it there is no second version under one stamp."""

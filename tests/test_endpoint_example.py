@@ -181,6 +181,7 @@ def endpoint(start: Callable[..., Endpoint]) -> Endpoint:
 class TestAccepted:
     """An accepted message is kept as it came."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "body",
         [
@@ -201,6 +202,7 @@ class TestAccepted:
         assert endpoint.reports == {sha256(data): data}
         assert parse_report(data).original_bytes() == message(1, body)
 
+    @pytest.mark.slow
     def test_session(self, endpoint: Endpoint) -> None:
         """Several messages in one session are several files, those of one message side by side."""
         first, other, second = report(1), report(1, b"Hello.\r\n", "carol@example.net"), report(2)
@@ -209,6 +211,7 @@ class TestAccepted:
         contents = [path.name.split(".")[0] for path in endpoint.folder.glob("reports/*/*")]
         assert sorted(contents.count(one) for one in set(contents)) == [1, 2]
 
+    @pytest.mark.slow
     def test_pipelined(self, endpoint: Endpoint) -> None:
         """Commands that come before the answer to the last message are not lost."""
         commands = f"MAIL FROM:<{SENDER}>\r\nRCPT TO:<{MAILBOX}>\r\nDATA\r\n".encode()
@@ -221,6 +224,7 @@ class TestAccepted:
         assert answers.count(b"250 2.0.0 archived: first") == 5
         assert endpoint.reports == {sha256(one): one for one in data}
 
+    @pytest.mark.slow
     def test_duplicates(self, endpoint: Endpoint) -> None:
         """A report that comes again is accepted, kept once, and recorded."""
         data = report(1)
@@ -232,6 +236,7 @@ class TestAccepted:
         assert endpoint.reports == {sha256(data): data}
         assert [one["sighting"] for one in endpoint.deliveries] == ["first", "duplicate", "duplicate"]
 
+    @pytest.mark.slow
     def test_same_time(self, endpoint: Endpoint) -> None:
         """Of a report that comes over many connections at the same time one file is kept."""
         data = report(1, b"Hello.\r\n" * 10_000)
@@ -246,6 +251,7 @@ class TestAccepted:
         assert endpoint.reports == {sha256(data): data}
         assert len(endpoint.deliveries) == 12
 
+    @pytest.mark.slow
     def test_conflict(self, endpoint: Endpoint) -> None:
         """Another message under a known Message-ID is kept as well, and warned of."""
         data = [report(1), report(1, b"Something else.\r\n")]
@@ -253,6 +259,7 @@ class TestAccepted:
         assert len(endpoint.reports) == 2
         assert re.search(rf"WARNING conflict {sha256(data[1])}", endpoint.printed())
 
+    @pytest.mark.slow
     def test_envelope(self, endpoint: Endpoint) -> None:
         """MAIL FROM, RCPT TO, the peer and the time of a delivery are recorded, with the null sender and long addresses."""
         before = datetime.now(UTC)
@@ -272,6 +279,7 @@ class TestAccepted:
         assert (first["sha256"], first["size"], first["code"]) == (sha256(report(1)), len(report(1)), None)
         assert second["rcpt_to"] == [long]
 
+    @pytest.mark.slow
     def test_no_text_in_the_log(self, endpoint: Endpoint) -> None:
         """The log has one line for a message, and nothing of what it says and of whom it names."""
         endpoint.send(report(1), b"Subject: secret\r\n\r\nsecret\r\n")
@@ -279,6 +287,7 @@ class TestAccepted:
         assert len(lines) == 2
         assert not re.search("example|secret|ann", "".join(lines))
 
+    @pytest.mark.slow
     def test_500_reports(self, endpoint: Endpoint) -> None:
         """Nothing is lost of five hundred reports over ten connections."""
         data = [report(number, b"A line of some length.\r\n" * 800) for number in range(500)]
@@ -296,6 +305,7 @@ class TestAccepted:
 class TestQuarantine:
     """A message that is not a report is accepted, and kept aside with its code."""
 
+    @pytest.mark.slow
     def test_garbage(self, endpoint: Endpoint) -> None:
         """Ordinary mail, random bytes and an empty message are kept as they came, with the code in their name."""
         garbage = [message(1), b"\xff\x00\r\n.\r\n" * 100, b""]
@@ -310,6 +320,7 @@ class TestQuarantine:
             Path(one["file"]).name for one in endpoint.deliveries
         ]
 
+    @pytest.mark.slow
     def test_again(self, endpoint: Endpoint) -> None:
         """Garbage that comes again is one file."""
         endpoint.send(b"garbage\r\n", b"garbage\r\n")
@@ -319,6 +330,7 @@ class TestQuarantine:
 class TestRefused:
     """A refused message leaves no trace, and stays with its client."""
 
+    @pytest.mark.slow
     def test_strangers(self, start: Callable[..., Endpoint]) -> None:
         """A client that is not listed reads 554 and is disconnected."""
         endpoint = start(peer="192.0.2.0/24")
@@ -326,11 +338,13 @@ class TestRefused:
             assert read_all(client) == b"554 5.7.1 not for you\r\n"
         assert "127.0.0.1 is not listed" in endpoint.printed()
 
+    @pytest.mark.slow
     def test_second_network(self, start: Callable[..., Endpoint]) -> None:
         """Several networks may be listed."""
         endpoint = start("--peer", "127.0.0.1", peer="2001:db8::/32")
         assert endpoint.send(report(1))[0][0] == 250
 
+    @pytest.mark.slow
     def test_too_large(self, start: Callable[..., Endpoint]) -> None:
         """A message above the limit is refused with 552, whether it says its size or not, and the session goes on."""
         limit = len(report(1)) + 100
@@ -343,11 +357,13 @@ class TestRefused:
             assert deliver(client, report(1))[0] == 250
         assert len(endpoint.reports) == 1
 
+    @pytest.mark.slow
     def test_exactly_the_limit(self, start: Callable[..., Endpoint]) -> None:
         """A message of the announced size is accepted, and one with one byte more is not."""
         endpoint = start("--largest", str(len(report(1))))
         assert [code for code, _ in endpoint.send(report(1), report(1, b"Hello!!\r\n"))] == [250, 552]
 
+    @pytest.mark.slow
     def test_gone_in_the_middle(self, endpoint: Endpoint) -> None:
         """A client that goes in the middle of a message leaves no trace."""
         for end in (b"", b".", b".\r"):
@@ -363,6 +379,7 @@ class TestRefused:
         assert endpoint.quarantine == {}
         assert list((endpoint.folder / "incoming").iterdir()) == []
 
+    @pytest.mark.slow
     def test_commands(self, endpoint: Endpoint) -> None:
         """No AUTH is offered, commands in the wrong order are refused, and so are odd ones, without a trace in the log."""
         with endpoint.connect() as client:
@@ -399,6 +416,7 @@ class TestRefused:
 class TestLimits:
     """One client cannot make the server hold or do without end."""
 
+    @pytest.mark.slow
     def test_recipients(self, endpoint: Endpoint) -> None:
         """Recipients beyond the limit are refused for now, those before it get the message; the next one has its own."""
         with endpoint.connect() as client:
@@ -413,12 +431,14 @@ class TestLimits:
         assert [len(one["rcpt_to"]) for one in endpoint.deliveries] == [RECIPIENTS] * 2
         assert RECIPIENTS >= 100
 
+    @pytest.mark.slow
     def test_the_null_sender_is_not_a_recipient(self, endpoint: Endpoint) -> None:
         """A recipient has an address."""
         with endpoint.connect() as client:
             client.docmd("MAIL FROM:<>")
             assert client.docmd("RCPT TO:<>")[0] == 553
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "command", ["RCPT TO:<a@example.com>", "NOOP", "RSET", "MAIL FROM:<((", "EHLO a", "x" * 5000]
     )
@@ -437,6 +457,7 @@ class TestLimits:
         assert endpoint.send(report(1))[0][0] == 250
         assert "Traceback" not in endpoint.printed()
 
+    @pytest.mark.slow
     def test_a_command_without_end(self, endpoint: Endpoint) -> None:
         """A long command is refused, and costs no more memory than others."""
         with endpoint.connect() as client:
@@ -446,6 +467,7 @@ class TestLimits:
         assert peak is not None
         assert int(peak[1]) < 100_000
 
+    @pytest.mark.slow
     def test_connections(self, endpoint: Endpoint) -> None:
         """One address has a number of connections at a time, and gets another one as soon as one of them ends."""
         with ExitStack() as clients:
@@ -458,6 +480,7 @@ class TestLimits:
             with socket.create_connection(endpoint.address, PLENTY) as client:
                 assert client.recv(3) == b"220"
 
+    @pytest.mark.slow
     def test_messages_in_memory(self, start: Callable[..., Endpoint]) -> None:
         """Messages that many connections begin together take no more memory than a few of the largest; others come again."""
         endpoint = start("--largest", "300000")
@@ -486,6 +509,7 @@ class TestLimits:
 class TestStorageFails:
     """What cannot be kept is deferred, and accepted later."""
 
+    @pytest.mark.slow
     def test_file_too_large(self, start: Callable[..., Endpoint]) -> None:
         """A report that the disk does not take is deferred and leaves nothing there, and a small one beside it is kept."""
         small, large = report(1), report(2, b"A line.\r\n" * 100_000)
@@ -497,6 +521,7 @@ class TestStorageFails:
         assert [text.split()[2] for _, text in endpoint.send(small, large)] == [b"duplicate", b"first"]
         assert endpoint.reports == {sha256(one): one for one in (small, large)}
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("name", ["reports", "deliveries", "incoming", "quarantine"])
     def test_folder_is_gone(self, endpoint: Endpoint, name: str) -> None:
         """If the path of a folder is not a folder, the message is deferred, and accepted after a repair, without a restart."""
@@ -602,6 +627,7 @@ class TestDurable:
         archive = EXAMPLE["Archive"](tmp_path, Watching())
         assert archive.take([delivery(report(1))])[0].startswith("250 ")
 
+    @pytest.mark.slow
     def test_killed(self, start: Callable[..., Endpoint], tmp_path: Path) -> None:
         """Killed again and again under load, it has every report that it acknowledged, whole, and knows it."""
         acknowledged: dict[str, bytes] = {}
@@ -629,6 +655,7 @@ class TestDurable:
             sightings = [look_up(identify(parse_report(data)), store) for data in acknowledged.values()]
         assert set(sightings) == {Sighting.DUPLICATE}
 
+    @pytest.mark.slow
     def test_terminated(self, endpoint: Endpoint) -> None:
         """On a signal to end, it answers for accepted messages, drops unfinished clients, and exits with 0."""
         idle, unfinished, finished = endpoint.connect(), endpoint.connect(), endpoint.connect()
@@ -651,6 +678,7 @@ class TestDurable:
         assert set(endpoint.reports) == {sha256(report(2))}
         assert "Traceback" not in endpoint.printed()
 
+    @pytest.mark.slow
     def test_store_is_lost(self, start: Callable[..., Endpoint], tmp_path: Path) -> None:
         """Without its store the archive takes a report again into the same file; a new store is filled from the folder."""
         start().send(report(1), report(2))
@@ -666,6 +694,7 @@ class TestDurable:
             remember_all((identify(parse_report(data)) for data in endpoint.reports.values()), store)
             assert look_up(identify(parse_report(report(2))), store) is Sighting.DUPLICATE
 
+    @pytest.mark.slow
     def test_two_processes(self, start: Callable[..., Endpoint]) -> None:
         """Two of it share one port and one folder."""
         first = start()
@@ -706,6 +735,7 @@ def send_until_killed(endpoint: Endpoint, life: int, client: int, acknowledged: 
 class TestEncrypted:
     """STARTTLS, where there is a certificate."""
 
+    @pytest.mark.slow
     def test_starttls(self, start: Callable[..., Endpoint], tmp_path: Path) -> None:
         """A report that came over TLS is recorded as such, and no AUTH is offered there either."""
         certificate, key = str(tmp_path / "cert.pem"), str(tmp_path / "key.pem")

@@ -364,6 +364,7 @@ class TestBorder:
         assert detect_format(left) is detect_format(report) is not None
         assert verify_seal(strip_headers(left, ORGANIZATION_HEADERS), secrets=config.secrets) is Seal.ABSENT
 
+    @pytest.mark.slow
     def test_too_large(self, sink: Sink, behind: tuple[str, int]) -> None:
         """A header block that cannot be looked at does not pass."""
         border = BORDER["Border"](behind, ORGANIZATION_HEADERS)

@@ -348,6 +348,7 @@ class TestTotal:
             assert getattr(found, "code", None) is not DefectCode.NOT_A_REPORT
             assert isinstance(found, ParseError) or found.format is detected
 
+    @pytest.mark.slow
     @given(message_like() | damaged(message_like()) | st.binary(max_size=200) | any_bytes(), envelopes())
     def test_report_for(self, message: bytes, envelope: Envelope) -> None:
         """Any message under a valid envelope has a report, which names the envelope's recipients in order."""
@@ -362,6 +363,7 @@ class TestTotal:
         assert found is None or isinstance(found.reason, LoopReason)
         assert isinstance(verify_seal(data, secrets=[SECRET]), Seal)
 
+    @pytest.mark.slow
     @given(any_bytes() | message_like() | copies() | forged_messages(), envelopes(), rule_sets())
     def test_decide_and_process(self, data: bytes, envelope: Envelope, rules: RuleSet) -> None:
         """Any bytes under any envelope and rules have a decision that says why, and an outcome that can be sent."""
@@ -385,6 +387,7 @@ class TestTotal:
         message = f"{name}:{value}\r\n\r\n".encode()
         report_for(message, Envelope("", ["bob@example.net"], authenticated=True))
 
+    @pytest.mark.slow
     @given(message_like() | any_bytes(), reports())
     def test_build_report(self, original: bytes, report: JournalReport) -> None:
         """Any original goes into a report, and the built report is read."""
@@ -408,6 +411,7 @@ class TestRoundTrip:
     defect other than a mismatch between the given fields and the original.
     """  # noqa: D205
 
+    @pytest.mark.slow
     @given(arguments(formats=ENVELOPES), st.booleans())
     def test_fields(self, given_arguments: Arguments, is_known: bool) -> None:
         """The report read equals the one written, by the marker or the format, and only the original can be odd.
@@ -430,6 +434,7 @@ class TestRoundTrip:
         assert options["report_id"] in {None, parsed.report_id}
         assert parsed.report_id
 
+    @pytest.mark.slow
     @given(message_like(), envelopes())
     def test_facts_of_a_message(self, message: bytes, envelope: Envelope) -> None:
         """A report of a message is read as it was written, and agrees with the message."""
@@ -446,6 +451,7 @@ class TestRoundTrip:
         """A built report is detected with its format."""
         assert detect_format(given_arguments.build()) is given_arguments.options["format"]
 
+    @pytest.mark.slow
     @given(copies(), st.lists(recipients(), min_size=1, max_size=4), st.booleans())
     def test_bcc(self, original: bytes, given_recipients: list[Recipient], everyone: bool) -> None:
         """Every mailbox that was given is read from a BCC copy, or there is no copy.
@@ -511,6 +517,7 @@ class TestVerbatim:
             encoded = part.kind is PartKind.TEXT
             assert encoded or part.content == data[part.offset : part.offset + part.size]
 
+    @pytest.mark.slow
     @given(copies(), st.lists(recipients(), min_size=1, max_size=4), st.sampled_from(COPIES), st.booleans())
     def test_copies(
         self, original: bytes, given_recipients: list[Recipient], format: ReportFormat, everyone: bool
@@ -523,6 +530,7 @@ class TestVerbatim:
             if format is ReportFormat.MESSAGE_ONLY:
                 assert data == without_bcc(original)
 
+    @pytest.mark.slow
     @given(copies(), st.lists(recipients(), min_size=1, max_size=4))
     def test_copies_of_copies(self, original: bytes, given_recipients: list[Recipient]) -> None:
         """A copy of a copy is the copy."""
@@ -531,6 +539,7 @@ class TestVerbatim:
             if data is not None and has_header(data):
                 assert copied(data, format, given_recipients) == data
 
+    @pytest.mark.slow
     @given(arguments(formats=ENVELOPES), st.sampled_from(ENVELOPES))
     def test_reports_in_reports(self, given_arguments: Arguments, format: ReportFormat) -> None:
         """A report goes into a report, and that into another, byte for byte."""
@@ -547,16 +556,19 @@ class TestVerbatim:
 class TestDeterministic:
     """Building twice with the same arguments, date included, gives the same bytes."""
 
+    @pytest.mark.slow
     @given(arguments(formats=ENVELOPES))
     def test_twice(self, given_arguments: Arguments) -> None:
         """The second report equals the first."""
         assert given_arguments.build() == given_arguments.build()
 
+    @pytest.mark.slow
     @given(copies(), st.lists(recipients(), min_size=1, max_size=4), st.sampled_from(COPIES))
     def test_copies(self, original: bytes, given_recipients: list[Recipient], format: ReportFormat) -> None:
         """The second copy equals the first, on any date."""
         assert copied(original, format, given_recipients) == copied(original, format, given_recipients)
 
+    @pytest.mark.slow
     @given(arguments(formats=ENVELOPES))
     def test_any_buffer(self, given_arguments: Arguments) -> None:
         """Messages in other kinds of buffers give the same report."""
@@ -568,6 +580,7 @@ class TestDeterministic:
             build_report(report, None if original is None else bytearray(original), **other) == given_arguments.build()
         )
 
+    @pytest.mark.slow
     @given(
         any_bytes() | message_like() | forged_messages(), envelopes(), rule_sets(), st.randoms(use_true_random=False)
     )
@@ -649,6 +662,7 @@ def changed_underway(draw: st.DrawFn, data: bytes, *, inside: bool = True) -> by
 class TestSeparatorBlind:
     """CRLF or LF, refolded outer headers, added trace headers change no envelope field."""
 
+    @pytest.mark.slow
     @given(arguments(formats=ENVELOPES))
     def test_line_ends(self, given_arguments: Arguments) -> None:
         """A report with LF alone says the same, and its original is the given one with LF."""
@@ -671,6 +685,7 @@ class TestSeparatorBlind:
                 assert isinstance(short, ParseError)
                 assert wide.code is short.code
 
+    @pytest.mark.slow
     @given(st.lists(TRACE, max_size=4), st.lists(recipients(), min_size=1, max_size=3))
     def test_trace_headers_of_copies(self, trace: list[bytes], given_recipients: list[Recipient]) -> None:
         """Trace headers before a copy's own change nothing of what it says."""
@@ -682,6 +697,7 @@ class TestSeparatorBlind:
                 == parse_report(data, format=ReportFormat.BCC).report
             )
 
+    @pytest.mark.slow
     @given(arguments(formats=ENVELOPES), st.data())
     def test_outer_headers(self, given_arguments: Arguments, data: st.DataObject) -> None:
         """Folds, trace headers and the letter case of names change nothing in the result."""
@@ -1114,12 +1130,14 @@ def watchdog() -> Iterator[None]:
 class TestLinear:
     """Time and memory grow in proportion to the input, whatever the input."""
 
+    @pytest.mark.slow
     def test_steps(self, act: Callable[[bytes], object], make: Callable[[int], bytes]) -> None:
         """Four times the input makes no more than about four times the steps."""
         small, large = make(250), make(1000)
         steps(lambda: act(small))  # the first call also imports modules and compiles patterns
         assert steps(lambda: act(large)) <= 5 * steps(lambda: act(small)) + 2000
 
+    @pytest.mark.slow
     def test_memory(self, act: Callable[[bytes], object], make: Callable[[int], bytes]) -> None:
         """Four times the input takes no more than about four times the memory."""
         small, large = make(1000), make(4000)
@@ -1127,6 +1145,7 @@ class TestLinear:
         # Lists grow in steps, and are sometimes a step ahead; quadratic growth makes sixteen times as much.
         assert peak(lambda: act(large)) <= 6 * peak(lambda: act(small)) + 60_000
 
+    @pytest.mark.slow
     def test_patterns(self, act: Callable[[bytes], object], make: Callable[[int], bytes]) -> None:
         """No pattern goes over the same characters again and again."""
         with watchdog():
@@ -1142,6 +1161,7 @@ def act_quietly(act: Callable[[bytes], object], message: bytes) -> None:
 class TestLinearInOneLine:
     """Time grows in proportion to the input, also where all of it is one line or one value."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "line",
         [
@@ -1164,6 +1184,7 @@ class TestLinearInOneLine:
         with watchdog():
             parse_report(text_of(line * 1000))
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "line",
         [
@@ -1184,6 +1205,7 @@ class TestLinearInOneLine:
         with watchdog():
             parse_report(text_2003(b"\t" + line + b"\r\n"), format=ReportFormat.ENVELOPE_2003)
 
+    @pytest.mark.slow
     def test_entries_of_a_copy(self) -> None:
         """A header block full of entries that are not addresses, after the most lines that it may have, is read at once."""
         message = b"X:\n" * 19_000 + b"To: " + b"x," * 220_000 + b"\n\n"
@@ -1224,6 +1246,7 @@ class TestLinearInOneLine:
 class TestViews:
     """The original is handed out where it lies, without a copy."""
 
+    @pytest.mark.slow
     def test_memory(self) -> None:
         """Reading a report of 25 MB takes less than 100 KB."""
         original = ORIGINAL + b"0123456789abcdef" * (25 << 16)
@@ -1292,6 +1315,7 @@ class TestClosed:
     trusted path or under the agent's own seal.
     """  # noqa: D205
 
+    @pytest.mark.slow
     @given(arguments(formats=ENVELOPES), ENVELOPES_OF_PARTIES, rule_sets())
     def test_trusted_path(self, given_arguments: Arguments, envelope: Envelope, rules: RuleSet) -> None:
         """A report is detected, and over a trusted path no report is made of it, nor is it held."""
@@ -1304,6 +1328,7 @@ class TestClosed:
         assert (decision.reports, decision.hold) == ((), None)
         assert {one.reason for one in decision.explain()} <= _NOT_FIRED | {Reason.JOURNAL_REPORT}
 
+    @pytest.mark.slow
     @given(arguments(formats=ENVELOPES), ENVELOPES_OF_PARTIES, rule_sets(), st.data())
     def test_own_seal(
         self, given_arguments: Arguments, envelope: Envelope, rules: RuleSet, data: st.DataObject
@@ -1320,6 +1345,7 @@ class TestClosed:
         assert (decision.reports, decision.hold) == ((), None)
         assert {one.reason for one in decision.explain()} <= _NOT_FIRED | {Reason.SEALED}
 
+    @pytest.mark.slow
     @given(message_like() | any_bytes() | copies(), ENVELOPES_OF_PARTIES, rule_sets())
     def test_what_the_agent_sends(self, message: bytes, envelope: Envelope, rules: RuleSet) -> None:
         """No report that an agent sends is journaled where it passes the agent again."""
@@ -1331,6 +1357,7 @@ class TestClosed:
                 forwarded = Envelope(one.rcpt_to, ["mallory@example.net"])
                 assert an_agent(rules).process(one.content, forwarded, received=DATE).deliveries == ()
 
+    @pytest.mark.slow
     @given(mails(), ENVELOPES_OF_PARTIES, rule_sets(), st.data())
     def test_own_stamp(self, mail: Mail, envelope: Envelope, rules: RuleSet, data: st.DataObject) -> None:
         """A message that an agent stamped is not journaled again for the same recipients, in any order."""
@@ -1386,6 +1413,7 @@ class TestStrangers:
         names = {(one.journal_to, one.envelope, name) for one in decision.reports for name in one.rules}
         assert names >= {(one.journal_to, one.envelope, name) for one in expected.reports for name in one.rules}
 
+    @pytest.mark.slow
     @given(mails(), ENVELOPES_OF_PARTIES, ENVELOPES_OF_PARTIES, rule_sets(), st.data())
     def test_a_copied_stamp(
         self, mail: Mail, first: Envelope, second: Envelope, rules: RuleSet, data: st.DataObject
@@ -1400,6 +1428,7 @@ class TestStrangers:
         decision = decide(stamps + plain, second, rules, secrets=[SECRET])
         assert planned(decision) == planned(decide(plain, second, rules, secrets=[SECRET]))
 
+    @pytest.mark.slow
     @given(arguments(formats=ENVELOPES), arguments(formats=ENVELOPES), ENVELOPES_OF_PARTIES, rule_sets())
     def test_a_copied_seal(self, one: Arguments, other: Arguments, envelope: Envelope, rules: RuleSet) -> None:
         """The seal of one report is worth nothing on another."""

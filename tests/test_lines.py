@@ -14,6 +14,7 @@ _PIECES = st.lists(
 class TestLines:
     """The lines of a text, of any length."""
 
+    @pytest.mark.slow
     @given(_PIECES)
     def test_lines(self, pieces: list[str]) -> None:
         """The lines are those of the whole text split at once, without their line ends."""

@@ -165,6 +165,7 @@ class TestTyping:
 class TestImport:
     """`import exjournal` costs little."""
 
+    @pytest.mark.slow
     def test_light(self) -> None:
         """Importing the package loads no heavy module of the standard library."""
         code = (

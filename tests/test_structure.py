@@ -206,6 +206,7 @@ def test_every_module_has_its_room() -> None:
     assert set(modules()) == rooms | (WINGS.keys() - INSIDE.keys())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wing", WINGS)
 def test_a_wing_knows_what_its_row_says(wing: str) -> None:
     """No edge between wings is missing from the table, and none is left over."""
@@ -216,6 +217,7 @@ def test_a_wing_knows_what_its_row_says(wing: str) -> None:
     assert found - {wing} == WINGS[wing]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("wing", "room"), [(wing, room) for wing, rooms in INSIDE.items() for room in rooms])
 def test_a_module_knows_what_its_row_says(wing: str, room: str) -> None:
     """No edge inside a wing is missing from its table, and none is left over."""
@@ -285,6 +287,7 @@ def test_reader_and_writer_do_not_know_each_other() -> None:
     assert "writer" not in INSIDE["reports"]["reader"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", modules())
 def test_nothing_beyond_the_standard_library(name: str) -> None:
     """At run time there are no dependencies."""
@@ -292,6 +295,7 @@ def test_nothing_beyond_the_standard_library(name: str) -> None:
     assert outside <= sys.stdlib_module_names
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LIBRARY)
 def test_heavy_modules_are_imported_where_they_are_used(name: str) -> None:
     """Loading the library loads none of the heavy modules."""
@@ -299,6 +303,7 @@ def test_heavy_modules_are_imported_where_they_are_used(name: str) -> None:
     assert not loaded & LATE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LIBRARY)
 def test_only_the_command_touches_files_and_the_process(name: str) -> None:
     """The library opens files where the table says so and nowhere else, asks no environment and prints nothing."""

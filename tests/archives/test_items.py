@@ -151,6 +151,7 @@ class TestItems:
         assert (item.source, item.octets, kind_and_code(item)[1]) == (Source(str(path)), text, code)
         assert repr(item).startswith(f"<Unreadable {path}: {code} at offset ")
 
+    @pytest.mark.slow
     def test_no_text(self, archive: Path) -> None:
         """The representation of an item holds no text of it."""
         for item in read_archive(archive, undeliverable=True):
@@ -295,6 +296,7 @@ class TestMap:
         gc.collect()
         assert multiprocessing.active_children() == []
 
+    @pytest.mark.slow
     def test_same(self, archive: Path) -> None:
         """Any number of processes gives the items of `read_archive`, complete and in its order."""
         expected = [whole(item) for item in read_archive(archive, **FULL)]
@@ -303,6 +305,7 @@ class TestMap:
             assert list(map_archive(whole, archive, jobs=jobs, **FULL)) == expected
         assert list(map_archive(length, archive)) == list(map(length, read_archive(archive)))
 
+    @pytest.mark.slow
     def test_items_are_sent(self, archive: Path) -> None:
         """Items other than reports can be pickled, and their errors keep all arguments."""
         sent = map_archive(unless_report, archive, jobs=2)
@@ -310,6 +313,7 @@ class TestMap:
             if there is not None:
                 assert whole(here) == whole(there) == whole(pickle.loads(pickle.dumps(here)))
 
+    @pytest.mark.slow
     def test_sources(self, archive: Path) -> None:
         """Each source finds the bytes again, also from JSON."""
         for item in read_archive(archive, mbox=MboxVariant.MBOXO):
@@ -320,6 +324,7 @@ class TestMap:
                 with pytest.raises((ParseError, OSError)):
                     read_source(source)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("jobs", [1, 2])
     def test_function_raises(self, archive: Path, jobs: int) -> None:
         """An error that the function raises ends the run, and names the source."""
@@ -329,12 +334,14 @@ class TestMap:
         assert caught.value.__notes__ == [f"for {archive / 'loose' / 'mail'}"]
         assert list(results) == []
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(("function", "error"), [(die, ChildProcessError), (not_pickled, Exception)])
     def test_errors(self, archive: Path, function: Any, error: type[Exception]) -> None:
         """A killed process and a result that cannot be pickled are errors, and nothing waits forever."""
         with pytest.raises(error):
             list(map_archive(function, archive, jobs=2))
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("jobs", [1, 2])
     def test_closed(self, archive: Path, jobs: int) -> None:
         """The results can be closed before their end."""
@@ -343,11 +350,13 @@ class TestMap:
         results.close()
         assert list(results) == []
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("jobs", [1, 2])
     def test_forgotten(self, archive: Path, jobs: int) -> None:
         """Results that are not taken any more end the processes."""
         assert len(list(itertools.islice(map_archive(length, archive, jobs=jobs), 3))) == 3
 
+    @pytest.mark.slow
     def test_not_ahead(self, tmp_path: Path) -> None:
         """Reading waits until results are taken: of an endless archive no more is read than needed."""
         place = Located(Source(str(put(tmp_path / "a.eml", MAIL))))
@@ -369,6 +378,7 @@ class TestMap:
                     assert taken <= number + (jobs > 1) * 200 * (3 * jobs + 1)
                 del results
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("jobs", [-1, -(10**9)])
     def test_negative(self, jobs: int) -> None:
         """A negative number of processes is refused at once."""
@@ -376,6 +386,7 @@ class TestMap:
             map_archive(length, jobs=jobs)
         assert caught.value.field == "jobs"
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("jobs", [257, 999_999])
     def test_too_many(self, jobs: int) -> None:
         """More processes than any machine has cores are refused before one is started."""
@@ -383,6 +394,7 @@ class TestMap:
             with pytest.raises(InvalidValue, match="between 0 and 256"):
                 function()
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("ratio", [0, 0.9, -1, math.nan])
     def test_ratio(self, ratio: float) -> None:
         """A ratio below 1 is refused."""
@@ -394,6 +406,7 @@ class TestMap:
             with pytest.raises(InvalidValue, match="max_ratio: must be at least 1"):
                 function()
 
+    @pytest.mark.slow
     def test_layers(self, tmp_path: Path) -> None:
         """A message in too many layers of compression is an item, and takes no time."""
         data = MAIL
@@ -403,6 +416,7 @@ class TestMap:
         assert isinstance(item, Unreadable)
         assert "nesting-limit" in str(item.error)
 
+    @pytest.mark.slow
     def test_limits(self, tmp_path: Path) -> None:
         """A file that unpacks to too much, joined archives and links give the same items in one process and in several."""
         box = mbox(*[MAIL + b"x" * 9000 + b"\n"] * 400)
@@ -423,6 +437,7 @@ class TestMap:
         for jobs in (2, 3):
             assert read(jobs) == expected
 
+    @pytest.mark.slow
     def test_nothing(self) -> None:
         """No paths have no items."""
         assert list(map_archive(length, jobs=2)) == list(read_archive()) == []
@@ -444,6 +459,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="needs signals as POSIX has them")
 def test_interrupt_of_slow_work(tmp_path: Path) -> None:
     """An interrupt waits for the items in work, and not for hundreds that wait their turn."""
@@ -611,6 +627,7 @@ class TestMailboxFiles:
         """The items, their contents and their defects are those of the answer."""
         assert [answer(item) for item in read_archive(MAILBOXES / name)] == ANSWERS[name]["items"]
 
+    @pytest.mark.slow
     def test_same_door(self) -> None:
         """One process, several, and reading items again all give the same bytes in the same order."""
         items = list(read_archive(MAILBOXES))

@@ -564,6 +564,7 @@ HOSTILE: list[Callable[[int], Iterator[bytes]]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pieces", HOSTILE, ids=range(len(HOSTILE)))
 def test_hostile(pieces: Callable[[int], Iterator[bytes]]) -> None:
     """A hostile file is read in linear time: quadratic time would not end."""

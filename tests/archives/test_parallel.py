@@ -76,16 +76,19 @@ def nothing_left() -> Iterator[None]:
 class TestResults:
     """Results."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("jobs", [0, 1, 2, 3])
     def test_in_order(self, jobs: int) -> None:
         """Results are in the order of the tasks, in any order of their ends."""
         assert list(in_parallel(slow_first, range(40), jobs=jobs)) == list(range(40))
         assert list(in_parallel(double, iter([]), jobs=jobs)) == []
 
+    @pytest.mark.slow
     def test_one_job(self) -> None:
         """One job runs in this process, and pickles nothing."""
         assert list(in_parallel(lambda number: (number, os.getpid()), [1], jobs=1)) == [(1, os.getpid())]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("jobs", [1, 2])
     def test_not_ahead(self, jobs: int) -> None:
         """Endless tasks are taken when results are, a few for each process ahead."""
@@ -104,6 +107,7 @@ class TestResults:
             assert taken <= number + 3 * jobs
         results.close()  # type: ignore[attr-defined]
 
+    @pytest.mark.slow
     def test_two_at_a_time(self) -> None:
         """Runs do not disturb each other."""
         one, other = (in_parallel(double, range(9), jobs=2) for _ in range(2))
@@ -113,6 +117,7 @@ class TestResults:
 class TestEnds:
     """A run ends in all cases, with no process left."""
 
+    @pytest.mark.slow
     def test_function_raises(self) -> None:
         """An error of the function ends the run, after the results before it."""
         results = in_parallel(fail, range(100), jobs=2)
@@ -121,6 +126,7 @@ class TestEnds:
             next(results)
         assert list(results) == []
 
+    @pytest.mark.slow
     def test_tasks_raise(self) -> None:
         """Errors of the iterable of tasks are raised."""
 
@@ -131,6 +137,7 @@ class TestEnds:
         with pytest.raises(FileNotFoundError):
             list(in_parallel(double, tasks(), jobs=2))
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("how", ["close", "forget"])
     def test_given_up(self, how: str) -> None:
         """Closing the results ends the run."""
@@ -141,6 +148,7 @@ class TestEnds:
         else:
             del results
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("function", "error"), [(die, ChildProcessError), (not_pickled, Exception), (odd, Exception)]
     )
@@ -149,6 +157,7 @@ class TestEnds:
         with pytest.raises(error):
             list(in_parallel(function, range(9), jobs=2))
 
+    @pytest.mark.slow
     def test_task_not_pickled(self) -> None:
         """The same holds for a task."""
         with pytest.raises((AttributeError, TypeError)):
@@ -158,6 +167,7 @@ class TestEnds:
 class TestCores:
     """The number of processes."""
 
+    @pytest.mark.slow
     def test_affinity(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The cores that this process may use, else those of the machine, and one if that is unknown."""
         monkeypatch.setattr(os, "sched_getaffinity", lambda _: {1, 5, 7}, raising=False)
@@ -172,6 +182,7 @@ class TestCores:
 class TestProcess:
     """The work of each process."""
 
+    @pytest.mark.slow
     def test_begin(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A process keeps the function, leaves interrupts to its parent, and watches that one."""
         begun: list[object] = []
@@ -188,6 +199,7 @@ class TestProcess:
                 thread.join(5)
         assert begun == [1]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("lost", ["gone", "other", "none"])
     def test_parent_gone(self, monkeypatch: pytest.MonkeyPatch, lost: str) -> None:
         """A process ends when its parent does, by either sign of that."""
@@ -277,6 +289,7 @@ def are_gone(processes: list[int]) -> bool:
 class TestSignals:
     """Real signals to real processes, with every start method."""
 
+    @pytest.mark.slow
     def test_interrupt(self, tmp_path: Path, method: str) -> None:
         """An interrupt from the keyboard reaches all processes, and ends all with one traceback, that of the program."""
         with running(tmp_path, method) as (process, workers):
@@ -287,6 +300,7 @@ class TestSignals:
             assert errors.endswith("KeyboardInterrupt\n")
             assert are_gone(workers)
 
+    @pytest.mark.slow
     def test_killed(self, tmp_path: Path, method: str) -> None:
         """When the program is killed its processes end."""
         with running(tmp_path, method) as (process, workers):
@@ -294,6 +308,7 @@ class TestSignals:
             process.communicate(timeout=30)
             assert are_gone(workers)
 
+    @pytest.mark.slow
     def test_worker_killed(self, tmp_path: Path, method: str) -> None:
         """When one of its processes is killed the program reports it, and the other one ends."""
         with running(tmp_path, method) as (process, workers):
@@ -315,6 +330,7 @@ except Exception as error:
 """
 
 
+@pytest.mark.slow
 def test_function_not_pickled() -> None:
     """A function that cannot be pickled is an error if processes are spawned, and nothing waits forever."""
     command = [sys.executable, "-W", "error", "-c", NOT_PICKLED]
@@ -326,11 +342,13 @@ def test_function_not_pickled() -> None:
 class TestWithoutMasks:
     """Systems that cannot block interrupts."""
 
+    @pytest.mark.slow
     def test_results(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The results are the same."""
         monkeypatch.delattr(signal, "pthread_sigmask")
         assert list(in_parallel(double, range(5), jobs=2)) == [0, 2, 4, 6, 8]
 
+    @pytest.mark.slow
     def test_begin(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A process begins as on other systems."""
         monkeypatch.delattr(signal, "pthread_sigmask")

@@ -254,6 +254,7 @@ ITEMS_OF_FEW = 8
 class TestCounts:
     """The summary of a scan."""
 
+    @pytest.mark.slow
     def test_world(self, world: World) -> None:
         """Everything is counted once, as `read_archive` reads it."""
         found = list(read_archive(world.path, mbox=MboxVariant.MBOXRD))
@@ -292,6 +293,7 @@ class TestCounts:
             "bad/reasons.jsonl": b"",
         }
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("jobs", [1, 2])
     def test_merged_for_the_number(self, world: World, jobs: int) -> None:
         """Messages, duplicates and conflicts are counted without any output."""
@@ -303,6 +305,7 @@ class TestCounts:
             len(model.disputed),
         )
 
+    @pytest.mark.slow
     def test_progress(self, world: World) -> None:
         """The progress function gets the counts after each batch."""
         summaries: list[ScanSummary] = []
@@ -351,6 +354,7 @@ class Model:
 class TestLines:
     """A line for each item."""
 
+    @pytest.mark.slow
     def test_in_order(self, world: World, tmp_path: Path) -> None:
         """Every item has its line, in the order of reading, with a source that reads its bytes again."""
         out = tmp_path / "lines.jsonl"
@@ -427,6 +431,7 @@ class TestLines:
             assert [one["code"] for one in line["archive_defects"]] == ["mbox-quoting"]
         assert [one["kind"] for one in lines(tmp_path / "out")] == ["report", "message", "unreadable"]
 
+    @pytest.mark.slow
     def test_names_that_are_not_text(self, tmp_path: Path) -> None:
         """A file name of any bytes is written to JSON and finds the file again."""
         name = os.fsdecode(b"\xff\n\t\xe9\x1b[2J.eml")
@@ -476,6 +481,7 @@ class TestLines:
 class TestMerge:
     """A line for each message."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("jobs", [1, 2])
     def test_is_the_public_function(self, world: World, tmp_path: Path, jobs: int) -> None:
         """Merged reports are those of `merge()`, each with its sources; then all other items follow."""
@@ -492,6 +498,7 @@ class TestMerge:
         for line in merged:
             assert MergedReport.from_dict(line).to_dict().items() <= line.items()
 
+    @pytest.mark.slow
     def test_order(self, world: World, tmp_path: Path) -> None:
         """Messages come in the order of their content, for any order of the paths; sources in that of reading."""
         paths = sorted((world.path / "1-tree").iterdir())
@@ -538,6 +545,7 @@ class TestMerge:
         assert marked == {"<1@example.com>"}
         assert sum(one["conflict"] for one in found) == summary.conflicts == len(found) - 1
 
+    @pytest.mark.slow
     def test_more_than_memory_holds(self, world: World, tmp_path: Path) -> None:
         """Reports that are sorted on disk give the same result."""
         scan_archive(world.path, json=tmp_path / "one", merge=True, jobs=1)
@@ -577,6 +585,7 @@ def place(source: dict[str, Any]) -> dict[str, Any]:
 class TestFolders:
     """Originals, messages and bad items under the digests of their content."""
 
+    @pytest.mark.slow
     def test_originals(self, world: World, tmp_path: Path) -> None:
         """Every original, decrypted copy and message is there once, complete, and nothing else."""
         kept = tmp_path / "kept"
@@ -595,6 +604,7 @@ class TestFolders:
         assert {name for name, content in found.items() if content is None} == {name[:2] for name in expected}
         assert sum(summary.originals.values()) >= len(expected)
 
+    @pytest.mark.slow
     def test_second_run(self, few: Path, tmp_path: Path) -> None:
         """A second run writes the same bytes, changes no original, and counts that."""
         out = outputs(tmp_path / "out")
@@ -692,6 +702,7 @@ class TestFolders:
         )
         assert [name for name in tree(tmp_path) if not below.fullmatch(name)] == []
 
+    @pytest.mark.slow
     def test_hostile_members(self, tmp_path: Path) -> None:
         """Names in archives lead nowhere either."""
         with tarfile.open(tmp_path / "a.tar", "w") as tar:
@@ -723,6 +734,7 @@ class TestAnotherMessage:
         put(folder / "c.eml", REPORT)
         return folder
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("jobs", [1, 2])
     def test_set_aside(self, tmp_path: Path, several: Path, jobs: int) -> None:
         """Their bytes are kept, with the reason, and the complaint gives the offset; nothing else changes."""
@@ -771,6 +783,7 @@ class TestAnotherMessage:
 class TestStore:
     """A store that learns of every report."""
 
+    @pytest.mark.slow
     def test_sightings(self, world: World, tmp_path: Path) -> None:
         """Its answers are those of `remember_all` to all reports in their order, and those of the model."""
         summary = scan_archive(world.path, store=tmp_path / "seen.db", jobs=2, mbox=MboxVariant.MBOXRD)
@@ -829,6 +842,7 @@ class TestStore:
 class TestOptionsTogether:
     """All combinations of options."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("kinds", range(16))
     @pytest.mark.parametrize("merged", [False, True])
     def test_every_output(self, few: Path, tmp_path: Path, kinds: int, merged: bool) -> None:
@@ -851,6 +865,7 @@ class TestOptionsTogether:
         if {"json", "originals", "quarantine"} <= {*names}:
             assert some["json"].read_bytes() == everything["json"].read_bytes()
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("jobs", [3])
     def test_jobs(self, world: World, tmp_path: Path, jobs: int) -> None:
         """Any number of processes writes the same."""
@@ -860,6 +875,7 @@ class TestOptionsTogether:
         assert seen(tmp_path / "one" / "seen.db") == seen(tmp_path / "two" / "seen.db")
         assert same(one, other)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("format", "merged"), [(None, False), *[(one, True) for one in (None, *ReportFormat)]], ids=str
     )
@@ -895,6 +911,7 @@ class TestOptionsTogether:
             assert sum(summary.sightings.values()) == summary.reports
             assert sum(summary.quarantined.values()) == sum(summary.refusals.values())
 
+    @pytest.mark.slow
     def test_hostile_reports(self, tmp_path: Path) -> None:
         """Tabs, NULs, line ends and surrogates in a report, and ten thousand recipients, survive being written as lines."""
         odd = [b"a\tb", b"a\0b", b"a\rb", b"\xff\xfe", b"\xed\xa0\x80", "\u2028\u0085".encode(), b"\x1b[2J", b'\\t\\n"']
@@ -1016,6 +1033,7 @@ class TestOutputsInsideTheInput:
         assert first.items == second.items == ITEMS_OF_FEW
         assert same(first._replace(sightings={}), second._replace(sightings={}))
 
+    @pytest.mark.slow
     def test_at_the_top(self, few: Path) -> None:
         """Nor are those beside the items."""
         before = {one.name for one in few.iterdir()}
@@ -1116,6 +1134,7 @@ class TestKilled:
             shutil.rmtree(folder)
         assert moments > 40
 
+    @pytest.mark.slow
     def test_again_and_again(self, few: Path, tmp_path: Path) -> None:
         """A run that is killed several times does not repeat finished work, and the result is the same."""
         expected = fresh(few, tmp_path / "whole", [], merged=True)
@@ -1154,6 +1173,7 @@ class TestKilled:
                 os._exit(3)
         assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGKILL
 
+    @pytest.mark.slow
     def test_resumed(self, few: Path, tmp_path: Path) -> None:
         """With `resume` items are not read again; without it they are."""
         prepare(tmp_path / "out", [])
@@ -1165,6 +1185,7 @@ class TestKilled:
         self.stopped(few, tmp_path / "out", store=None)
         assert scan_archive(few, **options, jobs=1).resumed == 0
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "damage",
         [
@@ -1227,6 +1248,7 @@ class TestKilled:
         summary = scan_archive(few, **options, jobs=1, resume=True)
         assert summary.sightings == scan_archive(few, store=tmp_path / "fresh.db", jobs=1).sightings
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "options",
         [
@@ -1255,6 +1277,7 @@ class TestKilled:
             wanted = tree(tmp_path / "whole" / "originals")
             assert wanted.items() <= tree(tmp_path / "out" / "originals").items()
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("name", ["0.eml", "d2.eml", "z.eml"])
     @pytest.mark.parametrize("merged", [False, True])
     def test_new_files(self, few: Path, tmp_path: Path, name: str, merged: bool) -> None:

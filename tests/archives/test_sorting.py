@@ -21,6 +21,7 @@ def test_as_sorted(lines: list[bytes], room: int, files: int) -> None:
     assert list(in_order(lines, room=room, files=files)) == sorted(lines)
 
 
+@pytest.mark.slow
 def test_many(tmp_path: Path) -> None:
     """A quarter of a million lines go through files in the folder, a few at a time, and leave nothing there."""
     lines = [b"message-%06d.eml" % (number * 7919 % 250_000) for number in range(250_000)]

@@ -205,6 +205,7 @@ class TestPax:
         """So is a header that is cut short."""
         assert found(tmp_path, member() + pax((b"path", b"x" * 600))[:1000]) == [MESSAGE, DAMAGED]
 
+    @pytest.mark.slow
     def test_many_headers(self, tmp_path: Path) -> None:
         """Any number of headers may come before a member, and the last value counts."""
         data = pax((b"path", b"no.eml")) * 3000 + pax((b"path", b"yes.eml")) + member() + END
@@ -334,6 +335,7 @@ class TestSparseHeaders:
         data = pax_sparse("1.0", [(0, 6)], 6, b"x: y\n\n", count=count) + member(b"z.eml") + END
         assert found(tmp_path, data) == [DAMAGED, MESSAGE]
 
+    @pytest.mark.slow
     def test_too_many_records(self, tmp_path: Path) -> None:
         """Ranges of version 0.0 are counted over all headers of a member."""
         some = pax(*[(b"GNU.sparse.offset", b"0")] * 30_000)

@@ -228,6 +228,7 @@ class TestTrees:
             contents(tmp_path / "a", tmp_path / "a.eml", Path("a\0b"), Path("a\0b.eml"))[:2] == [FileNotFoundError] * 2
         )
 
+    @pytest.mark.slow
     def test_deep(self, tmp_path: Path) -> None:
         """Folders may be as deep as the system allows."""
         depth = 1500
@@ -244,6 +245,7 @@ class TestTrees:
             os.chdir(before)
             subprocess.run(["rm", "-rf", tmp_path / "d"], check=True)
 
+    @pytest.mark.slow
     def test_many(self, tmp_path: Path) -> None:
         """The names of a folder that do not fit in memory are sorted on the disk."""
         for number in range(3000):
@@ -450,6 +452,7 @@ class TestMailboxes:
         assert found[:50] == [message(number) for number in range(50)]
         assert found[-1] is DefectCode.ARCHIVE_DAMAGED
 
+    @pytest.mark.slow
     def test_large_and_cut(self, tmp_path: Path) -> None:
         """The same holds for a longer file: all but the last readable messages are there."""
         chance = random.Random(1)
@@ -478,6 +481,7 @@ class TestMailboxes:
         data[-21] ^= 0x55
         assert contents(put(tmp_path / "a", bytes(data))) == [*texts, DefectCode.ARCHIVE_DAMAGED]
 
+    @pytest.mark.slow
     def test_damaged_gzip(self, tmp_path: Path) -> None:
         """Everything before damage in the middle of a gzip file is read."""
         chance = random.Random(1)
@@ -499,6 +503,7 @@ class TestMailboxes:
         packed = packer.compress(data) + packer.flush(zlib.Z_SYNC_FLUSH) + b"\7" + bytes(5000)
         assert contents(put(tmp_path / "a", packed)) == [*texts, DefectCode.ARCHIVE_DAMAGED]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("pack", PACKS)
     def test_packed_and_damaged(self, tmp_path: Path, pack: Pack) -> None:
         """Damage anywhere, also at the beginning of a stream, is reported."""
@@ -668,6 +673,7 @@ class TestTar:
         assert whole == [message(1)] * (size >= 512 + len(message(1)))
         assert found[-1] is DefectCode.ARCHIVE_DAMAGED
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("pack", PACKS)
     def test_packed_and_cut(self, tmp_path: Path, pack: Pack) -> None:
         """A compressed one that is cut short gives the readable members, and an error."""
@@ -678,6 +684,7 @@ class TestTar:
         assert found[:8] == texts[:8]
         assert found[-1] is DefectCode.ARCHIVE_DAMAGED
 
+    @pytest.mark.slow
     def test_large_header(self, tmp_path: Path) -> None:
         """A huge size in a header costs no memory."""
         member = tarfile.TarInfo("x")
@@ -756,6 +763,7 @@ class TestZip:
         ):
             assert contents(put(tmp_path / "z.exe", data)) == [data]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("method", METHODS[1:])
     def test_bomb(self, tmp_path: Path, method: int) -> None:
         """A member that expands too much ends at the limit, and takes no memory beyond it, with every method."""
@@ -764,6 +772,7 @@ class TestZip:
         assert peak(lambda: found.extend(map(content_of, locate([path], limit=1 << 20)))) < 16 << 20
         assert found == [DefectCode.ITEM_TOO_LARGE, MESSAGE]
 
+    @pytest.mark.slow
     def test_bomb_inside(self, tmp_path: Path) -> None:
         """A zip file inside another one does not fill the disk: its copy has a limit as well."""
         swollen = zipped(("a.eml", MESSAGE)) + bytes(32 << 20)
@@ -1007,6 +1016,7 @@ class TestRatio:
             assert found.count(self.RATIO) == 1, kind
             assert names(tmp_path, floor=1_000_000, max_ratio=1)[-2] == "/a", kind
 
+    @pytest.mark.slow
     def test_ratio(self, tmp_path: Path) -> None:
         """The limit grows with the file and with the ratio that the caller gives, and never falls below the floor."""
         data = gzip.compress(mbox(*self.TEXTS))
@@ -1018,11 +1028,13 @@ class TestRatio:
         assert contents(path, max_ratio=1) == self.TEXTS
         assert "more than 5000 bytes unpacked" in details(path, floor=5000, max_ratio=1)[0]
 
+    @pytest.mark.slow
     def test_plain(self, tmp_path: Path) -> None:
         """An uncompressed file has no limit."""
         for data in (mbox(*self.TEXTS), tar(*[(f"{number}", text) for number, text in enumerate(self.TEXTS)])):
             assert contents(put(tmp_path / "a", data), floor=0, max_ratio=1) == self.TEXTS
 
+    @pytest.mark.slow
     def test_small_items(self, tmp_path: Path) -> None:
         """Tiny messages, empty members and empty streams count as well, as they take time."""
         for data in (
@@ -1035,6 +1047,7 @@ class TestRatio:
             assert found[-1] is self.RATIO
             assert len(found) < 500
 
+    @pytest.mark.slow
     def test_message(self, tmp_path: Path) -> None:
         """A compressed message that is a file of its own has the same limit in every process."""
         data = gzip.compress(gzip.compress(MESSAGE) + gzip.compress(b"") * 5000)
@@ -1080,6 +1093,7 @@ class TestMemory:
 
     TEXTS: ClassVar[list[bytes]] = [message(number) + b"x" * 2000 + b"\r\n" for number in range(7000)]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("kind", ["mbox", "mbox.gz", "tar.gz"])
     def test_flat(self, tmp_path: Path, kind: str) -> None:
         """An archive of many messages takes no more memory than one of a few."""
@@ -1097,6 +1111,7 @@ class TestMemory:
 
         assert peak(read) < 8 << 20 < size
 
+    @pytest.mark.slow
     def test_names(self, tmp_path: Path) -> None:
         """The names of a large folder take bounded memory."""
         for number in range(10_000):
@@ -1104,6 +1119,7 @@ class TestMemory:
         assert peak(lambda: sum(1 for _ in locate([tmp_path], room=100_000))) < 1 << 20
 
 
+@pytest.mark.slow
 def test_closed_early(tmp_path: Path) -> None:
     """Stopping in the middle of an archive leaves no file open."""
     inner = tar(("m", mbox(message(1), message(2))))

@@ -85,6 +85,7 @@ A, B, C = local(b"a.eml", ONE), local(b"b.eml", TWO), local(b"c.eml", THREE)
 class TestOverlaps:
     """Members that share bytes."""
 
+    @pytest.mark.slow
     def test_one_header(self, tmp_path: Path) -> None:
         """If many entries name one member, the first one is read, and the others are refused."""
         content = b"Subject: x\r\n\r\n" + b"a" * 5_000_000
@@ -252,6 +253,7 @@ class TestDirectories:
         data = archive(A + B, entry(b"a.eml", ONE, 0, size=size), entry(b"b.eml", TWO, len(A)))
         assert found(tmp_path, data) == [DAMAGED, TWO]
 
+    @pytest.mark.slow
     def test_small_size_of_a_bomb(self, tmp_path: Path) -> None:
         """A large member with a small size in the central directory ends at that size."""
         content = bytes(50 << 20)
@@ -272,6 +274,7 @@ class TestDirectories:
         data = archive(A + B, entry(b"a.eml", ONE, 0), entry(b"b.eml", TWO, len(A)), count=count)
         assert found(tmp_path, data) == [ONE, TWO, DAMAGED]
 
+    @pytest.mark.slow
     def test_many_members(self, tmp_path: Path) -> None:
         """Programs without the zip64 form count to 65,535 and begin again: no member is lost."""
         count = 65_540
@@ -379,6 +382,7 @@ class TestMethods:
         assert found(tmp_path, data) == [*texts, DAMAGED]
         assert details(tmp_path / "z.zip") == ["checksum or size does not match the central directory"]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("method", METHODS)
     def test_ratio(self, tmp_path: Path, method: int) -> None:
         """The bytes that members unpack to are taken off the budget of the file, with every method."""
@@ -395,6 +399,7 @@ class TestMethods:
         for more in (b"x" * 20, b"x" * 9000):
             assert found(tmp_path, one_member(ONE, packed + more, method)) == [DAMAGED]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("method", METHODS)
     def test_cut(self, tmp_path: Path, method: int) -> None:
         """Compressed content that ends early gives the messages before its end."""
@@ -501,6 +506,7 @@ for item in read_archive(sys.argv[2]):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["zlib", "bz2", "lzma"])
 def test_without_a_module(tmp_path: Path, module: str) -> None:
     """An interpreter without a module for compression imports the library, and reports files and members that need it."""

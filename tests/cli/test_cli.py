@@ -638,6 +638,7 @@ class TestTerminal:
         assert outcome.status == 2
         assert seen(outcome.err)
 
+    @pytest.mark.slow
     @HEAVY
     @given(arguments())
     def test_any_report(self, given_arguments: Arguments) -> None:
@@ -745,6 +746,7 @@ def process(*words: str, **environment: str) -> tuple[list[str], dict[str, str]]
 class TestProcess:
     """The command as a process of its own."""
 
+    @pytest.mark.slow
     def test_binary_streams(self) -> None:
         """Bytes of all values go through, from standard input to standard output."""
         message = b"Subject: \xff\r\n\r\n" + bytes(range(256)) * 300 + b"\r\r\n\n\x1a"
@@ -755,6 +757,7 @@ class TestProcess:
         original = subprocess.run(command, input=report.stdout, env=environment, capture_output=True, check=True)
         assert (original.stdout, original.stderr) == (message, b"")
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
     @pytest.mark.parametrize("words", [["parse"], ["parse", "--json"], ["check"]], ids=" ".join)
     def test_head(self, words: list[str], unbuffered: str) -> None:
@@ -768,6 +771,7 @@ class TestProcess:
         assert b"r.eml" in done.stdout
         assert done.stderr == b""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "words", [["parse", "r.eml"], ["unwrap", "r.eml", "--out", "-"], ["check", "r.eml"], ["--help"], ["--version"]]
     )
@@ -783,6 +787,7 @@ class TestProcess:
         assert done.stderr == b""
         assert done.returncode in {0, 141}
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
     @pytest.mark.parametrize("words", [["parse", "r.eml"], ["unwrap", "r.eml", "--out", "-"]], ids=" ".join)
     def test_disk_full(self, words: list[str], unbuffered: str) -> None:
@@ -797,6 +802,7 @@ class TestProcess:
         assert done.returncode == 2
         assert done.stderr.count(b"\n") == 1
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("environment", "shown"),
         [
@@ -815,6 +821,7 @@ class TestProcess:
         assert b"  subject      " + shown + b"\n" in done.stdout
         assert done.stderr == b""
 
+    @pytest.mark.slow
     def test_interrupt(self) -> None:
         """An interrupt from the keyboard ends a run that waits for its input, without a traceback."""
         put("r.eml")

@@ -302,6 +302,7 @@ class TestSeals:
         put("r.eml", build("--to", "bob@example.net", "--secret-file", "journal.secret").data)
         assert run("unwrap", "r.eml", "--out", "-") == (0, ORIGINAL, "")
 
+    @pytest.mark.slow
     @given(any_bytes())
     def test_check_anything(self, data: bytes) -> None:
         """Any file has a line, only reports have a seal, and none is valid that nobody sealed."""

@@ -789,6 +789,7 @@ class TestCheckConfig:
 class TestAnything:
     """For any message and envelope."""
 
+    @pytest.mark.slow
     @given(
         any_bytes() | message_like(),
         st.just("") | addresses(),

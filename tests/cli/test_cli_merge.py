@@ -472,6 +472,7 @@ class TestBadFiles:
         assert (outcome.status, outcome.messages) == (2, ["-: Input/output error"])
         assert outcome.out.startswith("a.eml\n")
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("words", [[], ["--json"]], ids=["view", "json"])
     @given(data=st.lists(any_bytes(), min_size=1, max_size=3))
     def test_any_bytes(self, words: list[str], data: list[bytes]) -> None:
@@ -694,6 +695,7 @@ class TestReport:
         assert (outcome.status, outcome.err) == (0, "")
         assert listed("there") == sorted(f"{content(one)}.eml" for one in (report(), other))
 
+    @pytest.mark.slow
     @given(st.lists(readable(), min_size=1, max_size=2), st.booleans())
     def test_any_reports(self, parsed: list[ParsedReport], both: bool) -> None:
         """Every combined report has the content by which it is named, and the recipients that servers wrote down."""

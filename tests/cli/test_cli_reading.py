@@ -113,6 +113,7 @@ MESSAGES = [*REPORTS, REPORTS[0][:-60], bounce(REPORTS[1]), bounce(BARE), BARE, 
 class TestSameDoor:
     """Every verb and function that reads an archive sees the same items in the same order."""
 
+    @pytest.mark.slow
     @HEAVY
     @given(
         packed=st.lists(
@@ -603,6 +604,7 @@ class TestBounces:
 class TestNamesOfPaths:
     """`names`: what sources show for a path whose own name means nothing."""
 
+    @pytest.mark.slow
     def test_functions(self) -> None:
         """Every function that reads archives takes them, and they change nothing else."""
         put("copy", MAILBOX)

@@ -300,6 +300,7 @@ class TestUndeliverable:
         assert rescue("2.eml", "4.eml").status == 1
         assert rescued().keys() == {"1@example.com.eml", "4@example.com.eml", "5@example.com.eml"}
 
+    @pytest.mark.slow
     def test_many(self) -> None:
         """Every report of many bounces comes out, and the summary has one line for all and one for their refusals."""
         names = [put(f"in/{number}.eml", a_bounce(inside=with_id(f"<{number}@example.com>"))) for number in range(300)]

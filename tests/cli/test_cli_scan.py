@@ -143,6 +143,7 @@ class TestStatus:
         outcome = run("scan", "in", "--pattern", "[abc].eml")
         assert (outcome.status, outcome.err) == (0, "")
 
+    @pytest.mark.slow
     def test_refusals(self) -> None:
         """A refused item is named with its reason."""
         outcome = run("scan", "in", "--quiet")
@@ -150,6 +151,7 @@ class TestStatus:
         [line] = outcome.messages
         assert line.startswith("in/d.eml: not-a-report at offset 0")
 
+    @pytest.mark.slow
     def test_conflicts(self, folder: Path) -> None:
         """A Message-ID that two messages have is found by merging, and by the store."""
         put(folder / "in" / "e.eml", built(ORIGINAL.replace(b"Hi.", b"Ho.")))
@@ -159,6 +161,7 @@ class TestStatus:
         assert run("scan", *words, "--store", "seen.db").status == 1
         assert run("scan", *words, "--store", "seen.db").status == 0
 
+    @pytest.mark.slow
     def test_unreadable(self, folder: Path) -> None:
         """A file that the system does not let us read is reported, the others are done, and the status is 2."""
         (folder / "in" / "b2.eml").symlink_to("nowhere")
@@ -168,6 +171,7 @@ class TestStatus:
         assert len(lines(folder / "out")) == 5
         assert table(outcome)["  ENOENT"] == "1"
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("kind", ["originals", "quarantine"])
     def test_not_written(self, folder: Path, kind: str) -> None:
         """A file that could not be written is reported, and the status is 2."""
@@ -177,6 +181,7 @@ class TestStatus:
         assert outcome.status == 2
         assert [line for line in outcome.messages if ": not written: " in line] != []
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("folder")
     def test_max_ratio(self) -> None:
         """A larger ratio changes nothing for an archive that stays below it."""
@@ -217,6 +222,7 @@ class TestStatus:
         assert (outcome.status, outcome.data) == (2, b"")
         assert [line.partition(":")[0] for line in outcome.messages] == ["exjournal" if kind == "folder" else "out"]
 
+    @pytest.mark.slow
     def test_no_standard_output(self) -> None:
         """The exit status is right even if all streams are closed."""
         done = subprocess.run(
@@ -237,6 +243,7 @@ class TestStatus:
 class TestOptions:
     """Options are those of the function."""
 
+    @pytest.mark.slow
     def test_all_of_them(self, world: World, folder: Path) -> None:
         """The command writes what the function writes."""
         words = [
@@ -256,6 +263,7 @@ class TestOptions:
         assert tree(folder / "one") == tree(folder / "two")
         assert seen(folder / "one" / "seen.db") == seen(folder / "two" / "seen.db")
 
+    @pytest.mark.slow
     def test_format(self) -> None:
         """Copies are read as the format that is named."""
         assert table(run("scan", "in/b.eml", "--format", "message-only"))["  message-only"] == "1"
@@ -279,6 +287,7 @@ class TestOptions:
             assert "--format" not in run(verb, "lost/b.eml").out
         assert "of these, 1 read like reports: --format envelope" in run("parse", "lost").err
 
+    @pytest.mark.slow
     def test_merge_as_the_other_verb_has_it(self, world: World, folder: Path) -> None:
         """Messages are those of `exjournal merge --json` for the same files."""
         files = sorted((world.path / "1-tree").rglob("*.eml"))
@@ -289,6 +298,7 @@ class TestOptions:
             assert [[source["path"] for source in sources] for sources in one["sources"]] == other.pop("files")
             assert one == other
 
+    @pytest.mark.slow
     def test_table(self, world: World, folder: Path) -> None:
         """The numbers at the end are those of the summary, and the last line shows the rate."""
         outcome = run("scan", world.path, "--merge", *words_of(folder / "out"), "--jobs", "1")
@@ -332,6 +342,7 @@ class TestOptions:
 class TestComplaints:
     """The messages about items."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("odd", [*UNSEEN, "\n", "\r\n"])
     def test_names(self, folder: Path, odd: str) -> None:
         """Nothing in the name of a file or a member moves the cursor."""
@@ -344,6 +355,7 @@ class TestComplaints:
         assert shows(outcome.err)
         assert len(outcome.messages) == 1
 
+    @pytest.mark.slow
     def test_names_that_are_not_text(self, folder: Path) -> None:
         """A name of any bytes is shown escaped."""
         try:
@@ -354,6 +366,7 @@ class TestComplaints:
         assert shows(outcome.err)
         assert (outcome.status, len(outcome.messages)) == (1, 1)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(("number", "more"), [(100, None), (101, "and 1 more"), (2500, "and 2400 more")])
     def test_many(self, folder: Path, number: int, more: str | None) -> None:
         """After a hundred the rest is a number."""
@@ -401,6 +414,7 @@ class TestProgress:
         monkeypatch.setattr("exjournal.cli.scan._INTERVAL", 0.0)
         return Terminal()
 
+    @pytest.mark.slow
     def test_shown(self, world: World, terminal: Terminal) -> None:
         """It says how far the run is, how fast, and how long it will take; at the end it is gone."""
         assert scanned(terminal, world.path / "1-tree") == 0
@@ -414,6 +428,7 @@ class TestProgress:
         assert "\n" not in terminal.getvalue()
         assert set(map(len, terminal.getvalue().split("\r")[1:-1])) == {79}
 
+    @pytest.mark.slow
     def test_joining(self, world: World, terminal: Terminal) -> None:
         """When everything is read it says how many messages are joined."""
         scanned(terminal, world.path / "1-tree", "--merge")
@@ -421,6 +436,7 @@ class TestProgress:
         assert re.fullmatch(r"\d+ messages joined", last)
         assert (first, second) == ("", "")
 
+    @pytest.mark.slow
     def test_compressed(self, world: World, terminal: Terminal) -> None:
         """If the size of the input is unknown, the line shows no time left."""
         scanned(terminal, world.path, "--pattern", "*.gz", "--pattern", "0*")
@@ -455,6 +471,7 @@ class TestProgress:
         scanned(terminal, world.path / "1-tree")
         assert re.search(r", \d+:\d\d:\d\d left", terminal.getvalue())
 
+    @pytest.mark.slow
     @POSIX
     def test_on_a_terminal(self, world: World) -> None:
         """A real terminal gets the line, and is left with an empty one."""
@@ -562,6 +579,7 @@ class TestEnded:
         assert seen(out / "seen.db") == seen(whole / "seen.db")
         assert (b"\ndone before" in done.stdout) is resumed
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("seconds", [0.0, 0.2, 0.5, 0.9])
     def test_killed_at_some_moment(self, world: World, whole: Path, seconds: float) -> None:
         """Whenever a run with its processes is killed, the next one ends as if nothing was, and no process is left."""
@@ -580,6 +598,7 @@ class TestEnded:
         assert tree(out) == tree(whole)
         assert seen(out / "seen.db") == seen(whole / "seen.db")
 
+    @pytest.mark.slow
     def test_killed_with_batches_done(self, world: World, whole: Path) -> None:
         """Finished work is not repeated."""
         out = Path("out")
@@ -588,6 +607,7 @@ class TestEnded:
             process.kill()
         self.check(world, whole)
 
+    @pytest.mark.slow
     def test_interrupted(self, world: World, whole: Path) -> None:
         """An interrupt from the keyboard reaches every process; the run ends with status 130 and nothing to read."""
         out = Path("out")
@@ -600,6 +620,7 @@ class TestEnded:
             assert b"Interrupt" not in errors
         self.check(world, whole)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("step", ["report", "merge"])
     def test_a_process_is_killed(self, world: World, whole: Path, step: str) -> None:
         """A process of the run that is killed, as by a system without memory, ends the run with words; it can go on."""
@@ -627,6 +648,7 @@ class TestEnded:
         assert errors.strip()
         self.check(world, whole, resumed=step == "merge")
 
+    @pytest.mark.slow
     def test_limit_of_file_size(self, world: World, whole: Path) -> None:
         """If the system refuses large files, the run ends with a message, the old lines stay, and it can be resumed."""
         out = Path("out")
@@ -650,6 +672,7 @@ class TestEnded:
         self.check(world, whole, resumed=False)
 
 
+@pytest.mark.slow
 @LINUX
 def test_memory(folder: Path) -> None:
     """Ten times the reports take no more memory, even merged."""

@@ -557,6 +557,7 @@ def read(message: bytes) -> list[object]:
 class TestReaders:
     """If two messages share a content digest, readers show the same of both."""
 
+    @pytest.mark.slow
     @given(pairs())
     def test_one_content_one_view(self, pair: tuple[bytes, bytes]) -> None:
         """Two messages with one content are shown alike by each reader."""
@@ -866,6 +867,7 @@ def _as_data(size: int) -> Callable[[], object]:
 class TestResources:
     """The cost of hostile input is proportional to its size."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("action", "size"), [(_twice, 100), (_ways, 100), (_as_data, 100)], ids=["twice", "ways", "data"]
     )

@@ -123,12 +123,14 @@ LINES = [
 class TestForks:
     """Forks of one message are one, and messages that say something else never are."""
 
+    @pytest.mark.slow
     @given(st.data())
     def test_forks(self, data: st.DataObject) -> None:
         """Trace fields, order and folds of fields, boundaries, and line ends do not matter."""
         mail = data.draw(mails())
         assert are_one(data.draw(forked(mail)), data.draw(forked(mail)))
 
+    @pytest.mark.slow
     @given(st.data())
     def test_changed(self, data: st.DataObject) -> None:
         """A change to anything that is shown counts in every place and in every form of the message; other changes do not."""

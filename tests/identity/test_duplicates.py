@@ -376,6 +376,7 @@ class TestRememberAll:
         for one in map(_known, NEW.values()):
             assert look_up(one, at_once) is look_up(one, one_by_one)
 
+    @pytest.mark.slow
     def test_steps(self) -> None:
         """Reports go to the store in steps of ten thousand, and what a step refuses is not remembered."""
         counted = Refusing(2)
@@ -455,6 +456,7 @@ def identities(draw: st.DrawFn) -> Identity:
 class TestOnce:
     """Law 9. After `remember`, `look_up` never says FIRST again; before an equal report was remembered, never DUPLICATE."""
 
+    @pytest.mark.slow
     @HEAVY
     @given(st.lists(identities(), max_size=5), st.data())
     def test_any_reports(self, several: list[Identity], data: st.DataObject) -> None:

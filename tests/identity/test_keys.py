@@ -567,6 +567,7 @@ class TestForks:
 class TestTotal:
     """Everything that can be read has keys."""
 
+    @pytest.mark.slow
     @given(
         any_bytes() | arguments(formats=ENVELOPES).map(lambda given: given.build()),
         st.none() | st.sampled_from(ReportFormat),
@@ -748,12 +749,14 @@ class TestLinear:
         small, large = make(250), make(1000)
         assert steps(lambda: _identify_quietly(large)) <= 5 * steps(lambda: _identify_quietly(small)) + 2000
 
+    @pytest.mark.slow
     def test_memory(self, make: Callable[[int], bytes]) -> None:
         """Four times the input takes at most about four times the memory."""
         small, large = make(1000), make(4000)
         _identify_quietly(small)  # things made only once count for neither
         assert peak(lambda: _identify_quietly(large)) <= 6 * peak(lambda: _identify_quietly(small)) + 60_000
 
+    @pytest.mark.slow
     def test_patterns(self, make: Callable[[int], bytes]) -> None:
         """No pattern goes over the same characters again and again."""
         message = make(60_000)

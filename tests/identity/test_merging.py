@@ -179,6 +179,7 @@ _OF_ONE = st.lists(drawn_reports(), min_size=1, max_size=5).map(lambda reports: 
 class TestOrderBlind:
     """Keys and merges do not depend on the order of reports; merging is associative, commutative and idempotent."""
 
+    @pytest.mark.slow
     @given(_ANY, st.randoms(use_true_random=False))
     def test_commutative(self, reports: list[ParsedReport], chance: random.Random) -> None:
         """The order of reports changes nothing, neither in the values nor in the data."""
@@ -190,6 +191,7 @@ class TestOrderBlind:
         assert [one.reports for one in again] == [one.reports for one in found]
         assert [one.recipients for one in again] == [one.recipients for one in found]
 
+    @pytest.mark.slow
     @given(_REPORTS, _REPORTS, _REPORTS)
     def test_associative(self, one: list[Any], two: list[Any], three: list[Any]) -> None:
         """Merging can be done in any steps."""
@@ -198,12 +200,14 @@ class TestOrderBlind:
         assert merge([*merge(one), *merge([*merge(two), *merge(three)])]) == found
         assert merge([*merge(one), *two, *merge(three)]) == found
 
+    @pytest.mark.slow
     @given(_ANY)
     def test_idempotent(self, reports: list[ParsedReport]) -> None:
         """Merging again, or merging the same twice, changes nothing."""
         found = merge(reports)
         assert merge(found) == merge(reports + reports) == merge([*reports, *found]) == merge([*found, *found]) == found
 
+    @pytest.mark.slow
     @given(_ANY, st.lists(st.sampled_from(_FORMS), min_size=4, max_size=4))
     def test_any_mixture(self, reports: list[ParsedReport], forms: list[Any]) -> None:
         """It takes reports, statements, merged reports, and the data of each, in any mixture."""
@@ -222,6 +226,7 @@ class TestOrderBlind:
             joined[key] = joined[key] | new if key in joined else new
         assert sorted(joined.values(), key=repr_of) == sorted(merge(reports), key=repr_of)
 
+    @pytest.mark.slow
     @given(_OF_ONE, st.data())
     def test_laws_of_the_operator(self, found: MergedReport, data: st.DataObject) -> None:
         """`|` is associative, commutative and idempotent."""
@@ -256,6 +261,7 @@ def repr_of(one: MergedReport) -> str:
 class TestNothingLost:
     """The input can be recovered from the output."""
 
+    @pytest.mark.slow
     @given(_ANY)
     def test_statements(self, reports: list[ParsedReport]) -> None:
         """Every given statement is in exactly one merged report, and there are no others."""
@@ -331,6 +337,7 @@ class TestNothingLost:
                         getattr(other, name) for other, _ in named if ways(other) == ways(one)
                     }
 
+    @pytest.mark.slow
     @given(_REPORTS)
     def test_seen_in(self, reports: list[ParsedReport]) -> None:
         """A report of the best format is listed with the redirection and the role that it names, and with no other."""
@@ -741,6 +748,7 @@ class TestMessages:
 class TestValue:
     """A merged report is a value."""
 
+    @pytest.mark.slow
     @given(_REPORTS)
     def test_equal_values(self, reports: list[ParsedReport]) -> None:
         """Equal ones hash equal, and one that was pickled or copied is equal."""
@@ -1061,6 +1069,7 @@ class TestCombined:
         found = merged(reported(original=bytes(claim.original or b"")), claim)
         assert [one.display_name for one in found.combined().recipients] == [""]
 
+    @pytest.mark.slow
     @given(_OF_ONE)
     def test_built_and_read(self, found: MergedReport) -> None:
         """The report that is built from it gives its recipients back, and adds nothing when it is merged with the others."""
@@ -1085,6 +1094,7 @@ class TestCombined:
         assert (together.senders, together.on_behalf_of) == (found.senders, found.on_behalf_of)
         assert merged(read).combined().recipients == carried(report).recipients
 
+    @pytest.mark.slow
     @given(any_reports())
     def test_of_one_report(self, report: JournalReport) -> None:
         """The combined report of one report says the same, in the order of recipients and without repeating one."""

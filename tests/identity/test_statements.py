@@ -211,6 +211,7 @@ class TestValue:
 class TestData:
     """A statement as data."""
 
+    @pytest.mark.slow
     @given(readable())
     def test_round_trip(self, read: ParsedReport) -> None:
         """Both forms of data give the statement back, through JSON as well."""
@@ -225,6 +226,7 @@ class TestData:
         if read is not None:
             assert read_statement(through_json(with_identity(read))) == statement_of(read)
 
+    @pytest.mark.slow
     @given(readable())
     def test_one_form_within_the_other(self, read: ParsedReport) -> None:
         """The data of a statement is that of its report without the keys about bytes."""
@@ -450,6 +452,7 @@ class TestRefusals:
         """The reports of a merged one are a list with something in it."""
         assert problem({"reports": value}).field in ("reports", "reports[0]")
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("place", [place for place, _ in PLACES])
     def test_deep_junk(self, place: str) -> None:
         """Data nested to any depth is refused as any other."""

@@ -810,6 +810,7 @@ class TestTrouble:
                 assert store.known([b"a", b"b"]) == (False, False)
             assert store.add([[b"a"]]) == ((False,),)
 
+    @pytest.mark.slow
     def test_interrupted_identities(self, path: Path) -> None:
         """Reports that come to a sudden end are remembered up to the last whole step, and none in part."""
         template = an_identity()
@@ -831,12 +832,14 @@ class TestTrouble:
                 assert remember(some[9_999], other) is DUPLICATE
                 assert remember(some[10_000], other) is FIRST
 
+    @pytest.mark.slow
     @posix
     def test_full_disk(self, path: Path) -> None:
         """A file that cannot grow takes nothing of a step, keeps what it has, and goes on once there is room."""
         assert run(_FULL, path) == ["no room", "first kept True", "second there False", "step there False", "room True"]
         assert len(keys_in(path)) == 1 + 20_000
 
+    @pytest.mark.slow
     @posix
     def test_read_only(self) -> None:
         """A file that may only be read takes nothing in and stays as it is."""
@@ -952,6 +955,7 @@ def run(body: str, *args: object) -> list[str]:
 class TestFork:
     """A store may cross a fork, as processes do that `multiprocessing` starts on Linux."""
 
+    @pytest.mark.slow
     def test_both_sides(self, path: Path) -> None:
         """Both sides go on, and know of each other."""
         said = run(_FORK, path, "both")
@@ -975,27 +979,32 @@ class TestFork:
             assert look_up(an_identity("b"), store) is DUPLICATE
             assert remember(an_identity("c", "c"), store) is FIRST
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("way", ["inherited", "own", "pickled"])
     def test_the_parent_closes_first(self, path: Path, way: str) -> None:
         """Keys that a child adds after the parent closed its store are there, in the store of the parent or in its own."""
         assert run(_FORK, path, way) == ["parent closed", "child added"]
         assert {b"parent", b"before", b"after"} <= keys_in(path)
 
+    @pytest.mark.slow
     def test_in_the_middle_of_a_step(self, path: Path) -> None:
         """A child that is born while another thread of its parent writes can write as soon as that is done."""
         assert run(_FORK, path, "middle") == ["child added"]
         assert keys_in(path) == {b"parent", b"slow", b"child"}
 
+    @pytest.mark.slow
     def test_a_child_that_cannot_open(self, path: Path) -> None:
         """A child that cannot open the file for itself never falls back on what belongs to its parent."""
         path.parent.joinpath("sub").mkdir()
         assert run(_FORK, path.parent / "sub" / "seen.db", "gone") == ["refused", "refused", "child added"]
 
+    @pytest.mark.slow
     def test_closed_in_the_child(self, path: Path) -> None:
         """A child that closes the store, or only ends, leaves the parent's open."""
         assert run(_FORK, path, "closes") == ["child closed", "parent added"]
         assert keys_in(path) == {b"parent", b"after"}
 
+    @pytest.mark.slow
     def test_threads_of_the_child(self, path: Path) -> None:
         """Threads of a child that begin at the same moment share one store."""
         assert run(_FORK, path, "threads") == ["one FIRST each True"]
@@ -1234,6 +1243,7 @@ def race(opening: str, place: object, processes: int = 4) -> None:
 class TestProcesses:
     """Processes share a file, and die at any moment."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("durable", [True, False], ids=["durable", "not durable"])
     def test_killed_at_any_moment(self, path: Path, *, durable: bool) -> None:
         """Everything acknowledged before a process was killed is there, no step is there in part, and the file is sound."""
@@ -1244,6 +1254,7 @@ class TestProcesses:
             assert lost(acknowledged, store) == []
         keys_in(path)
 
+    @pytest.mark.slow
     def test_killed_while_the_file_is_made(self, tmp_path: Path) -> None:
         """A file whose making was cut short is a store for the next process, with all that was acknowledged."""
         chance = random.Random(5)
@@ -1256,11 +1267,13 @@ class TestProcesses:
             with SqliteStore(path) as store:
                 assert lost({"w": lines}, store) == []
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("durable", [True, False], ids=["durable", "not durable"])
     def test_race(self, path: Path, *, durable: bool) -> None:
         """If several processes remember the same reports in a new file, exactly one gets FIRST for each."""
         race(SQLITE[durable], path)
 
+    @pytest.mark.slow
     def test_opened_at_the_same_moment(self, tmp_path: Path) -> None:
         """Processes that open a new file at the same moment all have it, and one of them is the first to remember."""
         workers = [Worker(SQLITE[False], _OPENER, tmp_path) for _ in range(4)]

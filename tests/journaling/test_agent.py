@@ -543,6 +543,7 @@ class TestStampedMessage:
             assert not agent.process(second.message(), envelope, received=DATE).deliveries
         assert without_stamp(second.message()) == MESSAGE
 
+    @pytest.mark.slow
     @given(st.one_of(originals(), message_like(), copies(), any_bytes()), envelopes())
     def test_stamped_once(self, message: bytes, envelope: Envelope) -> None:
         """Law: under the same envelope a stamped message asks for no further report; only one without a header has no stamp."""
@@ -578,6 +579,7 @@ class TestStampedMessage:
         assert len(outcome.deliveries) == 1
         assert agent.process(outcome.message(), ENVELOPE, received=DATE).deliveries == ()
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("count", [1, 500, TAG_LIMIT, 2 * TAG_LIMIT])
     def test_many_recipients(self, count: int) -> None:
         """The stamp is short and sufficient for any number of recipients, in any order at the next hop."""
@@ -663,6 +665,7 @@ class TestHolds:
         """A Bcc copy of a message without a header is not made, and the message is held."""
         assert self.held(b"Only words.\r\n", rules=[a_rule(format=ReportFormat.BCC)]) is HoldReason.REPORT_NOT_BUILT
 
+    @pytest.mark.slow
     def test_more_recipients_than_a_report_text_holds(self) -> None:
         """A message with more recipients than a report text can hold is held; none of them is silently left out."""
         domain = "a" * 500 + ".example"
@@ -723,6 +726,7 @@ class TestPure:
         one, two = (an_agent(*rules).process(message, envelope, received=received) for _ in range(2))
         assert values_of(one) == values_of(two)
 
+    @pytest.mark.slow
     @given(any_bytes() | message_like(), envelopes())
     def test_total(self, message: bytes, envelope: Envelope) -> None:
         """Law: any bytes have an outcome, with a hold or with a delivery for each planned report."""
@@ -736,6 +740,7 @@ class TestPure:
             outcome.decision.to_dict() == decide(message, envelope, an_agent(*rules).rules, secrets=[SECRET]).to_dict()
         )
 
+    @pytest.mark.slow
     def test_many_threads(self) -> None:
         """One agent serves many threads at once, and each gets the same as alone."""
         agent = an_agent(

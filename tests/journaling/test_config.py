@@ -932,6 +932,7 @@ class TestAnything:
         """Any text is a configuration or an InvalidValue."""
         assert isinstance(outcome(data), Config | InvalidValue)
 
+    @pytest.mark.slow
     @given(configurations())
     def test_any_values(self, table: dict[str, Any]) -> None:
         """So are any values, and the path of the error leads to the wrong value, or to the place of a missing one."""

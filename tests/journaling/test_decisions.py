@@ -1239,6 +1239,7 @@ class TestExplanations:
 class TestModel:
     """Decisions agree with the model, for any organization, rules, message and envelope."""
 
+    @pytest.mark.slow
     @given(worlds(), RANDOMS)
     def test_agrees(self, world: World, random: Random) -> None:
         """Reports, sides, reasons and matches are those of loops over all pairs of senders and recipients."""
@@ -1252,6 +1253,7 @@ class TestModel:
             assert explanation.scope is rule.scope
             assert matches_of(explanation, rule) == world.matches(rule)
 
+    @pytest.mark.slow
     @given(worlds(), RANDOMS)
     def test_order(self, world: World, random: Random) -> None:
         """A decision never depends on the order of rules, recipients, members, aliases, domains or senders."""
@@ -1272,6 +1274,7 @@ class TestModel:
         )
         return (report.journal_to, report.format, report.rules, recipients)
 
+    @pytest.mark.slow
     @given(worlds(), RANDOMS)
     def test_spelling(self, world: World, random: Random) -> None:
         """Letter case, quotes and the spelling of a domain change only the spelling in the results."""
@@ -1316,6 +1319,7 @@ class TestModel:
 class TestAnything:
     """Any bytes get a decision."""
 
+    @pytest.mark.slow
     @given(any_bytes() | message_like() | originals(), envelopes())
     def test_any_bytes(self, data: bytes, envelope: Envelope) -> None:
         """Any bytes under any envelope get a decision, and a global rule for everyone fires over an untrusted path."""
@@ -1325,6 +1329,7 @@ class TestAnything:
             assert [one.envelope for one in decision.reports] == [envelope]
         assert json.dumps(decision.to_dict())
 
+    @pytest.mark.slow
     @given(envelopes(), st.booleans())
     def test_any_address(self, envelope: Envelope, subaddresses: bool) -> None:
         """A rule for the address of any recipient or sender fires for it, as written."""

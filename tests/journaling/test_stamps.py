@@ -219,6 +219,7 @@ class TestSeal:
         pieces = [value[start : start + 7] for start in range(0, len(value), 7)]
         assert read(b" " + end.join(pieces) + b"\r\n").hold_report(ONE)
 
+    @pytest.mark.slow
     @given(
         st.lists(st.binary(max_size=80) | st.from_regex(rb"v=2;s=[A-Za-z0-9_-]{43};t=[A-Za-z0-9_-]{0,48}"), max_size=5)
     )

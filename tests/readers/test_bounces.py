@@ -261,6 +261,7 @@ CORPUS_REFUSED = {
 }
 
 
+@pytest.mark.slow
 def test_the_corpus() -> None:
     """A report in any bounce of the corpus comes out byte for byte, or the bounce is one of those named above."""
     paths = [*CORPUS.glob("undeliverable/*.eml"), *CORPUS.glob("refused-*undeliverable*.eml")]

@@ -292,6 +292,7 @@ def differences(readers: dict[str, Reader], count: int) -> tuple[int, int, list[
     return tried, accepted, found
 
 
+@pytest.mark.slow
 def test_the_standard_library() -> None:
     """A mutation that keeps a stamp, a seal or a content digest reads alike in the `email` package."""
     tried, accepted, found = differences({"email": read_email}, QUICK)

@@ -118,6 +118,7 @@ class TestReportId:
         ids = [outer(built(**({"report_id": None} | change)), b"Message-ID") for change in self.CHANGES]
         assert len(set(ids)) == len(self.CHANGES)
 
+    @pytest.mark.slow
     @given(st.data())
     def test_two_reports_never_share_one(self, data: st.DataObject) -> None:
         """Two reports that share a derived id are the same, byte for byte, with any differences except in the date."""
@@ -269,6 +270,7 @@ class TestTransferEncodings:
         assert encodings == [b"8bit", b"8bit", b"8bit", b"quoted-printable"]
         assert parse_report(data, strict=True).report.recipients == report.recipients
 
+    @pytest.mark.slow
     @given(arguments(formats=(ReportFormat.ENVELOPE, ReportFormat.ENVELOPE_2003)))
     def test_never_base64(self, given_arguments: Arguments) -> None:
         """No report text is base64, no encoded line has more than 76 characters, and no address that fits a line is broken."""
@@ -292,6 +294,7 @@ class TestTransferEncodings:
                     if address.isascii() and address.isprintable() and "=" not in address and len(address) <= 74:
                         assert address.encode() in content
 
+    @pytest.mark.slow
     @given(arguments())
     def test_line_lengths(self, given_arguments: Arguments) -> None:
         """Every line that the builder writes ends in CRLF and is as short as mail requires."""

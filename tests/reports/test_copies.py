@@ -216,6 +216,7 @@ class TestWriting:
         original = b"X: " + b"x" * HEADER_LIMIT + b"\r\n" + MESSAGE
         refused("original", original, format=format)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("original", "count"),
         [(MESSAGE, 25_000), (MESSAGE, 60_000), (b"X: y\r\n" * 25_000 + MESSAGE, 1)],
@@ -230,6 +231,7 @@ class TestWriting:
             return
         assert len(read(data).report.recipients) >= count
 
+    @pytest.mark.slow
     def test_many_recipients(self) -> None:
         """Ten thousand hidden recipients are ten thousand recipients."""
         addresses = [f"user{number}@example.com" for number in range(10_000)]
@@ -306,6 +308,7 @@ class TestAddresses:
         found = [one for one in read(data).report.recipients if address_key(one.address) == address_key(address)]
         assert [one.display_name for one in found] == [" ".join(name.split())]
 
+    @pytest.mark.slow
     @given(st.lists(recipients(), min_size=1, max_size=5), st.booleans())
     def test_nobody_is_lost(self, given_recipients: list[Recipient], everyone: bool) -> None:
         """The mailboxes that are read back include every one that was given, or the copy is refused."""
@@ -487,6 +490,7 @@ class TestUnparsed:
         assert re.search(name + rb":\Z", data[: defect.offset])
         assert {"x@example.com", "y@example.com"} <= {one.address for one in parsed.report.recipients}
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("count", [DEFECT_LIMIT, DEFECT_LIMIT + 1, 3 * DEFECT_LIMIT])
     def test_many(self, count: int) -> None:
         """Up to the limits each entry has a string and a defect; the others share one string, and are counted."""

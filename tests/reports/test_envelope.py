@@ -66,6 +66,7 @@ class TestWriting:
             "",
         ]
 
+    @pytest.mark.slow
     @given(reports())
     def test_read_again(self, report: JournalReport) -> None:
         """A written text is read back, without an oddity."""
@@ -343,6 +344,7 @@ class TestRecipientLines:
         """A semicolon in quotes, in an X.400 address or before a domain does not make a list."""
         assert recipient_of(f"To: {address}") == (Recipient(address, Role.TO), [], [])
 
+    @pytest.mark.slow
     def test_list_beyond_the_limit(self) -> None:
         """One line cannot name more recipients than a text may have."""
         with pytest.raises(TooManyRecipients):
@@ -475,6 +477,7 @@ class TestForeignParagraphs:
 class TestMany:
     """Very many lines cost no more than their limits allow, and none of them is lost."""
 
+    @pytest.mark.slow
     def test_odd_lines(self) -> None:
         """Up to the limit each odd line is a string of its own; all others are one string."""
         for count in (UNPARSED_LIMIT - 1, UNPARSED_LIMIT, UNPARSED_LIMIT + 1, 3 * UNPARSED_LIMIT):
@@ -486,6 +489,7 @@ class TestMany:
             assert read.oddities == [(DefectCode.UNKNOWN_LINE, 3, count + 2)]
             assert read.left_out == 0
 
+    @pytest.mark.slow
     def test_oddities(self) -> None:
         """Up to the limit each oddity is listed; the others are counted."""
         for count in (DEFECT_LIMIT, DEFECT_LIMIT + 1, 3 * DEFECT_LIMIT):
@@ -500,6 +504,7 @@ class TestMany:
         assert (len(read.oddities), read.left_out) == (DEFECT_LIMIT, 2)
         assert len("\n".join(read.unparsed).split("\n")) == DEFECT_LIMIT + 100
 
+    @pytest.mark.slow
     def test_names_without_a_place(self) -> None:
         """A line that is kept for its name alone is kept beyond the limit too."""
         line = "To: a@example.com, Expanded: Staff <staff@example.com>"
@@ -513,6 +518,7 @@ class TestMany:
         assert read.values["subject"] == "Hello" + " and" * 9000
         assert read.oddities == [(DefectCode.FOLDED_LINE, 2, 9001)]
 
+    @pytest.mark.slow
     def test_paragraphs(self) -> None:
         """Any number of paragraphs of recipients are read, up to the first that has anything else."""
         text = HEAD + "To: a@example.com\n\n\nCc: b@example.com,\n Expanded: c@example.com\n\n" * 2000
@@ -520,6 +526,7 @@ class TestMany:
         assert len(read.recipients) == 4000
         assert read.unparsed == ["Received: from x", "To: no@example.com", "To: no@example.com"]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("line", ["To: ab\n", "To: ab\nCc: cd\n", "to:a\n", "To: <ab>\n"])
     def test_recipients(self, line: str) -> None:
         """More recipients than the limit, with few characters for each, are refused."""
@@ -529,6 +536,7 @@ class TestMany:
             read_report_text(HEAD + lines + "To: c\n")
         assert caught.value.args == (RECIPIENT_LIMIT,)
 
+    @pytest.mark.slow
     def test_long_recipients(self) -> None:
         """Recipients on lines as servers write them are all read, up to the limit for a text."""
         read = read_report_text(HEAD + "To: alice@example.com, Expanded: x\n" * (RECIPIENT_LIMIT + 1000))

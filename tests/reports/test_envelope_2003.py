@@ -59,6 +59,7 @@ class TestWriting:
             "",
         ]
 
+    @pytest.mark.slow
     @given(reports())
     def test_read_again(self, report: JournalReport) -> None:
         """Anything the models allow is read back without an oddity; a name that means a missing name is read as none."""
@@ -388,6 +389,7 @@ class TestHtmlTwin:
             "</body>\r\n</html>\r\n"
         )
 
+    @pytest.mark.slow
     @given(reports())
     def test_escaped(self, report: JournalReport) -> None:
         """The standard library reads exactly the text, and no tag except the twin's own."""
@@ -420,6 +422,7 @@ class TestHtmlTwin:
         assert parsed.parts[1].media_type == "text/html"
         assert name in seen(twin).text
 
+    @pytest.mark.slow
     @given(reports())
     def test_lines_of_the_twin(self, report: JournalReport) -> None:
         """The twin alone is read as the same number of recipients as the text, if no name has odd spaces."""
@@ -517,11 +520,13 @@ class TestWholeReports:
 class TestMany:
     """Paragraphs are read however many there are."""
 
+    @pytest.mark.slow
     def test_paragraphs(self) -> None:
         """A list that is spaced out is read to its end, also where the text ends without a line end."""
         read = read_report_text_2003(HEAD + "\tbob@example.net\n\n" * 9000 + "\tcarol@example.org")
         assert (read.recipients, read.unparsed) == ([BOB] * 9000 + [CAROL], [])
 
+    @pytest.mark.slow
     def test_foreign_paragraph(self) -> None:
         """After very many paragraphs of a list the first that is something else still ends it."""
         text = HEAD + "\tbob@example.net\n\n" * 9000 + "Bye.\n\n\tmallory@example.org\n"

@@ -116,6 +116,7 @@ def nearly_usual_reports(draw: st.DrawFn) -> bytes:
 class TestSameAnswer:
     """The fast way and the general way give one answer."""
 
+    @pytest.mark.slow
     @given(nearly_usual_reports())
     def test_of_reports(self, data: bytes) -> None:
         """Reports that are usual except for a piece or two."""

@@ -217,6 +217,7 @@ class TestJournalReport:
         assert a_report(label="x" * 255).label == "x" * 255
         refused(lambda: a_report(label="x" * 256), "label")
 
+    @pytest.mark.slow
     @given(reports())
     def test_equal_reports_hash_equal(self, report: JournalReport) -> None:
         """A report with equal fields is equal, hashes equal, and can be pickled."""
@@ -261,6 +262,7 @@ class TestJournalReport:
             assert getattr(report, text) == value
             assert getattr(report, time) == expected
 
+    @pytest.mark.slow
     @given(reports())
     def test_times_of_any_text(self, report: JournalReport) -> None:
         """Any text of a time is parsed as a time in UTC, or as none."""
@@ -296,6 +298,7 @@ class TestUnchecked:
         with pytest.raises(dataclasses.FrozenInstanceError):
             quick.address = "x"
 
+    @pytest.mark.slow
     @given(reports())
     def test_report(self, public: JournalReport) -> None:
         """A report made without checks equals the checked one in every way."""

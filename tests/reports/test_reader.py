@@ -571,12 +571,14 @@ class TestManyDefects:
         assert all(data[defect.offset : defect.offset + 1] in {b"a", b"b"} for defect in listed)
         assert "\n".join(parsed.unparsed).encode().split(b"\n") == lines
 
+    @pytest.mark.slow
     def test_strict(self) -> None:
         """Strict reading raises the first one."""
         data = a_message(TEXT + self.ODD, PART)
         error = refusal(data, strict=True)
         assert Defect(*error.args) == parse_report(data).defects[0]
 
+    @pytest.mark.slow
     def test_others_stay(self) -> None:
         """A defect of the report, and not of a line, is never left out."""
         whole = a_message(TEXT + self.ODD, PART, *[PLAIN + b"\r\n\r\nx"] * (PART_LIMIT - 2)).replace(
@@ -605,6 +607,7 @@ class TestManyDefects:
         assert "\n".join(parsed.unparsed) == "\n".join(["a", "b:"] * DEFECT_LIMIT)
         assert len(parsed.report.recipients) == 2
 
+    @pytest.mark.slow
     def test_too_many_recipients(self) -> None:
         """A list of Exchange 2003 with very many short entries is refused as one of later servers is."""
         entries = b"a@b," * (RECIPIENT_LIMIT // 2)
@@ -1210,6 +1213,7 @@ class TestReportText:
         assert codes(parsed) == [DefectCode.SENDER_MISSING, DefectCode.SUBJECT_MISSING, DefectCode.MESSAGE_ID_MISSING]
         assert (parsed.report.sender, parsed.report.subject, parsed.report.message_id) == ("", "", "")
 
+    @pytest.mark.slow
     def test_many_recipients(self) -> None:
         """Ten thousand recipients are ten thousand recipients."""
         report = a_report(recipients=[f"user{number}@example.com" for number in range(10_000)])

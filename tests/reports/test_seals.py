@@ -145,6 +145,7 @@ class TestUnderway:
         assume(b"content-type-options" not in report.lower())  # no trace field: it is named like one of the content
         assert seal_of(report) is Seal.VALID
 
+    @pytest.mark.slow
     @given(arguments(formats=ENVELOPES))
     def test_line_ends(self, given_arguments: Arguments) -> None:
         """CRLF to LF and back does not matter where no carriage return is content, as in binary ones or alone.

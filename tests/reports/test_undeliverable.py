@@ -563,6 +563,7 @@ class TestStatus:
         )
         assert found.status == (SAID, DeliveryStatus(action="relayed"))
 
+    @pytest.mark.slow
     def test_too_large(self) -> None:
         """A status beyond the limit is read up to it, with a defect at its part."""
         content = STATUS + b"\r\n" + b"X-Filler: xxxxx\r\n" * (STATUS_LIMIT // 17 + 1) + b"\r\nAction: failed\r\n"
@@ -763,6 +764,7 @@ def by_email(report: bytes, encoding: str, linesep: str) -> bytes:
 class TestVerbatim:
     """For any report and any bounce around it, unwrapping returns the same bytes."""
 
+    @pytest.mark.slow
     @given(arguments(), st.data())
     def test_bounces_as_bytes(self, given_arguments: Arguments, data: st.DataObject) -> None:
         """A bounce of any form gives the report back, and its id."""
@@ -771,6 +773,7 @@ class TestVerbatim:
         assert found.report == report
         assert found.report_id == parse_report(report).report_id
 
+    @pytest.mark.slow
     @given(arguments(), st.sampled_from([b"", b"\r", b"\n", b"\r\n", b"\r\r", b"\n\r", b"\0", b"-", b"--"]), st.data())
     def test_the_last_octets(self, given_arguments: Arguments, ending: bytes, data: st.DataObject) -> None:
         """A report with any ending, such as line ends of its own, is returned; so is a report that was cut anywhere."""
@@ -782,6 +785,7 @@ class TestVerbatim:
         cut = report[: data.draw(st.integers(report.index(b"\n", marker) + 1, len(report)))]
         assert unwrap_undeliverable(data.draw(bounces_of(cut))).report == cut
 
+    @pytest.mark.slow
     @given(arguments(), st.integers(2, BOUNCE_LIMIT), st.data())
     def test_bounces_in_bounces(self, given_arguments: Arguments, depth: int, data: st.DataObject) -> None:
         """Bounces in bounces up to the limit give the report back."""
@@ -792,6 +796,7 @@ class TestVerbatim:
         assert found.report == report
         assert found.status[-1] == SAID
 
+    @pytest.mark.slow
     @given(
         arguments(),
         st.sampled_from(["", "8bit", "base64", "quoted-printable"]),
@@ -808,6 +813,7 @@ class TestVerbatim:
         assert twice.report == report
         assert twice.status == (SAID, SAID)
 
+    @pytest.mark.slow
     @given(arguments(), st.sampled_from(["\r\n", "\n"]))
     def test_reports_that_email_wrote(self, given_arguments: Arguments, linesep: str) -> None:
         """A report that the package read and wrote is returned as the package writes it alone."""
@@ -845,6 +851,7 @@ class TestVerbatim:
         assert found.parsed is not None
         assert found.parsed.to_dict(content=True) == parse_report(report).to_dict(content=True)
 
+    @pytest.mark.slow
     @given(arguments())
     def test_no_bounce(self, given_arguments: Arguments) -> None:
         """A report that is not a bounce is returned unchanged, with an empty status."""
@@ -959,6 +966,7 @@ class TestOthers:
 class TestTotal:
     """For any bytes, unwrapping returns or raises ParseError, and nothing else."""
 
+    @pytest.mark.slow
     @given(damaged(arguments().map(Arguments.build).flatmap(bounces_of)) | any_bytes() | damaged(bounces_of(REPORT)))
     def test_any_bytes(self, data: bytes) -> None:
         """Any bytes give a result with all places inside them, or a ParseError; and every buffer gives the same."""
@@ -1025,6 +1033,7 @@ class TestLinear:
         small, large = make(250), make(1000)
         assert steps(lambda: outcome(large)) <= 5 * steps(lambda: outcome(small)) + 2000
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("make", GROWING.values(), ids=GROWING)
     def test_patterns(self, make: Callable[[int], bytes]) -> None:
         """No pattern goes over the same characters again and again."""

@@ -707,6 +707,7 @@ class TestSubjectAndMessageId:
         assert facts_of(header).message_id == message_id
 
 
+@pytest.mark.slow
 def test_a_report_text_that_no_reader_takes() -> None:
     """A report text beyond the reader's own limit is refused when it is written."""
     recipients = [f"{'x' * 60}{number}@example.com" for number in range(REPORT_TEXT_LIMIT // 80)]

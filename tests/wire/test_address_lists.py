@@ -61,6 +61,7 @@ class TestMailboxesOf:
         """A name is decoded, without quotes and on one line; an entry without an address is kept as written."""
         assert mailboxes_of(value.encode()) == found
 
+    @pytest.mark.slow
     def test_limit(self) -> None:
         """A value above the limit is one entry, kept as it was written; at the limit it is read."""
         entry = "a@example.com,"

@@ -64,12 +64,14 @@ def nested(levels: int, boundary: bytes = b"b") -> bytes:
 class TestOnTheWay:
     """A message keeps its digest from hop to hop, and two that say something else never share one."""
 
+    @pytest.mark.slow
     @given(st.data())
     def test_sent_twice(self, data: st.DataObject) -> None:
         """Line ends, folds, order and letter case of fields, trace fields and a From line do not matter."""
         mail = data.draw(mails())
         assert are_one(data.draw(sent(mail)), data.draw(sent(mail)))
 
+    @pytest.mark.slow
     @given(st.data())
     def test_changed(self, data: st.DataObject) -> None:
         """A change in any place matters, however the message is sent."""

@@ -100,11 +100,13 @@ class TestTotal:
         """No markup raises anything."""
         assert isinstance(lines_of_html(markup), str)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("piece", ["<", "<br", "<br>", "&", "&#", "&#9;", "&amp;", " ", "\n", "<p", "</", "&lt"])
     def test_large(self, piece: str) -> None:
         """A megabyte of nearly anything is read in one go."""
         assert isinstance(lines_of_html(piece * (1_000_000 // len(piece))), str)
 
+    @pytest.mark.slow
     @given(
         st.lists(
             st.sampled_from(

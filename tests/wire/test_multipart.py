@@ -526,6 +526,7 @@ class TestTransferDecoded:
         assert (content, damage is not None) == (expected, is_damaged)
         assert damage is None or coded[damage] == ord("=")
 
+    @pytest.mark.slow
     def test_long_quoted_printable(self) -> None:
         """Content of megabytes is decoded the same, and the first damage is found wherever it is."""
         coded = b"caf=C3=A9 =\r\n" * 60_000

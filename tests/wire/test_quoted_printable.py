@@ -129,6 +129,7 @@ class TestPlaces:
         assert encoded("x" * 75 + " From me") == ["x" * 75 + "=", " From me"]
         assert encoded("x" * 75 + " .") == ["x" * 75 + "=", " ."]
 
+    @pytest.mark.slow
     def test_linear(self) -> None:
         """A line of a million spaces or escapes is encoded at once."""
         for piece in (" ", "x", "é", "=", "x "):
