@@ -329,6 +329,12 @@ class TestList:
         read = listed("\tbob@example.net", "", "Received: from x", "Subject: Another")
         assert read.values == VALUES
 
+    def test_subject_after_the_list(self) -> None:
+        """A field of the report may come after the list and a blank line."""
+        read = read_report_text_2003(HEAD + "\tbob@example.net\n\nSubject: Hello\n")
+        assert read.recipients == [BOB]
+        assert read.values == {**VALUES, "subject": "Hello"}
+
     def test_change_of_indents(self) -> None:
         """A list has one indentation."""
         read = listed("\tbob@example.net", "mallory@example.org")

@@ -185,6 +185,7 @@ class TestTaken:
             (6, b""),
             (7, _HEADERS[0]),
             (7, b"Content-Type: message/rfc822\r\n" + _HEADERS[6]),
+            (7, b"Content-Type: message/rfc822\r\n" + _HEADERS[9]),
             (9, b""),
             (9, b"X: y\r\n\r\n--_b_\r\n"),
             (10, b"\n"),
