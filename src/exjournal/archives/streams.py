@@ -12,7 +12,7 @@ from struct import error as StructError  # noqa: N812
 from typing import Any, BinaryIO, Final, NamedTuple, Protocol, cast
 
 from exjournal.errors import DefectCode, ParseError
-from exjournal.limits import ARCHIVE_LIMIT, STREAM_COST
+from exjournal.limits import ARCHIVE_LIMIT, MEMORY_LIMIT, STREAM_COST
 
 # Bytes from which the type of a stream is detected: the mark of a tar file is at 257, and a From line may be long.
 HEAD: Final = 1024
@@ -23,8 +23,6 @@ _STEP: Final = 4096
 _SMALL_STEP: Final = 512
 # The last bytes of compressed data, which the others get one at a time: checksums, and the index of xz, are there.
 _TRAILER: Final = 64
-# Bytes of memory that a decompressor of xz or LZMA may use: twice the dictionary of the strongest setting of xz.
-MEMORY_LIMIT: Final = 128 << 20
 
 
 class Budget:
@@ -186,6 +184,10 @@ class Zlib:
             return b"".join(pieces)
 
 
+# The text of LZMAError for data that needs more than the memory limit, but is not damaged. Damage raises the same class.
+_OUT_OF_MEMORY: Final = "Memory usage limit exceeded"
+
+
 class Decoder:
     """Decodes one compressed stream in steps, and gives data that was decoded before damage before the error.
 
@@ -224,7 +226,10 @@ class Decoder:
         while not decompressor.eof:
             try:
                 data = decompressor.decompress(step, size)
-            except damage_errors():
+            except damage_errors() as error:
+                if str(error) == _OUT_OF_MEMORY:
+                    detail = f"decompressing the data needs more than {MEMORY_LIMIT} bytes of memory"
+                    raise ParseError(DefectCode.ARCHIVE_UNSUPPORTED, detail) from None
                 raise damaged("the compressed data is damaged") from None
             if data:
                 return data

@@ -24,7 +24,7 @@ from exjournal._wire.headers import (
 )
 from exjournal._wire.multipart import DECODED_ENCODINGS
 from exjournal.errors import Defect, DefectCode
-from exjournal.limits import HEADER_LIMIT
+from exjournal.limits import COMPARED_LIMIT, HEADER_LIMIT
 from exjournal.reports.markers import MARKERS, marked
 from exjournal.reports.models import Part
 
@@ -41,8 +41,6 @@ _TNEF_CORRELATOR = field_pattern("x-ms-tnef-correlator")
 # The first field of a message, after the lines that mailbox files left before it.
 _FIRST_FIELD = re.compile(rb"(?:%b[^\n]*+\n)?(?:%b)?(%b)" % (FROM_BEGINS, QUOTED_FROM_LINE, SHORT_FIELD_BEGINS))
 _MESSAGE_ID = re.compile(r"<[^<>]*>")
-# Bytes of a value, and characters of a reported one, that are compared by words; longer ones agree only if they are equal.
-_COMPARED_LIMIT: Final = 64 << 10
 
 # Bytes of a message in which the attachment of a protected one is searched for: it follows a few lines of text.
 _PROTECTION_LIMIT: Final = 1 << 20
@@ -126,7 +124,7 @@ def _has_tnef_attachment(data: "Buffer", start: int, body: int, end: int) -> boo
 
 def _is_same_text(value: bytes, reported: str) -> bool:
     """Whether a report states a field's value, decoded or as written; spaces, tabs and folds may differ."""
-    if len(value) > _COMPARED_LIMIT or len(reported) > _COMPARED_LIMIT:
+    if len(value) > COMPARED_LIMIT or len(reported) > COMPARED_LIMIT:
         return False
     words = reported.split()
     if words == one_line(value).split() or words == decode(unfold(value)).split():
@@ -139,7 +137,7 @@ def _is_same_id(value: bytes, reported: str) -> bool:
     """Whether a report states a Message-ID. Gateways put comments after it."""
     if _is_same_text(value, reported):
         return True
-    if len(value) > _COMPARED_LIMIT or len(reported) > _COMPARED_LIMIT:
+    if len(value) > COMPARED_LIMIT or len(reported) > COMPARED_LIMIT:
         return False
     own, other = _MESSAGE_ID.match(decode(value)), _MESSAGE_ID.match(reported)
     return own is not None and other is not None and own[0] == other[0]
