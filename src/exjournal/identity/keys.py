@@ -38,8 +38,8 @@ class Identity(NamedTuple):
     # The Message-ID of the original as written, or that of the report text if the original has no header. "" if it is missing
     # or consists of brackets and whitespace only.
     message_id: str
-    # Digest of the first <…> in `message_id` that is not blank, with its brackets, or of all of `message_id` if it has none. None
-    # if, and only if, `message_id` is "".
+    # Digest of the first <…> in `message_id` that is not blank, with its brackets, or of all of `message_id` if it has none.
+    # None only if `message_id` is "".
     message_id_sha256: str | None
     # EDRM Message Identification Hash: the MD5 of the same <…>, in upper-case hex. None if `message_id` has no such <…>:
     # if it is "", or an id without brackets.
