@@ -1,4 +1,6 @@
-"""Every limit of the library: its unit, its reason, and what happens beyond it.
+"""Every limit that an input can reach: its unit, its reason, and what happens beyond it.
+
+Windows of a single search, and sizes of reads, are defined beside the code that uses them.
 
 Limits keep hostile input from costing more than it should. None of them cuts anything silently: beyond a limit an input is
 refused with an error, or the result carries a defect.
@@ -63,6 +65,10 @@ UNPARSED_LIMIT: Final = 10_000
 # Bytes of a field that is copied from the original to the outer header block, and of all fields of a mailing list together, so
 # that the block stays within the limits of servers. A longer field is not copied.
 COPIED_LIMIT: Final = 32 << 10
+# Bytes of an original's Subject or Message-ID, and characters of the same value in the report text. Real values have some
+# hundred. A longer value is not decoded for the comparison, so the two agree only if they are equal as written
+# (`subject-mismatch`, `message-id-mismatch`).
+COMPARED_LIMIT: Final = 64 << 10
 # Bytes that a secret must have: a shorter one can be guessed by trying all. `InvalidValue` for fewer.
 SECRET_MINIMUM: Final = 16
 
@@ -114,6 +120,12 @@ RATIO_FLOOR: Final = 1 << 30
 # Bytes that each member and each message inside a compressed stream count for besides their own, and each further stream of a
 # compressed file: empty ones take time as well, and a megabyte can hold ten million of them.
 STREAM_COST: Final = 2048
+# Bytes of memory for decompressing xz or LZMA: twice the dictionary of the strongest preset of xz. Data that needs more is not
+# read (`archive-unsupported`).
+MEMORY_LIMIT: Final = 128 << 20
+# Bytes of a long name in a tar file, or of the pax records of one header; both are held in memory. No file system has paths
+# longer than some kilobytes. Beyond it, the rest of the tar file is `archive-damaged`.
+TAR_EXTENSION_LIMIT: Final = 1 << 20
 # Data ranges of a sparse member of a tar file. A mailbox of many gigabytes has hundreds; each takes some 100 bytes of memory.
 # Beyond it, the member is `archive-damaged`.
 SPARSE_LIMIT: Final = 1 << 16

@@ -1058,7 +1058,7 @@ class TestRatio:
             assert contents(tmp_path / name) == [MESSAGE]
 
     def test_dictionary(self, tmp_path: Path) -> None:
-        """A stream of xz that asks for gigabytes of memory is refused, and takes none."""
+        """A stream of xz that asks for gigabytes of memory is refused without taking it, and does not count as damaged."""
         filters = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 64 << 10}]
         data = bytearray(lzma.compress(MESSAGE, filters=filters))
         place = data.index(b"\x21\x01", 12)
@@ -1068,7 +1068,10 @@ class TestRatio:
         found: list[Content] = []
         path = put(tmp_path / "a", bytes(data))
         assert peak(lambda: found.extend(map(content_of, locate([path])))) < 4 << 20
-        assert found == [DefectCode.ARCHIVE_DAMAGED]
+        assert found == [DefectCode.ARCHIVE_UNSUPPORTED]
+        (place,) = locate([path])
+        with pytest.raises(ParseError, match=f"more than {128 << 20} bytes of memory"):
+            read_place(place)
 
 
 class TestBatches:

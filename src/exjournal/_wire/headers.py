@@ -1,7 +1,10 @@
 """Header blocks: find fields, unfold and decode their values, cut fields out as bytes, and encode text as a value.
 
-The functions that search take (data, start, end) and work in place, so that the blocks of parts inside parts need no copies.
-`beginnings` finds the block of a message after the lines that mailbox files put before it.
+The functions that search take (data, start, end) and work in place, so that the blocks of nested parts need not be copied.
+A message may begin with lines that a mailbox file added; `beginnings` finds the header block after them.
+
+An even block (`is_even`) has one kind of line end, and each of its lines is a field or a fold with text. Nearly all blocks are
+even; some functions take a shorter way through them.
 """
 
 import binascii
@@ -20,9 +23,9 @@ from exjournal.lines import BLANKS, holds_forbidden, without_forbidden
 if TYPE_CHECKING:
     from exjournal._wire.buffers import Buffer
 
-# Bytes. Lines are counted in a longer block only.
+# Only the lines of a block of more bytes than this are counted.
 _UNCOUNTED: Final = 64 << 10
-# The detail of an error about a block beyond them.
+# The detail of an error about a block that exceeds a limit.
 BLOCK_LIMITS: Final = (
     f"more than {HEADER_LIMIT} bytes, {HEADER_LINE_LIMIT} lines, or {FIELD_LIMIT} fields of the names looked for"
 )
@@ -30,36 +33,37 @@ BLOCK_LIMITS: Final = (
 Span = tuple[int, int]
 # The first value of each field by its name in lower case, folds included.
 Fields = dict[bytes, bytes]
-# Not a name: the key that marks a block in which a field that decides how the body is read occurs twice. See `ambiguities`.
+# A key of `Fields` that is not a name. It is there if a field that decides how the body is read (`_ONCE`) occurs more than
+# once; `ambiguities` says which.
 UNCLEAR: Final = b":"
 _ONCE: Final = frozenset((b"content-type", b"content-transfer-encoding"))
 
-# `Fields`, all values by name, or a list of `Span`.
+# The form of the fields in a block: `Fields`, all values by name, or a list of `Span`.
 FieldsT = TypeVar("FieldsT")
 
 
 class Block(NamedTuple, Generic[FieldsT]):
-    """A header block: where it and the body after it begin, and its wanted fields, by name or by their places."""
+    """A header block: its beginning, the beginning of the body after it, and the wanted fields, by name or as spans."""
 
     start: int
     body: int
     fields: FieldsT
-    # False for a block that goes on beyond the limits; `body` is then where reading stopped.
+    # False for a block that exceeds a limit; reading then stopped at `body`.
     complete: bool
 
     def require_complete(self) -> None:
-        """Raise ParseError for a block beyond the limits."""
+        """Raise ParseError if the block exceeds a limit."""
         if not self.complete:
             raise ParseError(DefectCode.HEADER_TOO_LARGE, BLOCK_LIMITS, self.body)
 
 
-# Finds every field of a set of names, as (name, value), in a block with a line end before it.
+# Matches every field that has one of the wanted names, as (name, value); the block needs a line end before its first line.
 FieldPattern = re.Pattern[bytes]
 
 
 @lru_cache(maxsize=64)
 def field_pattern(*names: str) -> FieldPattern:
-    """Compile a pattern for fields by name. Names are regular expressions without groups, in any letter case."""
+    """Compile a pattern for fields by name. Each name is a regular expression without groups; letter case is ignored."""
     wanted = "|".join(names).encode("ascii")
     # The first byte rules out most lines before any name is tried.
     initials = "".join({name[0].lower() + name[0].upper() for name in names}).encode("ascii")
@@ -70,19 +74,20 @@ _new_tuple = tuple.__new__
 _EMPTY_LINE = re.compile(EMPTY_LINE)
 _BLOCK_END = re.compile(HEADER_END)
 _MANY_LINES = re.compile(rb"(?:[^\n]*+\n){%d}" % HEADER_LINE_LIMIT)
-# The lines of an even block begin with a name and its colon, or are folds with text.
+# Each line of an even block begins with a name and a colon, or is a fold with text.
 _EVEN_BEGINS: Final = FIELD_NAME + b":"
 _TEXT_BEGINS: Final = rb"[ \t]++[^ \t\r\n]"
 _FIELD_BEGINS = re.compile(_EVEN_BEGINS)
-# The line end before the first line of any other kind, and that line if it is empty.
+# The line end before the first line that is neither, and this line if it is empty.
 _STOP = re.compile(rb"\n(?!%b|%b)(\r?\n)?" % (_EVEN_BEGINS, _TEXT_BEGINS))
 _LINE_END_BYTES: Final = (b"\r", b"\n")
 
 
 def _block_end(data: "Buffer", start: int, end: int, /) -> tuple[int, bool]:
-    """Find where the body after the header block at `start` begins, and whether an empty line or the end of the data ended it.
+    """Find where the body after the header block at `start` begins, and whether the block is complete.
 
-    The body of a block that is too large begins where `HEADER_LIMIT` or `HEADER_LINE_LIMIT` is reached.
+    A complete block ends with an empty line or with the data. After any other, the body begins where `HEADER_LIMIT` or
+    `HEADER_LINE_LIMIT` is reached.
     """
     if data[start : start + 1] in _LINE_END_BYTES and (first := _EMPTY_LINE.match(data, start, end)) is not None:
         return first.end(), True
@@ -96,9 +101,9 @@ def _block_end(data: "Buffer", start: int, end: int, /) -> tuple[int, bool]:
 
 
 def even_block_end(data: "Buffer", start: int, end: int, /) -> int:
-    """Find where the body begins after an even block (`is_even`) that ends with an empty line; -1 for others.
+    """Find where the body begins after an even block (`is_even`) of at most 64 KiB that ends with an empty line, else -1.
 
-    Reads once what `scan` and `is_even` read twice, for blocks of at most 64 KiB.
+    Reads the block once; calling `scan` and `is_even` would read it twice.
     """
     if _FIELD_BEGINS.match(data, start, end) is None:
         return -1
@@ -112,8 +117,8 @@ def even_block_end(data: "Buffer", start: int, end: int, /) -> int:
 def scan(data: "Buffer", start: int, end: int, pattern: FieldPattern, /) -> Block[Fields]:
     """Find the first field of each wanted name in the block at `start`.
 
-    Linear. The search ends at the empty line, at `HEADER_LIMIT`, at `HEADER_LINE_LIMIT`, or at the first field beyond
-    `FIELD_LIMIT`.
+    Takes linear time. The search ends at the empty line, at `HEADER_LIMIT`, at `HEADER_LINE_LIMIT`, or at the first field
+    beyond `FIELD_LIMIT`.
     """
     body, complete = _block_end(data, start, end)
     fields, beyond = find_fields(data[start:body], pattern)
@@ -124,7 +129,7 @@ def scan(data: "Buffer", start: int, end: int, pattern: FieldPattern, /) -> Bloc
 
 
 def find_fields(block: bytes, pattern: FieldPattern, /) -> tuple[Fields, int | None]:
-    """Find the fields of a block as `scan` does, and where the first field beyond `FIELD_LIMIT` begins, if there is one."""
+    """Find the fields of a block as `scan` does, and the offset of the first field beyond `FIELD_LIMIT`, or None."""
     block = b"\n" + block
     matches = pattern.findall(block)
     beyond = None
@@ -142,7 +147,10 @@ def find_fields(block: bytes, pattern: FieldPattern, /) -> tuple[Fields, int | N
 
 
 def scan_all(data: "Buffer", start: int, end: int, pattern: FieldPattern, /) -> Block[dict[bytes, list[bytes]]]:
-    """Find every wanted field of the block at `start`: the values of each name, in order. Linear, with the bounds of `scan`."""
+    """Find the values of every wanted field of the block at `start`, in order, by name.
+
+    Takes linear time; the search ends where that of `scan` does.
+    """
     body, complete = _block_end(data, start, end)
     values: dict[bytes, list[bytes]] = {}
     for number, field in enumerate(pattern.finditer(b"\n" + data[start:body])):
@@ -152,13 +160,13 @@ def scan_all(data: "Buffer", start: int, end: int, pattern: FieldPattern, /) -> 
     return Block(start, body, values, complete)
 
 
-# Two patterns for fields of a set of names: at the beginning of a block, and after a line end.
+# Two patterns for fields that have one of the wanted names: at the beginning of a block, and after a line end.
 SpanPattern = tuple[re.Pattern[bytes], re.Pattern[bytes]]
 
 
 @lru_cache(maxsize=64)
 def span_pattern(names: tuple[str, ...], /) -> SpanPattern:
-    """Compile the patterns for `scan_spans`. Names are literal, in any letter case; one that ends in * is a prefix."""
+    """Compile the patterns for `scan_spans`. Names are literal; a final * makes one a prefix. Letter case is ignored."""
     literals = [re.escape(name.removesuffix("*")) + "[!-9;-~]*+" * name.endswith("*") for name in names]
     wanted = "|".join(literals) or "(?!)"  # without names, nothing matches
     field = rb"(?:%b)[ \t]*+:%b" % (wanted.encode("ascii"), FIELD_VALUE)
@@ -166,9 +174,9 @@ def span_pattern(names: tuple[str, ...], /) -> SpanPattern:
 
 
 def scan_spans(data: "Buffer", start: int, end: int, pattern: SpanPattern, /) -> Block[list[Span]]:
-    """Find the place of every wanted field of the block at `start`, with its folds and its line end.
+    """Find the span of every wanted field of the block at `start`, including its folds and its line end.
 
-    Linear, with the bounds of `scan`.
+    Takes linear time; the search ends where that of `scan` does.
     """
     body, complete = _block_end(data, start, end)
     at_start, after_line_end = pattern
@@ -186,7 +194,7 @@ def scan_spans(data: "Buffer", start: int, end: int, pattern: SpanPattern, /) ->
 
 
 def without(data: "Buffer", spans: list[Span], start: int = 0, /) -> list[memoryview]:
-    """Cut the spans out of the data from `start` on; the pieces are views, to be joined in one copy."""
+    """Return the data from `start` on without the spans, as views of the pieces, which the caller can join in one copy."""
     view = memoryview(data)
     pieces = []
     for begin, end in spans:
@@ -197,10 +205,10 @@ def without(data: "Buffer", spans: list[Span], start: int = 0, /) -> list[memory
 
 
 def value_offset(data: "Buffer", start: int, end: int, name: bytes, /) -> int:
-    """Find where the first value of a field begins, for the offset of a defect; `start` if there is no such field."""
+    """Find the offset of the first value of a field, for a defect; `start` if the block has no such field."""
     name_and_colon = rb"%b[ \t]*:" % re.escape(name)
     match = re.compile(name_and_colon, re.IGNORECASE).match(data, start, end)
-    # A pattern that begins with one plain byte is searched for at the speed of that byte.
+    # `re` searches fast for a pattern that begins with a plain byte.
     match = match or re.compile(rb"\n(?i:%b)" % name_and_colon).search(data, start, end)
     return start if match is None else match.end()
 
@@ -216,34 +224,34 @@ _FIELD = re.compile(rb"(?:\A|(?<=\n))(%b)[ \t]*+:(%b)" % (FIELD_NAME, FIELD_VALU
 
 
 def fields(block: bytes, /) -> Iterator[tuple[bytes, bytes]]:
-    """Yield every field of a block as (name, value with its folds), in order; other lines are skipped."""
+    """Yield every field of a block in order, as its name and its value with the folds. Skip all other lines."""
     for found in _FIELD.finditer(block):
         yield found[1], found[2].removesuffix(b"\r")
 
 
-# Even blocks in CRLF and in LF.
+# Even blocks with CRLF and with LF line ends.
 _EVEN = re.compile(rb"(?:%b[^\r]*+\r\n|(?!\A)%b[^\r]*+\r\n)*+(?:\r\n)?" % (_EVEN_BEGINS, _TEXT_BEGINS))
 _EVEN_LF = re.compile(rb"(?:%b[^\n]*+\n|(?!\A)%b[^\n]*+\n)*+\n?" % (_EVEN_BEGINS, _TEXT_BEGINS))
-# A bare carriage return, a line of spaces, and a line that is neither a field nor a fold. Some readers take such a line for the
-# end of the block, or for a field.
+# A bare carriage return, a line of spaces, or a line that is neither a field nor a fold. Some readers take such a line for a
+# field, or for the end of the block.
 _ODD_LINE = re.compile(rb"\r(?!\n)|\n(?!%b|%b|\r?\n|\Z)" % (_EVEN_BEGINS, _TEXT_BEGINS))
 _SPACE_BEFORE_COLON = re.compile(FIELD_NAME + rb"[ \t]++:")
 
 
 def is_even(block: bytes, /) -> bool:
-    """Whether a block has one kind of line end, and every line is a field or a fold with text, as in nearly all blocks."""
+    """Whether a block is even: it has one kind of line end, and every line is a field or a fold with text."""
     if b"\r" in block:
         return _EVEN.fullmatch(block) is not None and block.count(b"\r") == block.count(b"\n")
     return _EVEN_LF.fullmatch(block) is not None
 
 
 def has_odd_line(block: bytes, /) -> bool:
-    """Whether a block has lines that some readers take for the end of it, or for fields."""
+    """Whether a block has a line that some readers take for a field or for the end of the block, and others do not."""
     return not is_even(block) and next(odd_lines(block), None) is not None
 
 
 def odd_lines(block: bytes, /) -> Iterator[tuple[str, int]]:
-    """Yield the lines of a block about which readers disagree, as words and an offset (RFC 5322 section 2.2)."""
+    """Yield a description and the offset of each line that readers interpret differently (RFC 5322 section 2.2)."""
     if block[:1] in _FOLDS:
         yield _NOT_A_FIELD, 0
     for odd in _ODD_LINE.finditer(b"\n" + block):
@@ -262,11 +270,11 @@ _FOLDS: Final = (b" ", b"\t")
 
 
 def ambiguities(block: bytes, /) -> tuple[tuple[str, int], ...]:
-    """List everything in a header block about which readers disagree, as words and an offset; the first of each kind."""
+    """List what readers interpret differently in a header block: a description of each kind, and its first offset."""
     first_places: dict[str, int] = {}
     if not is_even(block):
         for words, offset in odd_lines(block):
-            if words != _BLANK_FOLD:  # the readers in use take it for a fold
+            if words != _BLANK_FOLD:  # current readers agree that it is a fold
                 first_places.setdefault(words, offset)
     names: set[bytes] = set()
     for field in _FIELD.finditer(block):
@@ -279,13 +287,13 @@ def ambiguities(block: bytes, /) -> tuple[tuple[str, int], ...]:
 
 
 def unfold(value: bytes, /) -> bytes:
-    """Put a value on one line (RFC 5322 section 2.2.3), without white space around it."""
+    """Put a value on one line (RFC 5322 section 2.2.3), and remove white space around it."""
     value = value.strip()
     return _FOLD.sub(b"", value) if b"\n" in value else value
 
 
 def decode(value: bytes, /) -> str:
-    """Decode header bytes as UTF-8 (RFC 6532), else as latin-1, so that no byte is lost."""
+    """Decode header bytes as UTF-8 (RFC 6532), or as latin-1 if they are not valid UTF-8, so that no byte is lost."""
     try:
         return value.decode("utf-8")
     except UnicodeDecodeError:
@@ -303,7 +311,7 @@ def decode_words(text: str, /) -> str:
 
 
 def _decoded_words(words: re.Match[str]) -> str:
-    # Senders cut characters between words, so neighbors in one charset are joined as bytes first.
+    # Senders split characters between two words, so adjacent words in one charset are joined as bytes before they are decoded.
     runs: list[tuple[str, list[bytes]]] = []
     for word in _WORD.finditer(words[0]):
         charset = known_charset(word[1])
@@ -329,14 +337,15 @@ def _decoded_words(words: re.Match[str]) -> str:
 
 
 def one_line(value: bytes, /) -> str:
-    """Read a header value as one line of text, without spaces around it; a space replaces each control character.
+    """Read a header value as one line of text, without spaces around it; a space replaces each control character except TAB.
 
-    A TAB stays, as real subjects have one where they were folded.
+    Real subjects have a TAB where they were folded.
     """
     return decode_words(without_forbidden(decode(unfold(value)))).strip(BLANKS)
 
 
-# Codecs of Python that are not charsets of mail: escapes that warn, quadratic forms, names of a platform, transforms.
+# Codecs of Python that are not charsets of mail: escapes that cause warnings, codecs that take quadratic time, codecs of one
+# platform, and transforms of bytes.
 _NOT_FOR_MAIL: Final = frozenset(
     (
         "base64_codec",
@@ -355,8 +364,8 @@ _NOT_FOR_MAIL: Final = frozenset(
         "zlib_codec",
     )
 )
-# Names that mail uses and Python does not know, and codecs that no table of aliases has. A label that is also used for its
-# superset is read as the superset.
+# Names that mail uses and Python does not know, and Python's codecs that are not in its table of aliases. Programs also use
+# some names for a superset of the charset; these are read as the superset.
 _MAIL_CHARSETS: Final = {
     "euc_kr": "cp949",
     "gb2312": "gb18030",
@@ -371,13 +380,13 @@ _MAIL_CHARSETS: Final = {
 
 
 def known_charset(name: str, /) -> str | None:
-    """Find Python's name for a declared charset; None if Python has none that is fit for mail.
+    """Find the name of Python's codec for a declared charset; None if Python has no such codec, or one that is not for mail.
 
-    Only tables are searched: looking up a name that Python does not know searches the disk each time.
+    Searches tables only: for a name that it does not know, Python's own look-up searches the disk each time.
     """
     key = "".join([character if character.isalnum() else "_" for character in name.lower()])
     if (codec := _codec(key)) is None:
-        # Names from before registration begin with x-; code pages have several prefixes.
+        # Charsets that were not registered have names that begin with x-; code pages have several prefixes.
         key = key.removeprefix("x_")
         page = _CODE_PAGE.fullmatch(key)
         codec = _codec(key if page is None else f"cp{page[1]}")
@@ -396,7 +405,7 @@ def text_of(data: bytes, codec: str, /) -> str:
     """Decode bytes with a codec of Python; ISO 8859-1 with C1 control characters is read as windows-1252.
 
     Browsers do the same (WHATWG Encoding): mail does not use these control characters, and programs label windows-1252 as
-    ISO 8859-1. Bytes that windows-1252 does not define are read as their label says. Raises UnicodeError.
+    ISO 8859-1. Text with a byte that windows-1252 does not define is read as labeled, as a whole. Raises UnicodeError.
     """
     text = data.decode(codec)
     if codec in _LATIN_1 and not text.isascii() and _C1.search(text) is not None:
@@ -418,7 +427,7 @@ def encode_words(text: str, /) -> bytes:
     words = []
     start = 0
     while start < len(data):
-        # 45 bytes make 60 of base64, and a word of 72; a character is never cut.
+        # 45 bytes become 60 in base64, and a word of 72. A character is never split between two words.
         cut = min(start + 45, len(data))
         while cut < len(data) and data[cut] & 0xC0 == 0x80:
             cut -= 1

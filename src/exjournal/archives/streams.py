@@ -1,7 +1,7 @@
-"""Compression, and what the readers of tar and zip files share: members, errors, and the budget of a file.
+"""Decompression, and the parts that the readers of tar and zip files share: members, errors, and the budget of a file.
 
-`decompressed` unwraps gzip, bzip2 and xz; `Decoder` is the loop for these and for the compressed members of zip files.
-Damage is an error in its place: the data before it comes out first.
+`decompressed` unwraps gzip, bzip2 and xz. It uses `Decoder`, as does the reader of zip files for compressed members.
+Both return the data before any damage, then raise an error.
 """
 
 from collections.abc import Callable
@@ -12,25 +12,25 @@ from struct import error as StructError  # noqa: N812
 from typing import Any, BinaryIO, Final, NamedTuple, Protocol, cast
 
 from exjournal.errors import DefectCode, ParseError
-from exjournal.limits import ARCHIVE_LIMIT, STREAM_COST
+from exjournal.limits import ARCHIVE_LIMIT, MEMORY_LIMIT, STREAM_COST
 
-# Bytes from which the type of a stream is detected: the mark of a tar file is at 257, and a From line may be long.
+# The type of a stream is detected from at most this many bytes: the mark of a tar file is at 257, and a From line may be long.
 HEAD: Final = 1024
+# At most this many bytes are read at a time.
 _BLOCK: Final = 1 << 20
-# Compressed bytes that are decoded at a time, by decompressors that can be copied and by others: where the data is damaged, the
-# others lose up to a step.
+# At most this many compressed bytes are decoded at a time, in one step.
 _STEP: Final = 4096
+# The same for a decompressor that cannot be copied (bzip2, xz, LZMA): at damage it loses up to one step of data.
 _SMALL_STEP: Final = 512
-# The last bytes of compressed data, which the others get one at a time: checksums, and the index of xz, are there.
+# A decompressor that cannot be copied gets the last bytes of the input, at most this many, one at a time, so that damage to the
+# checksum or to the index of xz does not cost the data before it.
 _TRAILER: Final = 64
-# Bytes of memory that a decompressor of xz or LZMA may use: twice the dictionary of the strongest setting of xz.
-MEMORY_LIMIT: Final = 128 << 20
 
 
 class Budget:
-    """The number of bytes that may still be unpacked from one file, over all that is nested in it.
+    """The number of bytes that may still be unpacked from one file and from everything nested in it.
 
-    Once it is spent, every further attempt to unpack something fails as well.
+    Once the budget is spent, every further attempt to unpack data fails as well.
     """
 
     def __init__(self, limit: float = inf) -> None:
@@ -38,7 +38,7 @@ class Budget:
         self.left = limit
 
     def spend(self, size: int) -> None:
-        """Take unpacked bytes off. Raises ParseError when more were unpacked than the file may give."""
+        """Subtract `size` unpacked bytes. Raises ParseError if the budget does not cover them."""
         self.left -= size
         if self.left < 0:
             raise ParseError(
@@ -47,9 +47,10 @@ class Budget:
 
 
 class Member(NamedTuple):
-    """A member of an archive: its name, its place there, and the function that opens it before the next one is taken.
+    """A member of an archive: its name, its offset in the archive, and a function to open it.
 
-    `link` is the member that a link leads to, "" where that is outside the archive or unknown, and None for other members.
+    Call `open` before you take the next member. `link` is the name of the member that a link leads to; "" if the link leads
+    outside the archive or to an unknown place, and None if the member is not a link.
     """
 
     name: str
@@ -96,7 +97,7 @@ def damage_errors() -> tuple[type[Exception], ...]:
 
 
 def archive_error(error: Exception) -> ParseError | OSError:
-    """Return the error for an item in place of one that was caught, without any text of the archive."""
+    """Return the error to report for a caught one. It contains no text of the archive."""
     if isinstance(error, ParseError) or (isinstance(error, OSError) and error.errno is not None):
         return error
     return damaged(type(error).__name__)
@@ -106,7 +107,10 @@ def archive_error(error: Exception) -> ParseError | OSError:
 
 
 def read_all(stream: BufferedReader, limit: int, size: int | None = None) -> bytes:
-    """Read the rest of a stream, or `size` bytes of it. Raises ParseError for a rest of more than `limit` bytes."""
+    """Read the rest of a stream, or its next `size` bytes.
+
+    Raises ParseError if the rest has more than `limit` bytes; with `size`, `limit` is ignored.
+    """
     pieces: list[bytes] = []
     room = limit + 1 if size is None else size
     while room > 0 and (piece := stream.read1(min(room, _BLOCK))):
@@ -124,7 +128,7 @@ def skip(stream: BufferedReader, size: int) -> None:
 
 
 def peek_head(stream: BinaryIO) -> tuple[bytes, BufferedReader]:
-    """Return the first bytes of a stream, and the stream from which they can still be read."""
+    """Return the first bytes of a stream, and a buffered stream from which they can still be read."""
     buffered = stream if isinstance(stream, BufferedReader) else BufferedReader(cast("Any", stream), HEAD << 6)
     return buffered.peek(HEAD)[:HEAD], buffered
 
@@ -148,9 +152,9 @@ class Decompressor(Protocol):
 
 
 class Zlib:
-    """zlib's decompressor under that interface; data decoded before damage is returned, and the next call raises.
+    """zlib's decompressor with the interface `Decompressor`. It returns the data before any damage; the next call raises.
 
-    A copy of the decompressor decodes a damaged step again, one byte at a time up to the damage.
+    If a step is damaged, a copy of the decompressor decodes it again, one byte at a time up to the damage.
     """
 
     def __init__(self, wbits: int) -> None:
@@ -172,40 +176,44 @@ class Zlib:
     def decompress(self, data: bytes, /, max_length: int) -> bytes:
         """Return up to `max_length` decoded bytes, and keep the input that is left."""
         data = self._inner.unconsumed_tail + data
-        if not data:  # more of the data that was decoded before
+        if not data:  # The decompressor may hold more data that it decoded before.
             return self._inner.decompress(data, max_length)
         before = self._inner.copy()
         try:
             return self._inner.decompress(data, max_length)
         except self._error:
             pieces: list[bytes] = []
-            with suppress(self._error):  # `extend` keeps the pieces before the error
+            with suppress(self._error):  # `extend` keeps the pieces from before the error.
                 pieces.extend(map(before.decompress, [bytes([byte]) for byte in data]))
             if not any(pieces):
                 raise
             return b"".join(pieces)
 
 
-class Decoder:
-    """Decodes one compressed stream in steps, and gives data that was decoded before damage before the error.
+# The text of LZMAError for data that needs more than the memory limit, but is not damaged. Damage raises the same class.
+_OUT_OF_MEMORY: Final = "Memory usage limit exceeded"
 
-    Decompressors that cannot be copied take small steps, and the last bytes of the input one at a time.
+
+class Decoder:
+    """Decodes one compressed stream in steps; returns the data before any damage, then raises the error.
+
+    A decompressor that cannot be copied takes small steps, and the last bytes of the input one at a time.
     """
 
     def __init__(self, decompressor: Decompressor, stream: BufferedReader, data: bytes = b"") -> None:
         self._decompressor = decompressor
         self._stream = stream
-        # Input that the decompressor was not given yet.
+        # Input that the decompressor has not been given yet.
         self._data = data
         self._error: Exception | None = None
 
     @property
     def unused_data(self) -> bytes:
-        """The input after the end of the compressed stream, as far as it was read."""
+        """The input after the end of the compressed stream that has been read already."""
         return self._decompressor.unused_data + self._data
 
     def read(self, size: int) -> bytes:
-        """Return `size` bytes, or those before the end or an error. Raises OSError and ParseError."""
+        """Return `size` bytes; fewer if the stream ends or an error follows. Raises OSError and ParseError."""
         pieces: list[bytes] = []
         try:
             while size and self._error is None and (piece := self._decode(size)):
@@ -218,13 +226,16 @@ class Decoder:
         return b"".join(pieces)
 
     def _decode(self, size: int) -> bytes:
-        """Return at least one byte, none at the end of the compressed stream."""
+        """Return up to `size` bytes, at least one; none only at the end of the compressed stream."""
         decompressor = self._decompressor
-        step = b""  # A decompressor may hold data of the step before.
+        step = b""  # The decompressor may still hold data from the step before.
         while not decompressor.eof:
             try:
                 data = decompressor.decompress(step, size)
-            except damage_errors():
+            except damage_errors() as error:
+                if str(error) == _OUT_OF_MEMORY:
+                    detail = f"decompressing the data needs more than {MEMORY_LIMIT} bytes of memory"
+                    raise ParseError(DefectCode.ARCHIVE_UNSUPPORTED, detail) from None
                 raise damaged("the compressed data is damaged") from None
             if data:
                 return data
@@ -235,7 +246,7 @@ class Decoder:
         return b""
 
     def _step(self) -> bytes:
-        """Return the input of the next step."""
+        """Return the input for the next step."""
         if isinstance(self._decompressor, Zlib):
             step, self._data = self._data or self._stream.read1(_STEP), b""
             return step
@@ -246,7 +257,7 @@ class Decoder:
 
 
 def _is_ended(stream: BufferedReader) -> bool:
-    """Whether a stream has no more bytes; an error comes again when they are read."""
+    """Whether a stream has no more bytes. An error counts as more bytes: the next read raises it again."""
     try:
         return not stream.peek(1)
     except damage_errors():
@@ -273,7 +284,7 @@ def _make_xz() -> Decompressor:
 
 
 _COMPRESSIONS: Final = (
-    # A gzip header before deflated data, and a checksum after it.
+    # 31: zlib expects a gzip header before the deflated data, and a checksum after it.
     _Compression("gzip", b"\x1f\x8b", lambda: Zlib(wbits=31)),
     _Compression("bzip2", b"BZh", make_bzip2),
     _Compression("xz", b"\xfd7zXZ\0", _make_xz),
@@ -302,10 +313,10 @@ def _compression(head: bytes) -> _Compression | None:
 
 
 class _Decompressed(RawIOBase):
-    """The content of one or several compressed streams that follow each other.
+    """The content of one or several compressed streams that follow one another.
 
-    Damage is an error in its place. So are bytes after a stream that are not another one, except zeros, which some programs
-    append.
+    Reading returns the data before any damage, then raises an error. The bytes after a stream must be another stream; only
+    zeros, which some programs append, are skipped.
     """
 
     def __init__(self, stream: BufferedReader, compression: _Compression, budget: Budget) -> None:
@@ -314,7 +325,7 @@ class _Decompressed(RawIOBase):
         self._compression = compression
         self._budget = budget
         self._decoder: Decoder | None = self._next_decoder(b"")
-        # Bytes that were read after the end of a compressed stream.
+        # Bytes after the end of a compressed stream that have been read already.
         self._unused = b""
 
     def _next_decoder(self, data: bytes) -> Decoder:
@@ -342,7 +353,7 @@ class _Decompressed(RawIOBase):
 
 
 def decompressed(stream: BinaryIO, stack: ExitStack, budget: Budget) -> BufferedReader:
-    """Return a stream without the layers of compression around it; the bytes they unpack to are taken off the budget."""
+    """Return a stream without its layers of compression. All bytes that each layer unpacks to count against the budget."""
     head, buffered = peek_head(stream)
     for _ in range(ARCHIVE_LIMIT):
         compression = _compression(head)

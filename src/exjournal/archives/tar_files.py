@@ -12,16 +12,13 @@ from typing import Any, BinaryIO, Final, NamedTuple, cast
 
 from exjournal.archives.streams import Budget, Member, damaged, raiser, skip
 from exjournal.errors import DefectCode, ParseError
-from exjournal.limits import SPARSE_LIMIT
+from exjournal.limits import SPARSE_LIMIT, TAR_EXTENSION_LIMIT
 
 USTAR: Final = b"ustar"
 USTAR_AT: Final = 257
 _POSIX: Final = b"ustar\0"
 _BLOCK: Final = 512
 _ZEROS: Final = bytes(_BLOCK)
-# Bytes of a long name, or of the pax records of a header, which are held in memory. No file system takes longer paths than some
-# kilobytes.
-_EXTENSION_LIMIT: Final = 1 << 20
 # Digits of a decimal number: those of 2**64.
 _DIGITS: Final = 20
 
@@ -192,8 +189,8 @@ def _read_header(tape: _Tape) -> _Header | None:
 
 def _read_extension(tape: _Tape, size: int, offset: int) -> bytes:
     """Read the content of an extended header."""
-    if size > _EXTENSION_LIMIT:
-        raise damaged(f"an extended header of more than {_EXTENSION_LIMIT} bytes", offset)
+    if size > TAR_EXTENSION_LIMIT:
+        raise damaged(f"an extended header of more than {TAR_EXTENSION_LIMIT} bytes", offset)
     content = tape.read(_padded(size))[:size]
     if len(content) < size:
         raise damaged("the tar file ends inside a header", offset)

@@ -1,7 +1,7 @@
-"""Walks trees of files, Maildirs, mailbox files, tar and zip files, compressed or not, to each message.
+"""Finds each message in folders, Maildirs, mailbox files, and tar and zip files, compressed or not.
 
-`locate` yields the place of each message in a stable order, with its bytes or without; `read_source` reads the same bytes
-again. `items` reads them as reports. Anything that cannot be read is an error in its place.
+`locate` yields the place of each message in a stable order, with or without its bytes; `read_source` reads the same bytes
+again. `items` reads the messages as reports. A place that cannot be read is yielded with an error.
 """
 
 import os
@@ -51,9 +51,12 @@ if TYPE_CHECKING:
 class Located(NamedTuple):
     """A place, with the content there if it was read already, or with the error that keeps it from being read.
 
-    For a message of a mailbox file, `bare_lines` is the number of its lines that begin with `From `; without `may_be_quoted` no
-    line begins with `>From `; `is_led` is False if its Content-Length was to lead to its end and did not; `is_apart` is False
-    if the separator after it is not as it should be.
+    For a message of a mailbox file:
+
+    * `bare_lines`: the number of its lines that begin with `From `.
+    * `may_be_quoted`: False if no line begins with `>From `.
+    * `is_led`: False if its Content-Length should lead to its end, but does not.
+    * `is_apart`: False if the separator after it is not as it should be.
     """
 
     source: Source
@@ -80,13 +83,14 @@ def locate(
 ) -> Iterator[Located]:
     """Yield every message below the paths, in the order of the paths and then of names, and every place that cannot be read.
 
-    `patterns`: names of files and members that are read; all but hidden ones without.
+    `patterns`: the names of files and members to read; without patterns, all that are not hidden are read.
     `mbox`: how mailbox files were written.
-    `limit`: bytes of the largest message.
-    `lazily`: leave out the content that can be read by its source alone. Files that are one message never have it.
-    `without`: files and folders that are passed over.
+    `limit`: a message may have at most this many bytes.
+    `lazily`: leave out the content that can be read later from its source alone. A file that is one message never comes with
+    its content.
+    `without`: files and folders to skip.
     `max_ratio`, `floor`: a file may unpack to this multiple of its size, but always to `floor` bytes.
-    `room`: bytes of the names of a folder that are sorted in memory.
+    `room`: at most this many bytes of the names in a folder are sorted in memory.
     """
     walk = _Walk(patterns, mbox, limit, lazily=lazily, without=without, max_ratio=max_ratio, floor=floor, room=room)
     return walk.walk(paths)
@@ -95,7 +99,7 @@ def locate(
 def total_size(
     paths: "Sequence[StrPath]", /, *, patterns: Sequence[str] = (), without: "Sequence[StrPath]" = ()
 ) -> int | None:
-    """Return the number of bytes of all files that would be read; None if some are compressed, by their names."""
+    """Return the number of bytes of all files that would be read; None if any has the name of a compressed file."""
     total = 0
     for found in _Walk(patterns, None, SIZE_LIMIT, lazily=True, without=without).files(paths):
         path = found if isinstance(found, str) else found.source.path
@@ -109,7 +113,7 @@ def total_size(
 _COMPRESSED: Final = (".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".zip")
 
 
-# Messages that a process gets at a time, and bytes of the content that is sent to it with them.
+# A batch has at most `_BATCH` messages, and fewer if their content reaches `_BATCH_CONTENT` bytes.
 _BATCH: Final = 200
 _BATCH_CONTENT: Final = 4 << 20
 
@@ -117,12 +121,12 @@ _BATCH_CONTENT: Final = 4 << 20
 def in_batches(
     places: Iterable[Located], /, *, count: int = _BATCH, content: int = _BATCH_CONTENT
 ) -> Iterator[list[Located]]:
-    """Yield batches of places for several processes: `count` places, or fewer with `content` bytes or more."""
+    """Yield batches of places for several processes: of `count` places, or of fewer that have at least `content` bytes."""
     batch: list[Located] = []
     size = 0
     for place in places:
         batch.append(place)
-        # With content and without it the sizes are the same, so the batches do not depend on the number of processes.
+        # A size is the same with and without content, so the batches do not depend on the number of processes.
         size += place.source.size or (0 if place.content is None else len(place.content))
         if len(batch) >= count or size >= content:
             yield batch
@@ -132,14 +136,14 @@ def in_batches(
 
 
 def content_size(places: Sequence[Located], /) -> int:
-    """Return the number of bytes of the content that places have with them."""
+    """Return the number of bytes of content that the places contain."""
     return sum(len(place.content) for place in places if place.content is not None)
 
 
 def read_place(
     place: Located, /, *, limit: int = SIZE_LIMIT, max_ratio: float = RATIO_LIMIT, floor: int = RATIO_FLOOR
 ) -> tuple[bytes, tuple[Defect, ...]]:
-    """Return a message, and the defects for everything in it that may not be as it was sent. Raises OSError and ParseError."""
+    """Return a message, and a defect for each way in which it may differ from what was sent. Raises OSError and ParseError."""
     if place.error is not None:
         raise place.error
     source, content = place.source, place.content
@@ -152,7 +156,7 @@ def read_place(
 
 def read_source(source: Source, /) -> bytes:
     """Read the bytes of an item again. Raises OSError, and ParseError for an archive that is damaged or has changed."""
-    # Without a limit: everything before the item was unpacked once when it was found.
+    # The budget has no limit, because everything before the item was already unpacked once to find it.
     budget = Budget()
     try:
         with ExitStack() as stack:
@@ -182,7 +186,7 @@ def read_source(source: Source, /) -> bytes:
 
 
 def _undo_mailbox(content: bytes, variant: MboxVariant | None, place: Located) -> tuple[bytes, tuple[Defect, ...]]:
-    """Return a message of a mailbox file as it was before it was written there, and the defects for possible differences."""
+    """Undo what writing a message to a mailbox file changed; return it with a defect for each possible difference."""
     defects: list[Defect] = []
     if not place.is_led:
         defects.append(Defect(DefectCode.MBOX_LENGTH, "Content-Length does not lead to another message"))
@@ -212,7 +216,7 @@ def _undo_mailbox(content: bytes, variant: MboxVariant | None, place: Located) -
 
 def _read_file(path: str, limit: int, max_ratio: float, floor: int) -> bytes:
     """Read a file that is one message. It is not mapped: a file that shrinks while it is mapped ends the process."""
-    # Without a file object there are fewer calls, which counts for millions of files.
+    # Reading without a file object takes fewer calls, which matters for millions of files.
     file = os.open(path, _READING)
     try:
         status = os.fstat(file)
@@ -222,7 +226,7 @@ def _read_file(path: str, limit: int, max_ratio: float, floor: int) -> bytes:
         if size > limit:
             raise too_large(limit)
         content = os.read(file, size + 1)
-        if len(content) != size:  # the file has grown, or one call does not read as much
+        if len(content) != size:  # The file has grown, or a single call reads less.
             with open(file, "rb", closefd=False) as more:
                 content += read_all(more, limit)
     finally:
@@ -237,7 +241,7 @@ def _read_file(path: str, limit: int, max_ratio: float, floor: int) -> bytes:
 
 
 def _read_range(source: Source) -> bytes:
-    """Read a message of a mailbox file. Raises ParseError if there is none at its offset any more."""
+    """Read a message of a mailbox file. Raises ParseError if its offset no longer has a message."""
     offset = source.offset or 0
     with _open(source.path) as file:
         before = min(offset, HEAD)
@@ -245,7 +249,7 @@ def _read_range(source: Source) -> bytes:
         line = file.read(before)
         content = read_all(file, SIZE_LIMIT, source.size)
     start = line.rfind(b"\n", 0, -1) + 1
-    # If no line begins in these bytes, it is the first line of the file, or a long one.
+    # If no line begins in these bytes, the line before the message is the first of the file, or a long one.
     is_there = line.endswith(b"\n") and (not start or line.startswith(mbox.SEPARATORS, start))
     if not is_there or (source.size is not None and len(content) != source.size):
         raise ParseError(DefectCode.ARCHIVE_DAMAGED, "the mailbox file has changed", offset)
@@ -253,7 +257,7 @@ def _read_range(source: Source) -> bytes:
 
 
 def _error_of_place(error: Exception) -> ParseError | OSError:
-    """Return the error for a place. Raises the one of a budget that is spent, which ends the file."""
+    """Return the error for a place. The error for a spent budget is raised instead, because it ends the file."""
     result = archive_error(error)
     if isinstance(result, ParseError) and result.code is DefectCode.ARCHIVE_RATIO:
         raise result
@@ -266,7 +270,7 @@ def _not_a_file() -> OSError:
 
 # Types of files
 
-# A file with this suffix is one message, whatever its first bytes are.
+# A file with this suffix is one message, regardless of its first bytes.
 _MESSAGE: Final = ".eml"
 # Files with these suffixes may be empty.
 _MAILBOXES: Final = (".mbox", ".mbx")
@@ -300,7 +304,7 @@ def _detect_kind(begin: bytes, name: str) -> _Kind:
 
 
 def _without_suffix(name: str) -> str:
-    """Return the name of a compressed file without the suffix for that."""
+    """Return the name of a file without the suffix of its compression."""
     return name.rpartition(".")[0] if name.lower().endswith((".gz", ".bz2", ".xz")) else name
 
 
@@ -309,7 +313,7 @@ _READING: Final = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONB
 
 
 def _open(path: str) -> "BufferedReader":
-    """Open a regular file. Reading another one might never begin, or never end."""
+    """Open a regular file; others are refused, because reading a pipe or device might never begin or never end."""
     file = os.open(path, _READING)
     try:
         if not S_ISREG(os.fstat(file).st_mode):
@@ -345,7 +349,7 @@ class _Walk:
         self.max_ratio = max_ratio
         self.floor = floor
         self.room = room
-        # The budget of the file that is read.
+        # The budget of the file that is being read.
         self.budget = Budget()
         self.without = {os.path.realpath(path) for path in without}
         # Only links and files with these names are resolved.
@@ -359,7 +363,7 @@ class _Walk:
                 yield found
 
     def files(self, paths: "Sequence[StrPath]") -> Iterator[Located | str]:
-        """Yield the places of files that are one message by their names, those with errors, and the paths of other files."""
+        """Yield the places of files that are one message by their names, places with errors, and the paths of other files."""
         for given in paths:
             path = os.fspath(given)
             if "\0" in path:
@@ -370,9 +374,12 @@ class _Walk:
                 yield Located(Source(path)) if path.lower().endswith(_MESSAGE) else path
 
     def tree(self, path: str) -> Iterator[Located | str]:
-        """Yield the same for a folder and those below it, in the order of names; each folder once, even if links lead to it."""
+        """Yield what `files` yields, for a folder and all folders below it, in the order of names.
+
+        Each folder is read once, even if several links lead to it.
+        """
         seen: set[tuple[int, int]] = set()
-        # A stack, as folders can be nested deeper than calls.
+        # A stack of iterators, because folders can be nested deeper than function calls.
         waiting: list[Iterator[Located | str | _Folder]] = [iter([_Folder(path)])]
         while waiting:
             for found in waiting[-1]:
@@ -384,7 +391,7 @@ class _Walk:
                 waiting.pop()
 
     def folder(self, path: str, seen: set[tuple[int, int]]) -> "Iterator[Located | str | _Folder]":
-        """Yield the same for one folder, and the folders in it."""
+        """Yield what `files` yields, for one folder, and the folders directly in it."""
         try:
             status = os.stat(path)
             if (status.st_dev, status.st_ino) in seen:
@@ -407,7 +414,7 @@ class _Walk:
             if (is_link or text in self.names) and os.path.realpath(below) in self.without:
                 continue
             if kind.endswith(_FOLDER):
-                # A Maildir has its folders inside, as hidden ones; messages in tmp are not delivered yet.
+                # A Maildir contains its subfolders as hidden folders; messages in tmp are not delivered yet.
                 if text != "tmp" if is_maildir else text[0] != ".":
                     yield _Folder(below)
             elif in_maildir and not kind.endswith(_OTHER):
@@ -439,7 +446,7 @@ class _Walk:
                 if kind is _Kind.MESSAGE and begin.startswith(PROGRAM_BEGINNINGS) and is_self_extracting(file):
                     kind = _Kind.ZIP
                 if not is_compressed(begin) and kind is _Kind.MESSAGE:
-                    yield Located(source)  # perhaps another process reads it
+                    yield Located(source)  # Another process may read it.
                 else:
                     self.budget = Budget(max(self.floor, self.max_ratio * os.fstat(file.fileno()).st_size))
                     yield from self.stream(file, source, path, 0, kind)
@@ -449,7 +456,7 @@ class _Walk:
     def stream(
         self, stream: BinaryIO, source: Source, name: str, depth: int, kind: _Kind | None = None
     ) -> Iterator[Located]:
-        """Yield the messages of a stream of any type; `kind` is that of an uncompressed stream, if it is known."""
+        """Yield the messages of a stream of any type; `kind` is its type, if known and if it is not compressed."""
         with ExitStack() as stack:
             try:
                 inner = decompressed(stream, stack, self.budget)
@@ -480,8 +487,8 @@ class _Walk:
                 yield Located(source, error=_error_of_place(error))
 
     def without_links(self, members: Iterable[Member]) -> Iterator[Member]:
-        """Drop folders, and links to folders and to earlier members that are read themselves."""
-        # Hashes, as a name may have a megabyte.
+        """Drop folders, and links whose target is a folder or an earlier member that is read itself."""
+        # Hashes instead of names, because a name can have a megabyte.
         targets: set[int] = set()
         for member in members:
             if member.link is not None:
@@ -494,7 +501,7 @@ class _Walk:
                 yield member
 
     def member(self, member: Member, source: Source, depth: int) -> Iterator[Located]:
-        """Yield the messages of a member of an archive. Damage does not end the members after it."""
+        """Yield the messages of a member of an archive. If the member is damaged, the members after it are still read."""
         try:
             content = member.open()
         except damage_errors() as error:
@@ -504,7 +511,7 @@ class _Walk:
             yield from self.stream(content, source, member.name, depth + 1)
 
     def mailbox(self, stream: "BufferedReader", source: Source, *, is_nested: bool) -> Iterator[Located]:
-        """Yield the messages of a mailbox file, and the error for damage after those that were read before it."""
+        """Yield the messages of a mailbox file. At damage, the messages before it come first, then the error."""
         problems: list[Exception] = []
 
         def read(size: int) -> bytes:
@@ -536,7 +543,7 @@ class _Folder(NamedTuple):
     path: str
 
 
-# The folders of a Maildir with delivered messages, and the prefixes of files that servers keep beside them.
+# The folders with delivered messages in a Maildir, and the prefixes of the files that servers keep beside these folders.
 _DELIVERED: Final = ("cur", "new")
 _OF_SERVERS: Final = ("dovecot", "courierimap", "maildirfolder", "maildirsize", "subscriptions")
 
@@ -549,7 +556,7 @@ def _list_names(path: str) -> Iterator[bytes]:
     """Yield the names in a folder as lines, with a mark after those of links, of folders and of special files."""
     with os.scandir(os.fsencode(path)) as entries:
         for entry in entries:
-            # A name has no slash and no NUL, and a line must not have a line feed.
+            # A line must not contain a line feed; a slash can replace it, because a name never contains a slash or NUL.
             name = entry.name if b"\n" not in entry.name else entry.name.replace(b"\n", b"/")
             if entry.is_file(follow_symlinks=False):
                 yield name
@@ -559,7 +566,7 @@ def _list_names(path: str) -> Iterator[bytes]:
             try:
                 kind = _FOLDER if entry.is_dir() else _FILE if entry.is_file() or is_link else _OTHER
             except OSError:
-                kind = _FILE  # a link that leads to itself: reading it is an error
+                kind = _FILE  # A link that leads to itself; reading it gives the error.
             yield name + b"\0" + _LINK * is_link + kind
 
 

@@ -16,7 +16,6 @@ from struct import Struct
 from typing import Any, BinaryIO, Final, NamedTuple, cast
 
 from exjournal.archives.streams import (
-    MEMORY_LIMIT,
     Budget,
     Decoder,
     Decompressor,
@@ -30,7 +29,7 @@ from exjournal.archives.streams import (
     too_large,
 )
 from exjournal.errors import DefectCode, ParseError
-from exjournal.limits import JOINED_ZIP_LIMIT
+from exjournal.limits import JOINED_ZIP_LIMIT, MEMORY_LIMIT
 
 _LOCAL_HEADER_SIGNATURE: Final = b"PK\x03\x04"
 _END_SIGNATURE: Final = b"PK\x05\x06"

@@ -1,6 +1,6 @@
-"""The verb `unwrap`: the originals of reports as files, byte for byte.
+"""The verb `unwrap`: write the originals of reports to files, byte for byte.
 
-With `--clean` it removes the fields that servers stamped on them. `rescue` does `unwrap --undeliverable`.
+With `--clean`, it removes the fields that servers stamped on the originals. `unwrap --undeliverable` is in `rescue`.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from exjournal.cli.rescue import rescue
 from exjournal.cli.secrets import add_secret_files
 from exjournal.journaling.header_firewall import matching_headers
 
-# The formats without a marker.
+# The formats of `reports.models.COPIES`, which have no marker. The command imports no module of `reports`.
 _COPIES: Final = (ReportFormat.BCC, ReportFormat.MESSAGE_ONLY)
 
 
@@ -50,7 +50,7 @@ def _unwrap(options: argparse.Namespace, archive: Archive) -> int:
         return usage_error("--secret-file needs --undeliverable")
     names = _Names()
     status = FINE
-    # Standard output takes one original, and only the end shows that there is no second one.
+    # Standard output takes only one original. It is written last, when it is certain that there is no second one.
     single: tuple[str, bytes | memoryview, Counter[str]] | None = None
     for entry in archive.entries():
         item = entry.item
@@ -102,10 +102,10 @@ def _unwrap(options: argparse.Namespace, archive: Archive) -> int:
 
 
 def _rescue(options: argparse.Namespace, archive: Archive) -> int:
-    """Refuse options that make no sense for bounces, then extract the reports."""
+    """Refuse the options that do not apply to bounces, then extract the reports from the bounces."""
     for name in ("clean", "force"):
         if getattr(options, name):
-            return usage_error(f"--{name} cannot be combined with --undeliverable, which writes reports as they are")
+            return usage_error(f"--{name} cannot be combined with --undeliverable, which writes reports unchanged")
     if options.format is not None and ReportFormat(options.format) not in _COPIES:
         return usage_error(
             f"--format {options.format} cannot be combined with --undeliverable, which looks for markers"
@@ -119,10 +119,10 @@ def _report_removed(source: str, removed: Counter[str]) -> None:
 
 
 class _Names:
-    """The file names of a run, none of which is used twice."""
+    """The names of the files that a run writes, each used only once."""
 
     def __init__(self) -> None:
-        # For each name, case-folded because some file systems ignore letter case, the number of its last file.
+        # Maps each name to the last number given to it. Names are case-folded, because some file systems ignore letter case.
         self._numbers: dict[str, int] = {}
 
     def add(self, name: str) -> str:
@@ -139,9 +139,10 @@ class _Names:
 
 
 def _name(entry: Entry) -> str:
-    """Return the name of an item's file, without the extension.
+    """Return the name for the file of an item's original, without the extension.
 
-    A file of the command line keeps its name. Any other name comes from an archive or a foreign file system, so it is cleaned.
+    A file given on the command line keeps its name. Any other name comes from an archive or a foreign file system, so reserved
+    and unprintable characters in it are replaced.
     """
     source = entry.item.source
     if entry.is_named:
@@ -160,7 +161,7 @@ def _name(entry: Entry) -> str:
     encoded = name.encode()
     if len(encoded) <= _LIMIT:
         return name
-    # Names of one archive differ mostly at the end.
+    # Names from one archive differ mostly at their end, so half of the bytes come from there.
     half = _LIMIT // 2
     return f"{encoded[: half - 1].decode(errors='ignore')}_{encoded[-half:].decode(errors='ignore')}"
 
@@ -168,5 +169,5 @@ def _name(entry: Entry) -> str:
 _MESSAGE: Final = ".eml"
 # Characters that separate folders, or are reserved on Windows.
 _RESERVED: Final = frozenset('/\\:*?"<>|')
-# Bytes of a name in UTF-8; file systems allow 255, including a number and the extension.
+# A name has at most this many bytes in UTF-8. File systems allow 255, with the number and the extension.
 _LIMIT: Final = 200

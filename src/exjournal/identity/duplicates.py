@@ -1,8 +1,9 @@
 """Duplicates: whether a store has seen a report before, as one of four answers.
 
 Exchange makes several reports of one message, and each can name recipients that the others lack. So a report is a duplicate
-only if it adds nothing. Use it in this order: look up, archive, remember. A process that dies in between repeats a step and
-loses nothing. The keys come from `keys`, the stores from `stores`.
+only if it adds nothing: reports count as equal if they have the same `report_key`, which `keys` defines. Use the functions in
+this order: look up, archive, remember. A process that dies in between repeats a step and loses nothing. The stores come from
+`stores`.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,7 @@
-"""The keys that identify a report and its message: ids and digests, each with a meaning of its own.
+"""The keys that identify a report and its message: ids and digests, each with its own meaning.
 
-One message has several reports by design, each with its own id, and a Message-ID can be missing, reused or forged. So no single
-key is enough. `content_digest` computes the digest of the content; `duplicates` and `merging` compare the keys.
+No single key is enough: one message has several reports by design, each with its own id, and a Message-ID can be missing,
+reused or forged. `content_digest` computes the digest of the content; `duplicates` and `merging` compare the keys.
 """
 
 import hashlib
@@ -29,46 +29,49 @@ INCOMPLETE: Final = frozenset((DefectCode.PERHAPS_TRUNCATED, DefectCode.TRANSFER
 class Identity(NamedTuple):
     """The keys of a report and of its message: small, picklable, made by `identify()`.
 
-    Digests are SHA-256 in lower-case hex, except `mih`. A missing key is None, a missing id is "". Two missing keys are never
-    a match. `docs/duplicates.md` explains what each key proves.
+    Digests are SHA-256 in lower-case hex, except `mih`. A missing key is None, a missing id is "". Two missing keys never
+    match. `docs/duplicates.md` explains what each key proves.
     """
 
-    # The report's own Message-ID, new for each report.
+    # The report's own Message-ID, different for each report.
     report_id: str
     # The Message-ID of the original as written, or that of the report text if the original has no header. "" if it is missing
-    # or holds nothing but brackets and whitespace; then, and only then, the next two keys are None.
+    # or consists of brackets and whitespace only.
     message_id: str
-    # Of the first <…> of `message_id` that is not blank, with its brackets, or of all of it if it has none.
+    # Digest of the first <…> in `message_id` that is not blank, with its brackets, or of all of `message_id` if it has none.
+    # None only if `message_id` is "".
     message_id_sha256: str | None
-    # EDRM Message Identification Hash: the MD5 of the same <…>, in upper-case hex.
+    # EDRM Message Identification Hash: the MD5 of the same <…>, in upper-case hex. None if `message_id` has no such <…>:
+    # if it is "", or an id without brackets.
     mih: str | None
-    # Of the bytes of the original.
+    # Digest of the bytes of the original.
     original_sha256: str | None
-    # Of the content: equal for forks that differ in trace fields, folding, boundaries and line ends.
+    # Digest of the content: equal for forks that differ in trace fields, folding, boundaries and line ends.
     content_sha256: str | None
-    # Of the content of the decrypted copy.
+    # Digest of the content of the decrypted copy.
     decrypted_sha256: str | None
-    # Of the recipients: addresses, roles and redirections, in any order.
+    # Digest of the recipients: addresses, roles and redirections, in any order.
     recipients_sha256: str
-    # Of the Message-ID, if there is one, and the content.
+    # Digest of the content and, if there is one, the Message-ID.
     message_key: str
-    # Of everything that the report says about the message: equal for two reports if neither adds a fact.
+    # Digest of everything that the report says about the message: equal for two reports if neither has a fact that the other
+    # lacks.
     report_key: str
     # False for a report that may be truncated or has no content digest.
     complete: bool
-    # Whether the original is a report itself; `identify(parse_report(parsed.original))` identifies that one.
+    # Whether the original is a report itself. `identify(parse_report(parsed.original))` returns the keys of that report.
     nested: bool
 
     def to_dict(self) -> dict[str, object]:
-        """Return the keys by name; `merge()` reads them from the key `identity` in the data of a report."""
+        """Return the keys by name. `merge()` expects this dict as the value of `identity` in the data of a report."""
         return self._asdict()
 
 
 def identify(parsed: ParsedReport, /) -> Identity:
     """Compute the keys of a report and of its original.
 
-    Reads the original twice, once for the digest of its bytes and once for that of its content. Raises TypeError for anything
-    but a ParsedReport, and nothing else.
+    Reads the original twice: once for the digest of its bytes, and once for the digest of its content. Raises TypeError if
+    `parsed` is not a ParsedReport, and no other error.
     """
     require_type(parsed, ParsedReport, "a ParsedReport, as parse_report() returns it,")
     original, decrypted = _part(parsed, PartKind.ORIGINAL), _part(parsed, PartKind.DECRYPTED)
@@ -82,10 +85,10 @@ def identify(parsed: ParsedReport, /) -> Identity:
             begin = header_place(data, start, end)[0]
             fields = scan(data, begin, end, field_pattern("message-id")).fields
             message_id = message_id_of(fields.get(b"message-id", b""))
-            # The Bcc field of a copy is already among the recipients, in any order.
+            # In a copy, the recipients already include those of the Bcc field, and their digest ignores the order.
             own = _fields(data, begin, end, ("Resent-*",) if parsed.format in COPIES else ("Resent-*", "Bcc"))
         elif _names_something(message_id):
-            # In mixed organizations only the report's own header has the fields of the original.
+            # In mixed organizations, only the report's own header has the fields of the original.
             content = _digest(b"headerless", content, repeated_fields(parsed.outer_block), message_id.encode())
         else:
             content = None
@@ -130,7 +133,7 @@ _ID = re.compile(r"<[^<>]+>")
 
 
 def message_id_keys(message_id: str, /) -> tuple[str | None, str | None]:
-    """Compute the SHA-256 and the MIH of a Message-ID: None for a blank id; the MIH also for one without brackets."""
+    """Compute the SHA-256 and the MIH of a Message-ID. Both are None for a blank id; the MIH also for one without brackets."""
     if not _names_something(message_id):
         return None, None
     # A blank <…> identifies nothing.
@@ -146,7 +149,7 @@ def _names_something(message_id: str) -> bool:
 
 
 def message_key_of(message_id_sha256: str | None, content_sha256: str | None, report_key: str, /) -> str:
-    """Compute the key of a message from its Message-ID and content; without a content it is the key of the report."""
+    """Compute the key of a message from its Message-ID and content. Without a content digest, it is the key of the report."""
     if content_sha256 is None:
         return report_key
     return _digest(b"message", (message_id_sha256 or "").encode(), content_sha256.encode()).hex()
@@ -174,25 +177,25 @@ def _part(parsed: ParsedReport, kind: PartKind) -> Part | None:
 
 
 def _place(part: Part) -> "tuple[Buffer, int, int]":
-    """Return the buffer of a part's content and its span there: the caller's bytes, or a decoded copy."""
+    """Return a buffer and the span of a part's content in it; the buffer is the caller's bytes or a decoded copy."""
     data: Buffer = part.content.obj  # type: ignore[assignment]  # the reader works on bytes and mmap
     size = part.content.nbytes
     return (data, 0, size) if len(data) == size else (data, part.offset, part.offset + part.size)
 
 
 def _digest(*pieces: bytes) -> bytes:
-    # Each piece follows its size, so two different sequences never join to the same bytes.
+    # Each piece is preceded by its size, so two different sequences never join to the same bytes.
     return hashlib.sha256(b"".join([b"%d:%b" % (len(piece), piece) for piece in (b"exjournal", *pieces)])).digest()
 
 
 def _fields(data: "Buffer", start: int, end: int, names: tuple[str, ...]) -> bytes:
-    """Return the fields that name further recipients; servers remove them, or add them when they resend a message."""
+    """Return the fields that name further recipients. Servers remove Bcc; resending a message adds Resent fields."""
     spans = scan_spans(data, start, end, span_pattern(names)).fields
     return b"".join([data[begin:field_end].replace(b"\r", b"") for begin, field_end in spans])
 
 
 def _facts(parsed: ParsedReport) -> Iterator[bytes]:
-    """Yield the facts of a report except its recipients, field by field, and the lines that the reader did not understand."""
+    """Yield the facts in a report text except its recipients, one by one, then the lines that the reader did not understand."""
     report = parsed.report
     yield address_key(report.sender).encode()
     for address in (report.on_behalf_of, report.envelope_sender):
@@ -202,17 +205,17 @@ def _facts(parsed: ParsedReport) -> Iterator[bytes]:
     yield "\n".join(parsed.unparsed).encode("utf-8", "surrogatepass")
 
 
-# Differs each time a report is written: delimiter lines, declared boundaries, and transfer encodings of parts.
+# The text that differs each time a report is written: delimiter lines, declared boundaries, and transfer encodings of parts.
 _REWRITTEN = re.compile(
     rb"(?mi)^--[^\r\n]*+|boundary=(?:\"[^\"\r\n]*+\"|[^\";\s]++)|^content-transfer-encoding:[^\r\n]*+\r?\n"
 )
 
 
 def _body_pieces(parsed: ParsedReport) -> Iterator[bytes]:
-    """Yield the other pieces of a report's body: further parts, the headers of all parts, and the bytes between them."""
+    """Yield the rest of a report's body: the headers of all parts, the bytes between parts, and the parts of kind OTHER."""
     if parsed.format in COPIES:
         return  # a copy is nothing but the message
-    # A decoded part is a buffer of its own. If every part is, the bytes between them cannot be reached.
+    # A decoded part has a buffer of its own. If all parts are decoded, the bytes between them cannot be reached.
     buffers = [_place(part)[0] for part in parsed.parts]
     undecoded = [data for data, part in zip(buffers, parsed.parts, strict=True) if len(data) != part.content.nbytes]
     data = undecoded[0] if undecoded else b""
@@ -232,7 +235,7 @@ def _between(data: bytes) -> bytes:
 
 
 def _twin_digest(part: Part) -> bytes:
-    """Compute a digest of the HTML twin of an Exchange 2003 report text; its lines, like recipients, may be in any order."""
+    """Compute a digest of the HTML twin of an Exchange 2003 report text. It ignores the order of lines, as of recipients."""
     raw = bytes(part.content)
     if part.encoding in DECODED_ENCODINGS:
         raw = transfer_decoded(raw, 0, len(raw), part.encoding)[0]

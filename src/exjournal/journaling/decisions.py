@@ -1,8 +1,8 @@
 """Decisions: which rules fire for a message under its envelope, which reports they ask for, and why.
 
-A rule fires if some sender and some recipient of the message are in its scope, and the rule is for one of the two, or for
-everyone. All matching rules fire; each journal mailbox gets one report, which lists every recipient. A sign against journaling
-counts only if no stranger can have written it; when in doubt, the message is journaled.
+A rule fires if a sender and a recipient of the message are in its scope, and the rule applies to one of the two or to everyone.
+All matching rules fire. Each journal mailbox gets one report, which lists every recipient. A sign against journaling counts
+only if no stranger can have written it; when in doubt, the message is journaled.
 """
 
 from collections.abc import Iterable, Iterator
@@ -61,10 +61,10 @@ _Senders: TypeAlias = tuple[tuple[Place, str], ...]
 
 
 class _Ends(NamedTuple):
-    """The senders and recipients of a message: on which sides they are, and the rules for them.
+    """The sides of the senders and recipients of a message, and the rules that apply to these addresses.
 
-    `senders`, `inside` and `outside` are the rules for a sender, for a recipient inside and for one outside. `has_inside` and
-    `has_outside` are True if there is a recipient on that side, journal mailboxes not counted.
+    `senders`, `inside` and `outside` are the rules that apply to any sender, to any recipient inside, and to any recipient
+    outside. `has_inside` and `has_outside` are True if a recipient is on that side; journal mailboxes do not count.
     """
 
     senders: RuleBits
@@ -76,7 +76,7 @@ class _Ends(NamedTuple):
 
 
 class _Party(NamedTuple):
-    """An address that some rule is for: as written, its place, its key, and the rules for it."""
+    """An address to which at least one rule applies: as written, its place, its key, and the rules that apply to it."""
 
     address: str
     place: Place
@@ -85,10 +85,10 @@ class _Party(NamedTuple):
 
 
 class _Plan(NamedTuple):
-    """A report for a journal mailbox, to be made or `done` before.
+    """A report for a journal mailbox; `done` is True if it was made before.
 
-    `fired` are the rules of the mailbox that fire, moved down to bit 0. `parties` are the addresses of the fork that rules are
-    for; they are computed only if stamps are read or written.
+    `fired` are the rules of the mailbox that fire, shifted down to bit 0. `parties` are the addresses of the fork to which
+    rules apply; they are computed only if stamps are read or written.
     """
 
     mailbox: JournalMailbox
@@ -99,10 +99,11 @@ class _Plan(NamedTuple):
 
 
 class _Case(NamedTuple):
-    """The facts that a decision was made from, for later explanation.
+    """The facts on which a decision is based, kept for its explanation.
 
-    `forks` are the envelopes to report on, with their ends: one, or two if `RuleSet.fork_mixed` splits the recipients. `stop`
-    is the reason why nothing is journaled at all. `left_out` are the rules that leave messages of this `kind` out.
+    `forks` are the envelopes to report on, each with its ends: one envelope, or two if `RuleSet.fork_mixed` splits the
+    recipients. `stop` is the reason if nothing is journaled at all. `left_out` are the rules that leave out messages of
+    this `kind`.
     """
 
     senders: _Senders
@@ -114,15 +115,15 @@ class _Case(NamedTuple):
 
     @property
     def has_recipients(self) -> bool:
-        """Whether anybody but journal mailboxes gets the message."""
+        """Whether the message has a recipient that is not a journal mailbox."""
         return any(ends.has_inside or ends.has_outside for _, ends in self.forks)
 
 
 class Decision:
     """The reports that a message asks for, and everything that counted for or against them.
 
-    `hold` is set if the message must not be passed on: it has reached a limit on hops or nesting, or its header is beyond the
-    limits. `loops` are the signs of earlier journaling in the message, whether they count or not, the strongest first; `loop`
+    `hold` is set if the message must not be passed on: it has reached a limit on hops or nesting, or its header exceeds a
+    limit. `loops` are the signs of earlier journaling in the message, whether they count or not, the strongest first; `loop`
     is the first of them. Explanations are computed on demand.
     """
 
@@ -141,7 +142,7 @@ class Decision:
 
     @cached_property
     def reports(self) -> tuple[PlannedReport, ...]:
-        """The reports to make, by journal mailbox; with forks, those of the recipients inside come first."""
+        """The reports to make, by journal mailbox. If the recipients are split, the reports for those inside come first."""
         return tuple(
             [
                 PlannedReport(
@@ -157,7 +158,7 @@ class Decision:
 
     @property
     def sender_sides(self) -> tuple[str, ...]:
-        """On which sides the sender was taken to be: "inside", "outside", or both."""
+        """The sides on which the sender counts: "inside", "outside", or both."""
         _, ends = self._case.forks[0]
         return _names(
             inside=ends.sender_side is not Side.OUTSIDE,
@@ -166,7 +167,7 @@ class Decision:
 
     @property
     def recipient_sides(self) -> tuple[str, ...]:
-        """On which sides recipients are, journal mailboxes not counted."""
+        """The sides on which recipients are; journal mailboxes do not count."""
         return _names(
             inside=any(ends.has_inside for _, ends in self._case.forks),
             outside=any(ends.has_outside for _, ends in self._case.forks),
@@ -188,7 +189,7 @@ class Decision:
         return tuple([explanation for explanation in self.explain() if not explanation.matched])
 
     def explain(self) -> tuple[Explanation, ...]:
-        """Explain for every rule, by name, whether it fires, by which addresses, and why or why not."""
+        """Explain for every rule, in the order of names, whether and why it fires, and which addresses match it."""
         return tuple(_explanations(self.rules, self._case, self._plans))
 
     def to_dict(self) -> dict[str, object]:
@@ -214,7 +215,7 @@ class Decision:
         }
 
     def journaled(self) -> tuple[Journaled, ...]:
-        """Return the reports to make as a stamp records them; for `JournalAgent`."""
+        """Return the reports to make in the form that a stamp records; for `JournalAgent`."""
         return tuple([_journaled(plan, self.rules) for plan in self._plans if not plan.done])
 
     @cached_property
@@ -230,16 +231,17 @@ def decide(message: "Data", envelope: Envelope, rules: RuleSet, /, *, secrets: I
     """Decide which rules fire for a message under its envelope, and which reports they ask for.
 
     MAIL FROM, From and Sender are senders alike. MAIL FROM decides on which side the sender is, and From if MAIL FROM is the
-    null sender; a sender counts as inside and outside if that is unclear, if an inside sender did not log in, or if an outside
-    sender did. A rule on a group is for its members, and mail to a group is mail to each of them. Journal mailboxes and the
-    alternate mailbox match nothing as recipients.
+    null sender. A sender counts as both inside and outside if the side is unclear, if an inside sender did not log in, or if an
+    outside sender did. A rule on a group applies to its members, and mail to a group counts as mail to each member. Journal
+    mailboxes and the alternate mailbox match nothing as recipients.
 
-    A journal report is not journaled if one of the `secrets` verifies its seal, or over a trusted path. A message whose stamp
-    one of them verifies is not journaled again for the same recipients. Only over a trusted path does message-only journaling
-    leave delivery reports and receipts out, and does the organization's `voice_mail` setting apply.
+    A journal report is not journaled if one of the `secrets` verifies its seal, or if it came over a trusted path. If one of
+    the `secrets` verifies the stamp of a message, the message is not journaled again for the same recipients. Message-only
+    journaling leaves out delivery reports and receipts only over a trusted path, and the organization's `voice_mail` setting
+    applies only there.
 
-    All From and Sender fields count. A message with one of more than 448 KiB, or with a header block beyond its limits, is held
-    if any rule could be for it.
+    All From and Sender fields count. If such a field has more than 448 KiB, or the header block exceeds a limit, the message is
+    held, provided that a rule could apply to it.
 
     Raises InvalidValue for secrets that cannot be used, and TypeError for an argument of another type; any bytes get a
     decision.
@@ -251,7 +253,7 @@ def decide(message: "Data", envelope: Envelope, rules: RuleSet, /, *, secrets: I
 
 
 def judge(envelope: Envelope, rules: RuleSet, signs: Signs, /) -> Decision:
-    """Decide as `decide` does, by the signs that were read from the header block of the message."""
+    """Decide as `decide` does, from the signs that were read from the header block of the message."""
     senders, authors, unread = _senders(envelope, signs)
     side = _side_of_sender(envelope, authors, rules)
     left_out, kind = _left_out(signs, envelope, rules)
@@ -267,9 +269,9 @@ def judge(envelope: Envelope, rules: RuleSet, signs: Signs, /) -> Decision:
 
 
 def _senders(envelope: Envelope, signs: Signs) -> tuple[_Senders, list[str], str]:
-    """The senders; the addresses of From; and the name of a field that is too large to be read, or "".
+    """Return the senders, the addresses of From, and the name of a field that is too large to be read, or "".
 
-    An author whose address cannot be read is "".
+    An address of From that cannot be read is "".
     """
     senders = {(Place.MAIL_FROM, envelope.sender): None} if envelope.sender else {}
     authors: list[str] = []
@@ -290,7 +292,7 @@ def _senders(envelope: Envelope, signs: Signs) -> tuple[_Senders, list[str], str
 
 
 def _others(likely: list[str], addresses: list[str]) -> list[str]:
-    """Those of the likely addresses of a field that are not spellings of its addresses."""
+    """Return the likely addresses of a field that are not just other spellings of its addresses."""
     if likely == addresses:
         return []
     keys = set(map(mailbox_key, addresses))
@@ -301,7 +303,7 @@ def _side_of_sender(envelope: Envelope, authors: list[str], rules: RuleSet) -> S
     addresses = [envelope.sender] if envelope.sender else authors
     is_internal = rules.organization.is_internal
     is_unclear = not addresses or not all(map(_has_domain, addresses))
-    # Anybody can write an inside address; a client that logged in is inside whatever address it writes.
+    # Anybody can write an inside address. A client that logged in is inside, regardless of the address that it writes.
     is_inside = is_unclear or any(map(is_internal, addresses)) or (envelope.authenticated and not rules.believe_senders)
     is_outside = (
         is_unclear or not all(map(is_internal, addresses)) or not (envelope.authenticated or rules.believe_senders)
@@ -363,7 +365,7 @@ def _ends(envelope: Envelope, senders: _Senders, sender_side: Side, rules: RuleS
         if mailbox in group_sides and place is Place.RECIPIENT:
             side = group_sides[mailbox] | (side or Side(0))
         bits = _bits(mailbox, place, index)
-        if side is not Side.OUTSIDE:  # nor if it is unclear
+        if side is not Side.OUTSIDE:  # A recipient whose side is unclear counts on both.
             inside |= bits
             has_inside = True
         if side is not Side.INSIDE:
@@ -383,14 +385,14 @@ def _ends(envelope: Envelope, senders: _Senders, sender_side: Side, rules: RuleS
 
 
 def _bits(key: str, place: Place, index: RuleIndex) -> RuleBits:
-    """The rules for an address in its place: only mail to a group is mail to each of its members."""
+    """Find the rules that apply to an address in its place. Only as a recipient does a group have the rules on its members."""
     if place is not Place.RECIPIENT and key in index.on_groups:
         return index.on_groups[key]
     return index.bits.get(key, 0)
 
 
 def _fired(ends: _Ends, rules: RuleSet) -> RuleBits:
-    """The rules that have some sender and some recipient in their scope, and that are for one of the two or for everyone."""
+    """Find the rules that have a sender and a recipient in their scope, and that apply to one of the two or to everyone."""
     index = rules.index
     if not ends.has_inside and not ends.has_outside:
         return 0
@@ -407,7 +409,7 @@ def _fired(ends: _Ends, rules: RuleSet) -> RuleBits:
 
 
 def _stop(loops: tuple[Loop, ...], envelope: Envelope, rules: RuleSet) -> Reason | None:
-    """Why nothing is journaled at all; forgeable signs count only over a trusted path."""
+    """Return the reason if nothing is journaled at all. Forgeable signs count only over a trusted path."""
     by_reason = {loop.reason: loop for loop in loops}
     if LoopReason.SEAL in by_reason and not by_reason[LoopReason.SEAL].forgeable:
         return Reason.SEALED
@@ -420,7 +422,7 @@ def _stop(loops: tuple[Loop, ...], envelope: Envelope, rules: RuleSet) -> Reason
 
 
 def _left_out(signs: Signs, envelope: Envelope, rules: RuleSet) -> tuple[RuleBits, MessageKind]:
-    """The rules that leave messages of this kind out, and the kind; MAIL if the kind cannot be believed."""
+    """Find the rules that leave out messages of this kind, and the kind; it is MAIL if the kind may be forged."""
     if not envelope.trusted_path:
         return 0, MessageKind.MAIL
     types, classes = signs.fields.get(b"content-type", (b"",)), signs.fields.get(b"content-class", (b"",))
@@ -446,7 +448,7 @@ def _plans(case: _Case, rules: RuleSet) -> Iterator[_Plan]:
 
 
 def _not_again(plan: _Plan, stamps: Stamps, rules: RuleSet) -> _Plan:
-    """The plan, reduced by the earlier reports that the verified stamps record."""
+    """Return the plan, `done` or with fewer recipients if verified stamps record reports that were made before."""
     report = _journaled(plan, rules)
     if stamps.hold_report(report):
         return plan._replace(done=True)
@@ -460,7 +462,7 @@ def _not_again(plan: _Plan, stamps: Stamps, rules: RuleSet) -> _Plan:
 
 
 class _Parties:
-    """The senders and recipients of a fork that rules are for, computed when they are first needed."""
+    """The senders and recipients of a fork to which rules apply, computed when they are first needed."""
 
     def __init__(self, rules: RuleSet, senders: _Senders, envelope: Envelope, /) -> None:
         self._rules = rules
@@ -469,7 +471,7 @@ class _Parties:
 
     @cached_property
     def bits(self) -> tuple[tuple[str, RuleBits], ...]:
-        """Their keys with the rules for them; a key is repeated if other rules are for it in another place."""
+        """Their keys, each with the rules that apply to it. A key is repeated if other rules apply to it in another place."""
         parties = _parties(self._rules, self._senders, [self._envelope])
         return tuple(sorted({(party.key, party.bits) for party in parties}))
 
@@ -478,7 +480,7 @@ def _journaled(plan: _Plan, rules: RuleSet) -> Journaled:
     mailbox, fired = plan.mailbox, plan.fired
     users = {key for key, bits in plan.parties.bits if mailbox.own_bits(bits) & fired}
     if mailbox.own_bits(rules.index.everyone) & fired:
-        users.add("")  # everyone
+        users.add("")  # means everyone
     recipients = {_recipient_key(recipient, rules) for recipient in plan.envelope.recipients}
     return Journaled(
         journal_to=mailbox.key,
@@ -489,7 +491,7 @@ def _journaled(plan: _Plan, rules: RuleSet) -> Journaled:
 
 
 def _recipient_key(recipient: Recipient, rules: RuleSet) -> str:
-    """The key of a recipient in a stamp; the list or mailbox that it was reached through is evidence, and part of the key."""
+    """Make the key of a recipient in a stamp. It includes the list or mailbox through which the recipient was reached."""
     own = _identity(recipient.address, rules)
     if recipient.expanded_from is None and recipient.forwarded_from is None:
         return own
@@ -498,7 +500,7 @@ def _recipient_key(recipient: Recipient, rules: RuleSet) -> str:
 
 
 def _identity(address: str, rules: RuleSet) -> str:
-    """The identity of an address: inside, all spellings of a mailbox are one; outside, only the domain's case is ignored."""
+    """Make the identity of an address. All spellings of a mailbox inside are equal; outside, only the domain ignores case."""
     organization = rules.organization
     return organization.key(address) if organization.is_internal(address) else address_key(address)
 
@@ -511,11 +513,11 @@ _LIMITS: Final = {
 
 
 def _hold(loops: tuple[Loop, ...], rules: RuleSet, case: _Case, unread: str) -> Hold | None:
-    """Why the message must not be passed on: journaling it again would never end, or it cannot be judged.
+    """Return the reason if the message must not be passed on: journaling would never end, or the message cannot be judged.
 
     `unread` is the name of a field that is too large to be read, or "".
     """
-    # The unread part may name a sender that rules are for.
+    # The unread field may name a sender to which rules apply.
     is_judged = bool(rules.index.rules) and case.stop is None and case.has_recipients
     if unread and is_judged:
         return Hold(HoldReason.HEADER_TOO_LARGE, unread)
@@ -564,7 +566,7 @@ def _explanations(rules: RuleSet, case: _Case, plans: tuple[_Plan, ...]) -> Iter
 
 
 def _parties(rules: RuleSet, senders: _Senders, envelopes: Iterable[Envelope]) -> Iterator[_Party]:
-    """Every address that some rule is for, in order, once for each place."""
+    """Yield every address to which a rule applies, in order, once for each place."""
     key, exempt = rules.organization.key, rules.index.exempt
     placed = {(address, place) for place, address in senders}
     for envelope in envelopes:
@@ -584,7 +586,7 @@ def _parties(rules: RuleSet, senders: _Senders, envelopes: Iterable[Envelope]) -
 
 
 def _matches(rule: JournalRule, parties: list[_Party], index: RuleIndex) -> Iterator[Match]:
-    """How each of the parties that a rule is for came to match it."""
+    """Yield for each party how it matches the rule: by itself, as a member of a group or database, or as a group."""
     named = index.targets[rule.name]
     groups = index.groups
     inside = groups.below(named & groups.members.keys())

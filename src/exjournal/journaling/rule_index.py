@@ -1,7 +1,7 @@
-"""The index of a set of rules: look-ups from the key of a mailbox to the rules that are for it.
+"""The index of a set of rules: look-ups from the key of an address to the rules that apply to it.
 
-`decisions` judges a message with bit operations: each enabled rule has a bit, and each address a number with the bits of the
-rules that are for it.
+`decisions` judges a message with bit operations. Each enabled rule has one bit, and each address has a number in which the bits
+of the rules that apply to it are set.
 """
 
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from exjournal.journaling.organization import Organization, Side
 from exjournal.journaling.rules import JournalRule, Scope
 from exjournal.reports.models import ReportFormat
 
-# Bit n is that of the enabled rule n, in the order of `RuleIndex.rules`.
+# A set of enabled rules: bit n is set if `RuleIndex.rules[n]` is in the set.
 RuleBits: TypeAlias = int
 _Bits = TypeVar("_Bits", int, Side)
 
@@ -20,8 +20,8 @@ _Bits = TypeVar("_Bits", int, Side)
 class JournalMailbox(NamedTuple):
     """A journal mailbox: its key, its address, the format of its reports, and its rules.
 
-    The bits of its rules lie side by side from bit `offset` on; `mask` has all of them, moved down to bit 0. `rule_names` are
-    the names of the rules, the lowest bit first.
+    The bits of its rules are adjacent and begin at bit `offset`. `mask` has all these bits, shifted down to bit 0. `rule_names`
+    has the names of the rules, the one with the lowest bit first.
     """
 
     key: str
@@ -32,21 +32,24 @@ class JournalMailbox(NamedTuple):
     rule_names: tuple[str, ...]
 
     def own_bits(self, bits: RuleBits, /) -> int:
-        """The bits of its own rules, moved down to bit 0."""
+        """Return the bits of the mailbox's own rules among `bits`, shifted down to bit 0."""
         return (bits >> self.offset) & self.mask
 
     def names_of(self, own: int, /) -> tuple[str, ...]:
-        """The names of the rules of which `own` has the bits, moved down to bit 0."""
+        """Return the names of the rules in `own`, a result of `own_bits`."""
         if own == self.mask:
             return self.rule_names
         return tuple([name for number, name in enumerate(self.rule_names) if own >> number & 1])
 
 
 class Groups(NamedTuple):
-    """The groups of an organization by their keys.
+    """The groups of an organization, by their keys.
 
-    For each group: the groups in it, the groups that it is in, its other members, and on which sides the group itself and its
-    members are, by their addresses as written; `Side(0)` if none of them has an address.
+    * `groups`: the groups that are direct members of each group.
+    * `parents`: the groups of which each group is a direct member.
+    * `members`: the direct members of each group that are not groups.
+    * `sides`: the sides on which each group and its direct and indirect members are, by their addresses as written. A name
+      without a domain has no side, so a group that has only such names has `Side(0)`.
     """
 
     groups: dict[str, set[str]]
@@ -80,7 +83,7 @@ class Groups(NamedTuple):
         return cls(groups=groups, parents=parents, members=members, sides=sides)
 
     def below(self, names: Iterable[str]) -> set[str]:
-        """Find these groups and all groups inside them; groups may hold one another."""
+        """Find the named groups and all groups inside them; groups may contain each other."""
         seen = set(names)
         waiting = list(seen)
         while waiting:
@@ -90,12 +93,12 @@ class Groups(NamedTuple):
         return seen
 
     def mailboxes(self, name: str) -> set[str]:
-        """Find the keys of all members of a group, and of the groups inside it, that are not groups themselves."""
+        """Find the keys of all direct and indirect members of a group that are not groups themselves."""
         return set().union(*[self.members[group] for group in self.below((name,))])
 
 
 def _spread(values: dict[str, _Bits], edges: dict[str, set[str]]) -> None:
-    """Add to each group the bits of all groups from which the edges lead to it; the edges may form circles."""
+    """Add the bits of each group to all groups that its edges lead to, directly or not; the edges may form cycles."""
     waiting = list(values)
     while waiting:
         name = waiting.pop()
@@ -107,19 +110,22 @@ def _spread(values: dict[str, _Bits], edges: dict[str, set[str]]) -> None:
 
 
 class RuleIndex(NamedTuple):
-    """The look-ups by which a message is judged, prepared from rules and organization.
+    """The look-ups for judging a message, prepared from the rules and the organization.
 
-    * `rules`: the enabled rules, a bit each; the bits of one journal mailbox lie side by side.
+    * `rules`: the enabled rules, one for each bit; the bits of the rules of one journal mailbox are adjacent.
     * `mailboxes`: the journal mailboxes.
-    * `exempt`: the keys of the journal mailboxes and the alternate mailbox.
-    * `bits`: for the key of an address the rules that are for it.
-    * `usual`: the same for addresses that are inside, and neither groups nor exempt: most of those that are looked up.
-    * `on_groups`: for the key of a group the rules on the group and on groups that it is in, but not those on its members.
+    * `exempt`: the keys of the journal mailboxes and of the alternate mailbox.
+    * `bits`: maps the key of an address or group to the rules that apply to it, without those for everyone. The rules on the
+      members of a group apply to the group as well.
+    * `usual`: the entries of `bits` for addresses that are inside, are not groups, and are not exempt. Most look-ups are for
+      such an address.
+    * `on_groups`: maps the key of a group to the rules on the group and on the groups that contain it, without the rules on its
+      members.
     * `everyone`: the rules for everyone.
-    * `internal`, `external`: the rules of these scopes.
-    * `message_only`: the rules with reports in the message-only format.
+    * `internal`, `external`: the rules with this scope.
+    * `message_only`: the rules whose reports have the message-only format.
     * `groups`: the groups of the organization.
-    * `targets`: for the name of a rule the keys of the addresses and groups that it names; none for everyone.
+    * `targets`: maps the name of a rule to the keys of the addresses and groups that it names; a rule for everyone names none.
     """
 
     rules: tuple[JournalRule, ...]
@@ -142,7 +148,7 @@ class RuleIndex(NamedTuple):
 
 
 class _Entry(NamedTuple):
-    """An enabled rule, with the key of its journal mailbox and the keys that it names; None if it is for everyone."""
+    """An enabled rule, the key of its journal mailbox, and the keys that the rule names; None for a rule for everyone."""
 
     mailbox: str
     rule: JournalRule
@@ -150,7 +156,7 @@ class _Entry(NamedTuple):
 
 
 def index_rules(rules: tuple[JournalRule, ...], organization: Organization, /) -> RuleIndex:
-    """Prepare the look-ups for the enabled rules of an organization; the rules must be valid as a set."""
+    """Prepare the look-ups for the enabled rules of an organization. The caller has checked that the rules fit together."""
     groups = Groups.of(organization)
     entries = _entries(rules, organization)
     everyone = internal = external = message_only = 0
@@ -184,7 +190,7 @@ def index_rules(rules: tuple[JournalRule, ...], organization: Organization, /) -
 
 
 def _entries(rules: tuple[JournalRule, ...], organization: Organization) -> list[_Entry]:
-    """The enabled rules, by journal mailbox and name, so that the order in which they were given never shows in a decision."""
+    """Sort the enabled rules by journal mailbox and name, so that a decision never depends on the order of the rules."""
     key = organization.key
     databases = {name.casefold(): addresses for name, addresses in organization.databases.items()}
     entries = []
@@ -202,20 +208,23 @@ def _entries(rules: tuple[JournalRule, ...], organization: Organization) -> list
 
 
 def _bits_by_key(entries: list[_Entry], groups: Groups) -> tuple[dict[str, RuleBits], dict[str, RuleBits]]:
-    """The rules for each address, and for each group those on the group itself: `RuleIndex.bits` and `on_groups`."""
+    """Compute `RuleIndex.bits` and `RuleIndex.on_groups`.
+
+    These are the rules that apply to each address and group, and the rules on each group and on the groups that contain it.
+    """
     bits: dict[str, RuleBits] = {}
     on_groups = dict.fromkeys(groups.groups, 0)
     for number, entry in enumerate(entries):
         for name in entry.target or ():
             named = on_groups if name in on_groups else bits
             named[name] = named.get(name, 0) | 1 << number
-    # A rule on a group is for its members, and for those of the groups in it.
+    # A rule on a group applies to the direct and indirect members of the group.
     _spread(on_groups, groups.groups)
     for name, own in on_groups.items():
         if own:
             for member in groups.members[name]:
                 bits[member] = bits.get(member, 0) | own
-    # Mail to a group that is not expanded yet is mail to each of its members.
+    # Mail to a group that is not expanded yet counts as mail to each member.
     addressed = dict(on_groups)
     for name, members in groups.members.items():
         for member in members:
@@ -244,5 +253,5 @@ def _journal_mailboxes(entries: list[_Entry]) -> tuple[JournalMailbox, ...]:
 
 
 def _is_usual(key: str, exempt: set[str], groups: Groups) -> bool:
-    """Whether every address that differs from the key by letter case alone is surely of the same, ordinary mailbox."""
+    """Whether every spelling of the key in other letter case certainly names the same mailbox, neither exempt nor a group."""
     return key not in exempt and key not in groups.members and '"' not in key

@@ -63,6 +63,8 @@ _ADDRESS_FIELDS: Final = frozenset(("sender", "on_behalf_of"))
 
 _EXPANDED: Final = f", {names.EXPANDED}: "
 _FORWARDED: Final = f", {names.FORWARDED}: "
+# The label of a redirect. Lines that contain it are not read together, but one by one. `_REDIRECT` has the same labels, and so
+# has the pattern by which `addresses` refuses an address that reads like a redirect: change all three together.
 _REDIRECT_LABEL = re.compile("(?i:(?:expanded|forwarded):)")
 _KINDS: Final = ("expanded", "forwarded")
 # A quoted string, or the label of a redirect. The white paper's grammar omits the comma, its examples have it.

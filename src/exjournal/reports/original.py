@@ -1,7 +1,8 @@
-"""The original of a report: which message it is, and what it shows about itself.
+"""The original of a report: choose it among the messages in the report, and check it.
 
-The reader checks here that the original agrees with the report text, that it is complete, and that it is not a report itself.
-It reads the header block and the last lines; the whole body is searched only for a missing close delimiter or an attachment.
+The checks, which `reader` calls, are whether the original agrees with the report text, is complete, and is not a report itself.
+They read its header block and its last lines. The whole body is searched only for a close delimiter that is not in its usual
+place, or for a TNEF attachment.
 """
 
 import re
@@ -24,7 +25,7 @@ from exjournal._wire.headers import (
 )
 from exjournal._wire.multipart import DECODED_ENCODINGS
 from exjournal.errors import Defect, DefectCode
-from exjournal.limits import HEADER_LIMIT
+from exjournal.limits import COMPARED_LIMIT, HEADER_LIMIT
 from exjournal.reports.markers import MARKERS, marked
 from exjournal.reports.models import Part
 
@@ -32,21 +33,20 @@ if TYPE_CHECKING:
     from exjournal._wire.buffers import Buffer
 
 _COMPARED = field_pattern("subject", "message-id", "content-type")
-# A word of every marker. `re` searches fast for a pattern that begins with a plain byte, hence one pattern for each case.
+# A word that the name of every marker contains. `re` searches fast for a pattern that begins with a plain byte, hence one
+# pattern for each case of the first letter.
 _MARKER_WORD = re.compile(rb"J(?i:ournal-?(?:report|id))")
 _MARKER_WORD_LOWER = re.compile(rb"j(?i:ournal-?(?:report|id))")
 _MARKER_FIELDS = field_pattern(*MARKERS)
 # Exchange writes this field, with an id in it, on messages that it encodes as TNEF.
 _TNEF_CORRELATOR = field_pattern("x-ms-tnef-correlator")
-# The first field of a message, after the lines that mailbox files left before it.
+# The first field of a message, after the lines that a mailbox file may have left before it.
 _FIRST_FIELD = re.compile(rb"(?:%b[^\n]*+\n)?(?:%b)?(%b)" % (FROM_BEGINS, QUOTED_FROM_LINE, SHORT_FIELD_BEGINS))
 _MESSAGE_ID = re.compile(r"<[^<>]*>")
-# Bytes of a value, and characters of a reported one, that are compared by words; longer ones agree only if they are equal.
-_COMPARED_LIMIT: Final = 64 << 10
 
-# Bytes of a message in which the attachment of a protected one is searched for: it follows a few lines of text.
+# At most this many bytes of a message are searched for rights-protected content, which is attached after a few lines of text.
 _PROTECTION_LIMIT: Final = 1 << 20
-# Mentions of the encrypted content that are looked at.
+# At most this many mentions of its name or type are examined.
 _MENTIONS: Final = 20
 _CONTENT_CLASS = field_pattern("content-class")
 
@@ -54,16 +54,18 @@ _CONTENT_CLASS = field_pattern("content-class")
 def check_original(
     data: "Buffer", original: Part, subject: str | None, message_id: str | None, defects: list[Defect], /
 ) -> int:
-    """Compare the original with the report text, and look at how it begins and ends. Adds to `defects`.
+    """Compare the original with the report text, check its beginning and its end, and add what is wrong to `defects`.
 
-    `subject` and `message_id` are the reported values, None where the report text has no such line. Returns where the last line
-    of an unencoded original ends, without the close delimiter if it is in its usual place.
+    `subject` and `message_id` are the reported values, None if the report text has no such line.
+
+    Returns where the last line of the original ends, not counting a close delimiter in its usual place. For an encoded
+    original, it returns an offset in the decoded bytes instead, which is of no use to the caller.
     """
     offset = original.offset
     if original.encoding in DECODED_ENCODINGS:
         data = bytes(original.content[: HEADER_LIMIT + 1])
         begin, end = 0, len(data)
-        is_plain = False  # offsets in decoded bytes mean nothing to the caller: defects get the offset of the part
+        is_plain = False  # Offsets in decoded bytes mean nothing to the caller, so defects get the offset of the part.
     else:
         begin, end, is_plain = offset, offset + original.size, True
     if begin == end:
@@ -96,7 +98,7 @@ def check_original(
                 defects.append(Defect(DefectCode.ORIGINAL_HOLDS_TNEF, "an attachment", offset))
     elif b"/ms-tnef" in media_type:
         defects.append(Defect(DefectCode.ORIGINAL_HOLDS_TNEF, "its content", offset))
-    # Nearly all values are equal as they are written; only the others are decoded.
+    # Nearly all values are equal as written, so a value is decoded only if they differ.
     if message_id is not None:
         value = fields.get(b"message-id", b"").strip()
         if value.decode("latin-1") != message_id and not _is_same_id(value, message_id):
@@ -111,7 +113,7 @@ def check_original(
 
 
 def _is_marked(data: "Buffer", start: int, body: int, end: int) -> bool:
-    """Whether a header block has a marker. Searching for a word first takes half the time."""
+    """Whether a header block has a marker. Searching for the word first halves the time."""
     return (
         _MARKER_WORD.search(data, start, body) is not None or _MARKER_WORD_LOWER.search(data, start, body) is not None
     ) and marked(scan(data, start, end, _MARKER_FIELDS).fields)[0] is not None
@@ -125,28 +127,28 @@ def _has_tnef_attachment(data: "Buffer", start: int, body: int, end: int) -> boo
 
 
 def _is_same_text(value: bytes, reported: str) -> bool:
-    """Whether a report states a field's value, decoded or as written; spaces, tabs and folds may differ."""
-    if len(value) > _COMPARED_LIMIT or len(reported) > _COMPARED_LIMIT:
+    """Whether a field's value, decoded or as written, is the reported one; spaces, tabs and folds may differ."""
+    if len(value) > COMPARED_LIMIT or len(reported) > COMPARED_LIMIT:
         return False
     words = reported.split()
     if words == one_line(value).split() or words == decode(unfold(value)).split():
         return True
-    # windows-1252, which neither of them declares
+    # The value may be windows-1252 that nothing declares.
     return not value.isascii() and words == decode_words(text_of(unfold(value), "latin_1")).split()
 
 
 def _is_same_id(value: bytes, reported: str) -> bool:
-    """Whether a report states a Message-ID. Gateways put comments after it."""
+    """Whether a Message-ID is the reported one. A comment after it, which some gateways add, may differ."""
     if _is_same_text(value, reported):
         return True
-    if len(value) > _COMPARED_LIMIT or len(reported) > _COMPARED_LIMIT:
+    if len(value) > COMPARED_LIMIT or len(reported) > COMPARED_LIMIT:
         return False
     own, other = _MESSAGE_ID.match(decode(value)), _MESSAGE_ID.match(reported)
     return own is not None and other is not None and own[0] == other[0]
 
 
 def note_cut(data: "Buffer", start: int, end: int, original: Part | None, defects: list[Defect], /) -> None:
-    """Add a defect if a notice at the end says that the message was cut, unless there is such a defect already."""
+    """Add `perhaps-truncated` if a notice at the end says that the message was cut, unless `defects` already has it."""
     notice = cut_notice(data, start, end)
     if notice is None or any(defect.code is DefectCode.PERHAPS_TRUNCATED for defect in defects):
         return
@@ -159,7 +161,7 @@ def note_cut(data: "Buffer", start: int, end: int, original: Part | None, defect
 
 
 class OriginalChoice(NamedTuple):
-    """Which of the messages in a report is the original and which its decrypted copy, by their numbers; and why."""
+    """The numbers of the original and of its decrypted copy among the messages in a report, and the evidence for the choice."""
 
     original: int | None
     decrypted: int | None = None
@@ -167,7 +169,7 @@ class OriginalChoice(NamedTuple):
 
 
 def choose_original(messages: Sequence[memoryview], /) -> OriginalChoice:
-    """Choose the original among at most two messages: the one that is rights-protected, else the first."""
+    """Choose the original among at most two messages: the rights-protected one if only one is protected, else the first."""
     if len(messages) < 2:
         return OriginalChoice(0 if messages else None)
     for evidence, is_protected in (("content-class", _has_protected_class), ("message.rpmsg", _has_protected_content)):
@@ -183,7 +185,7 @@ def _has_protected_class(message: bytes) -> bool:
 
 
 def _has_protected_content(message: bytes) -> bool:
-    """Whether the encrypted content is attached, by its name or its type (MS-OXORMMS 2.1.3)."""
+    """Whether a message has the encrypted content attached, found by its name or type (MS-OXORMMS 2.1.3)."""
     for needle, before in ((b"message.rpmsg", b"="), (b"x-microsoft-rpmsg-message", b"application/")):
         position = message.find(needle)
         for _ in range(_MENTIONS):

@@ -1,8 +1,8 @@
-"""Reading: from the bytes of a report to what it says and the parts it holds.
+"""Reading: turn the bytes of a report into its facts and its parts.
 
 The reader scans the outer header block once, finds the delimiter lines with `bytes.find`, reads the small report text, and
-returns the original as a view. Nothing walks through the lines of the original. For any bytes it returns a `ParsedReport` in
-which every non-empty line of the report text is accounted for, or raises `ParseError`, and nothing else.
+returns the original as a view. Nothing walks through the lines of the original. For any bytes, it either returns a
+`ParsedReport` in which every non-empty line of the report text is accounted for, or raises `ParseError`.
 """
 
 import re
@@ -75,9 +75,9 @@ _EMBEDDED_REPORT: Final = names.EMBEDDED_REPORT.lower().encode()
 
 # The detail of the error for a message that would be a report if it had a marker.
 READS_LIKE: Final = "no marker, but it reads like a report: format=ReportFormat.ENVELOPE reads it as one"
-# Bytes of a body, or of a part, in which the end of a header block is looked for.
+# `_reads_like_report` searches at most this many bytes for the first delimiter, and for the end of each part header.
 _GLANCE: Final = 4096
-# Multiparts that gateways put around a report.
+# It enters at most this many multiparts, which gateways put around a report.
 _MULTIPARTS_AROUND: Final = 5
 _HEADER_END = re.compile(HEADER_END)
 # The first label of a report text, or `Sender` in base64.
@@ -85,9 +85,9 @@ _TEXT_BEGINS = re.compile(
     rb"(?:\xef\xbb\xbf)?\s{0,20}(?:(?i:sender|on-behalf-of|subject|message-id|to|cc|bcc|recipient)[ \t]*:|U2VuZGVyO)"
 )
 
-# Defects of the body: the outer header block can have two more.
+# The body has at most this many defects; the outer header block can add two.
 _BODY_DEFECTS: Final = DEFECT_LIMIT - 2
-# The original and its decrypted copy.
+# A report has at most two messages: the original and its decrypted copy.
 _MESSAGES: Final = 2
 _MESSAGE_FAMILIES: Final = ("message", "tnef")
 # The fields that a report text must have, and the defects if they are missing.
@@ -104,10 +104,10 @@ _ENVELOPE: Final = ReportFormat.ENVELOPE  # for speed, as in `fast_reader`
 
 
 def detect_format(data: "Data", /) -> ReportFormat | None:
-    """The format that the outer headers name, or None if they name none.
+    """Detect the format of a report from the markers in its outer header block (MS-XJRNL 2.1); None if there is no marker.
 
-    Only markers count (MS-XJRNL 2.1). BCC and message-only copies have none and are never detected, and `multipart/report` is
-    never a report. Takes linear time, and reads at most 512 KiB. Raises TypeError.
+    BCC and message-only copies have none and are never detected, and `multipart/report` is
+    never a journal report. Takes linear time, and reads at most 512 KiB. Raises TypeError.
     """
     buffer = in_place(data, "a report")
     outer = scan_message(buffer, OUTER).fields
@@ -118,14 +118,17 @@ def detect_format(data: "Data", /) -> ReportFormat | None:
 def parse_report(data: "Data", /, *, format: ReportFormat | None = None, strict: bool = False) -> ParsedReport:
     """Read a journal report (MS-XJRNL 2.1).
 
-    bytes and mmap are read in place, bytearray and memoryview are copied once. `format` is for reports that lost their marker,
-    and required for BCC and message-only copies, which have none. An envelope format must then have its complete grammar; a
-    copy is not checked, only its caller knows that it is one. With `strict` the first defect is raised as an error.
-    Limits: a header block of 512 KiB, 250 parts, a report text of 16 MiB, and 150,000 recipients, or more if the report text
-    has 24 characters for each of them. Beyond them a ParseError is raised. A result has at most 10,000 defects; the last is
-    `more-defects` if there were more. Memory use is at most 20 times the input, or 64 MB if that is more.
+    bytes and mmap are read in place, bytearray and memoryview are copied once.
 
-    Raises ParseError with the code of what is missing or unreadable, InvalidValue for an unknown format, and TypeError for data
+    `format`: for a report that lost its marker, and required for BCC and message-only copies, which have no marker. A report in
+    an envelope format must then follow its complete grammar; a copy is not checked: only the caller knows that it is one.
+    `strict`: raise the first defect as an error.
+
+    Limits: a header block of 512 KiB, 250 parts, a report text of 16 MiB, and 150,000 recipients, or more if the report text
+    has 24 characters for each of them. Input that exceeds a limit raises ParseError. A result has at most 10,000 defects; the
+    last is `more-defects` if there were more. Memory use is at most 20 times the input, or 64 MB if that is more.
+
+    Raises ParseError with a code for the missing or unreadable part, InvalidValue for an unknown format, and TypeError for data
     of another type. Any other exception is a bug.
     """
     buffer = data if isinstance(data, bytes) else in_place(data, "a report")
@@ -193,7 +196,7 @@ def _read(data: "Buffer", wanted: ReportFormat | None) -> ParsedReport:
 
 
 def _read_lead_in(data: "Buffer", defects: Defects) -> int:
-    """Where the outer header block begins, after what mailbox files and text editors put before it."""
+    """Find where the outer header block begins, after the lines and marks that mailbox files and text editors put before it."""
     mark_end, blank_end, begin = lead_in(data)
     for start, end, code in (
         (0, mark_end, DefectCode.LEADING_BOM),
@@ -214,12 +217,12 @@ def _scan_odd_block(data: "Buffer", start: int, end: int) -> "Block[Fields]":
 
 
 def _note_ambiguities(block: bytes, start: int) -> Defects:
-    """Where readers disagree about the outer header block, which begins at `start`."""
+    """Return a defect for each kind of ambiguity in the outer header block, which begins at `start`."""
     return [Defect(DefectCode.AMBIGUOUS_HEADER, words, start + offset) for words, offset in ambiguities(block)]
 
 
 def _read_envelope_sender(data: "Buffer", start: int, body: int, value: bytes, defects: Defects) -> str | None:
-    """MAIL FROM as the writer put it: in angle brackets, or as encoded words if it is not visible ASCII."""
+    """Read MAIL FROM, which writers put in angle brackets, or in encoded words if it is not visible ASCII."""
     text = decode(unfold(value))
     address = text[1:-1] if text[:1] == "<" and text[-1:] == ">" else decode_words(text)
     if text != "<>" and address_problem(address) is not None:
@@ -232,7 +235,10 @@ def _read_envelope_sender(data: "Buffer", start: int, body: int, value: bytes, d
 def _require_report(
     data: "Buffer", start: int, body: int, end: int, fields: "Fields", info: PartInfo, wanted: ReportFormat | None
 ) -> tuple[ReportFormat, str]:
-    """The format of the report, and its marker, or "" if only the caller says that it is one. Raises ParseError."""
+    """Find the format of the report and its marker; the marker is "" if only the caller says that it is a report.
+
+    Raises ParseError.
+    """
     if info.media_type == "multipart/report":
         detail = "a delivery, disposition or feedback report"
         raise ParseError(DefectCode.MULTIPART_REPORT, detail, value_offset(data, start, body, b"content-type"))
@@ -251,7 +257,7 @@ def _require_report(
 
 def _reads_like_report(data: "Buffer", body: int, end: int, boundary: bytes) -> bool:
     """Whether a message without a marker is otherwise a complete report, with a report text and an original."""
-    # A glance at the first text, so that ordinary mail is not read as a report.
+    # Look at the beginning of the first text only, so that ordinary mail need not be read in full.
     position = data.find(b"--" + boundary, body, min(end, body + _GLANCE))
     for _ in range(_MULTIPARTS_AROUND if position >= 0 else 0):
         header_end = _HEADER_END.search(data, position, min(end, position + _GLANCE))
@@ -269,7 +275,7 @@ def _reads_like_report(data: "Buffer", body: int, end: int, boundary: bytes) -> 
 
 
 class _Outside(NamedTuple):
-    """What is known of a report before its body is read: the places of its header block and body, and what the block says."""
+    """The facts about a report before its body is read: the places of its header block and body, and the block's values."""
 
     start: int
     body: int
@@ -292,7 +298,7 @@ class _Contents(NamedTuple):
 
 
 class _Text(NamedTuple):
-    """The report text: the part that holds it, the bytes of that part after transfer decoding, and what was read from them."""
+    """The report text: its part, the bytes of that part after transfer decoding, and the fields that were read from them."""
 
     leaf: Leaf
     raw: bytes
@@ -300,7 +306,7 @@ class _Text(NamedTuple):
 
 
 class _Parts(NamedTuple):
-    """All parts of a report, and which of them are the original and its decrypted copy, and why."""
+    """All parts of a report, those that are the original and its decrypted copy, and the evidence for that choice."""
 
     all: list[Part]
     original: Part | None
@@ -309,7 +315,7 @@ class _Parts(NamedTuple):
 
 
 def _read_body(data: "Buffer", outside: _Outside, defects: Defects) -> _Contents:
-    """Read a body in the general way, which takes anything that gateways make of a report."""
+    """Read a body in the general way, which accepts all changes that gateways make to a report."""
     start, body, end, info, *_ = outside
     if info.ambiguities:
         offset = value_offset(data, start, body, b"content-type")
@@ -348,7 +354,7 @@ def _read_leaves(data: "Buffer", leaves: list[Leaf], outside: _Outside, defects:
 
 
 def _read_opened(data: "Buffer", inside: Opened, outside: _Outside, defects: Defects) -> _Contents:
-    """Read a report of which a multipart was encoded; offsets are those of the caller's bytes."""
+    """Read a report that contains an encoded multipart; all offsets refer to the caller's bytes."""
     first = len(defects)
     try:
         contents = _read_leaves(inside.data, inside.leaves, outside, defects)
@@ -373,8 +379,8 @@ def _read_opened(data: "Buffer", inside: Opened, outside: _Outside, defects: Def
 
 
 def _leave_out(defects: Defects, line_defects_end: int, text: _Text) -> None:
-    """Leave out the last defects of lines, all of which are before `line_defects_end`, and add their number."""
-    # All other defects are bounded by the number of parts, and one of them may say that the report is incomplete.
+    """Remove the last defects of lines, all of which are before `line_defects_end`, and add a defect with their number."""
+    # The number of parts limits all other defects, and one of those may say that the report is incomplete.
     excess = len(defects) + 1 - _BODY_DEFECTS
     del defects[line_defects_end - excess : line_defects_end]
     count = text.read.left_out + excess
@@ -382,9 +388,10 @@ def _leave_out(defects: Defects, line_defects_end: int, text: _Text) -> None:
 
 
 def _find_text(data: "Buffer", leaves: list[Leaf], format: ReportFormat, marker: str, defects: Defects) -> _Text | None:
-    """The first text part with a sender and recipients; in a marked report, else the first with any field of a report.
+    """Find the first text part with a sender and recipients.
 
-    HTML is read only if no text part will do.
+    A marked report without such a part has the first one with recipients, a sender or a Message-ID. HTML is read only if there
+    is no suitable plain text.
     """
     has_message = any(leaf.info.family in _MESSAGE_FAMILIES for leaf in leaves)
     for family in ("text", "html"):
@@ -431,12 +438,12 @@ def _read_text(data: "Buffer", leaf: Leaf, format: ReportFormat, defects: Defect
     is_plain = info.encoding in PLAIN_ENCODINGS or _is_undecoded(defects)
     if raw[:3] == BYTE_ORDER_MARK:
         defects.append(Defect(DefectCode.LEADING_BOM, "in the report text", start))
-        text, problem = text_decoded(raw[3:], "utf-8")  # against the declared charset, if need be
+        text, problem = text_decoded(raw[3:], "utf-8")  # even if another charset is declared
     else:
         text, problem = text_decoded(raw, info.charset)
     if problem is not None:
         defects.append(Defect(problem, "", start))
-    text = text.removeprefix("\ufeff")  # UTF-16 whose charset names the byte order, with a mark nevertheless
+    text = text.removeprefix("\ufeff")  # UTF-16 with a mark, although the charset names the byte order
     is_html = info.family == "html"
     if is_html:
         defects.append(Defect(DefectCode.REPORT_TEXT_HTML, "", start))
@@ -458,7 +465,7 @@ def _read_text(data: "Buffer", leaf: Leaf, format: ReportFormat, defects: Defect
 
 
 def _line_starts(raw: bytes, numbers: "Iterable[int]") -> dict[int, int]:
-    """Where the lines of these numbers begin; the first line is 0."""
+    """Find where the lines with these numbers begin; the first line has number 0."""
     starts: dict[int, int] = {}
     current = position = 0
     for number in sorted(numbers):
@@ -470,7 +477,7 @@ def _line_starts(raw: bytes, numbers: "Iterable[int]") -> dict[int, int]:
 
 
 def _content(data: "Buffer", leaf: Leaf, defects: Defects) -> bytes:
-    """The bytes of a part after transfer decoding."""
+    """Return the bytes of a part after transfer decoding."""
     if leaf.info.encoding not in DECODED_ENCODINGS:
         defects.append(Defect(DefectCode.TRANSFER_ENCODING_UNKNOWN, "", leaf.start))
         return data[leaf.start : leaf.end]
@@ -478,7 +485,7 @@ def _content(data: "Buffer", leaf: Leaf, defects: Defects) -> bytes:
 
 
 def _is_undecoded(defects: Defects) -> bool:
-    """Whether content was taken as it is although an encoding was declared, by the defects of reading it."""
+    """Whether the defects of reading a part say that its content is not encoded as declared, and was taken unchanged."""
     return any(defect.code is DefectCode.TRANSFER_ENCODING_MISMATCH for defect in defects)
 
 
@@ -503,7 +510,7 @@ def _read_parts(data: "Buffer", leaves: list[Leaf], text: _Text, format: ReportF
                 content_defects: Defects = []
                 content = memoryview(_content(data, leaf, content_defects))
                 if info.encoding in DECODED_ENCODINGS and not _is_undecoded(content_defects):
-                    # Against RFC 2046 section 5.2.1, but seen.
+                    # RFC 2046 section 5.2.1 forbids this, but some mail has it.
                     defects.append(Defect(DefectCode.ORIGINAL_ENCODED, info.encoding, start))
                 defects += content_defects
             messages.append(number)
@@ -512,7 +519,7 @@ def _read_parts(data: "Buffer", leaves: list[Leaf], text: _Text, format: ReportF
             if info.encoding in DECODED_ENCODINGS:
                 content = memoryview(_content(data, leaf, defects))
         elif info.family == "html" and not messages:
-            # Exchange 2003 writes the twin itself.
+            # In the 2003 format, Exchange itself writes the HTML twin.
             if format is ReportFormat.ENVELOPE:
                 defects.append(Defect(DefectCode.HTML_TWIN, "", start))
         else:
@@ -536,7 +543,7 @@ def _read_parts(data: "Buffer", leaves: list[Leaf], text: _Text, format: ReportF
 
 
 def _make_report(text: _Text, format: ReportFormat, envelope_sender: str | None, defects: Defects) -> JournalReport:
-    """What a report text says, as a value, with a defect for each field that must be there and is not."""
+    """Make the value of a report text, and add a defect for each required field that is missing."""
     values = text.read.values
     recipients = text.read.recipients
     required = _REQUIRED if format is ReportFormat.ENVELOPE else _REQUIRED_2003

@@ -1,8 +1,9 @@
 """Seals: by a secret, its holder can recognize a report as their own and unaltered.
 
 A seal is an HMAC (RFC 2104) with SHA-256 over the content of the message that bears it, so it is worthless on any other
-message. Seals are compared in constant time. The first of several secrets signs and any of them verifies, so secrets can be
-replaced one after the other. Stamps on messages use the same keyed digests.
+message. The content is the body and the header fields that `SEALED_FIELDS` of `_wire.canonical` lists. Seals are compared in
+constant time. The first of several secrets signs and any of them verifies, so secrets can be replaced one after the other.
+Stamps on messages use the same keyed digests.
 """
 
 import binascii
