@@ -98,19 +98,23 @@ def mailboxes_of(value: bytes, /) -> list[Mailbox]:
         elif delimiter:
             if delimiter != ":":
                 if not angle:
+                    unread = "".join(words)
                     # One address, or several with only a space between them: none is lost.
-                    bare = [item for item in _bare_items(words) if _is_address(item)]
+                    bare = [item for item in _bare_items(words) if _is_address(item)] if "@" in unread else []
                     mailboxes += [Mailbox("", item) for item in bare]
-                    unread = "" if bare else "".join(words)
-                    unread = unread if angle is None or bare else f"{unread.strip()} <>"
+                    if bare:
+                        unread = ""
+                    elif angle is not None:
+                        unread = f"{unread.strip()} <>"
                 elif _is_address(angle):
                     mailboxes.append(Mailbox(_display_name("".join(words)), angle))
                     unread = ""
                 else:
                     unread = f"{''.join(words).strip()} <{angle}>"
-                unread = without_forbidden(unread).strip()
                 if unread:
-                    mailboxes.append(Mailbox(unread, ""))
+                    unread = without_forbidden(unread).strip()
+                    if unread:
+                        mailboxes.append(Mailbox(unread, ""))
             angle = None
             words.clear()
         elif quoted or word:
