@@ -21,7 +21,7 @@ help:
 	@echo "make readers  compare with other mail readers, and read the bounces of flufl.bounce: needs node, npm and GMime's bindings (python3-gi, gir1.2-gmime-3.0)"
 	@echo "make endpoint, make gateway, make merge  run an example: the archive endpoint, Postfix, Apache Spark"
 	@echo "make check  lint, types and the built distributions"
-	@echo "make bench  measure, and print the table of docs/performance.md"
+	@echo "make bench  measure, and print the table of docs/explanation/performance.md"
 	@echo "make fuzz   run the fuzz harnesses for a minute each"
 
 demo: python

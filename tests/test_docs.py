@@ -61,7 +61,7 @@ from exjournal.journaling.loops import LoopReason
 
 ROOT = Path(__file__).parent.parent
 CORPUS = ROOT / "tests" / "corpus"
-DOCS = sorted((ROOT / "docs").glob("*.md"))
+DOCS = sorted((ROOT / "docs").rglob("*.md"))
 PAGES = [ROOT / "README.md", *DOCS]
 LINKED = [*PAGES, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"]
 FORMAT_PAGES = ["format-envelope.md", "format-2003.md", "format-copies.md"]
@@ -106,8 +106,9 @@ every_linked_page = pytest.mark.parametrize("path", LINKED, ids=[path.name for p
 
 
 def page(name: str) -> str:
-    """The text of a page of docs/."""
-    return (ROOT / "docs" / name).read_text(encoding="utf-8")
+    """The text of a page of docs/, which is in one of its folders."""
+    (path,) = (ROOT / "docs").rglob(name)
+    return path.read_text(encoding="utf-8")
 
 
 def fences(text: str) -> list[tuple[str, str]]:
@@ -167,7 +168,7 @@ def codes_of_rows(name: str, heading: str, *, is_refused: bool) -> set[str]:
 
 
 class TestDefects:
-    """docs/defects.md explains every code, and shows each by a file that has it."""
+    """docs/reference/defects.md explains every code, and shows each by a file that has it."""
 
     def test_every_code_once(self) -> None:
         """The first column of the tables has each code once, and nothing else."""
@@ -253,7 +254,7 @@ class TestFormat:
 
 
 class TestUndeliverable:
-    """docs/undeliverable.md says what becomes of each bounce."""
+    """docs/how-to/undeliverable.md says what becomes of each bounce."""
 
     def test_opened(self) -> None:
         """The witness of an opened bounce gives a report, a status or neither as its row says."""
@@ -304,7 +305,7 @@ class TestUndeliverable:
 
 
 class TestRules:
-    """docs/rules.md is complete, and its tables are what the library does."""
+    """docs/how-to/rules.md is complete, and its tables are what the library does."""
 
     @pytest.mark.parametrize("row", rows(section(page("rules.md"), "Scopes")), ids=lambda row: row[0])
     def test_scopes(self, row: list[str]) -> None:
@@ -345,7 +346,7 @@ class TestRules:
 
 
 class TestLoops:
-    """docs/loops.md has every reason, of a loop, of a hold and of a seal."""
+    """docs/explanation/loops.md has every reason, of a loop, of a hold and of a seal."""
 
     def test_reasons(self) -> None:
         """Every reason has its row; a seal and a stamp come first, and again as unverified ones."""
@@ -386,7 +387,7 @@ def sample(message: bytes = b"From: ann@example.com\r\nMessage-ID: <1@example.co
 
 
 class TestDuplicates:
-    """docs/duplicates.md has every key and every answer, and what it says makes a difference makes one."""
+    """docs/explanation/duplicates.md has every key and every answer, and what it says makes a difference makes one."""
 
     def test_keys(self) -> None:
         """Every key of an identity has its row, in their order."""
@@ -475,7 +476,7 @@ class TestDuplicates:
         monkeypatch.chdir(tmp_path)
         Path("archive").mkdir()
         names: dict[str, Any] = {}
-        for code in python_code(ROOT / "docs" / "duplicates.md"):
+        for code in python_code(ROOT / "docs" / "explanation" / "duplicates.md"):
             if code.startswith(("import ", "from ", "def archive(", "def take(")):
                 exec(compile(code, "duplicates.md", "exec"), names)  # noqa: S102 - our own page
         reported: list[Identity] = []
@@ -511,7 +512,7 @@ class TestDuplicates:
 
 
 class TestApi:
-    """docs/api.md has every public name, with its signature, and every key of the JSON form."""
+    """docs/reference/api.md has every public name, with its signature, and every key of the JSON form."""
 
     @pytest.mark.parametrize("name", exjournal.__all__)
     def test_every_name(self, name: str) -> None:
@@ -663,7 +664,7 @@ def option_strings(parser: argparse.ArgumentParser) -> set[str]:
 
 
 class TestCommand:
-    """docs/command.md has every verb and every option."""
+    """docs/reference/command.md has every verb and every option."""
 
     def test_options_of_the_command(self) -> None:
         """The page of the command has its own options."""
@@ -727,7 +728,7 @@ class TestPages:
     def test_every_page_is_linked(self) -> None:
         """The README leads to each page of docs/."""
         targets = LINK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
-        assert {f"docs/{path.name}" for path in DOCS} <= set(targets)
+        assert {path.relative_to(ROOT).as_posix() for path in DOCS} <= set(targets)
 
 
 def python_code(path: Path) -> list[str]:

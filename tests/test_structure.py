@@ -10,7 +10,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "exjournal"
 
 # Which wing knows which, in one row each; a module at the root of the package is a wing of its own. Every wing knows only those
-# above it, and a new entry is a decision: it goes here and into docs/decisions.md.
+# above it, and a new entry is a decision: it goes here and into docs/development/decisions.md.
 WINGS: dict[str, set[str]] = {
     "errors": set(),
     "limits": set(),

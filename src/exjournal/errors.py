@@ -9,7 +9,10 @@ from typing import NamedTuple
 
 
 class DefectCode(StrEnum):
-    """Every reason a reader can give, as the code of a `Defect` or of a `ParseError`. `docs/defects.md` explains each."""
+    """Every reason a reader can give, as the code of a `Defect` or of a `ParseError`.
+
+    `docs/reference/defects.md` explains each.
+    """
 
     # Refusals: always a ParseError.
     EMPTY = "empty"

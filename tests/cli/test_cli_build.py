@@ -510,7 +510,7 @@ class TestWarning:
         assert "sendmail -t" in out
         assert "send_message" in out
 
-    @pytest.mark.parametrize("page", ["README.md", "docs/building.md", "docs/command.md"])
+    @pytest.mark.parametrize("page", ["README.md", "docs/how-to/building.md", "docs/reference/command.md"])
     def test_pages(self, page: str) -> None:
         """The README and the pages on building warn as well."""
         text = (ROOT / page).read_text(encoding="utf-8")

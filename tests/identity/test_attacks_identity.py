@@ -1,8 +1,8 @@
 """Attacks on identity, duplicates and merging: what a sender, or a forger of reports, writes to have mail dropped or doubted.
 
-An archive follows `docs/duplicates.md`: it drops every DUPLICATE and merges every SIBLING. So two messages that a reader shows
-differently must not share a content digest, and of two reports with one key, neither may contain a fact that the other lacks.
-The standard `email` package, under both of its policies, represents the mail readers.
+An archive follows `docs/explanation/duplicates.md`: it drops every DUPLICATE and merges every SIBLING. So two messages that a
+reader shows differently must not share a content digest, and of two reports with one key, neither may contain a fact that the
+other lacks. The standard `email` package, under both of its policies, represents the mail readers.
 """
 
 import json

@@ -79,7 +79,7 @@ def scan_archive(
     """Read archives as `read_archive` does, write the outputs, and return the counts.
 
     `json`: a file with a line for each item, with `merge` one for each message and then those of items that are not reports
-    (`docs/archive.md` lists the keys).
+    (`docs/how-to/archive.md` lists the keys).
     `originals`: a folder with a file for each original, decrypted copy and bare message, named by its SHA-256.
     `merge`: join the reports of each message.
     `store`: the path of an `SqliteStore` that learns of every report.

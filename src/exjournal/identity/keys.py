@@ -30,7 +30,7 @@ class Identity(NamedTuple):
     """The keys of a report and of its message: small, picklable, made by `identify()`.
 
     Digests are SHA-256 in lower-case hex, except `mih`. A missing key is None, a missing id is "". Two missing keys never
-    match. `docs/duplicates.md` explains what each key proves.
+    match. `docs/explanation/duplicates.md` explains what each key proves.
     """
 
     # The report's own Message-ID, different for each report.
