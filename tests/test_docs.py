@@ -324,8 +324,8 @@ class TestRules:
     def test_arguments(self) -> None:
         """Every argument of an organization, a rule and a set of rules has a row."""
         for heading, cls, given in (
-            ("The organisation", Organization, 0),
-            ("Rules and whom they are for", JournalRule, 0),
+            ("The organization", Organization, 0),
+            ("Journal rules", JournalRule, 0),
             ("Options of a RuleSet", RuleSet, 2),
         ):
             table = rows(section(page("rules.md"), heading))
