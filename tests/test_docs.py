@@ -469,7 +469,7 @@ class TestDuplicates:
         assert [remember(cut, store) for _ in range(3)] == [Sighting.FIRST, Sighting.SIBLING, Sighting.SIBLING]
         assert look_up(identify(parse_report(sample())), store) is not Sighting.DUPLICATE
 
-    @pytest.mark.parametrize("step", ["look_up", "archive", "tell", "remember"])
+    @pytest.mark.parametrize("step", ["look_up", "archive", "alert", "remember"])
     @pytest.mark.parametrize("is_done", [False, True], ids=["before", "after"])
     def test_crashes(self, step: str, *, is_done: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """If a process dies before or after a step of the example, the next run archives and reports the rest."""
@@ -480,7 +480,7 @@ class TestDuplicates:
             if code.startswith(("import ", "from ", "def archive(", "def take(")):
                 exec(compile(code, "duplicates.md", "exec"), names)  # noqa: S102 - our own page
         reported: list[Identity] = []
-        names["tell"] = reported.append
+        names["alert"] = reported.append
         alive = names[step]
 
         def dies(*arguments: object) -> None:
@@ -493,7 +493,7 @@ class TestDuplicates:
         remember(identify(parse_report(other)), store)
         names[step] = dies
         with pytest.raises(KeyboardInterrupt):
-            names["take"](report, store, names["tell"])
+            names["take"](report, store, names["alert"])
         names[step] = alive
         answer = names["take"](report, store, reported.append)
         assert (answer is Sighting.DUPLICATE) == (step == "remember" and is_done)
