@@ -167,6 +167,13 @@ def codes_of_rows(name: str, heading: str, *, is_refused: bool) -> set[str]:
     return seen
 
 
+def refusals_and_defects() -> tuple[set[str], set[str]]:
+    """The codes below the heading of refusals, and those below all other headings of docs/reference/defects.md."""
+    codes = {row[0].strip("`") for row in rows(page("defects.md"))}
+    refusals = {row[0].strip("`") for row in rows(section(page("defects.md"), "Refusals"))}
+    return refusals, codes - refusals
+
+
 class TestDefects:
     """docs/reference/defects.md explains every code, and shows each by a file that has it."""
 
@@ -177,24 +184,20 @@ class TestDefects:
     def test_rows_are_complete(self) -> None:
         """Each row says what the code means and what to do."""
         for row in rows(page("defects.md")):
-            assert len(row) == 5, row
+            assert len(row) == 4, row
+            assert row[1].endswith(".")
             assert row[2].endswith(".")
-            assert row[3].endswith(".")
 
     def test_witnesses(self) -> None:
-        """The witness of a code is a corpus file that shows it, as a refusal or as a defect just as the row says."""
-        for code, kind, _, _, witness in rows(page("defects.md")):
+        """The witness of a code is a corpus file that shows it: below "Refusals" as a refusal, else as a defect."""
+        refusals, _ = refusals_and_defects()
+        for code, _, _, witness in rows(page("defects.md")):
             names = WITNESS.findall(witness)
             assert len(names) == (code.strip("`") not in WITHOUT_WITNESS), code
             for name in names:
                 codes, is_refused = expected_codes(name)
                 assert code.strip("`") in codes
-                assert kind == ("refusal" if is_refused else "defect")
-
-    def test_refusals(self) -> None:
-        """The codes below the heading of refusals, and no others, are refusals."""
-        refusals = {row[0] for row in rows(section(page("defects.md"), "Refusals"))}
-        assert refusals == {row[0] for row in rows(page("defects.md")) if row[1] == "refusal"}
+                assert (code.strip("`") in refusals) == is_refused
 
 
 # Defects that only `unwrap_undeliverable` gives.
@@ -207,7 +210,7 @@ class TestFormat:
     @pytest.mark.parametrize("name", FORMAT_PAGES)
     def test_supported(self, name: str) -> None:
         """The witnesses of supported input are read without a defect."""
-        table = rows(section(page(name), "What is read: supported"))
+        table = rows(section(page(name), "Supported input"))
         assert table
         for row in table:
             names = WITNESS.findall(row[-1])
@@ -217,18 +220,18 @@ class TestFormat:
     @pytest.mark.parametrize("name", FORMAT_PAGES)
     def test_tolerated(self, name: str) -> None:
         """Each row of tolerated input has its codes, and each witness shows one of them."""
-        assert codes_of_rows(name, "What is read: tolerated", is_refused=False)
+        assert codes_of_rows(name, "Tolerated input", is_refused=False)
 
     def test_every_defect_of_a_report(self) -> None:
         """The pages of the formats have every defect, except for those that only bounces and archives have."""
-        seen = set.union(*[codes_of_rows(name, "What is read: tolerated", is_refused=False) for name in FORMAT_PAGES])
-        expected = {row[0].strip("`") for row in rows(page("defects.md")) if row[1] == "defect"}
+        seen = set.union(*[codes_of_rows(name, "Tolerated input", is_refused=False) for name in FORMAT_PAGES])
+        _, expected = refusals_and_defects()
         assert seen == expected - OF_BOUNCES - OF_ARCHIVES
 
     def test_every_refusal_of_a_report(self) -> None:
         """The overview has every refusal, except for those that only bounces and archives have."""
-        seen = codes_of_rows("format.md", "What is read: refused", is_refused=True)
-        expected = {row[0].strip("`") for row in rows(page("defects.md")) if row[1] == "refusal"}
+        seen = codes_of_rows("format.md", "Refused input", is_refused=True)
+        expected, _ = refusals_and_defects()
         assert seen == expected - {DefectCode.NO_REPORT_INSIDE} - OF_ARCHIVES
 
     def test_producers(self) -> None:
@@ -469,7 +472,7 @@ class TestDuplicates:
         assert [remember(cut, store) for _ in range(3)] == [Sighting.FIRST, Sighting.SIBLING, Sighting.SIBLING]
         assert look_up(identify(parse_report(sample())), store) is not Sighting.DUPLICATE
 
-    @pytest.mark.parametrize("step", ["look_up", "archive", "tell", "remember"])
+    @pytest.mark.parametrize("step", ["look_up", "archive", "alert", "remember"])
     @pytest.mark.parametrize("is_done", [False, True], ids=["before", "after"])
     def test_crashes(self, step: str, *, is_done: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """If a process dies before or after a step of the example, the next run archives and reports the rest."""
@@ -480,7 +483,7 @@ class TestDuplicates:
             if code.startswith(("import ", "from ", "def archive(", "def take(")):
                 exec(compile(code, "duplicates.md", "exec"), names)  # noqa: S102 - our own page
         reported: list[Identity] = []
-        names["tell"] = reported.append
+        names["alert"] = reported.append
         alive = names[step]
 
         def dies(*arguments: object) -> None:
@@ -493,7 +496,7 @@ class TestDuplicates:
         remember(identify(parse_report(other)), store)
         names[step] = dies
         with pytest.raises(KeyboardInterrupt):
-            names["take"](report, store, names["tell"])
+            names["take"](report, store, names["alert"])
         names[step] = alive
         answer = names["take"](report, store, reported.append)
         assert (answer is Sighting.DUPLICATE) == (step == "remember" and is_done)
