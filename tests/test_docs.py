@@ -529,7 +529,8 @@ class TestData:
         found = paths({**parsed.to_dict(content=True), "identity": identify(parsed).to_dict()})
         keys = {f"identity.{name}" for name in Identity._fields}
         assert keys <= found
-        assert sorted(row[0].strip("`") for row in rows(section(page("data.md"), "ParsedReport.to_dict"))) == sorted(found - keys)
+        table = rows(section(page("data.md"), "ParsedReport.to_dict"))
+        assert sorted(row[0].strip("`") for row in table) == sorted(found - keys)
 
     def test_keys_of_a_merged_report(self) -> None:
         """The table of `MergedReport.to_dict` has every key of one with everything in it, and no other."""
