@@ -6,6 +6,8 @@ import doctest
 import inspect
 import json
 import re
+import subprocess
+import sys
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
@@ -64,6 +66,7 @@ CORPUS = ROOT / "tests" / "corpus"
 DOCS = sorted((ROOT / "docs").rglob("*.md"))
 PAGES = [ROOT / "README.md", *DOCS]
 LINKED = [*PAGES, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"]
+JOBS = ["archive-builder.md", "gateway-builder.md", "e-discovery.md", "postmaster.md", "test-engineer.md"]
 FORMAT_PAGES = ["format-envelope.md", "format-2003.md", "format-copies.md"]
 EXAMPLES = sorted(path for path in (ROOT / "examples").rglob("*") if path.is_file())
 
@@ -715,7 +718,7 @@ class TestPages:
 
     @every_page
     def test_examples_are_run(self, path: Path) -> None:
-        """A code block is Python with prompts or a console session, which the suite runs, a file of examples, or text."""
+        """A code block is Python with prompts or a console session, which run here, a file of examples (`py`), or text."""
         files = {example.read_text(encoding="utf-8") for example in EXAMPLES}
         for language, block in fences(path.read_text(encoding="utf-8")):
             if language == "python":
@@ -726,9 +729,48 @@ class TestPages:
                 assert language == "text" or block in files
 
     def test_every_page_is_linked(self) -> None:
-        """The README leads to each page of docs/."""
-        targets = LINK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
-        assert {path.relative_to(ROOT).as_posix() for path in DOCS} <= set(targets)
+        """The README leads to the index, and the two of them, with the pages that they link to, lead to each page of docs/."""
+        index = ROOT / "docs" / "index.md"
+        assert index in pages_linked_from(ROOT / "README.md")
+        found: set[Path] = set()
+        following = {ROOT / "README.md", index}
+        while following:
+            found |= following
+            following = set().union(*map(pages_linked_from, following)) - found
+        assert found == {ROOT / "README.md", *DOCS}
+
+    @pytest.mark.parametrize("name", ["README.md", "docs/tutorial/tour.md"])
+    def test_plain_doctest(self, name: str) -> None:
+        """The Python examples that a newcomer pastes first pass under plain doctest, from the root of a clone."""
+        done = subprocess.run(
+            [sys.executable, "-m", "doctest", name], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+    def test_length_of_what_a_newcomer_reads(self) -> None:
+        """README has at most 140 lines; with the page of a job there are at most 1,500 words to read."""
+        readme = (ROOT / "README.md").read_text(encoding="utf-8")
+        assert len(readme.splitlines()) <= 140
+        for name in JOBS:
+            words = len(page(name).split())
+            assert words < 600, name
+            assert words + len(readme.split()) <= 1500, name
+
+    @pytest.mark.parametrize("name", JOBS)
+    def test_job(self, name: str) -> None:
+        """README leads to the page of a job, and its console examples run the script that it shows."""
+        assert f"](docs/how-to/{name})" in (ROOT / "README.md").read_text(encoding="utf-8")
+        files = {path.read_text(encoding="utf-8"): path.relative_to(ROOT).as_posix() for path in EXAMPLES}
+        commands = [block for language, block in fences(page(name)) if language == "console"]
+        scripts = [files[block] for language, block in fences(page(name)) if language == "py"]
+        assert commands
+        assert all(any(f"$ python {script}" in block for block in commands) for script in scripts)
+
+
+def pages_linked_from(path: Path) -> set[Path]:
+    """The pages of docs/ to which a page links."""
+    targets = [target.partition("#")[0] for target in LINK.findall(prose(path.read_text(encoding="utf-8")))]
+    return {(path.parent / target).resolve() for target in targets if target} & set(DOCS)
 
 
 def python_code(path: Path) -> list[str]:
