@@ -14,11 +14,14 @@ from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parent.parent
 
-# A link or an image in Markdown, and code, in which there are none.
-LINK = re.compile(r"(?P<code>^```.*?^```$|`[^`\n]+`(?!\]))|(?P<before>\]\()(?P<target>[^)\s#]+)(?P<anchor>#[^)\s]*)?\)", re.M | re.S)
+# A link in Markdown; or code, in which there are none.
+LINK = re.compile(
+    r"(?P<code>^```.*?^```$|`[^`\n]+`(?!\]))|(?P<before>\]\()(?P<target>[^)\s#]+)(?P<anchor>#[^)\s]*)?\)",
+    re.MULTILINE | re.DOTALL,
+)
 
-# The heading of a public name, which mkdocstrings writes itself, and its directive.
-DIRECTIVE = re.compile(r"^### (\w+)\n\n(?=::: exjournal\.\1$)", re.M)
+# The heading of a name, which mkdocstrings writes itself, and its directive.
+DIRECTIVE = re.compile(r"^### (\w+)\n\n(?=::: exjournal\.(?:\w+\.)*\1$)", re.MULTILINE)
 
 LANGUAGES = {".py": "python", ".toml": "toml", ".cf": "ini", ".json": "json", ".service": "ini"}
 
@@ -58,7 +61,9 @@ def text_of(path: Path) -> str:
     fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
     name = path.relative_to(ROOT).as_posix()
     front = f"---\ntitle: {path.name}\nsearch:\n  exclude: true\n---\n\n"
-    return f"{front}# {name}\n\n[Download]({path.name})\n\n{fence}{LANGUAGES.get(path.suffix, 'text')}\n{text}\n{fence}\n"
+    return (
+        f"{front}# {name}\n\n[Download]({path.name})\n\n{fence}{LANGUAGES.get(path.suffix, 'text')}\n{text}\n{fence}\n"
+    )
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
