@@ -368,7 +368,10 @@ class TestJson:
             assert one.pop("conflict") is True
             names = one.pop("files")
             assert [len(some) for some in names] == [1] * len(merged.reports)
-            assert one.pop("sources") == [[{"path": name} for name in some] for some in names]
+            places = one.pop("sources")
+            assert [[place["path"] for place in some] for some in places] == names
+            digests = [[place["original"]["sha256"] for place in some] for some in places]
+            assert digests == [[statement.identity.original_sha256] for statement in merged.reports]
             assert one == merged.to_dict()
 
     def test_files(self) -> None:

@@ -44,7 +44,7 @@ _END: Final = b"="
 # A process checks after this number of items whether the run is over.
 _LOOK: Final = 8
 # The version of the files of batches; a batch of another version is done again.
-_VERSION: Final = 3
+_VERSION: Final = 4
 _Complaint: TypeAlias = tuple[Source, str]
 
 
@@ -77,6 +77,14 @@ class _Task(NamedTuple):
 class _Result(NamedTuple):
     counts: Counts
     complaints: list[_Complaint]
+
+
+class _Refusal(NamedTuple):
+    """Why an item was not read, or not completely."""
+
+    code: str
+    detail: str
+    offset: int | None
 
 
 class Line(NamedTuple):
@@ -174,34 +182,42 @@ class Work:
             result.counts["defects", code] += 1
         is_incomplete = not INCOMPLETE.isdisjoint(codes)
         result.counts["incomplete", ""] += is_incomplete
-        data: dict[str, object] = {}
-        identity: Identity | None = None
-        if self.is_merged:
-            statement = statement_of(parsed)
-            identity, data = statement.identity, statement.to_dict()
-        elif self.has_lines:
-            data = parsed.to_dict()
-            identity = identify(parsed) if self.has_store else None
-        files: dict[str, dict[str, object]] = {}
-        for kind, content in (("original", parsed.original), ("decrypted", parsed.decrypted)):
-            if content is not None and (self.originals is not None or (self.has_lines and not self.is_merged)):
-                known = identity.original_sha256 if identity is not None and kind == "original" else None
-                digest = known or hashlib.sha256(content).hexdigest()
-                files[kind] = {"sha256": digest}
-                if self.originals is not None:
-                    suffix = ".incomplete.eml" if is_incomplete else ".eml"
-                    files[kind]["file"] = self.keep("originals", digest, suffix, content, item.source, result)
+        suffix = ".incomplete.eml" if is_incomplete else ".eml"
+        statement = statement_of(parsed) if self.is_merged else None
+        identity = None
+        if statement is not None:
+            identity = statement.identity
+        elif self.has_store:
+            identity = identify(parsed)
+        files = {
+            "original": self.file(parsed.original, identity and identity.original_sha256, item, result, suffix),
+            "decrypted": self.file(parsed.decrypted, None, item, result, suffix),
+        }
         if not self.has_lines:
             return None
-        for kind, file in files.items():
-            entry = data.get(kind)
-            data[kind] = {**(entry if isinstance(entry, dict) else {}), **file}
-        if item.defects:
-            data["archive_defects"] = defect_dicts(item.defects)
-        if item.undeliverable is not None:
-            data["undeliverable"] = [status._asdict() for status in item.undeliverable.status]
-            data["found"] = item.undeliverable.found
+        data = parsed.to_dict() if statement is None else statement.to_dict()
+        for name, file in files.items():
+            place = data.get(name)
+            data[name] = {**place, **file} if isinstance(place, dict) and file is not None else file
+        bounce = item.undeliverable
+        data["archive_defects"] = defect_dicts(item.defects)
+        data["undeliverable"] = None if bounce is None else [status._asdict() for status in bounce.status]
+        data["found"] = None if bounce is None else bounce.found
         return _line(REPORT, "report", item, data, identity, has_store=self.has_store)
+
+    def file(
+        self, content: memoryview | None, known: str | None, item: ArchiveItem, result: _Result, suffix: str
+    ) -> dict[str, object] | None:
+        """Keep the original or the decrypted copy of a report, and return its digest and its file.
+
+        `known` is the digest if it is known already.
+        """
+        if content is None or not (self.has_lines or self.originals is not None):
+            return None
+        digest = known or hashlib.sha256(content).hexdigest()
+        is_kept = self.originals is not None
+        file = self.keep("originals", digest, suffix, content, item.source, result) if is_kept else None
+        return {"sha256": digest, "file": file}
 
     def message(self, item: ArchivedMessage, result: _Result) -> Line | None:
         """Do the same for a message that is not a report."""
@@ -213,62 +229,61 @@ class Work:
             result.counts["defects", defect.code] += 1
         if not self.has_lines and self.originals is None:
             return None
-        data: dict[str, object] = {
+        digest = hashlib.sha256(item.octets).hexdigest()
+        is_kept = self.originals is not None
+        data = {
             "code": str(item.code),
             "reads_like": None if item.reads_like is None else str(item.reads_like),
             "octets": len(item.octets),
+            "sha256": digest,
+            "file": self.keep("originals", digest, ".eml", item.octets, item.source, result) if is_kept else None,
+            "archive_defects": defect_dicts(item.defects),
         }
-        digest = hashlib.sha256(item.octets).hexdigest()
-        data["sha256"] = digest
-        if self.originals is not None:
-            data["file"] = self.keep("originals", digest, ".eml", item.octets, item.source, result)
-        if item.defects:
-            data["archive_defects"] = defect_dicts(item.defects)
         return _line(MESSAGE, "message", item, data) if self.has_lines else None
 
     def bad(self, item: Unreadable, result: _Result) -> Line | None:
         """Do the same for an item that cannot be used."""
         error = item.error
-        data: dict[str, object]
         if isinstance(error, ParseError):
             result.counts["refusals", error.code] += 1
-            data = {"code": str(error.code), "detail": error.detail, "offset": error.offset}
+            code, detail, offset = str(error.code), error.detail, error.offset
             result.complaints.append((item.source, str(error)))
         else:
             # The error may be gone when the run is resumed.
             result.counts["retry", ""] += 1
             result.counts["unreadable", ""] += 1
-            name = _error_name(error)
-            result.counts["refusals", name] += 1
-            data = {"code": name, "detail": error.strerror or ""}
-            result.complaints.append((item.source, error.strerror or name))
+            code, detail, offset = _error_name(error), error.strerror or "", None
+            result.counts["refusals", code] += 1
+            result.complaints.append((item.source, error.strerror or code))
         if item.octets is not None:
             result.counts["octets", ""] += len(item.octets)
-        if item.octets is not None and self.has_lines:
-            data["octets"] = len(item.octets)
-            data["sha256"] = digest = hashlib.sha256(item.octets).hexdigest()
-            if self.quarantine is not None:
-                data["file"] = self.keep("quarantined", digest, ".eml", item.octets, item.source, result)
-        if item.defects:
-            data["archive_defects"] = defect_dicts(item.defects)
-        return _line(BAD, "unreadable", item, data) if self.has_lines else None
+        if not self.has_lines:
+            return None
+        return self.refused(BAD, "unreadable", item, _Refusal(code, detail, offset), result)
 
     def aside(self, item: ArchivedReport | ArchivedMessage, another: Defect, result: _Result) -> Line | None:
         """Keep the bytes of an item with another message after the one that was read, and return the line for that."""
         result.complaints.append((item.source, f"{another.code} at offset {another.offset}: {another.detail}"))
         if self.quarantine is None:
             return None
-        digest = hashlib.sha256(item.octets).hexdigest()
-        data: dict[str, object] = {
-            "code": str(another.code),
-            "detail": another.detail,
-            "offset": another.offset,
-            "octets": len(item.octets),
-            "sha256": digest,
-            "file": self.keep("quarantined", digest, ".eml", item.octets, item.source, result),
-        }
         kind = "report" if isinstance(item, ArchivedReport) else "message"
-        return _line(ASIDE, kind, item, data)
+        return self.refused(ASIDE, kind, item, _Refusal(str(another.code), another.detail, another.offset), result)
+
+    def refused(self, kind: bytes, name: str, item: ArchiveItem, refusal: _Refusal, result: _Result) -> Line:
+        """Keep the bytes of an item that was not read, or not completely, and return its line."""
+        digest = file = None
+        if item.octets is not None:
+            digest = hashlib.sha256(item.octets).hexdigest()
+            if self.quarantine is not None:
+                file = self.keep("quarantined", digest, ".eml", item.octets, item.source, result)
+        data = {
+            **refusal._asdict(),
+            "octets": None if item.octets is None else len(item.octets),
+            "sha256": digest,
+            "file": file,
+            "archive_defects": defect_dicts(item.defects),
+        }
+        return _line(kind, name, item, data)
 
     def keep(
         self, what: str, digest: str, suffix: str, content: bytes | memoryview, source: Source, result: _Result

@@ -99,7 +99,7 @@ def _merge(groups: list[_Group]) -> tuple[list[bytes], Counts]:
         for line in lines:
             data = json.loads(line)
             statement = read_statement(data)
-            place = {**data["source"], **{name: data[name] for name in _OF_ITEMS if name in data}}
+            place = {**data["source"], **{name: data[name] for name in _OF_ITEMS}}
             sources.setdefault(statement, []).append(place)
             # A report that is perhaps truncated may have said more, so it is not a duplicate.
             keys[statement.identity.report_key] += statement.identity.complete

@@ -9,6 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -38,6 +39,7 @@ from exjournal.cli.output import (
     put_line,
     report_error,
     say,
+    shown,
     usage_error,
     write,
 )
@@ -48,12 +50,17 @@ _TRIAL: Final = JournalReport(sender="", recipients=["postmaster@example.com"])
 
 
 class Place(NamedTuple):
-    """The place of a report: its source, the number of its path on the command line, its archive's defects and its bounce."""
+    """The place of a report: its source, the number of its path on the command line, its archive's defects and its bounce.
+
+    `original` and `decrypted` are the SHA-256 of the parts.
+    """
 
     source: Source
     number: int
     defects: tuple[Defect, ...]
     bounce: Undeliverable | None
+    original: str | None
+    decrypted: str | None
 
     @property
     def name(self) -> str:
@@ -69,13 +76,20 @@ class Place(NamedTuple):
     @property
     def data(self) -> dict[str, object]:
         """The place as data, with the keys that `scan` uses."""
-        result = self.source.to_dict()
-        if self.defects:
-            result["archive_defects"] = [defect._asdict() for defect in self.defects]
-        if self.bounce is not None:
-            result["undeliverable"] = [status._asdict() for status in self.bounce.status]
-            result["found"] = self.bounce.found
-        return result
+        bounce = self.bounce
+        return {
+            **self.source.to_dict(),
+            "original": _digest(self.original),
+            "decrypted": _digest(self.decrypted),
+            "archive_defects": [defect._asdict() for defect in self.defects],
+            "undeliverable": None if bounce is None else [status._asdict() for status in bounce.status],
+            "found": None if bounce is None else bounce.found,
+        }
+
+
+def _digest(sha256: str | None) -> dict[str, object] | None:
+    """Return a digest in the form of `scan`, which may also write a file."""
+    return None if sha256 is None else {"sha256": sha256, "file": None}
 
 
 # The places of each statement.
@@ -150,8 +164,11 @@ def _read(archive: Archive) -> tuple[int, Sequence[MergedReport], Places]:
         parsed_reports.append(report)
         # Drop the bytes of the report, so that only one item is in memory.
         bounce = None if item.undeliverable is None else item.undeliverable._replace(report=None)
+        decrypted = None if item.parsed.decrypted is None else sha256(item.parsed.decrypted).hexdigest()
         for statement in report.statements:
-            places.setdefault(statement, []).append(Place(item.source, entry.number, item.defects, bounce))
+            original = statement.identity.original_sha256
+            place = Place(item.source, entry.number, item.defects, bounce, original, decrypted)
+            places.setdefault(statement, []).append(place)
     return status, merge(parsed_reports), places
 
 
@@ -176,7 +193,7 @@ def _name(report: MergedReport, places: Places) -> str:
 def _data(report: MergedReport, places: Places, files: Sequence[str], *, conflicts: bool) -> dict[str, object]:
     result = report.to_dict()
     result["conflict"] = conflicts
-    result["files"] = [[files[place.number] for place in places[statement]] for statement in report.reports]
+    result["files"] = [[shown(files[place.number]) for place in places[statement]] for statement in report.reports]
     result["sources"] = [[place.data for place in places[statement]] for statement in report.reports]
     return result
 
