@@ -100,14 +100,15 @@ FACTS: Final = {
 }
 PLACE: Final = {"offset": NUMBER, "size": NUMBER}
 DIGEST: Final = {"sha256": ref("sha256")}
+HEADER: Final = {"header": ref("header")}
 FILE: Final = {"file": optional(ref("kept"))}
 
 
-def facts_and_parts(content: Mapping[str, Schema]) -> dict[str, Schema]:
-    """The keys of a report, with those of its original and its decrypted copy."""
+def facts_and_parts(content: Mapping[str, Schema], original: Mapping[str, Schema] | None = None) -> dict[str, Schema]:
+    """The keys of a report, with those of its original and its decrypted copy; `original`: those of the original alone."""
     return {
         **FACTS,
-        "original": optional(closed(content)),
+        "original": optional(closed({**content, **(original or {})})),
         "decrypted": optional(closed(content)),
         "decrypted_evidence": optional({"enum": ["content-class", "message.rpmsg", "order"]}),
         "parts": some(ref("part")),
@@ -217,12 +218,14 @@ DEFINITIONS: Final[dict[str, Schema]] = {
             "content": optional(BASE64),
         }
     ),
-    "place": closed(
+    "header": closed(
         {
-            **SOURCE,
-            "original": optional(closed({**DIGEST, **FILE})),
-            "decrypted": optional(closed({**DIGEST, **FILE})),
-            **FROM_ARCHIVE,
+            "date": optional(TEXT),
+            "date_utc": optional({"type": "string", "format": "date-time"}),
+            "from": some(TEXT),
+            "to": some(TEXT),
+            "cc": some(TEXT),
+            "escaped": FLAG,
         }
     ),
     "reason": REASON,
@@ -262,7 +265,8 @@ DEFINITIONS: Final[dict[str, Schema]] = {
 REPORT_LINE: Final = {
     "kind": {"const": "report"},
     "source": ref("source"),
-    **facts_and_parts({**PLACE, **DIGEST, **FILE}),
+    **facts_and_parts({**PLACE, **DIGEST, **FILE}, HEADER),
+    **HEADER,
     **FROM_ARCHIVE,
 }
 MESSAGE_LINE: Final = {
@@ -272,10 +276,26 @@ MESSAGE_LINE: Final = {
     "reads_like": {"enum": [str(ReportFormat.ENVELOPE), None]},
     "octets": NUMBER,
     **DIGEST,
+    **HEADER,
     **FILE,
     "archive_defects": some(ref("defect")),
 }
-PLACES: Final = {"conflict": FLAG, "sources": some(some(ref("place")))}
+SIZE: Final = {"size": NUMBER}
+# A place of a report that a scan merged.
+SCANNED: Final = {
+    **SOURCE,
+    "original": optional(closed({**SIZE, **DIGEST, **FILE, **HEADER})),
+    "decrypted": optional(closed({**SIZE, **DIGEST, **FILE})),
+    **HEADER,
+    **FROM_ARCHIVE,
+}
+
+
+def places(place: Mapping[str, Schema]) -> Schema:
+    """For each of the reports of a message, the places where it is."""
+    return some(some(closed(place)))
+
+
 SHAPES: Final[dict[str, tuple[str, Schema]]] = {
     "report": ("ParsedReport.to_dict()", closed(facts_and_parts(PLACE))),
     "statement": ("Statement.to_dict()", DEFINITIONS["statement"]),
@@ -300,7 +320,7 @@ SHAPES: Final[dict[str, tuple[str, Schema]]] = {
         {
             "oneOf": [
                 closed(REPORT_LINE),
-                closed({"kind": {"const": "merged"}, **MERGED, **PLACES}),
+                closed({"kind": {"const": "merged"}, **MERGED, "conflict": FLAG, "sources": places(SCANNED)}),
                 closed(MESSAGE_LINE),
                 closed({"kind": {"const": "unreadable"}, "source": ref("source"), **REFUSED}),
             ]
@@ -312,7 +332,7 @@ SHAPES: Final[dict[str, tuple[str, Schema]]] = {
     ),
     "merge": (
         "a line of exjournal merge --json",
-        closed({**MERGED, "conflict": FLAG, "files": some(some(TEXT)), "sources": some(some(ref("place")))}),
+        closed({**MERGED, "conflict": FLAG, "files": some(some(TEXT)), "sources": places({**SOURCE, **FROM_ARCHIVE})}),
     ),
     "decide": ("exjournal decide --json", closed({"file": TEXT, **DECISION, "escaped": FLAG})),
     "check-config": (

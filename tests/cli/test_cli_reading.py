@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from cli_helpers import SECRET, Failing, files, listed, put, run, seen, sha256
+from cli_helpers import SECRET, Failing, files, listed, put, run, seen
 from hypothesis import given
 from hypothesis import strategies as st
 from test_scan import BARE, GARBAGE, REFUSED, add_member, bounce, lines, mboxrd
@@ -360,12 +360,11 @@ class TestOptions:
         [found] = run("check", "--json", "x.mbox").objects
         assert found["defects"] == [{"code": "mbox-quoting", "count": 1}]
         [found] = run("merge", "--json", "x.mbox").objects
-        digest = {"sha256": sha256(ORIGINAL + b">From here on it is quoted.\r\n"), "file": None}
-        bounced = {"undeliverable": None, "found": None}
-        place = {"original": digest, "decrypted": None, "archive_defects": wanted, **bounced}
-        assert found["sources"] == [[{**item.source.to_dict(), **place}]]
+        place = {**item.source.to_dict(), "archive_defects": wanted, "undeliverable": None, "found": None}
+        assert found["sources"] == [[place]]
         run("scan", "x.mbox", "--merge", "--json", "lines", "--quiet", "--jobs", "1")
-        assert lines(Path("lines"))[0]["sources"] == found["sources"]
+        [[found_by_scan]] = lines(Path("lines"))[0]["sources"]
+        assert found_by_scan.items() >= place.items()
 
     def test_undeliverable(self) -> None:
         """Reports in bounces are read where that is asked for, with those who refused them."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from errno import EINTR, errorcode
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
+from exjournal._wire.message import read_written
 from exjournal.archives.items import ArchivedMessage, ArchivedReport, ArchiveItem, Reader, Unreadable
 from exjournal.archives.outputs import keep, put
 from exjournal.archives.parallel import in_parallel, is_over
@@ -23,7 +24,7 @@ from exjournal.archives.walk import content_size, in_batches
 from exjournal.errors import Defect, DefectCode, ParseError
 from exjournal.identity.keys import INCOMPLETE, Identity, identify
 from exjournal.identity.statements import statement_of
-from exjournal.limits import RATIO_FLOOR
+from exjournal.limits import HEADER_LIMIT, RATIO_FLOOR
 from exjournal.reports.models import Evidence, defect_dicts
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ _END: Final = b"="
 # A process checks after this number of items whether the run is over.
 _LOOK: Final = 8
 # The version of the files of batches; a batch of another version is done again.
-_VERSION: Final = 4
+_VERSION: Final = 5
 _Complaint: TypeAlias = tuple[Source, str]
 
 
@@ -77,14 +78,6 @@ class _Task(NamedTuple):
 class _Result(NamedTuple):
     counts: Counts
     complaints: list[_Complaint]
-
-
-class _Refusal(NamedTuple):
-    """Why an item was not read, or not completely."""
-
-    code: str
-    detail: str
-    offset: int | None
 
 
 class Line(NamedTuple):
@@ -182,42 +175,37 @@ class Work:
             result.counts["defects", code] += 1
         is_incomplete = not INCOMPLETE.isdisjoint(codes)
         result.counts["incomplete", ""] += is_incomplete
-        suffix = ".incomplete.eml" if is_incomplete else ".eml"
-        statement = statement_of(parsed) if self.is_merged else None
-        identity = None
-        if statement is not None:
-            identity = statement.identity
-        elif self.has_store:
-            identity = identify(parsed)
-        files = {
-            "original": self.file(parsed.original, identity and identity.original_sha256, item, result, suffix),
-            "decrypted": self.file(parsed.decrypted, None, item, result, suffix),
-        }
+        data: dict[str, object] = {}
+        identity: Identity | None = None
+        if self.is_merged:
+            statement = statement_of(parsed)
+            identity, data = statement.identity, {**statement.to_dict(), "original": None, "decrypted": None}
+        elif self.has_lines:
+            data = parsed.to_dict()
+            identity = identify(parsed) if self.has_store else None
+        files: dict[str, dict[str, object]] = {}
+        for kind, content in (("original", parsed.original), ("decrypted", parsed.decrypted)):
+            if content is not None and (self.originals is not None or self.has_lines):
+                known = identity.original_sha256 if identity is not None and kind == "original" else None
+                digest = known or hashlib.sha256(content).hexdigest()
+                files[kind] = {"size": content.nbytes, "sha256": digest}
+                if kind == "original" and self.has_lines:
+                    files[kind]["header"] = _header_dict(content)
+                files[kind]["file"] = None
+                if self.originals is not None:
+                    suffix = ".incomplete.eml" if is_incomplete else ".eml"
+                    files[kind]["file"] = self.keep("originals", digest, suffix, content, item.source, result)
         if not self.has_lines:
             return None
-        data = parsed.to_dict() if statement is None else statement.to_dict()
-        for name, file in files.items():
-            place = data.get(name)
-            data[name] = {**place, **file} if isinstance(place, dict) and file is not None else file
-        bounce = item.undeliverable
+        for kind, file in files.items():
+            entry = data.get(kind)
+            data[kind] = {**(entry if isinstance(entry, dict) else {}), **file}
+        data["header"] = _header_dict(parsed.outer_block)
         data["archive_defects"] = defect_dicts(item.defects)
+        bounce = item.undeliverable
         data["undeliverable"] = None if bounce is None else [status._asdict() for status in bounce.status]
         data["found"] = None if bounce is None else bounce.found
         return _line(REPORT, "report", item, data, identity, has_store=self.has_store)
-
-    def file(
-        self, content: memoryview | None, known: str | None, item: ArchiveItem, result: _Result, suffix: str
-    ) -> dict[str, object] | None:
-        """Keep the original or the decrypted copy of a report, and return its digest and its file.
-
-        `known` is the digest if it is known already.
-        """
-        if content is None or not (self.has_lines or self.originals is not None):
-            return None
-        digest = known or hashlib.sha256(content).hexdigest()
-        is_kept = self.originals is not None
-        file = self.keep("originals", digest, suffix, content, item.source, result) if is_kept else None
-        return {"sha256": digest, "file": file}
 
     def message(self, item: ArchivedMessage, result: _Result) -> Line | None:
         """Do the same for a message that is not a report."""
@@ -229,61 +217,64 @@ class Work:
             result.counts["defects", defect.code] += 1
         if not self.has_lines and self.originals is None:
             return None
-        digest = hashlib.sha256(item.octets).hexdigest()
-        is_kept = self.originals is not None
-        data = {
+        data: dict[str, object] = {
             "code": str(item.code),
             "reads_like": None if item.reads_like is None else str(item.reads_like),
             "octets": len(item.octets),
-            "sha256": digest,
-            "file": self.keep("originals", digest, ".eml", item.octets, item.source, result) if is_kept else None,
-            "archive_defects": defect_dicts(item.defects),
         }
+        digest = hashlib.sha256(item.octets).hexdigest()
+        data["sha256"] = digest
+        data["header"] = _header_dict(item.octets)
+        data["file"] = None
+        if self.originals is not None:
+            data["file"] = self.keep("originals", digest, ".eml", item.octets, item.source, result)
+        data["archive_defects"] = defect_dicts(item.defects)
         return _line(MESSAGE, "message", item, data) if self.has_lines else None
 
     def bad(self, item: Unreadable, result: _Result) -> Line | None:
         """Do the same for an item that cannot be used."""
         error = item.error
+        data: dict[str, object]
         if isinstance(error, ParseError):
             result.counts["refusals", error.code] += 1
-            code, detail, offset = str(error.code), error.detail, error.offset
+            data = {"code": str(error.code), "detail": error.detail, "offset": error.offset}
             result.complaints.append((item.source, str(error)))
         else:
             # The error may be gone when the run is resumed.
             result.counts["retry", ""] += 1
             result.counts["unreadable", ""] += 1
-            code, detail, offset = _error_name(error), error.strerror or "", None
-            result.counts["refusals", code] += 1
-            result.complaints.append((item.source, error.strerror or code))
+            name = _error_name(error)
+            result.counts["refusals", name] += 1
+            data = {"code": name, "detail": error.strerror or "", "offset": None}
+            result.complaints.append((item.source, error.strerror or name))
         if item.octets is not None:
             result.counts["octets", ""] += len(item.octets)
-        if not self.has_lines:
-            return None
-        return self.refused(BAD, "unreadable", item, _Refusal(code, detail, offset), result)
+        data |= {"octets": None, "sha256": None, "file": None}
+        if item.octets is not None and self.has_lines:
+            data["octets"] = len(item.octets)
+            data["sha256"] = digest = hashlib.sha256(item.octets).hexdigest()
+            if self.quarantine is not None:
+                data["file"] = self.keep("quarantined", digest, ".eml", item.octets, item.source, result)
+        data["archive_defects"] = defect_dicts(item.defects)
+        return _line(BAD, "unreadable", item, data) if self.has_lines else None
 
     def aside(self, item: ArchivedReport | ArchivedMessage, another: Defect, result: _Result) -> Line | None:
         """Keep the bytes of an item with another message after the one that was read, and return the line for that."""
         result.complaints.append((item.source, f"{another.code} at offset {another.offset}: {another.detail}"))
         if self.quarantine is None:
             return None
-        kind = "report" if isinstance(item, ArchivedReport) else "message"
-        return self.refused(ASIDE, kind, item, _Refusal(str(another.code), another.detail, another.offset), result)
-
-    def refused(self, kind: bytes, name: str, item: ArchiveItem, refusal: _Refusal, result: _Result) -> Line:
-        """Keep the bytes of an item that was not read, or not completely, and return its line."""
-        digest = file = None
-        if item.octets is not None:
-            digest = hashlib.sha256(item.octets).hexdigest()
-            if self.quarantine is not None:
-                file = self.keep("quarantined", digest, ".eml", item.octets, item.source, result)
-        data = {
-            **refusal._asdict(),
-            "octets": None if item.octets is None else len(item.octets),
+        digest = hashlib.sha256(item.octets).hexdigest()
+        data: dict[str, object] = {
+            "code": str(another.code),
+            "detail": another.detail,
+            "offset": another.offset,
+            "octets": len(item.octets),
             "sha256": digest,
-            "file": file,
+            "file": self.keep("quarantined", digest, ".eml", item.octets, item.source, result),
             "archive_defects": defect_dicts(item.defects),
         }
-        return _line(kind, name, item, data)
+        kind = "report" if isinstance(item, ArchivedReport) else "message"
+        return _line(ASIDE, kind, item, data)
 
     def keep(
         self, what: str, digest: str, suffix: str, content: bytes | memoryview, source: Source, result: _Result
@@ -391,6 +382,16 @@ def _line(
         identity=json.dumps(identity).encode() if has_store else b"",
         json=json.dumps({"kind": name, "source": item.source.to_dict(), **data}).encode(),
     )
+
+
+def _header_dict(message: bytes | memoryview) -> dict[str, object]:
+    # A message ends its header block within the limit, or reading it ends there.
+    beginning = bytes(message[: HEADER_LIMIT + _LEAD_IN])
+    return read_written(beginning, 0, len(beginning)).to_dict()
+
+
+# Bytes for lines that a mailbox file left before the header block.
+_LEAD_IN: Final = 64 << 10
 
 
 def _error_name(error: OSError) -> str:

@@ -9,7 +9,6 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from hashlib import sha256
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -44,23 +43,19 @@ from exjournal.cli.output import (
     write,
 )
 from exjournal.cli.reading import Archive, add_reader
+from exjournal.cli.usage import Verbs
 
 # Built before anything is read, to check the options.
 _TRIAL: Final = JournalReport(sender="", recipients=["postmaster@example.com"])
 
 
 class Place(NamedTuple):
-    """The place of a report: its source, the number of its path on the command line, its archive's defects and its bounce.
-
-    `original` and `decrypted` are the SHA-256 of the parts.
-    """
+    """The place of a report: its source, the number of its path on the command line, its archive's defects and its bounce."""
 
     source: Source
     number: int
     defects: tuple[Defect, ...]
     bounce: Undeliverable | None
-    original: str | None
-    decrypted: str | None
 
     @property
     def name(self) -> str:
@@ -79,26 +74,26 @@ class Place(NamedTuple):
         bounce = self.bounce
         return {
             **self.source.to_dict(),
-            "original": _digest(self.original),
-            "decrypted": _digest(self.decrypted),
             "archive_defects": [defect._asdict() for defect in self.defects],
             "undeliverable": None if bounce is None else [status._asdict() for status in bounce.status],
             "found": None if bounce is None else bounce.found,
         }
 
 
-def _digest(sha256: str | None) -> dict[str, object] | None:
-    """Return a digest in the form of `scan`, which may also write a file."""
-    return None if sha256 is None else {"sha256": sha256, "file": None}
-
-
 # The places of each statement.
 Places = dict[Statement, list[Place]]
 
 
-def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add(verbs: Verbs) -> None:
     """Add the verb to the command."""
-    parser = add_reader(verbs, "merge", _merge, "merge the reports of each message, with all recipients")
+    parser = add_reader(
+        verbs,
+        "merge",
+        _merge,
+        "merge the reports of each message, with all recipients",
+        example="mail --report --domain example.com --out merged",
+        page="docs/explanation/duplicates.md",
+    )
     forms = parser.add_mutually_exclusive_group()
     forms.add_argument("--json", action="store_true", help="write one line of JSON for each message")
     forms.add_argument("--report", action="store_true", help="build one combined report for each message")
@@ -164,11 +159,8 @@ def _read(archive: Archive) -> tuple[int, Sequence[MergedReport], Places]:
         parsed_reports.append(report)
         # Drop the bytes of the report, so that only one item is in memory.
         bounce = None if item.undeliverable is None else item.undeliverable._replace(report=None)
-        decrypted = None if item.parsed.decrypted is None else sha256(item.parsed.decrypted).hexdigest()
         for statement in report.statements:
-            original = statement.identity.original_sha256
-            place = Place(item.source, entry.number, item.defects, bounce, original, decrypted)
-            places.setdefault(statement, []).append(place)
+            places.setdefault(statement, []).append(Place(item.source, entry.number, item.defects, bounce))
     return status, merge(parsed_reports), places
 
 
