@@ -25,6 +25,7 @@ from exjournal import (
     Recipient,
     ReportFormat,
     Role,
+    Source,
     build_report,
     identify,
     merge,
