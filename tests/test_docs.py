@@ -710,15 +710,10 @@ class TestPages:
                 assert language == "text" or block in files
 
     def test_every_page_is_linked(self) -> None:
-        """The README leads to the index, and the two of them, with the pages that they link to, lead to each page of docs/."""
+        """README leads to the index, which has a line for each other page of docs/."""
         index = ROOT / "docs" / "index.md"
         assert index in pages_linked_from(ROOT / "README.md")
-        found: set[Path] = set()
-        following = {ROOT / "README.md", index}
-        while following:
-            found |= following
-            following = set().union(*map(pages_linked_from, following)) - found
-        assert found == {ROOT / "README.md", *DOCS}
+        assert pages_linked_from(index) | {index} == set(DOCS)
 
     @pytest.mark.parametrize("name", ["README.md", "docs/tutorial/tour.md"])
     def test_plain_doctest(self, name: str) -> None:
