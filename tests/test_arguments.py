@@ -204,7 +204,14 @@ CALLS: dict[str, tuple[Callable[..., object], dict[str, tuple[object, set[str]]]
     "octets_in": (octets_in, {"0": (__file__, TEXT)}),
     "scan_archive": (
         exjournal.scan_archive,
-        {"0": (__file__, PATH), "jobs": (1, {"number"}), "patterns": ("*.none", {"text", "list", "dict"})},
+        {
+            "0": (__file__, PATH),
+            "jobs": (1, {"number"}),
+            "patterns": ("*.none", {"text", "list", "dict"}),
+            "json": ("lines", {"None", *TEXT}),
+            "since": (DATE, {"None"}),
+            "until": (DATE, {"None"}),
+        },
     ),
 }
 CASES = [

@@ -485,6 +485,16 @@ class TestLines:
         evidence = {line.get("marker"): line.get("recipients_from") for line in lines(tmp_path / "out")}
         assert evidence == {None: None, "grammar": "unmarked", "X-MS-Journal-Report": "envelope"}
 
+    def test_stream(self, few: Path, tmp_path: Path) -> None:
+        """A binary stream gets what a file has, with other outputs and without; a stream of text is refused."""
+        for options in ({}, {"merge": True}, {"quarantine": tmp_path / "bad"}):
+            stream = io.BytesIO()
+            scan_archive(few, json=stream, jobs=1, **options)
+            scan_archive(few, json=tmp_path / "out", jobs=1, **options)
+            assert stream.getvalue() == (tmp_path / "out").read_bytes()
+        with pytest.raises(TypeError, match="json must be a path or a binary stream, not TextIOWrapper"):
+            scan_archive(few, json=io.TextIOWrapper(stream), jobs=1)
+
     def test_patterns(self, few: Path) -> None:
         """Only files with matching names are read."""
         assert scan_archive(few, patterns=["a.*", "E.eml"], jobs=1).items == 2
