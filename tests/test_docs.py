@@ -53,7 +53,8 @@ ROOT = Path(__file__).parent.parent
 CORPUS = ROOT / "tests" / "corpus"
 DOCS = sorted((ROOT / "docs").rglob("*.md"))
 PAGES = [ROOT / "README.md", *DOCS]
-LINKED = [*PAGES, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"]
+BESIDE = ["CHANGELOG.md", "CONTRIBUTING.md", "benchmarks/README.md", "benchmarks/RESULTS.md"]
+LINKED = [*PAGES, *[ROOT / name for name in BESIDE]]
 FORMAT_PAGES = ["format-envelope.md", "format-2003.md", "format-copies.md"]
 EXAMPLES = sorted(path for path in (ROOT / "examples").rglob("*") if path.is_file())
 
@@ -374,6 +375,22 @@ def sample(message: bytes = b"From: ann@example.com\r\nMessage-ID: <1@example.co
     """A report on a message."""
     report = JournalReport(sender="ann@example.com", recipients=["bob@example.com"], message_id="<1@example.com>")
     return build_report(report, message, domain="example.com", date=datetime(2026, 1, 1, tzinfo=UTC))
+
+
+class TestPerformance:
+    """docs/explanation/performance.md is short, and its figures are those that were measured."""
+
+    @pytest.mark.parametrize("row", rows(section(page("performance.md"), "Ten figures")), ids=lambda row: row[1])
+    def test_figures(self, row: list[str]) -> None:
+        """Each figure is in the results of its script, with its case and its bound."""
+        _, case, measured, bound, script = row
+        results = (ROOT / "benchmarks" / "RESULTS.md").read_text(encoding="utf-8")
+        assert f"| {case} | {measured} | {bound} | yes |" in section(results, script)
+
+    def test_length(self) -> None:
+        """The page has ten figures and at most 900 words."""
+        assert len(rows(section(page("performance.md"), "Ten figures"))) == 10
+        assert len(page("performance.md").split()) <= 900
 
 
 class TestDuplicates:
