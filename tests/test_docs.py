@@ -52,11 +52,12 @@ from exjournal.journaling.loops import LoopReason
 ROOT = Path(__file__).parent.parent
 CORPUS = ROOT / "tests" / "corpus"
 DOCS = sorted((ROOT / "docs").rglob("*.md"))
-PAGES = [ROOT / "README.md", *DOCS]
+BESIDE_EXAMPLES = [ROOT / "examples" / "README.md", ROOT / "examples" / "postfix" / "README.md"]
+PAGES = [ROOT / "README.md", *DOCS, *BESIDE_EXAMPLES]
 BESIDE = ["CHANGELOG.md", "CONTRIBUTING.md", "benchmarks/README.md", "benchmarks/RESULTS.md"]
 LINKED = [*PAGES, *[ROOT / name for name in BESIDE]]
 FORMAT_PAGES = ["format-envelope.md", "format-2003.md", "format-copies.md"]
-EXAMPLES = sorted(path for path in (ROOT / "examples").rglob("*") if path.is_file())
+EXAMPLES = sorted(path for path in (ROOT / "examples").rglob("*") if path.is_file() and path.suffix != ".md")
 
 # Codes of archives, which are not messages.
 OF_ARCHIVES = frozenset(
@@ -92,8 +93,8 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 WITNESS = re.compile(r"\.\./tests/corpus/((?:undeliverable/)?[a-z0-9-]+)\.eml")
 CODED = re.compile(r"`([^`]+)`")
 
-every_page = pytest.mark.parametrize("path", PAGES, ids=[path.name for path in PAGES])
-every_linked_page = pytest.mark.parametrize("path", LINKED, ids=[path.name for path in LINKED])
+every_page = pytest.mark.parametrize("path", PAGES, ids=[path.relative_to(ROOT).as_posix() for path in PAGES])
+every_linked_page = pytest.mark.parametrize("path", LINKED, ids=[path.relative_to(ROOT).as_posix() for path in LINKED])
 
 
 def page(name: str) -> str:
@@ -700,10 +701,11 @@ class TestPages:
                 assert language == "text" or block in files
 
     def test_navigation(self) -> None:
-        """The navigation of the site has each page of docs/ once, and nothing else."""
+        """The navigation of the site has each page of docs/ once, and those beside the examples."""
         navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[2]
         listed = re.findall(r"([\w/-]+\.md)$", navigation, re.MULTILINE)
-        assert sorted(listed) == sorted(path.relative_to(ROOT / "docs").as_posix() for path in DOCS)
+        beside = [path.relative_to(ROOT).as_posix() for path in BESIDE_EXAMPLES]
+        assert sorted(listed) == sorted([*[path.relative_to(ROOT / "docs").as_posix() for path in DOCS], *beside])
 
 
 def python_code(path: Path) -> list[str]:
