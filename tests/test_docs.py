@@ -6,6 +6,8 @@ import doctest
 import inspect
 import json
 import re
+import subprocess
+import sys
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
@@ -56,6 +58,7 @@ BESIDE_EXAMPLES = [ROOT / "examples" / "README.md", ROOT / "examples" / "postfix
 PAGES = [ROOT / "README.md", *DOCS, *BESIDE_EXAMPLES]
 BESIDE = ["CHANGELOG.md", "CONTRIBUTING.md", "benchmarks/README.md", "benchmarks/RESULTS.md"]
 LINKED = [*PAGES, *[ROOT / name for name in BESIDE]]
+JOBS = ["archive-builder.md", "gateway-builder.md", "e-discovery.md", "postmaster.md", "test-engineer.md"]
 FORMAT_PAGES = ["format-envelope.md", "format-2003.md", "format-copies.md"]
 EXAMPLES = sorted(path for path in (ROOT / "examples").rglob("*") if path.is_file() and path.suffix != ".md")
 
@@ -159,6 +162,13 @@ def codes_of_rows(name: str, heading: str, *, is_refused: bool) -> set[str]:
     return seen
 
 
+def refusals_and_defects() -> tuple[set[str], set[str]]:
+    """The codes below the heading of refusals, and those below all other headings of docs/reference/defects.md."""
+    codes = {row[0].strip("`") for row in rows(page("defects.md"))}
+    refusals = {row[0].strip("`") for row in rows(section(page("defects.md"), "Refusals"))}
+    return refusals, codes - refusals
+
+
 class TestDefects:
     """docs/reference/defects.md explains every code, and shows each by a file that has it."""
 
@@ -169,24 +179,20 @@ class TestDefects:
     def test_rows_are_complete(self) -> None:
         """Each row says what the code means and what to do."""
         for row in rows(page("defects.md")):
-            assert len(row) == 5, row
+            assert len(row) == 4, row
+            assert row[1].endswith(".")
             assert row[2].endswith(".")
-            assert row[3].endswith(".")
 
     def test_witnesses(self) -> None:
-        """The witness of a code is a corpus file that shows it, as a refusal or as a defect just as the row says."""
-        for code, kind, _, _, witness in rows(page("defects.md")):
+        """The witness of a code is a corpus file that shows it: below "Refusals" as a refusal, else as a defect."""
+        refusals, _ = refusals_and_defects()
+        for code, _, _, witness in rows(page("defects.md")):
             names = WITNESS.findall(witness)
             assert len(names) == (code.strip("`") not in WITHOUT_WITNESS), code
             for name in names:
                 codes, is_refused = expected_codes(name)
                 assert code.strip("`") in codes
-                assert kind == ("refusal" if is_refused else "defect")
-
-    def test_refusals(self) -> None:
-        """The codes below the heading of refusals, and no others, are refusals."""
-        refusals = {row[0] for row in rows(section(page("defects.md"), "Refusals"))}
-        assert refusals == {row[0] for row in rows(page("defects.md")) if row[1] == "refusal"}
+                assert (code.strip("`") in refusals) == is_refused
 
 
 # Defects that only `unwrap_undeliverable` gives.
@@ -199,7 +205,7 @@ class TestFormat:
     @pytest.mark.parametrize("name", FORMAT_PAGES)
     def test_supported(self, name: str) -> None:
         """The witnesses of supported input are read without a defect."""
-        table = rows(section(page(name), "What is read: supported"))
+        table = rows(section(page(name), "Supported input"))
         assert table
         for row in table:
             names = WITNESS.findall(row[-1])
@@ -209,18 +215,18 @@ class TestFormat:
     @pytest.mark.parametrize("name", FORMAT_PAGES)
     def test_tolerated(self, name: str) -> None:
         """Each row of tolerated input has its codes, and each witness shows one of them."""
-        assert codes_of_rows(name, "What is read: tolerated", is_refused=False)
+        assert codes_of_rows(name, "Tolerated input", is_refused=False)
 
     def test_every_defect_of_a_report(self) -> None:
         """The pages of the formats have every defect, except for those that only bounces and archives have."""
-        seen = set.union(*[codes_of_rows(name, "What is read: tolerated", is_refused=False) for name in FORMAT_PAGES])
-        expected = {row[0].strip("`") for row in rows(page("defects.md")) if row[1] == "defect"}
+        seen = set.union(*[codes_of_rows(name, "Tolerated input", is_refused=False) for name in FORMAT_PAGES])
+        _, expected = refusals_and_defects()
         assert seen == expected - OF_BOUNCES - OF_ARCHIVES
 
     def test_every_refusal_of_a_report(self) -> None:
         """The overview has every refusal, except for those that only bounces and archives have."""
-        seen = codes_of_rows("format.md", "What is read: refused", is_refused=True)
-        expected = {row[0].strip("`") for row in rows(page("defects.md")) if row[1] == "refusal"}
+        seen = codes_of_rows("format.md", "Refused input", is_refused=True)
+        expected, _ = refusals_and_defects()
         assert seen == expected - {DefectCode.NO_REPORT_INSIDE} - OF_ARCHIVES
 
     def test_producers(self) -> None:
@@ -250,13 +256,13 @@ class TestUndeliverable:
 
     def test_opened(self) -> None:
         """The witness of an opened bounce gives a report, a status or neither as its row says."""
-        table = rows(section(page("undeliverable.md"), "What lies in the mailbox"))
+        table = rows(section(page("undeliverable.md"), "What the mailbox contains"))
         assert len(table) >= 6
         for _, made, witness in table:
             for name in WITNESS.findall(witness):
                 expected = json.loads((CORPUS / f"{name}.json").read_text(encoding="utf-8"))
                 found = unwrap_undeliverable((CORPUS / f"{name}.eml").read_bytes(), format=expected.get("read_as"))
-                assert (found.report is None) == ("`report` is None" in made), name
+                assert (found.report is None) == ("no report" in made), name
                 assert bool(found.status) == (
                     "the delivery status" in made or "and the status" in made or "all" in made
                 ), name
@@ -316,8 +322,8 @@ class TestRules:
     def test_arguments(self) -> None:
         """Every argument of an organization, a rule and a set of rules has a row."""
         for heading, cls, given in (
-            ("The organisation", Organization, 0),
-            ("Rules and whom they are for", JournalRule, 0),
+            ("The organization", Organization, 0),
+            ("Journal rules", JournalRule, 0),
             ("Options of a RuleSet", RuleSet, 2),
         ):
             table = rows(section(page("rules.md"), heading))
@@ -477,7 +483,7 @@ class TestDuplicates:
         assert [remember(cut, store) for _ in range(3)] == [Sighting.FIRST, Sighting.SIBLING, Sighting.SIBLING]
         assert look_up(identify(parse_report(sample())), store) is not Sighting.DUPLICATE
 
-    @pytest.mark.parametrize("step", ["look_up", "archive", "tell", "remember"])
+    @pytest.mark.parametrize("step", ["look_up", "archive", "alert", "remember"])
     @pytest.mark.parametrize("is_done", [False, True], ids=["before", "after"])
     def test_crashes(self, step: str, *, is_done: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """If a process dies before or after a step of the example, the next run archives and reports the rest."""
@@ -488,7 +494,7 @@ class TestDuplicates:
             if code.startswith(("import ", "from ", "def archive(", "def take(")):
                 exec(compile(code, "duplicates.md", "exec"), names)  # noqa: S102 - our own page
         reported: list[Identity] = []
-        names["tell"] = reported.append
+        names["alert"] = reported.append
         alive = names[step]
 
         def dies(*arguments: object) -> None:
@@ -501,7 +507,7 @@ class TestDuplicates:
         remember(identify(parse_report(other)), store)
         names[step] = dies
         with pytest.raises(KeyboardInterrupt):
-            names["take"](report, store, names["tell"])
+            names["take"](report, store, names["alert"])
         names[step] = alive
         answer = names["take"](report, store, reported.append)
         assert (answer is Sighting.DUPLICATE) == (step == "remember" and is_done)
@@ -690,7 +696,7 @@ class TestPages:
 
     @every_page
     def test_examples_are_run(self, path: Path) -> None:
-        """A code block is Python with prompts or a console session, which the suite runs, a file of examples, or text."""
+        """A code block is Python with prompts or a console session, which run here, a file of examples (`py`), or text."""
         files = {example.read_text(encoding="utf-8") for example in EXAMPLES}
         for language, block in fences(path.read_text(encoding="utf-8")):
             if language == "python":
@@ -700,12 +706,51 @@ class TestPages:
             else:
                 assert language == "text" or block in files
 
+    def test_every_page_is_linked(self) -> None:
+        """README leads to the index, which has a line for each other page of docs/."""
+        index = ROOT / "docs" / "index.md"
+        assert index in pages_linked_from(ROOT / "README.md")
+        assert pages_linked_from(index) | {index} == set(DOCS)
+
+    @pytest.mark.parametrize("name", ["README.md", "docs/tutorial/tour.md"])
+    def test_plain_doctest(self, name: str) -> None:
+        """The Python examples that a newcomer pastes first pass under plain doctest, from the root of a clone."""
+        done = subprocess.run(
+            [sys.executable, "-m", "doctest", name], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+    def test_length_of_what_a_newcomer_reads(self) -> None:
+        """README has at most 140 lines; with the page of a job there are at most 1,500 words to read."""
+        readme = (ROOT / "README.md").read_text(encoding="utf-8")
+        assert len(readme.splitlines()) <= 140
+        for name in JOBS:
+            words = len(page(name).split())
+            assert words < 600, name
+            assert words + len(readme.split()) <= 1500, name
+
+    @pytest.mark.parametrize("name", JOBS)
+    def test_job(self, name: str) -> None:
+        """README leads to the page of a job, and its console examples run the script that it shows."""
+        assert f"](docs/how-to/{name})" in (ROOT / "README.md").read_text(encoding="utf-8")
+        files = {path.read_text(encoding="utf-8"): path.relative_to(ROOT).as_posix() for path in EXAMPLES}
+        commands = [block for language, block in fences(page(name)) if language == "console"]
+        scripts = [files[block] for language, block in fences(page(name)) if language == "py"]
+        assert commands
+        assert all(any(f"$ python {script}" in block for block in commands) for script in scripts)
+
     def test_navigation(self) -> None:
         """The navigation of the site has each page of docs/ once, and those beside the examples."""
         navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[2]
         listed = re.findall(r"([\w/-]+\.md)$", navigation, re.MULTILINE)
         beside = [path.relative_to(ROOT).as_posix() for path in BESIDE_EXAMPLES]
         assert sorted(listed) == sorted([*[path.relative_to(ROOT / "docs").as_posix() for path in DOCS], *beside])
+
+
+def pages_linked_from(path: Path) -> set[Path]:
+    """The pages of docs/ to which a page links."""
+    targets = [target.partition("#")[0] for target in LINK.findall(prose(path.read_text(encoding="utf-8")))]
+    return {(path.parent / target).resolve() for target in targets if target} & set(DOCS)
 
 
 def python_code(path: Path) -> list[str]:
