@@ -9,11 +9,12 @@ from typing import Final
 from exjournal import ArchivedReport, Evidence, Recipient, identify
 from exjournal.cli.output import FINE, printable, put_line, usage_error
 from exjournal.cli.reading import Archive, add_reader, defects_of
+from exjournal.cli.usage import Verbs
 
 
-def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add(verbs: Verbs) -> None:
     """Add the verb to the command."""
-    parser = add_reader(verbs, "parse", _parse, "show the content of reports")
+    parser = add_reader(verbs, "parse", _parse, "show the content of reports", example="report.eml")
     parser.add_argument("--json", action="store_true", help="write one line of JSON for each report")
     parser.add_argument(
         "--identity", action="store_true", help="with --json: add the keys by which reports are compared and merged"

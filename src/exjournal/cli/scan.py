@@ -10,18 +10,25 @@ from exjournal import DefectCode, InvalidValue, ScanSummary, Source, StoreError,
 from exjournal.archives.items import octets_in
 from exjournal.cli.output import FINE, FOUND, UNREADABLE, option_error, put_line, report_os_error, say, usage_error
 from exjournal.cli.reading import STDIN, Archive, add_reader
+from exjournal.cli.usage import Verbs
 
 _DESCRIPTION: Final = """\
-Read archives: folder trees, Maildirs, mbox, tar and zip files, compressed or not. Changes nothing in
-them; a bad item never ends the run. --resume continues a run that was interrupted."""
+Read archives: folder trees, Maildirs, mbox, tar and zip files, compressed or not. Changes nothing in them; a bad item never
+ends the run. --resume continues a run that was interrupted."""
 # The most problems to report one by one.
 _PROBLEMS: Final = 100
 
 
-def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add(verbs: Verbs) -> None:
     """Add the verb to the command."""
     parser = add_reader(
-        verbs, "scan", _scan, "read whole archives: JSON lines, originals, merged reports", _DESCRIPTION
+        verbs,
+        "scan",
+        _scan,
+        "read whole archives: JSON lines, originals, merged reports",
+        description=_DESCRIPTION,
+        example="mail --json mail.jsonl --originals originals --merge",
+        page="docs/how-to/archive.md",
     )
     option = parser.add_argument
     option(
