@@ -54,11 +54,13 @@ from exjournal.journaling.loops import LoopReason
 ROOT = Path(__file__).parent.parent
 CORPUS = ROOT / "tests" / "corpus"
 DOCS = sorted((ROOT / "docs").rglob("*.md"))
-PAGES = [ROOT / "README.md", *DOCS]
-LINKED = [*PAGES, ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"]
+BESIDE_EXAMPLES = [ROOT / "examples" / "README.md", ROOT / "examples" / "postfix" / "README.md"]
+PAGES = [ROOT / "README.md", *DOCS, *BESIDE_EXAMPLES]
+BESIDE = ["CHANGELOG.md", "CONTRIBUTING.md", "benchmarks/README.md", "benchmarks/RESULTS.md"]
+LINKED = [*PAGES, *[ROOT / name for name in BESIDE]]
 JOBS = ["archive-builder.md", "gateway-builder.md", "e-discovery.md", "postmaster.md", "test-engineer.md"]
 FORMAT_PAGES = ["format-envelope.md", "format-2003.md", "format-copies.md"]
-EXAMPLES = sorted(path for path in (ROOT / "examples").rglob("*") if path.is_file())
+EXAMPLES = sorted(path for path in (ROOT / "examples").rglob("*") if path.is_file() and path.suffix != ".md")
 
 # Codes of archives, which are not messages.
 OF_ARCHIVES = frozenset(
@@ -94,8 +96,8 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 WITNESS = re.compile(r"\.\./tests/corpus/((?:undeliverable/)?[a-z0-9-]+)\.eml")
 CODED = re.compile(r"`([^`]+)`")
 
-every_page = pytest.mark.parametrize("path", PAGES, ids=[path.name for path in PAGES])
-every_linked_page = pytest.mark.parametrize("path", LINKED, ids=[path.name for path in LINKED])
+every_page = pytest.mark.parametrize("path", PAGES, ids=[path.relative_to(ROOT).as_posix() for path in PAGES])
+every_linked_page = pytest.mark.parametrize("path", LINKED, ids=[path.relative_to(ROOT).as_posix() for path in LINKED])
 
 
 def page(name: str) -> str:
@@ -360,6 +362,22 @@ def sample(message: bytes = b"From: ann@example.com\r\nMessage-ID: <1@example.co
     """A report on a message."""
     report = JournalReport(sender="ann@example.com", recipients=["bob@example.com"], message_id="<1@example.com>")
     return build_report(report, message, domain="example.com", date=datetime(2026, 1, 1, tzinfo=UTC))
+
+
+class TestPerformance:
+    """docs/explanation/performance.md is short, and its figures are those that were measured."""
+
+    @pytest.mark.parametrize("row", rows(section(page("performance.md"), "Ten figures")), ids=lambda row: row[1])
+    def test_figures(self, row: list[str]) -> None:
+        """Each figure is in the results of its script, with its case and its bound."""
+        _, case, measured, bound, script = row
+        results = (ROOT / "benchmarks" / "RESULTS.md").read_text(encoding="utf-8")
+        assert f"| {case} | {measured} | {bound} | yes |" in section(results, script)
+
+    def test_length(self) -> None:
+        """The page has ten figures and at most 900 words."""
+        assert len(rows(section(page("performance.md"), "Ten figures"))) == 10
+        assert len(page("performance.md").split()) <= 900
 
 
 class TestDuplicates:
@@ -702,10 +720,11 @@ class TestPages:
         assert all(any(f"$ python {script}" in block for block in commands) for script in scripts)
 
     def test_navigation(self) -> None:
-        """The navigation of the site has each page of docs/ once, and nothing else."""
+        """The navigation of the site has each page of docs/ once, and those beside the examples."""
         navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[2]
         listed = re.findall(r"([\w/-]+\.md)$", navigation, re.MULTILINE)
-        assert sorted(listed) == sorted(path.relative_to(ROOT / "docs").as_posix() for path in DOCS)
+        beside = [path.relative_to(ROOT).as_posix() for path in BESIDE_EXAMPLES]
+        assert sorted(listed) == sorted([*[path.relative_to(ROOT / "docs").as_posix() for path in DOCS], *beside])
 
 
 def pages_linked_from(path: Path) -> set[Path]:
