@@ -56,7 +56,7 @@ CORPUS = ROOT / "tests" / "corpus"
 DOCS = sorted((ROOT / "docs").rglob("*.md"))
 BESIDE_EXAMPLES = [ROOT / "examples" / "README.md", ROOT / "examples" / "postfix" / "README.md"]
 PAGES = [ROOT / "README.md", *DOCS, *BESIDE_EXAMPLES]
-BESIDE = ["CHANGELOG.md", "CONTRIBUTING.md", "benchmarks/README.md", "benchmarks/RESULTS.md"]
+BESIDE = ["CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "benchmarks/README.md", "benchmarks/RESULTS.md"]
 LINKED = [*PAGES, *[ROOT / name for name in BESIDE]]
 JOBS = ["archive-builder.md", "gateway-builder.md", "e-discovery.md", "postmaster.md", "test-engineer.md"]
 FORMAT_PAGES = ["format-envelope.md", "format-2003.md", "format-copies.md"]
@@ -720,10 +720,10 @@ class TestPages:
         assert all(any(f"$ python {script}" in block for block in commands) for script in scripts)
 
     def test_navigation(self) -> None:
-        """The navigation of the site has each page of docs/ once, and those beside the examples."""
+        """The navigation of the site has each page of docs/ once, and each of those beside it."""
         navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[2]
         listed = re.findall(r"([\w/-]+\.md)$", navigation, re.MULTILINE)
-        beside = [path.relative_to(ROOT).as_posix() for path in BESIDE_EXAMPLES]
+        beside = [*BESIDE, *[path.relative_to(ROOT).as_posix() for path in BESIDE_EXAMPLES]]
         assert sorted(listed) == sorted([*[path.relative_to(ROOT / "docs").as_posix() for path in DOCS], *beside])
 
 
