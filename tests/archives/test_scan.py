@@ -53,7 +53,10 @@ from exjournal import (
 )
 from exjournal._wire.message import read_written
 from exjournal.archives.batches import Sizes
+from exjournal.archives.exceptions import EXCEPTION_COLUMNS
+from exjournal.archives.recipients import RECIPIENT_COLUMNS
 from exjournal.archives.scan import run_scan
+from exjournal.archives.tables import csv_head
 from exjournal.cli import main
 from exjournal.identity.statements import statement_of
 from strategies import HEAVY, ORIGINAL, TEXT, a_message, a_report, any_bytes, built
@@ -183,6 +186,8 @@ def outputs(folder: Path) -> dict[str, Any]:
     """Every output, in a folder."""
     return {
         "json": folder / "lines.jsonl",
+        "recipients": folder / "recipients.csv",
+        "exceptions": folder / "exceptions.csv",
         "originals": folder / "originals",
         "quarantine": folder / "bad",
         "store": folder / "seen.db",
@@ -289,6 +294,8 @@ class TestCounts:
         assert out["json"].read_bytes() == b""
         assert tree(tmp_path / "out") == {
             "lines.jsonl": b"",
+            "recipients.csv": csv_head(RECIPIENT_COLUMNS),
+            "exceptions.csv": csv_head(EXCEPTION_COLUMNS),
             "originals": None,
             "bad": None,
             "bad/reasons.jsonl": b"",
