@@ -926,7 +926,9 @@ class TestOptionsTogether:
             others = sum(summary.messages.values()) + sum(summary.refusals.values())
             assert summary.items == len(data) == summary.reports + others
             assert sum(summary.sightings.values()) == summary.reports
-            assert sum(summary.quarantined.values()) == sum(summary.refusals.values())
+            reasons = lines(Path(name) / "out" / "bad" / "reasons.jsonl")
+            assert sum(summary.quarantined.values()) == len(reasons)
+            assert sum(line["kind"] == "unreadable" for line in reasons) == sum(summary.refusals.values())
 
     @pytest.mark.slow
     def test_hostile_reports(self, tmp_path: Path) -> None:
