@@ -1196,12 +1196,14 @@ class TestKilled:
     def test_resumed(self, few: Path, tmp_path: Path) -> None:
         """With `resume` items are not read again; without it they are."""
         prepare(tmp_path / "out", [])
-        self.stopped(few, tmp_path / "out", store=None)
+        # Joining reports progress as well.
+        without = {"store": None, "recipients": None, "exceptions": None}
+        self.stopped(few, tmp_path / "out", **without)
         summaries: list[ScanSummary] = []
-        options = outputs_of_few(tmp_path / "out") | {"store": None}
+        options = outputs_of_few(tmp_path / "out") | without
         summary = scan_archive(few, **options, jobs=1, resume=True, progress=summaries.append)
         assert (summary.resumed, summaries) == (ITEMS_OF_FEW, [])
-        self.stopped(few, tmp_path / "out", store=None)
+        self.stopped(few, tmp_path / "out", **without)
         assert scan_archive(few, **options, jobs=1).resumed == 0
 
     @pytest.mark.slow
