@@ -27,7 +27,6 @@ from exjournal import (
     parse_report,
 )
 from exjournal.addresses import same_mailbox
-from exjournal.archives.items import octets_in
 from exjournal.journaling.header_firewall import matching_headers
 from exjournal.reports.models import Headers
 from strategies import DATE, ORIGINAL, built
@@ -201,7 +200,6 @@ CALLS: dict[str, tuple[Callable[..., object], dict[str, tuple[object, set[str]]]
         exjournal.map_archive,
         {"0": (str, {"type"}), "1": (__file__, TEXT), "jobs": (1, {"number"})},
     ),
-    "octets_in": (octets_in, {"0": (__file__, TEXT)}),
     "scan_archive": (
         exjournal.scan_archive,
         {"0": (__file__, PATH), "jobs": (1, {"number"}), "patterns": ("*.none", {"text", "list", "dict"})},

@@ -16,7 +16,7 @@ from exjournal.archives.foreign import FOREIGN_BEGINNINGS, foreign_refusal
 from exjournal.archives.mbox import UNREAD_BEGINNINGS, is_mailbox_of_several, unread_form
 from exjournal.archives.parallel import cores, in_parallel, is_over
 from exjournal.archives.sources import MboxVariant, Source
-from exjournal.archives.walk import content_size, in_batches, locate, read_place, total_size
+from exjournal.archives.walk import content_size, in_batches, locate, read_place
 from exjournal.archives.walk import read_source as read_again
 from exjournal.errors import Defect, DefectCode, InvalidValue, ParseError, require_type
 from exjournal.limits import JOBS_LIMIT, RATIO_FLOOR, RATIO_LIMIT
@@ -241,14 +241,6 @@ def _apply(function: Callable[[ArchiveItem], Result], item: ArchiveItem) -> Resu
     except Exception as error:
         error.add_note(f"for {item.source}")
         raise
-
-
-def octets_in(*paths: "StrPath", patterns: Sequence[str] = ()) -> int | None:
-    """Return the number of bytes of the files below the paths; None if some are compressed.
-
-    Only the sizes of files are looked up, for example to show progress. Raises TypeError.
-    """
-    return total_size(paths, patterns=as_patterns(patterns))
 
 
 def read_source(source: Source, /) -> bytes:

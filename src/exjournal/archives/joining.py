@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from exjournal.archives.batches import Counts, Run
+from exjournal.archives.batches import Counts, Line, Run
 from exjournal.archives.outputs import put
 from exjournal.archives.parallel import in_parallel
 from exjournal.archives.sorting import in_order
@@ -35,23 +35,49 @@ class _Group(NamedTuple):
 def merge_lines(run: Run, jobs: int) -> Iterator[bytes]:
     """Yield the lines of merged reports, in the order of the digests of their messages."""
     run.counts["distinct", ""] += 0  # so that the count is there without reports as well
-    for lines, counts in in_parallel(_merge, _groups(run), jobs=jobs):
+    steps = _Steps(run)
+    for lines, counts in in_parallel(_merge, _groups(run, steps), jobs=jobs):
         run.counts.update(counts)
-        if run.progress is not None:
-            run.progress(run.counts)
+        steps.merged(counts["merged", ""])
         yield from lines
 
 
-def _groups(run: Run) -> Iterator[list[_Group]]:
+class _Steps:
+    """The progress of merging: the reports are sorted twice, first by Message-ID and then by message, and merged."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.total = sum(_COSTS) * run.counts["reports", ""]
+        self.done = 0
+
+    def sorted(self, lines: Iterable[Line], cost: int) -> Iterator[Line]:
+        """Yield the lines of reports, and report progress from time to time."""
+        for number, line in enumerate(lines, 1):
+            self.done += cost
+            if not number % self.run.sizes.batch:
+                self.run.report_progress(self.done / self.total)
+            yield line
+
+    def merged(self, reports: int) -> None:
+        """Report the progress after some more reports were merged."""
+        self.done += _COSTS[2] * reports
+        self.run.report_progress(self.done / self.total if self.total else 1.0)
+
+
+# What the sorting by Message-ID, the sorting by message and the merging of a report cost, in proportion.
+_COSTS: Final = (1, 2, 7)
+
+
+def _groups(run: Run, steps: _Steps) -> Iterator[list[_Group]]:
     """Yield the reports of each message, those of several messages at a time."""
-    conflicts = _sort(run, _conflicts(run))
+    conflicts = _sort(run, _conflicts(run, steps))
     conflict = next(conflicts, None)
     # The reports of one message stay in the order in which they were read.
     ordered = _sort(
         run,
         (
             b"%s\t%016d\t%s" % (line.message, number, line.json)
-            for number, line in enumerate(run.work.reports(run.batches))
+            for number, line in enumerate(steps.sorted(run.work.reports(run.batches), _COSTS[1]))
         ),
     )
     groups: list[_Group] = []
@@ -72,9 +98,10 @@ def _sort(run: Run, lines: Iterable[bytes]) -> Iterator[bytes]:
     return in_order(lines, folder=run.work.state, room=run.sizes.room, files=run.sizes.files)
 
 
-def _conflicts(run: Run) -> Iterator[bytes]:
+def _conflicts(run: Run, steps: _Steps) -> Iterator[bytes]:
     """Yield the messages whose Message-ID another message has."""
-    pairs = (b"%s\t%s" % (line.message_id, line.message) for line in run.work.reports(run.batches) if line.message_id)
+    reports = steps.sorted(run.work.reports(run.batches), _COSTS[0])
+    pairs = (b"%s\t%s" % (line.message_id, line.message) for line in reports if line.message_id)
     for _, lines in groupby(_sort(run, pairs), key=lambda line: line[: line.index(b"\t")]):
         messages = groupby(line.partition(b"\t")[2] for line in lines)
         first, second = next(messages)[0], next(messages, None)
@@ -105,6 +132,7 @@ def _merge(groups: list[_Group]) -> tuple[list[bytes], Counts]:
             keys[statement.identity.report_key] += statement.identity.complete
         [merged] = merge(sources)  # type: ignore[arg-type]
         counts["distinct", ""] += 1
+        counts["merged", ""] += len(lines)
         counts["duplicates", ""] += sum(count - 1 for count in keys.values() if count)
         counts["conflicts", ""] += is_conflict
         places = [sources[statement] for statement in merged.reports]

@@ -13,7 +13,7 @@ from exjournal.archives.items import Reader, as_patterns, as_variant, check_limi
 from exjournal.archives.joining import merge_lines, remember_reports
 from exjournal.archives.outputs import PARTS, Outputs, sync, write_lines
 from exjournal.archives.sources import MboxVariant, Source
-from exjournal.archives.walk import locate
+from exjournal.archives.walk import Meter, locate
 from exjournal.identity.stores import SqliteStore
 from exjournal.limits import RATIO_LIMIT
 from exjournal.reports.models import ReportFormat
@@ -35,6 +35,8 @@ class ScanSummary(NamedTuple):
     `resumed`: items that the run before had finished.
     `unmarked`, `reads_like`: reports without a marker, and by format the messages without one that read like a report and were
     not read as one.
+    `share`: how much of the current step is done, from 0 to 1: of the bytes of all files while they are read, compressed or
+    not, then of the merging.
     """
 
     items: int
@@ -55,6 +57,7 @@ class ScanSummary(NamedTuple):
     resumed: int
     unmarked: int
     reads_like: Mapping[str, int]
+    share: float
 
 
 def scan_archive(
@@ -87,7 +90,8 @@ def scan_archive(
     `jobs`: the number of processes, as in `map_archive`.
     `resume`: continue a run that was stopped. Its state is in a folder beside the first of `json`, `originals`, `quarantine`
     and `store`.
-    `progress`: called with the counts so far after each batch, and while reports are merged.
+    `progress`: called with the counts so far after each batch, and while reports are merged. The sizes of all files are looked
+    up before the first one is read.
     `complain`: called with each item that could not be read or written, and the reason.
 
     The other options are those of `read_archive`. The outputs depend on the archives alone, so a second run changes nothing.
@@ -162,15 +166,24 @@ def run_scan(
             has_store=store is not None,
             is_merged=merge,
         )
-        run = Run(work, None if progress is None else lambda counts: progress(_summarize(counts)), complain, sizes)
+        patterns = as_patterns(patterns)
+        meter = None if progress is None else Meter(paths, patterns=patterns, without=outputs.all)
+        run = Run(
+            work,
+            None if progress is None else lambda counts, share: progress(_summarize(counts, share)),
+            complain,
+            sizes,
+            meter,
+        )
         places = locate(
             paths,
-            patterns=as_patterns(patterns),
+            patterns=patterns,
             mbox=as_variant(mbox),
             lazily=jobs != 1,
             without=outputs.all,
             max_ratio=max_ratio,
             floor=sizes.floor,
+            meter=meter,
         )
         run.read(places, jobs)
         if originals is not None or quarantine is not None:
@@ -184,10 +197,10 @@ def run_scan(
             write_lines(json, work.lines(run.batches, REPORT + MESSAGE + BAD), state)
         if quarantine is not None:
             write_lines(outputs.reasons, work.lines(run.batches, BAD + ASIDE), os.path.join(quarantine, PARTS))
-    return _summarize(run.counts)
+    return _summarize(run.counts, 1.0)
 
 
-def _summarize(counts: Counts) -> ScanSummary:
+def _summarize(counts: Counts, share: float) -> ScanSummary:
     def by_kind(what: str) -> dict[str, int]:
         return {str(kind): count for (name, kind), count in sorted(counts.items()) if name == what and count}
 
@@ -211,4 +224,5 @@ def _summarize(counts: Counts) -> ScanSummary:
         resumed=counts["resumed", ""],
         unmarked=counts["unmarked", ""],
         reads_like=by_kind("reads_like"),
+        share=share,
     )
