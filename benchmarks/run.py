@@ -1,6 +1,6 @@
 """Print one Markdown table for each claim about speed and memory: python benchmarks/run.py [--quick] [--only NAME].
 
-Bounds are printed and not asserted: machines are noisy, and a figure is worth a look before it is worth a failure.
+Bounds are printed, not asserted: machines are noisy, so a figure beyond its bound is a reason to look.
 """
 
 import argparse
@@ -30,13 +30,11 @@ SCRIPTS = (
 
 
 def main() -> None:
-    """Run the scripts in order and print as they finish."""
+    """Run the scripts in order, and print each table when it is finished."""
     parser = argparse.ArgumentParser(description="Measure what the documentation says of speed and memory.")
     parser.add_argument("--quick", action="store_true", help="a short run: fewer rounds")
     parser.add_argument("--only", action="append", choices=SCRIPTS, metavar="NAME", help=", ".join(SCRIPTS))
-    parser.add_argument(
-        "--before", metavar="REV", help="what against_before compares with: a git revision, or a folder"
-    )
+    parser.add_argument("--before", metavar="REV", help="the git revision or folder that against_before compares with")
     arguments = parser.parse_args()
     effort = QUICK if arguments.quick else THOROUGH
     print(conditions() + (", quick" if arguments.quick else ""), end="\n\n", flush=True)

@@ -39,7 +39,7 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "headers": {"grammar", "buffers"},
         "beginnings": {"grammar", "headers", "buffers"},
         "address_lists": {"headers"},
-        "message": {"address_lists", "beginnings", "headers", "buffers"},
+        "message": {"address_lists", "beginnings", "headers", "buffers", "times"},
         "multipart": {"grammar", "headers", "buffers"},
         "parts": {"grammar", "beginnings", "multipart", "buffers"},
         "canonical": {"grammar", "beginnings", "headers", "names", "buffers"},

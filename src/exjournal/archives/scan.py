@@ -25,18 +25,19 @@ if TYPE_CHECKING:
 class ScanSummary(NamedTuple):
     """The counts of a scan; those that were not asked for are None or empty.
 
-    `octets`: the bytes of all items.
-    `formats`, `defects`, `messages`, `refusals`: counts by format and by code; files that cannot be read are refusals under the
-    name of the system's error.
-    `originals`, `quarantined`: files that were "written", were "there" already, or "not-written".
-    `distinct`, `duplicates`, `conflicts`: with `merge`, the messages with reports, the reports that add nothing to another one,
-    and the messages whose Message-ID another one has.
-    `sightings`: the answers of the store.
-    `resumed`: items that the run before had finished.
-    `unmarked`, `reads_like`: reports without a marker, and by format the messages without one that read like a report and were
-    not read as one.
-    `share`: how much of the current step is done, from 0 to 1: of the bytes of all files while they are read, compressed or
-    not, then of the merging.
+    * `items`, `reports`, `octets`: all items, the reports among them, and the bytes of all items.
+    * `unreadable`, `incomplete`: items that could not be read, and reports that may be truncated.
+    * `formats`, `defects`, `messages`, `refusals`: counts by format and by code; files that cannot be read are refusals under
+      the name of the system's error.
+    * `originals`, `quarantined`: files that were "written", were "there" already, or "not-written".
+    * `distinct`, `duplicates`, `conflicts`: with `merge`, the messages with reports, the reports that add nothing to another
+      one, and the messages whose Message-ID another one has.
+    * `sightings`: the answers of the store.
+    * `resumed`: items that the run before had finished.
+    * `unmarked`, `reads_like`: reports without a marker, and by format the messages without one that read like a report and
+      were not read as one.
+    * `share`: how much of the current step is done, from 0 to 1: of the bytes of all files while they are read, compressed or
+      not, then of the merging.
     """
 
     items: int
@@ -81,23 +82,24 @@ def scan_archive(
 ) -> ScanSummary:
     """Read archives as `read_archive` does, write the outputs, and return the counts.
 
-    `json`: a file with a line for each item, with `merge` one for each message and then those of items that are not reports
-    (`docs/how-to/archive.md` lists the keys).
-    `originals`: a folder with a file for each original, decrypted copy and bare message, named by its SHA-256.
-    `merge`: join the reports of each message.
-    `store`: the path of an `SqliteStore` that learns of every report.
-    `quarantine`: a folder with a file for each item that was refused or is followed by another message, and `reasons.jsonl`.
-    `jobs`: the number of processes, as in `map_archive`.
-    `resume`: continue a run that was stopped. Its state is in a folder beside the first of `json`, `originals`, `quarantine`
-    and `store`.
-    `progress`: called with the counts so far after each batch, and while reports are merged. The sizes of all files are looked
-    up before the first one is read.
-    `complain`: called with each item that could not be read or written, and the reason.
+    * `json`: a file with a line for each item, with `merge` one for each message and then those of items that are not reports
+      (`docs/how-to/archive.md` lists the keys).
+    * `originals`: a folder with a file for each original, decrypted copy and bare message, named by its SHA-256.
+    * `merge`: join the reports of each message.
+    * `store`: the path of an `SqliteStore` that learns of every report.
+    * `quarantine`: a folder with a file for each item that was refused or is followed by another message, and `reasons.jsonl`.
+    * `jobs`: the number of processes, as in `map_archive`.
+    * `resume`: continue a run that was stopped. Its state is in a folder beside the first of `json`, `originals`, `quarantine`
+      and `store`.
+    * `progress`: called with the counts so far after each batch, and while reports are merged. The sizes of all files are
+      looked up before the first one is read.
+    * `complain`: called with each item that could not be read or written, and the reason.
 
     The other options are those of `read_archive`. The outputs depend on the archives alone, so a second run changes nothing.
 
-    Raises InvalidValue, TypeError, OSError for an output that cannot be written, and StoreError; finished work is kept for
-    `resume`.
+    Raises InvalidValue for an output that is also an input, another output or a file of somebody else, OSError for a path that
+    does not exist, an output that cannot be written and a process that was killed, StoreError, and TypeError. Finished work is
+    kept for `resume`.
     """
     return run_scan(
         paths,
