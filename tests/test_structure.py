@@ -20,7 +20,7 @@ WINGS: dict[str, set[str]] = {
     "reports": {"_wire", "addresses", "errors", "limits", "lines"},
     "identity": {"_wire", "addresses", "errors", "limits", "lines", "reports"},
     "journaling": {"_wire", "addresses", "errors", "limits", "lines", "reports"},
-    "archives": {"_wire", "errors", "identity", "limits", "reports"},
+    "archives": {"_wire", "addresses", "errors", "identity", "limits", "lines", "reports"},
     "": {"addresses", "archives", "errors", "identity", "journaling", "reports"},
     "cli": {"", "archives", "journaling", "limits"},
     "__main__": {"cli"},
@@ -105,10 +105,25 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "walk": {"foreign", "mbox", "sorting", "sources", "streams", "tar_files", "zip_files"},
         "parallel": set(),
         "items": {"foreign", "mbox", "parallel", "sources", "walk"},
+        "tables": set(),
+        "recipients": {"sources", "tables"},
+        "exceptions": {"items", "sources", "tables"},
+        "selection": set(),
         "outputs": set(),
-        "batches": {"items", "outputs", "parallel", "sorting", "sources", "walk"},
-        "joining": {"batches", "outputs", "parallel", "sorting"},
-        "scan": {"batches", "items", "joining", "outputs", "sources", "walk"},
+        "batches": {"exceptions", "items", "outputs", "parallel", "selection", "sorting", "sources", "walk"},
+        "joining": {"batches", "exceptions", "outputs", "parallel", "recipients", "sorting", "tables"},
+        "scan": {
+            "batches",
+            "exceptions",
+            "items",
+            "joining",
+            "outputs",
+            "recipients",
+            "selection",
+            "sources",
+            "tables",
+            "walk",
+        },
     },
     "cli": {
         "output": set(),
@@ -148,9 +163,10 @@ READS_FILES = {
     "archives.outputs": {"os", "shutil", "tempfile"},
     "archives.batches": {"os"},
     "archives.joining": {"os"},
+    "archives.selection": {"os"},
     "archives.scan": {"os"},
 }
-OPENS_FILES = {"archives.walk", "archives.outputs", "archives.batches", "archives.joining"}
+OPENS_FILES = {"archives.walk", "archives.outputs", "archives.batches", "archives.joining", "archives.selection"}
 
 
 def modules() -> dict[str, Path]:

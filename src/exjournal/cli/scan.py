@@ -2,11 +2,12 @@
 
 import argparse
 from collections.abc import Iterator, Mapping
+from datetime import date, datetime
 from functools import partial
 from typing import Final
 
 from exjournal import DefectCode, InvalidValue, ScanSummary, StoreError, scan_archive
-from exjournal.cli.output import FINE, FOUND, UNREADABLE, option_error, put_line, report_os_error, say, usage_error
+from exjournal.cli.output import FINE, FOUND, UNREADABLE, option_error, put, put_line, report_os_error, say, usage_error
 from exjournal.cli.progress import Progress
 from exjournal.cli.reading import STDIN, Archive, add_reader
 from exjournal.cli.usage import Verbs
@@ -29,7 +30,16 @@ def add(verbs: Verbs, *, interval: float = 0.5) -> None:
     )
     option = parser.add_argument
     option(
-        "--json", metavar="FILE", help="write one line of JSON for each item; FILE is replaced at the end of the run"
+        "--json",
+        metavar="FILE",
+        help="write one line of JSON for each item; FILE is replaced at the end of the run; -: standard output",
+    )
+    option("--recipients", metavar="FILE", help="write a CSV file with one row for each recipient of each message")
+    option(
+        "--exceptions",
+        metavar="FILE",
+        help="write a CSV file with every item that is unreadable, refused, incomplete, conflicting, unmarked, ambiguous or "
+        "quarantined",
     )
     option(
         "--originals",
@@ -45,6 +55,18 @@ def add(verbs: Verbs, *, interval: float = 0.5) -> None:
         help="remember every report in this store; FILE is created if it is missing",
     )
     option("--quarantine", metavar="DIR", help="the folder for refused items, named by SHA-256, and for reasons.jsonl")
+    option(
+        "--address-file",
+        metavar="FILE",
+        help="limit --json, --recipients and --originals to the messages of these addresses, one on each line",
+    )
+    option(
+        "--since",
+        type=_date,
+        metavar="DATE",
+        help="limit them to reports and messages from this ISO date on, in UTC, or from this time with a zone",
+    )
+    option("--until", type=_date, metavar="DATE", help="the same, up to and including this date or time")
     option(
         "--jobs",
         type=int,
@@ -62,14 +84,51 @@ def add(verbs: Verbs, *, interval: float = 0.5) -> None:
     option("--quiet", action="store_true", help="suppress progress and summary")
 
 
+def _date(text: str) -> date:
+    """Read a date, or a time; the library refuses a time without a zone."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return datetime.fromisoformat(text)
+
+
+# The name of the type in errors of argparse.
+_date.__name__ = "ISO 8601 date"
+
+
+class _StandardOutput:
+    """Standard output as a stream of bytes."""
+
+    def write(self, data: bytes, /) -> None:
+        try:
+            put(data)
+        except OSError as error:
+            # The library reports an error of a file under its name.
+            raise _OutputError(error) from error
+
+
+class _OutputError(Exception):
+    """Standard output cannot be written."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__()
+        self.error = error
+
+
 def _scan(options: argparse.Namespace, archive: Archive, *, interval: float) -> int:
-    outputs = [options.json, options.originals, options.quarantine, options.store]
-    if options.json == "-":
-        return usage_error("--json: must be a file, which is replaced at the end of the run")
+    limited = [options.json, options.recipients, options.originals]
+    outputs = [*limited, options.exceptions, options.quarantine, options.store]
+    for name in ("address_file", "since", "until"):
+        if getattr(options, name) is not None and not any(limited):
+            return usage_error(f"--{name.replace('_', '-')} needs --json, --recipients or --originals")
     if options.resume and STDIN in archive.files:
         return usage_error("--resume cannot be combined with -, because standard input cannot be read again")
-    if options.resume and not any(outputs):
-        return usage_error("--resume needs an output: --json, --originals, --quarantine or --store")
+    has_state = any(output not in (None, "-") for output in outputs)
+    if options.resume and not has_state:
+        return usage_error(
+            "--resume needs an output in a file or folder: "
+            "--json, --recipients, --exceptions, --originals, --quarantine or --store"
+        )
     try:
         paths = [archive.path(number) for number in range(len(archive.files))]
     except OSError as error:
@@ -80,11 +139,16 @@ def _scan(options: argparse.Namespace, archive: Archive, *, interval: float) -> 
     try:
         summary = scan_archive(
             *paths,
-            json=options.json,
+            json=_StandardOutput() if options.json == "-" else options.json,
+            recipients=options.recipients,
+            exceptions=options.exceptions,
             originals=options.originals,
             merge=options.merge,
             store=options.store,
             quarantine=options.quarantine,
+            address_file=options.address_file,
+            since=options.since,
+            until=options.until,
             undeliverable=archive.undeliverable,
             unmarked=options.unmarked,
             patterns=archive.patterns,
@@ -101,19 +165,23 @@ def _scan(options: argparse.Namespace, archive: Archive, *, interval: float) -> 
         return usage_error(f"PATH: {error.reason}") if error.field == "paths" else option_error(error)
     except OSError as error:
         return report_os_error(str(error.filename or "scan"), error)
+    except _OutputError as error:
+        raise error.error from None
     except StoreError as error:
         say(str(error))
         return UNREADABLE
     except KeyboardInterrupt:
-        if any(outputs) and STDIN not in archive.files:
+        if has_state and STDIN not in archive.files:
             progress.clear()
             say("interrupted: the same command with --resume continues")
         raise
     finally:
         progress.end()
     if not options.quiet:
+        # The lines have standard output for themselves.
+        show = say if options.json == "-" else put_line
         for line in _table(summary, progress.seconds):
-            put_line(line)
+            show(line)
     if summary.unreadable or "not-written" in {*summary.originals, *summary.quarantined}:
         return UNREADABLE
     is_lost = DefectCode.ANOTHER_MESSAGE in summary.defects
@@ -137,6 +205,9 @@ def _table(summary: ScanSummary, seconds: float) -> Iterator[str]:
     yield from _rows(summary.refusals)
     yield _row("defects", sum(summary.defects.values()))
     yield from _rows(summary.defects)
+    if summary.left_out:
+        yield "left out, as not selected"
+        yield from _rows(summary.left_out)
     if summary.distinct is not None:
         yield _row("distinct messages", summary.distinct)
         yield _row("duplicates", summary.duplicates or 0)
