@@ -22,7 +22,7 @@ WINGS: dict[str, set[str]] = {
     "journaling": {"_wire", "addresses", "errors", "limits", "lines", "reports"},
     "archives": {"_wire", "addresses", "errors", "identity", "limits", "lines", "reports"},
     "": {"addresses", "archives", "errors", "identity", "journaling", "reports"},
-    "cli": {"", "archives", "journaling", "limits"},
+    "cli": {"", "journaling", "limits"},
     "__main__": {"cli"},
 }
 
