@@ -130,11 +130,11 @@ class Work:
         selection: Selection | None = None,
     ) -> None:
         self.reader = reader
-        self.originals = None if originals is None else os.fspath(originals)
-        self.quarantine = None if quarantine is None else os.fspath(quarantine)
+        self.originals: str | None = None if originals is None else os.fspath(originals)
+        self.quarantine: str | None = None if quarantine is None else os.fspath(quarantine)
         self.state = state
-        self.has_lines = has_lines or has_store
-        self.has_identities = has_identities or has_store
+        self.has_lines: bool = has_lines or has_store
+        self.has_identities: bool = has_identities or has_store
         self.is_merged = is_merged
         self.has_exceptions = has_exceptions
         self.selection = selection

@@ -16,12 +16,12 @@ from exjournal.archives.joining import join, remember_reports
 from exjournal.archives.outputs import PARTS, Outputs, put, replaced, sync
 from exjournal.archives.recipients import RECIPIENT_COLUMNS, other_row
 from exjournal.archives.selection import select
-from exjournal.archives.sources import MboxVariant, Source
+from exjournal.archives.sources import AnyVariant, Source
 from exjournal.archives.tables import Cell, csv_head, csv_rows
 from exjournal.archives.walk import Meter, locate
 from exjournal.identity.stores import SqliteStore
 from exjournal.limits import RATIO_LIMIT
-from exjournal.reports.models import ReportFormat
+from exjournal.reports.models import AnyFormat
 
 if TYPE_CHECKING:
     from datetime import date
@@ -92,8 +92,8 @@ def scan_archive(
     undeliverable: bool = False,
     unmarked: bool = False,
     patterns: Sequence[str] = (),
-    mbox: MboxVariant | None = None,
-    format: ReportFormat | None = None,
+    mbox: AnyVariant | None = None,
+    format: AnyFormat | None = None,
     names: Mapping[str, str] | None = None,
     jobs: int = 0,
     max_ratio: float = RATIO_LIMIT,
@@ -171,8 +171,8 @@ def run_scan(
     undeliverable: bool,
     unmarked: bool,
     patterns: Sequence[str],
-    mbox: MboxVariant | None,
-    format: ReportFormat | None,
+    mbox: AnyVariant | None,
+    format: AnyFormat | None,
     names: Mapping[str, str] | None,
     jobs: int,
     max_ratio: float,

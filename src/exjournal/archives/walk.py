@@ -106,7 +106,9 @@ class Meter:
         self, paths: "Sequence[StrPath]", /, *, patterns: Sequence[str] = (), without: "Sequence[StrPath]" = ()
     ) -> None:
         walk = _Walk(patterns, None, SIZE_LIMIT, lazily=True, without=without)
-        self.total = sum(_size(found if isinstance(found, str) else found.source.path) for found in walk.files(paths))
+        self.total: int = sum(
+            _size(found if isinstance(found, str) else found.source.path) for found in walk.files(paths)
+        )
         self.passed = 0
 
     @property

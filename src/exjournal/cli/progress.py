@@ -22,7 +22,7 @@ class Progress:
     def __init__(
         self, *, quiet: bool = False, interval: float = 0.5, clock: Callable[[], float] = perf_counter
     ) -> None:
-        self.is_shown = not quiet and sys.stderr is not None and sys.stderr.isatty()
+        self.is_shown: bool = not quiet and sys.stderr is not None and sys.stderr.isatty()
         self._interval = interval
         self._clock = clock
         self._start = clock()
