@@ -22,7 +22,7 @@ help:
 	@echo "make endpoint, make gateway, make merge  run an example: the archive endpoint, Postfix, Apache Spark"
 	@echo "make check  lint, types and the built distributions"
 	@echo "make docs  build the documentation as a site with search into build/site, strictly"
-	@echo "make bench  measure, and print the table of docs/explanation/performance.md"
+	@echo "make bench  measure, print the tables, and write them into benchmarks/RESULTS.md"
 	@echo "make fuzz   run the fuzz harnesses for a minute each"
 
 demo: python

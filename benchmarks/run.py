@@ -1,12 +1,14 @@
-"""Print one Markdown table for each claim about speed and memory: python benchmarks/run.py [--quick] [--only NAME].
+"""Measure each claim about speed and memory: python benchmarks/run.py [--quick] [--only NAME].
 
-Bounds are printed, not asserted: machines are noisy, so a figure beyond its bound is a reason to look.
+Prints one Markdown table for each claim, and writes the tables into RESULTS.md, except for those of a short run. Bounds are
+printed, not asserted: machines are noisy, so a figure beyond its bound is a reason to look.
 """
 
 import argparse
 import importlib
 
 import against_before
+import results
 from measure import QUICK, THOROUGH, Claim, conditions, table, verdict
 
 SCRIPTS = (
@@ -38,6 +40,7 @@ def main() -> None:
     arguments = parser.parse_args()
     effort = QUICK if arguments.quick else THOROUGH
     print(conditions() + (", quick" if arguments.quick else ""), end="\n\n", flush=True)
+    known = results.RESULTS.read_text(encoding="utf-8") if results.RESULTS.exists() else ""
     seen: list[Claim] = []
     for name in arguments.only or SCRIPTS:
         if name != "against_before":
@@ -46,9 +49,14 @@ def main() -> None:
             found = against_before.claims(effort, arguments.before)
         else:
             continue
+        tables = []
         for claim in found:
             seen.append(claim)
-            print(table(claim), flush=True)
+            tables.append(table(claim))
+            print(tables[-1], flush=True)
+        if not arguments.quick:
+            known = results.updated(known, SCRIPTS, {name: results.section(conditions(), tables)})
+            results.RESULTS.write_text(known, encoding="utf-8")
     print(verdict(seen))
 
 
