@@ -110,11 +110,11 @@ class ReportText:
     __slots__ = ("_excess", "_last_code", "_last_line", "left_out", "oddities", "recipients", "unparsed", "values")
 
     def __init__(self, values: dict[str, str], recipients: list[Recipient]) -> None:
-        self.values = values
-        self.recipients = recipients
+        self.values: dict[str, str] = values
+        self.recipients: list[Recipient] = recipients
         self.unparsed: list[str] = []
         self.oddities: list[Oddity] = []
-        self.left_out = 0
+        self.left_out: int = 0
         # The lines after the first `UNPARSED_LIMIT`.
         self._excess: Pieces | None = None
         # The code and the last line of the newest oddity, even if it was left out.
@@ -236,9 +236,7 @@ def read_usual_recipients(lines: str, line_end: str, /) -> list[Recipient] | Non
         return None
     if " " in together or "<" in together or ">" in together or '"' in together or "," in together:
         return None
-    if "\n" in together or "\r" in together or "\t" in together or not all(addresses):
-        return None
-    if holds_control(together.encode("ascii")):
+    if holds_control(together) or not all(addresses):
         return None
     if ":" in together and _REDIRECT_LABEL.search(together) is not None:
         return None
