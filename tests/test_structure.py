@@ -22,7 +22,7 @@ WINGS: dict[str, set[str]] = {
     "journaling": {"_wire", "addresses", "errors", "limits", "lines", "reports"},
     "archives": {"_wire", "addresses", "errors", "identity", "limits", "lines", "reports"},
     "": {"addresses", "archives", "errors", "identity", "journaling", "reports"},
-    "cli": {"", "archives", "journaling", "limits"},
+    "cli": {"", "journaling", "limits"},
     "__main__": {"cli"},
 }
 
@@ -136,7 +136,8 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "merge": {"output", "reading", "usage"},
         "parse": {"output", "reading", "usage"},
         "rescue": {"output", "reading", "secrets"},
-        "scan": {"output", "reading", "usage"},
+        "progress": {"output"},
+        "scan": {"output", "progress", "reading", "usage"},
         "unwrap": {"output", "reading", "rescue", "secrets", "usage"},
         "": {"build", "check", "decide", "merge", "output", "parse", "scan", "unwrap", "usage"},
     },

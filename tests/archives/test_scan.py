@@ -321,7 +321,33 @@ class TestCounts:
         numbers = [one.items for one in summaries]
         assert numbers == sorted(numbers)
         assert len(summaries) >= 1010 // 50
-        assert summaries[-1] == summary
+        assert summaries[-1]._replace(share=1.0) == summary
+
+    @pytest.mark.parametrize("jobs", [1, 2])
+    def test_share(self, few: Path, tmp_path: Path, jobs: int) -> None:
+        """The share grows while files are read, compressed ones too, and again while their reports are merged."""
+        for number in range(4):
+            put(few / f"{number}.mbox.gz", gzip.compress(mboxrd([REPORT, BARE])))
+        summaries: list[ScanSummary] = []
+        sizes = replace(SMALL, batch=2)
+        summary = scan_archive(
+            few, json=tmp_path / "out", merge=True, jobs=jobs, progress=summaries.append, sizes=sizes
+        )
+        reading = [one.share for one in summaries if one.distinct is None]
+        merging = [one.share for one in summaries if one.distinct is not None]
+        for shares in (reading, merging):
+            assert len(set(shares)) > 3
+            assert shares == sorted(shares)
+            assert 0 < shares[0] < 1
+            assert shares[-1] == pytest.approx(1.0)
+        assert summary.share == 1.0
+
+    def test_share_of_nothing(self, tmp_path: Path) -> None:
+        """Nothing to merge is merged at once."""
+        put(tmp_path / "in" / "a.eml", BARE)
+        summaries: list[ScanSummary] = []
+        scan_archive(tmp_path / "in", merge=True, jobs=1, progress=summaries.append)
+        assert [one.share for one in summaries] == [1.0, 1.0]
 
     def test_complaints(self, few: Path) -> None:
         """Items that cannot be read are reported with their source and the reason, in order; others are not."""
