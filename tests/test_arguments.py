@@ -211,7 +211,14 @@ CALLS: dict[str, tuple[Callable[..., object], dict[str, tuple[object, set[str]]]
     ),
     "scan_archive": (
         exjournal.scan_archive,
-        {"0": (__file__, PATH), "jobs": (1, {"number"}), "patterns": ("*.none", {"text", "list", "dict"})},
+        {
+            "0": (__file__, PATH),
+            "jobs": (1, {"number"}),
+            "patterns": ("*.none", {"text", "list", "dict"}),
+            "json": ("lines", {"None", *TEXT}),
+            "since": (DATE, {"None"}),
+            "until": (DATE, {"None"}),
+        },
     ),
 }
 # Values of the types that arguments have; a wrong one of them can be a wrong value.

@@ -50,7 +50,7 @@ class ScanSummary(NamedTuple):
     * `resumed`: items that the run before had finished.
     * `unmarked`, `reads_like`: reports without a marker, and by format the messages without one that read like a report and
       were not read as one.
-    * `left_out`: reports, other messages and "distinct messages" that were not selected; the other counts are of all items.
+    * `left_out`: "reports", other "messages" and "distinct messages" that were not selected; the other counts are of all items.
     * `share`: how much of the current step is done, from 0 to 1: of the bytes of all files while they are read, compressed or
       not, then of the merging.
     """
@@ -104,7 +104,8 @@ def scan_archive(
     """Read archives as `read_archive` does, write the outputs, and return the counts.
 
     * `json`: a file with a line for each item, with `merge` one for each message and then those of items that are not reports
-      (`docs/reference/data.md` lists the keys); or a binary stream, to which they are written at the end.
+      (`docs/reference/data.md` lists the keys); or a binary stream, such as `sys.stdout.buffer`, that they are written to at
+      the end.
     * `recipients`: a CSV file with a row for each recipient of each message, with or without `merge`.
     * `exceptions`: a CSV file with a row for everything that a person has to look at.
     * `originals`: a folder with a file for each original, decrypted copy and bare message, named by its SHA-256.
@@ -113,8 +114,8 @@ def scan_archive(
     * `quarantine`: a folder with a file for each item that was refused or is followed by another message, and `reasons.jsonl`.
     * `address_file`: a file with one address on each line. `json`, `recipients` and `originals` then have only the messages of
       these mailboxes: as sender, on behalf of, recipient, list, or forwarded from.
-    * `since`, `until`: a date, or a time with a zone, both included. The same outputs then have only reports whose own date is
-      in this range, and messages whose date is; those without a readable date are in every range.
+    * `since`, `until`: a `date` in UTC, or a `datetime` with a zone, both included. The same outputs then have only reports
+      whose own date is in this range, and messages whose date is; those without a readable date are in every range.
     * `jobs`: the number of processes, as in `map_archive`.
     * `resume`: continue a run that was stopped. Its state is in a folder beside the first of `json`, `recipients`,
       `exceptions`, `originals`, `quarantine` and `store`.
