@@ -45,6 +45,16 @@ from exjournal import (
     unwrap_undeliverable,
 )
 from exjournal._wire.canonical import SEALED_FIELDS
+from exjournal.archives.exceptions import (
+    CONFLICT,
+    EXCEPTION_COLUMNS,
+    NOT_WRITTEN,
+    READS_LIKE,
+    UNDATED,
+    UNMARKED,
+    Category,
+)
+from exjournal.archives.recipients import RECIPIENT_COLUMNS
 from exjournal.cli import _parser
 from exjournal.identity.content_digest import _SHOWN
 from exjournal.journaling.explanations import Place, Reason
@@ -547,6 +557,23 @@ def keys_of(name: str, kind: str = "") -> set[str]:
         if line["properties"]["kind"]["const"] == kind:
             return shape_paths(line, schema["$defs"])
     return shape_paths(schema, schema.get("$defs", {}))
+
+
+class TestTables:
+    """docs/how-to/archive.md has every column of the tables of a scan, and every category of exceptions."""
+
+    def test_columns(self) -> None:
+        """Every column of the table of recipients has its row."""
+        named = [name for row in rows(section(page("archive.md"), "Tables")) for name in CODED.findall(row[0])]
+        assert sorted(named) == sorted(RECIPIENT_COLUMNS)
+
+    def test_exceptions(self) -> None:
+        """Every category has its row, every column is named, and so is every code that is not a defect."""
+        text = section(page("archive.md"), "Exceptions")
+        assert [row[0].strip("`") for row in rows(text)] == list(Category)
+        named = set(CODED.findall(text))
+        assert set(EXCEPTION_COLUMNS) <= named
+        assert {CONFLICT, UNMARKED, READS_LIKE, UNDATED, NOT_WRITTEN} <= named
 
 
 class TestData:
