@@ -373,6 +373,28 @@ def sample(message: bytes = b"From: ann@example.com\r\nMessage-ID: <1@example.co
     return build_report(report, message, domain="example.com", date=datetime(2026, 1, 1, tzinfo=UTC))
 
 
+class TestStability:
+    """docs/reference/stability.md names the numbers that the library writes."""
+
+    @pytest.mark.parametrize(
+        ("what", "module", "written"),
+        [
+            ("digest of the content", "identity/content_digest.py", 'hashlib.sha256(b"exjournal content {}\\n")'),
+            ("digest under seals", "_wire/canonical.py", 'hashlib.sha256(b"exjournal sealed {}\\n")'),
+            ("seal,", "reports/seals.py", 'rb"v={};\\s*s='),
+            ("stamp,", "journaling/stamps.py", 'rb"v={};s='),
+            ("tables of `SqliteStore`", "identity/stores.py", "_SCHEMA: Final = {}\n"),
+        ],
+    )
+    def test_numbers(self, what: str, module: str, written: str) -> None:
+        """The number in the row is the one in the source."""
+        [row] = [
+            row for row in rows(section(page("stability.md"), "Numbers in what is stored")) if row[0].startswith(what)
+        ]
+        [number] = re.findall(r"\d+", row[1])
+        assert written.format(number) in (ROOT / "src" / "exjournal" / module).read_text(encoding="utf-8")
+
+
 class TestPerformance:
     """docs/explanation/performance.md is short, and its figures are those that were measured."""
 
