@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from errno import EINTR, errorcode
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
+from exjournal.archives.accounts import Tally, kept_line, month_of, outcome_of
 from exjournal.archives.items import ArchivedMessage, ArchivedReport, ArchiveItem, Reader, Unreadable
 from exjournal.archives.outputs import keep, put
 from exjournal.archives.parallel import in_parallel, is_over
 from exjournal.archives.sorting import FILES, ROOM
 from exjournal.archives.sources import Source
-from exjournal.archives.walk import content_size, in_batches
+from exjournal.archives.walk import content_size, file_status, in_batches
 from exjournal.errors import Defect, DefectCode, ParseError
 from exjournal.identity.keys import INCOMPLETE, Identity, identify
 from exjournal.identity.statements import statement_of
@@ -27,7 +28,7 @@ from exjournal.limits import RATIO_FLOOR
 from exjournal.reports.models import Evidence, defect_dicts
 
 if TYPE_CHECKING:
-    from exjournal.archives.walk import Located
+    from exjournal.archives.walk import Located, Status
 
     StrPath: TypeAlias = str | os.PathLike[str]
 
@@ -40,11 +41,14 @@ MESSAGE: Final = b"M"
 BAD: Final = b"U"
 # A report or message that has a line of its own, and is followed by another message that was not read.
 ASIDE: Final = b"A"
+# For the account of a run: the items of a file that was read, and a file that was kept.
+FILE: Final = b"F"
+KEPT: Final = b"K"
 _END: Final = b"="
 # A process checks after this number of items whether the run is over.
 _LOOK: Final = 8
 # The version of the files of batches; a batch of another version is done again.
-_VERSION: Final = 3
+_VERSION: Final = 4
 _Complaint: TypeAlias = tuple[Source, str]
 
 
@@ -68,15 +72,19 @@ class Sizes:
 
 
 class _Task(NamedTuple):
-    """A batch to do: the name of its file, "" without one, and its places."""
+    """A batch to do: the name of its file, "" without one, its places, and whether it begins inside an opened file."""
 
     name: str
     places: "list[Located]"
+    continues: bool = False
 
 
 class _Result(NamedTuple):
+    """The counts of a batch, its complaints, and for an account the digests and paths of the files that it kept."""
+
     counts: Counts
     complaints: list[_Complaint]
+    kept: list[tuple[str, str]]
 
 
 class Line(NamedTuple):
@@ -87,10 +95,10 @@ class Line(NamedTuple):
     """
 
     kind: bytes
-    message: bytes
-    message_id: bytes
-    identity: bytes
-    json: bytes
+    message: bytes = b""
+    message_id: bytes = b""
+    identity: bytes = b""
+    json: bytes = b""
 
 
 class Work:
@@ -106,6 +114,7 @@ class Work:
         has_lines: bool,
         has_store: bool,
         is_merged: bool,
+        has_account: bool,
     ) -> None:
         self.reader = reader
         self.originals = None if originals is None else os.fspath(originals)
@@ -114,6 +123,7 @@ class Work:
         self.has_lines = has_lines or has_store
         self.has_store = has_store
         self.is_merged = is_merged
+        self.has_account = has_account
 
     def name(self, number: int, places: "list[Located]") -> str:
         """Return the name of a batch, which depends on the places, the state of their files, and the options.
@@ -123,44 +133,64 @@ class Work:
         reader = self.reader
         read = (_VERSION, reader.format, reader.undeliverable, reader.unmarked, reader.max_ratio, *reader.names.items())
         options = (*read, self.originals, self.quarantine)
-        digest = hashlib.sha256(repr((*options, self.has_lines, self.has_store, self.is_merged)).encode())
+        digest = hashlib.sha256(
+            repr((*options, self.has_lines, self.has_store, self.is_merged, self.has_account)).encode()
+        )
         path = ""
-        status: tuple[int, ...] = ()
+        status: Status | None = None
         for place in places:
             if place.source.path != path:
-                path, status = place.source.path, _status(place.source.path)
+                path, status = place.source.path, file_status(place.source.path)
             digest.update(repr((place.source, status)).encode("utf-8", "surrogatepass"))
         return f"{number:08d}-{digest.hexdigest()[:32]}"
 
     def __call__(self, task: _Task) -> _Result:
         """Read the items of a batch, keep files, and write its lines."""
-        result = _Result(Counter(), [])
-        lines = self.read(task.places, result)
+        result = _Result(Counter(), [], [])
+        lines = self.read(task, result)
         if self.state is None:
             deque(lines, maxlen=0)
         else:
             put(f"{self.state}/{task.name}", _with_end(lines, result.counts), self.state)
         return result
 
-    def read(self, places: "list[Located]", result: _Result) -> Iterator[bytes]:
+    def read(self, task: _Task, result: _Result) -> Iterator[bytes]:
         """Yield the lines of a batch one by one: for a long list a report has a line of a million bytes."""
-        for number, place in enumerate(places):
+        tally = Tally(continues=task.continues) if self.has_account else None
+        for number, place in enumerate(task.places):
             if not number % _LOOK and is_over():
                 raise InterruptedError(EINTR, "the run is over")
+            if tally is not None:
+                for counted in tally.enter(place):
+                    yield _written(Line(FILE, json=counted))
+            if place.opened is not None:
+                continue
             item = self.reader(place)
-            result.counts["items", ""] += 1
-            if isinstance(item, ArchivedReport):
-                line = self.report(item, result)
-            elif isinstance(item, ArchivedMessage):
-                line = self.message(item, result)
-            else:
-                line = self.bad(item, result)
+            for line in self.item(item, result):
+                yield _written(line)
+            if tally is not None:
+                tally.add(outcome_of(item))
+                for digest, path in result.kept:
+                    yield _written(Line(KEPT, json=kept_line(digest, path)))
+                result.kept.clear()
+        for counted in () if tally is None else tally.leave():
+            yield _written(Line(FILE, json=counted))
+
+    def item(self, item: ArchiveItem, result: _Result) -> Iterator[Line]:
+        """Keep the files of an item, count it, and yield its lines."""
+        result.counts["items", ""] += 1
+        if isinstance(item, ArchivedReport):
+            line = self.report(item, result)
+        elif isinstance(item, ArchivedMessage):
+            line = self.message(item, result)
+        else:
+            line = self.bad(item, result)
+        if line is not None:
+            yield line
+        if not isinstance(item, Unreadable) and (another := _another_message(item)) is not None:
+            line = self.aside(item, another, result)
             if line is not None:
-                yield b"\t".join(line) + b"\n"
-            if not isinstance(item, Unreadable) and (another := _another_message(item)) is not None:
-                line = self.aside(item, another, result)
-                if line is not None:
-                    yield b"\t".join(line) + b"\n"
+                yield line
 
     def report(self, item: ArchivedReport, result: _Result) -> Line | None:
         """Keep the original of a report, count it, and return its line."""
@@ -169,6 +199,8 @@ class Work:
         result.counts["octets", ""] += len(item.octets)
         result.counts["formats", parsed.format] += 1
         result.counts["unmarked", ""] += parsed.recipients_from is Evidence.UNMARKED
+        if self.has_account:
+            result.counts["months", month_of(parsed)] += 1
         codes = [defect.code for defect in (*item.defects, *parsed.defects)]
         for code in codes:
             result.counts["defects", code] += 1
@@ -286,7 +318,10 @@ class Work:
             result.counts["retry", ""] += 1
             result.complaints.append((source, f"not written: {error.strerror or _error_name(error)}"))
             return None
-        return f"{digest[:2]}/{digest}{suffix}"
+        path = f"{digest[:2]}/{digest}{suffix}"
+        if self.has_account:
+            result.kept.append((digest, os.path.join(folder, path)))
+        return path
 
     # Finished batches
 
@@ -337,6 +372,11 @@ def _another_message(item: ArchivedReport | ArchivedMessage) -> Defect | None:
     return next((defect for defect in defects if defect.code is DefectCode.ANOTHER_MESSAGE), None)
 
 
+def _written(line: Line) -> bytes:
+    """Return a line as it is written to the file of a batch."""
+    return b"\t".join(line) + b"\n"
+
+
 def _with_end(lines: Iterable[bytes], counts: Counts) -> Iterator[bytes]:
     """Yield lines, and after them the counts with a digest of the lines."""
     digest = hashlib.sha256()
@@ -345,15 +385,6 @@ def _with_end(lines: Iterable[bytes], counts: Counts) -> Iterator[bytes]:
         yield line
     end = {"counts": [[*key, count] for key, count in counts.items()], "sha256": digest.hexdigest()}
     yield _END + json.dumps(end).encode() + b"\n"
-
-
-def _status(path: str) -> tuple[int, ...]:
-    """Return the size and time of a file, which change with it."""
-    try:
-        status = os.stat(path)
-    except (OSError, ValueError):
-        return ()
-    return status.st_size, status.st_mtime_ns
 
 
 def _line(
@@ -405,7 +436,7 @@ class Run:
 
     def read(self, places: "Iterable[Located]", jobs: int) -> None:
         """Do every batch that is not finished."""
-        for counts, complaints in in_parallel(self.work, self.tasks(places), jobs=jobs, weigh=_weight):
+        for counts, complaints, _ in in_parallel(self.work, self.tasks(places), jobs=jobs, weigh=_weight):
             self.counts.update(counts)
             for source, reason in complaints if self.complain is not None else ():
                 self.complain(source, reason)  # type: ignore[misc]
@@ -414,15 +445,20 @@ class Run:
 
     def tasks(self, places: "Iterable[Located]") -> Iterator[_Task]:
         """Yield the batches to do, and count those that are finished."""
+        opened = ""
         for number, batch in enumerate(in_batches(places, count=self.sizes.batch)):
             if self.work.state is None:
                 yield _Task("", batch)
                 continue
+            continues = batch[0].opened is None and batch[0].source.path == opened
+            for place in batch:
+                if place.source.path != opened:
+                    opened = "" if place.opened is None else place.source.path
             name = self.work.name(number, batch)
             self.batches.append(name)
             finished = self.work.finished(name)
             if finished is None:
-                yield _Task(name, batch)
+                yield _Task(name, batch, continues)
             else:
                 self.counts.update(finished)
-                self.counts["resumed", ""] += len(batch)
+                self.counts["resumed", ""] += finished["items", ""]

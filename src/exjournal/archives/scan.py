@@ -5,10 +5,13 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from exjournal.archives.batches import ASIDE, BAD, MESSAGE, REPORT, Counts, Run, Sizes, Work
+from exjournal.archives.accounts import ScanAccount, Sessions, write_account
+from exjournal.archives.batches import ASIDE, BAD, FILE, KEPT, MESSAGE, REPORT, Counts, Run, Sizes, Work
 from exjournal.archives.items import Reader, as_patterns, as_variant, check_limits
 from exjournal.archives.joining import merge_lines, remember_reports
 from exjournal.archives.outputs import PARTS, Outputs, sync, write_lines
@@ -35,6 +38,7 @@ class ScanSummary(NamedTuple):
     `resumed`: items that the run before had finished.
     `unmarked`, `reads_like`: reports without a marker, and by format the messages without one that read like a report and were
     not read as one.
+    `account`: with `manifest`, what the counts leave out: files, sessions, months and outcomes.
     """
 
     items: int
@@ -55,6 +59,7 @@ class ScanSummary(NamedTuple):
     resumed: int
     unmarked: int
     reads_like: Mapping[str, int]
+    account: ScanAccount | None = None
 
 
 def scan_archive(
@@ -64,6 +69,8 @@ def scan_archive(
     merge: bool = False,
     store: "StrPath | None" = None,
     quarantine: "StrPath | None" = None,
+    manifest: "StrPath | None" = None,
+    skip: "Sequence[StrPath]" = (),
     undeliverable: bool = False,
     unmarked: bool = False,
     patterns: Sequence[str] = (),
@@ -75,6 +82,7 @@ def scan_archive(
     resume: bool = False,
     progress: Callable[[ScanSummary], None] | None = None,
     complain: Callable[[Source, str], None] | None = None,
+    finish: Callable[[ScanSummary], None] | None = None,
 ) -> ScanSummary:
     """Read archives as `read_archive` does, write the outputs, and return the counts.
 
@@ -84,11 +92,15 @@ def scan_archive(
     `merge`: join the reports of each message.
     `store`: the path of an `SqliteStore` that learns of every report.
     `quarantine`: a folder with a file for each item that was refused or is followed by another message, and `reasons.jsonl`.
+    `manifest`: a file with the SHA-256 of each file that was read or written, but for the store, in the form that
+    `sha256sum --check` reads; the summary then has an `account`.
+    `skip`: files and folders that are not read, such as the page that the caller will write.
     `jobs`: the number of processes, as in `map_archive`.
-    `resume`: continue a run that was stopped. Its state is in a folder beside the first of `json`, `originals`, `quarantine`
-    and `store`.
+    `resume`: continue a run that was stopped. Its state is in a folder beside the first of `json`, `originals`, `quarantine`,
+    `store` and `manifest`.
     `progress`: called with the counts so far after each batch, and while reports are merged.
     `complain`: called with each item that could not be read or written, and the reason.
+    `finish`: called with the summary while the state is still there, so that a run in which it fails can be resumed.
 
     The other options are those of `read_archive`. The outputs depend on the archives alone, so a second run changes nothing.
 
@@ -102,6 +114,8 @@ def scan_archive(
         merge=merge,
         store=store,
         quarantine=quarantine,
+        manifest=manifest,
+        skip=skip,
         undeliverable=undeliverable,
         unmarked=unmarked,
         patterns=patterns,
@@ -113,6 +127,7 @@ def scan_archive(
         resume=resume,
         progress=progress,
         complain=complain,
+        finish=finish,
         sizes=Sizes(),
     )
 
@@ -125,6 +140,8 @@ def run_scan(
     merge: bool,
     store: "StrPath | None",
     quarantine: "StrPath | None",
+    manifest: "StrPath | None",
+    skip: "Sequence[StrPath]",
     undeliverable: bool,
     unmarked: bool,
     patterns: Sequence[str],
@@ -136,13 +153,18 @@ def run_scan(
     resume: bool,
     progress: Callable[[ScanSummary], None] | None,
     complain: Callable[[Source, str], None] | None,
+    finish: Callable[[ScanSummary], None] | None,
     sizes: Sizes,
 ) -> ScanSummary:
     """Scan with steps of other sizes, as tests with few items do; the other options are those of `scan_archive`."""
     check_limits(jobs, max_ratio)
-    outputs = Outputs(json, originals, quarantine, store)
+    outputs = Outputs(json, originals, quarantine, store, manifest, skip)
     outputs.check(paths)
-    with outputs.state(needed=merge, anew=not resume) as state:
+    with ExitStack() as stack:
+        state = stack.enter_context(outputs.state(needed=merge, anew=not resume))
+        sessions = None if manifest is None or state is None else Sessions(state)
+        if sessions is not None:
+            stack.enter_context(sessions.running())
         if store is not None:
             SqliteStore(store).close()  # a file that is not a store is an error before the work, not after it
         reader = Reader(
@@ -161,6 +183,7 @@ def run_scan(
             has_lines=json is not None or merge or quarantine is not None,
             has_store=store is not None,
             is_merged=merge,
+            has_account=manifest is not None,
         )
         run = Run(work, None if progress is None else lambda counts: progress(_summarize(counts)), complain, sizes)
         places = locate(
@@ -171,6 +194,7 @@ def run_scan(
             without=outputs.all,
             max_ratio=max_ratio,
             floor=sizes.floor,
+            has_files=manifest is not None,
         )
         run.read(places, jobs)
         if originals is not None or quarantine is not None:
@@ -184,13 +208,30 @@ def run_scan(
             write_lines(json, work.lines(run.batches, REPORT + MESSAGE + BAD), state)
         if quarantine is not None:
             write_lines(outputs.reasons, work.lines(run.batches, BAD + ASIDE), os.path.join(quarantine, PARTS))
-    return _summarize(run.counts)
+        summary = _summarize(run.counts)
+        if manifest is not None and sessions is not None:
+            account = write_account(
+                os.fspath(manifest),
+                tallies=work.lines(run.batches, FILE),
+                kept=work.lines(run.batches, KEPT),
+                outputs=outputs.results,
+                names=reader.names,
+                months=_by_kind(run.counts, "months"),
+                sessions=sessions,
+                complain=complain,
+            )
+            summary = summary._replace(account=account)
+        if finish is not None:
+            finish(summary)
+    return summary
+
+
+def _by_kind(counts: Counts, what: str) -> dict[str, int]:
+    return {str(kind): count for (name, kind), count in sorted(counts.items()) if name == what and count}
 
 
 def _summarize(counts: Counts) -> ScanSummary:
-    def by_kind(what: str) -> dict[str, int]:
-        return {str(kind): count for (name, kind), count in sorted(counts.items()) if name == what and count}
-
+    by_kind = partial(_by_kind, counts)
     is_merged = ("distinct", "") in counts
     return ScanSummary(
         items=counts["items", ""],
