@@ -39,7 +39,7 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "headers": {"grammar", "buffers"},
         "beginnings": {"grammar", "headers", "buffers"},
         "address_lists": {"headers"},
-        "message": {"address_lists", "beginnings", "headers", "buffers"},
+        "message": {"address_lists", "beginnings", "headers", "buffers", "times"},
         "multipart": {"grammar", "headers", "buffers"},
         "parts": {"grammar", "beginnings", "multipart", "buffers"},
         "canonical": {"grammar", "beginnings", "headers", "names", "buffers"},
@@ -105,9 +105,10 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "parallel": set(),
         "items": {"mbox", "parallel", "sources", "walk"},
         "outputs": set(),
-        "batches": {"items", "outputs", "parallel", "sorting", "sources", "walk"},
+        "accounts": {"items", "outputs", "parallel", "sorting", "sources", "walk"},
+        "batches": {"accounts", "items", "outputs", "parallel", "sorting", "sources", "walk"},
         "joining": {"batches", "outputs", "parallel", "sorting"},
-        "scan": {"batches", "items", "joining", "outputs", "sources", "walk"},
+        "scan": {"accounts", "batches", "items", "joining", "outputs", "sources", "walk"},
     },
     "cli": {
         "output": set(),
@@ -130,7 +131,7 @@ LATE = {"argparse", "email", "logging", "mmap", "pathlib", "sqlite3", "urllib"}
 # Outside effects have their rooms.
 FILES_AND_PROCESS = {"io", "os", "pathlib", "shutil", "subprocess", "sys", "tempfile"}
 # What a module uses of the file system, and by what: the file of rules and the secrets it names; the file of a store, and the
-# clock that says when a key was last added; archives, and what a scan makes of them. Where there is "os"
+# clock that says when a key was last added; archives, what a scan makes of them, and the clock of its sessions. Where there is "os"
 # alone in `archives.items` and `archives.scan`, it is for the type of a path.
 READS_FILES = {
     "journaling.config": {"os", "pathlib"},
@@ -143,11 +144,12 @@ READS_FILES = {
     "archives.sorting": {"os", "tempfile"},
     "archives.parallel": {"os"},
     "archives.outputs": {"os", "shutil", "tempfile"},
+    "archives.accounts": {"os", "time"},
     "archives.batches": {"os"},
     "archives.joining": {"os"},
     "archives.scan": {"os"},
 }
-OPENS_FILES = {"archives.walk", "archives.outputs", "archives.batches", "archives.joining"}
+OPENS_FILES = {"archives.walk", "archives.accounts", "archives.outputs", "archives.batches", "archives.joining"}
 
 
 def modules() -> dict[str, Path]:
@@ -318,11 +320,11 @@ def test_only_the_command_touches_files_and_the_process(name: str) -> None:
 
 
 def test_there_is_one_clock() -> None:
-    """The current time is asked for in one place, the default of `date`; stores alone have a clock of their own."""
+    """The current time is asked for in one place, the default of `date`; stores and scans have a clock of their own."""
     asked = [path.name for path in modules().values() if "datetime.now" in path.read_text("utf-8")]
     assert asked == ["writer.py"]
     asked = [path.name for path in modules().values() if "time.time" in path.read_text("utf-8")]
-    assert asked == ["stores.py"]
+    assert asked == ["accounts.py", "stores.py"]
 
 
 def test_the_package_module_is_a_table_of_contents() -> None:

@@ -51,6 +51,7 @@ from exjournal import (
     read_source,
     remember_all,
 )
+from exjournal._wire.message import read_written
 from exjournal.archives.batches import Sizes
 from exjournal.archives.scan import run_scan
 from exjournal.cli import main
@@ -387,7 +388,11 @@ class TestLines:
         for name, content in (("original", parsed.original), ("decrypted", parsed.decrypted)):
             assert content is not None
             expected[name] = {**expected[name], "sha256": sha256(content)}
+        assert parsed.original is not None
+        expected["original"]["header"] = written(parsed.original)
+        expected["header"] = written(parsed.outer_block)
         assert line == expected
+        assert expected["header"]["date_utc"] == "2024-02-29T12:30:45Z"
         assert "identity" not in line
 
     def test_files(self, few: Path, tmp_path: Path) -> None:
@@ -576,9 +581,14 @@ def compare_merged(found: list[dict[str, Any]], items: list[ArchivedReport]) -> 
     assert [{**one, "sources": [list(map(place, some)) for some in one["sources"]]} for one in found] == expected
 
 
+def written(message: bytes | memoryview) -> dict[str, object]:
+    """The fields of a header as they are in a line."""
+    return read_written(bytes(message), 0, len(message)).to_dict()
+
+
 def place(source: dict[str, Any]) -> dict[str, Any]:
     """A source without the other keys of a line for the report at that place."""
-    more = {"original", "decrypted", "archive_defects", "undeliverable", "found"}
+    more = {"original", "header", "decrypted", "archive_defects", "undeliverable", "found"}
     return {key: value for key, value in source.items() if key not in more}
 
 

@@ -8,6 +8,7 @@ from exjournal._wire.message import (
     message_id_of,
     perhaps_named,
     read_facts,
+    read_written,
 )
 from exjournal.addresses import address_problem
 from exjournal.limits import ADDRESS_FIELD_LIMIT
@@ -152,3 +153,38 @@ class TestMessageId:
         message_id = message_id_of(value.replace(b"\n", b"\n "))
         assert not {"\r", "\n", "\0"} & {*message_id}
         assert message_id == message_id.strip()
+
+
+class TestWritten:
+    """The date and the address fields as they were written."""
+
+    def test_all(self) -> None:
+        """Every address field and the first date, unfolded and not decoded; the date in UTC as well."""
+        message = (
+            b"From me Thu Oct  1 09:00:00 2026\r\n"
+            b"From: =?utf-8?q?Ann?=\r\n <ann@example.com>\r\n"
+            b"date: Thu, 01 Oct 2026 09:00:00 +0200 (noon)\r\n"
+            b"To: Bob <bob@example.com>\r\nTO: \r\nCC: caf\xe9@example.com\0\r\n"
+            b"Date: Thu, 01 Oct 2020 09:00:00 +0200\r\n\r\nTo: body@example.com\r\n"
+        )
+        assert read_written(message, 0, len(message)).to_dict() == {
+            "date": "Thu, 01 Oct 2026 09:00:00 +0200 (noon)",
+            "date_utc": "2026-10-01T07:00:00Z",
+            "from": ["=?utf-8?q?Ann?= <ann@example.com>"],
+            "to": ["Bob <bob@example.com>", ""],
+            "cc": ["caf\xe9@example.com\u2400"],
+            "escaped": True,
+        }
+
+    @pytest.mark.parametrize("date", [b"", b"Date: yesterday\r\n", b"Date: 1 Oct 2026 09:00\r\n"])
+    def test_not_in_utc(self, date: bytes) -> None:
+        """A date that is missing, is not one or has no zone has no form in UTC."""
+        data = read_written(date + b"\r\n", 0, len(date) + 2).to_dict()
+        assert data["date_utc"] is None
+        assert data["date"] == (date[6:-2].decode() or None)
+        assert (data["from"], data["to"], data["cc"], data["escaped"]) == ([], [], [], False)
+
+    @given(message_like())
+    def test_any_bytes(self, message: bytes) -> None:
+        """Nothing raises."""
+        assert len(read_written(message, 0, len(message)).to_dict()) == 6

@@ -1,4 +1,4 @@
-"""The facts in the header block of a message: sender, recipients, subject and id."""
+"""The facts in the header block of a message: sender, recipients, subject, id and date."""
 
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from exjournal._wire.address_lists import addresses_of, likely_addresses
 from exjournal._wire.beginnings import lead_in, skip_from_line
 from exjournal._wire.headers import decode, field_pattern, one_line, scan, scan_all, unfold
+from exjournal._wire.times import mail_date, utc_text
 from exjournal.addresses import mailbox_key
 from exjournal.limits import ADDRESS_FIELD_LIMIT
-from exjournal.lines import without_forbidden
+from exjournal.lines import json_text, without_forbidden
 
 if TYPE_CHECKING:
     from exjournal._wire.buffers import Buffer
@@ -44,11 +45,7 @@ def read_facts(data: "Buffer", start: int, end: int, /) -> tuple[Facts, Addressi
 
     Every From, Sender, To and Cc field counts, in order. Of the other fields, the first one counts.
     """
-    begin = skip_from_line(data, start, end)
-    is_whole = True
-    if data[begin : begin + 1] in _NOT_A_FIELD:
-        leading = lead_in(data, start, end)
-        begin, is_whole = (leading.block, True) if leading.blank_end == leading.mark_end else (begin, False)
+    begin, is_whole = _block_start(data, start, end)
     block = scan_all(data, begin, end, field_pattern(*_FIELDS))
     values = block.fields
     if not block.complete:
@@ -77,6 +74,47 @@ def read_facts(data: "Buffer", start: int, end: int, /) -> tuple[Facts, Addressi
     return stated, addressing
 
 
+def _block_start(data: "Buffer", start: int, end: int) -> tuple[int, bool]:
+    """Find where the fields of a message begin, and whether every reader finds them there."""
+    begin = skip_from_line(data, start, end)
+    if data[begin : begin + 1] not in _NOT_A_FIELD:
+        return begin, True
+    leading = lead_in(data, start, end)
+    return (leading.block, True) if leading.blank_end == leading.mark_end else (begin, False)
+
+
+class Written(NamedTuple):
+    """The fields of a message as written, each on one line: the first Date, None without one, and every From, To and Cc."""
+
+    date: str | None
+    authors: tuple[str, ...]
+    to: tuple[str, ...]
+    cc: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the fields as data for JSON, the date also in UTC; `escaped`: NUL was replaced by U+2400."""
+        texts = [self.date or "", *self.authors, *self.to, *self.cc]
+        return {
+            "date": None if self.date is None else json_text(self.date),
+            "date_utc": None if self.date is None else utc_text(mail_date(self.date)),
+            "from": [json_text(value) for value in self.authors],
+            "to": [json_text(value) for value in self.to],
+            "cc": [json_text(value) for value in self.cc],
+            "escaped": any(json_text(text) != text for text in texts),
+        }
+
+
+def read_written(data: "Buffer", start: int, end: int, /) -> Written:
+    """Read the date and the address fields of a message without interpreting them; encoded words stay encoded."""
+    begin, _ = _block_start(data, start, end)
+    values = scan_all(data, begin, end, _WRITTEN).fields
+    dates, *addresses = [
+        tuple([decode(unfold(value)) for value in values.get(name, ())]) for name in (b"date", b"from", b"to", b"cc")
+    ]
+    return Written(dates[0] if dates else None, *addresses)
+
+
+_WRITTEN = field_pattern("date", "from", "to", "cc")
 _ABSENT: Final = [b""]
 _ADDRESS_FIELDS: Final = (b"from", b"sender", b"to", b"cc")
 # How a byte order mark and an empty line begin.

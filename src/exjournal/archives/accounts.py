@@ -14,7 +14,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from exjournal._wire.headers import decode, field_pattern, scan, unfold
-from exjournal._wire.times import moment as mail_date
+from exjournal._wire.times import mail_date
 from exjournal.archives.items import ArchivedMessage, ArchivedReport
 from exjournal.archives.outputs import put, write_lines
 from exjournal.archives.parallel import is_over

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from errno import EINTR, errorcode
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
+from exjournal._wire.message import read_written
 from exjournal.archives.accounts import Tally, kept_line, month_of, outcome_of
 from exjournal.archives.items import ArchivedMessage, ArchivedReport, ArchiveItem, Reader, Unreadable
 from exjournal.archives.outputs import keep, put
@@ -24,7 +25,7 @@ from exjournal.archives.walk import content_size, file_status, in_batches
 from exjournal.errors import Defect, DefectCode, ParseError
 from exjournal.identity.keys import INCOMPLETE, Identity, identify
 from exjournal.identity.statements import statement_of
-from exjournal.limits import RATIO_FLOOR
+from exjournal.limits import HEADER_LIMIT, RATIO_FLOOR
 from exjournal.reports.models import Evidence, defect_dicts
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ _END: Final = b"="
 # A process checks after this number of items whether the run is over.
 _LOOK: Final = 8
 # The version of the files of batches; a batch of another version is done again.
-_VERSION: Final = 4
+_VERSION: Final = 5
 _Complaint: TypeAlias = tuple[Source, str]
 
 
@@ -216,10 +217,12 @@ class Work:
             identity = identify(parsed) if self.has_store else None
         files: dict[str, dict[str, object]] = {}
         for kind, content in (("original", parsed.original), ("decrypted", parsed.decrypted)):
-            if content is not None and (self.originals is not None or (self.has_lines and not self.is_merged)):
+            if content is not None and (self.originals is not None or self.has_lines):
                 known = identity.original_sha256 if identity is not None and kind == "original" else None
                 digest = known or hashlib.sha256(content).hexdigest()
-                files[kind] = {"sha256": digest}
+                files[kind] = {"size": content.nbytes, "sha256": digest}
+                if kind == "original" and self.has_lines:
+                    files[kind]["header"] = _header_dict(content)
                 if self.originals is not None:
                     suffix = ".incomplete.eml" if is_incomplete else ".eml"
                     files[kind]["file"] = self.keep("originals", digest, suffix, content, item.source, result)
@@ -228,6 +231,7 @@ class Work:
         for kind, file in files.items():
             entry = data.get(kind)
             data[kind] = {**(entry if isinstance(entry, dict) else {}), **file}
+        data["header"] = _header_dict(parsed.outer_block)
         if item.defects:
             data["archive_defects"] = defect_dicts(item.defects)
         if item.undeliverable is not None:
@@ -252,6 +256,7 @@ class Work:
         }
         digest = hashlib.sha256(item.octets).hexdigest()
         data["sha256"] = digest
+        data["header"] = _header_dict(item.octets)
         if self.originals is not None:
             data["file"] = self.keep("originals", digest, ".eml", item.octets, item.source, result)
         if item.defects:
@@ -407,6 +412,16 @@ def _line(
         identity=json.dumps(identity).encode() if has_store else b"",
         json=json.dumps({"kind": name, "source": item.source.to_dict(), **data}).encode(),
     )
+
+
+def _header_dict(message: bytes | memoryview) -> dict[str, object]:
+    # A message ends its header block within the limit, or reading it ends there.
+    beginning = bytes(message[: HEADER_LIMIT + _LEAD_IN])
+    return read_written(beginning, 0, len(beginning)).to_dict()
+
+
+# Bytes for lines that a mailbox file left before the header block.
+_LEAD_IN: Final = 64 << 10
 
 
 def _error_name(error: OSError) -> str:

@@ -86,7 +86,7 @@ def _conflicts(run: Run) -> Iterator[bytes]:
 
 
 # Keys of a line that are about one report and its place.
-_OF_ITEMS: Final = ("original", "decrypted", "archive_defects", "undeliverable", "found")
+_OF_ITEMS: Final = ("original", "decrypted", "header", "archive_defects", "undeliverable", "found")
 
 
 def _merge(groups: list[_Group]) -> tuple[list[bytes], Counts]:
