@@ -131,8 +131,8 @@ LATE = {"argparse", "email", "logging", "mmap", "pathlib", "sqlite3", "urllib"}
 # Outside effects have their rooms.
 FILES_AND_PROCESS = {"io", "os", "pathlib", "shutil", "subprocess", "sys", "tempfile"}
 # What a module uses of the file system, and by what: the file of rules and the secrets it names; the file of a store, and the
-# clock that says when a key was last added; archives, what a scan makes of them, and the clock of its sessions. Where there is "os"
-# alone in `archives.items` and `archives.scan`, it is for the type of a path.
+# clock that says when a key was last added; archives, what a scan makes of them, and the clock of its sessions. Where there is
+# "os" alone in `archives.items` and `archives.scan`, it is for the type of a path.
 READS_FILES = {
     "journaling.config": {"os", "pathlib"},
     "identity.stores": {"os", "pathlib", "time"},

@@ -86,6 +86,7 @@ class ScanAccount(NamedTuple):
     `months`: the number of reports by the month of their own Date in UTC, such as "2026-10", or "undated" and "impossible".
     `files`: the first 10,000 files that were read, in the order of reading.
     `file_count`, `file_octets`, `changed`: of all files: their number, their bytes, and the number of those that changed.
+    `exceptions`, `exception_counts`: the first 1,000 exceptions as data, and the number of all by their category.
     `outputs`: the files that were written, except the originals and quarantined files, which are in the list of digests.
     `sessions`: the times during which the run was at work.
     """
@@ -96,12 +97,15 @@ class ScanAccount(NamedTuple):
     file_count: int
     file_octets: int
     changed: int
+    exceptions: tuple[Mapping[str, Any], ...]
+    exception_counts: Mapping[str, int]
     outputs: tuple[WrittenFile, ...]
     sessions: tuple[Session, ...]
 
 
-# Files in an account. All are in the list of digests.
+# Files in an account, all of which are in the list of digests, and exceptions.
 FILES: Final = 10_000
+EXCEPTIONS: Final = 1_000
 
 
 def outcome_of(item: "ArchiveItem", /) -> str:
@@ -220,6 +224,7 @@ def write_account(
     *,
     tallies: Iterable[bytes],
     kept: Iterable[bytes],
+    exceptions: Iterable[bytes],
     outputs: Iterable[str],
     names: Mapping[str, str],
     months: Mapping[str, int],
@@ -228,7 +233,8 @@ def write_account(
 ) -> ScanAccount:
     """Write the list of digests, and return the account.
 
-    `tallies`, `kept`: the lines that batches have written of files that were read, and of originals and quarantined files.
+    `tallies`, `kept`, `exceptions`: the lines that batches have written of files that were read, of files that were kept, and
+    of exceptions.
     """
     first: list[ScannedFile] = []
     totals: Counter[str] = Counter()
@@ -251,6 +257,12 @@ def write_account(
             digest, path = json.loads(line)
             yield digest_line(digest, path)
 
+    listed: list[dict[str, Any]] = []
+    categories: Counter[str] = Counter()
+    for exception in map(json.loads, exceptions):
+        categories[exception["category"]] += 1
+        if len(listed) < EXCEPTIONS:
+            listed.append(exception)
     write_lines(manifest, lines(), sessions.state)
     return ScanAccount(
         outcomes=outcomes,
@@ -259,6 +271,8 @@ def write_account(
         file_count=totals["count"],
         file_octets=totals["octets"],
         changed=totals["changed"],
+        exceptions=tuple(listed),
+        exception_counts=categories,
         outputs=(*written, _written_file(manifest)),
         sessions=tuple(sessions.until_now()),
     )

@@ -214,6 +214,7 @@ def run_scan(
                 os.fspath(manifest),
                 tallies=work.lines(run.batches, FILE),
                 kept=work.lines(run.batches, KEPT),
+                exceptions=(),
                 outputs=outputs.results,
                 names=reader.names,
                 months=_by_kind(run.counts, "months"),

@@ -1,15 +1,22 @@
 """The verb `scan`: whole archives to JSON lines, originals, merged reports and a store, in one run."""
 
 import argparse
+import os
+import shlex
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from time import perf_counter
 from typing import Final
 
-from exjournal import DefectCode, InvalidValue, ScanSummary, Source, StoreError, scan_archive
+from exjournal import DefectCode, InvalidValue, ScanSummary, Source, StoreError, __version__, scan_archive
 from exjournal.archives.items import octets_in
 from exjournal.cli.output import FINE, FOUND, UNREADABLE, option_error, put_line, report_os_error, say, usage_error
+from exjournal.cli.pages import may_replace, write_page
 from exjournal.cli.reading import STDIN, Archive, add_reader
+from exjournal.cli.scan_page import scan_page
 
 _DESCRIPTION: Final = """\
 Read archives: folder trees, Maildirs, mbox, tar and zip files, compressed or not. Changes nothing in
@@ -42,6 +49,12 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     )
     option("--quarantine", metavar="DIR", help="the folder for refused items, named by SHA-256, and for reasons.jsonl")
     option(
+        "--html",
+        metavar="FILE",
+        help="write a summary page, and beside it FILE.sha256sums with the SHA-256 of each file that was read or written",
+    )
+    option("--html-content", action="store_true", help="with --html: show subjects and addresses of exceptions")
+    option(
         "--jobs",
         type=int,
         default=0,
@@ -59,19 +72,31 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
 
 
 def _scan(options: argparse.Namespace, archive: Archive) -> int:
-    outputs = [options.json, options.originals, options.quarantine, options.store]
+    outputs = [options.json, options.originals, options.quarantine, options.store, options.html]
     if options.json == "-":
         return usage_error("--json: must be a file, which is replaced at the end of the run")
     if options.resume and STDIN in archive.files:
         return usage_error("--resume cannot be combined with -, because standard input cannot be read again")
     if options.resume and not any(outputs):
-        return usage_error("--resume needs an output: --json, --originals, --quarantine or --store")
+        return usage_error("--resume needs an output: --json, --originals, --quarantine, --store or --html")
+    if options.html_content and options.html is None:
+        return usage_error("--html-content needs --html")
     try:
         paths = [archive.path(number) for number in range(len(archive.files))]
     except OSError as error:
         return report_os_error(STDIN, error)
     if options.unmarked and archive.format is not None:
         return usage_error("--unmarked cannot be combined with --format, which applies to every item")
+    manifest = None
+    if options.html is not None:
+        manifest = f"{options.html}.sha256sums"
+        try:
+            is_free = may_replace(Path(options.html))
+        except OSError as error:
+            return report_os_error(options.html, error)
+        if not is_free:
+            return usage_error("--html: exists and is not a page of exjournal")
+    page = partial(_write_page, options, archive.files)
     progress = _Progress(options, paths)
     problems = _Problems(progress)
     try:
@@ -82,6 +107,8 @@ def _scan(options: argparse.Namespace, archive: Archive) -> int:
             merge=options.merge,
             store=options.store,
             quarantine=options.quarantine,
+            manifest=manifest,
+            skip=() if options.html is None else (options.html,),
             undeliverable=archive.undeliverable,
             unmarked=options.unmarked,
             patterns=archive.patterns,
@@ -93,6 +120,7 @@ def _scan(options: argparse.Namespace, archive: Archive) -> int:
             resume=options.resume,
             progress=progress.show if progress.is_shown else None,
             complain=problems.report,
+            finish=None if options.html is None else page,
         )
     except InvalidValue as error:
         return usage_error(f"PATH: {error.reason}") if error.field == "paths" else option_error(error)
@@ -111,6 +139,19 @@ def _scan(options: argparse.Namespace, archive: Archive) -> int:
         return UNREADABLE
     is_lost = DefectCode.ANOTHER_MESSAGE in summary.defects
     return FOUND if summary.refusals or is_lost or summary.conflicts or summary.sightings.get("conflict") else FINE
+
+
+def _write_page(options: argparse.Namespace, paths: Sequence[str], summary: ScanSummary) -> None:
+    """Write the summary page. Raises OSError."""
+    import platform
+
+    facts = {
+        "Command": shlex.join(["exjournal", *options.arguments]),
+        "Folder": os.getcwd(),
+        "Versions": f"exjournal {__version__}, Python {platform.python_version()}, {platform.system()} {platform.release()}",
+        "Time zone": f"{time.strftime('%Z (UTC%z)')} on this machine; every time on this page is in UTC",
+    }
+    write_page(Path(options.html), scan_page(summary, paths, facts, has_content=options.html_content))
 
 
 class _Problems:

@@ -1,0 +1,442 @@
+"""The summary page of a scan: what was read, what became of each item, and what a person should look at."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, groupby
+from shlex import quote
+from typing import Final
+
+from exjournal import ReportFormat, ScanSummary, Source
+from exjournal.archives.accounts import ScanAccount
+from exjournal.archives.exceptions import meaning_of
+from exjournal.cli.pages import Cell, Html, apart, code, fact_list, link, page, paragraph, section, table
+from exjournal.cli.report_page import FORMATS
+
+# What each outcome is called, in the order of the table.
+_OUTCOMES: Final = {
+    "report": "Reports",
+    "unmarked": "Reports without a marker, which anyone can send",
+    "incomplete": "Reports that are perhaps truncated",
+    "message": "Messages that are not reports",
+    "refused": "Refused: could not be read as a message or a report",
+    "unreadable": "Unreadable: the system could not read it",
+}
+# Reports of Exchange are younger than this.
+_FIRST_MONTH: Final = "1990-01"
+
+
+def scan_page(
+    summary: ScanSummary, paths: Sequence[str], facts: Mapping[str, str], *, has_content: bool
+) -> Iterator[str]:
+    """Yield the page for a scan with an account, piece by piece.
+
+    `facts`: what the caller knows of the run, by name. `has_content`: with subjects and addresses.
+    """
+    content = chain(
+        _beginning(summary, paths),
+        section("run", "The run", _run(summary, facts)),
+        section("outcomes", "What became of each item", _outcomes(summary)),
+        section("months", "Reports per month", _months(summary)),
+        section("codes", "Formats, defects and refusals", _codes(summary)),
+        section("messages", "Duplicates and conflicts", _distinct(summary)),
+        section("exceptions", "Exceptions", _exceptions(summary, has_content=has_content)),
+        section("read", "Files that were read", _files_read(summary)),
+        section("written", "Files that were written", _files_written(summary)),
+    )
+    return page(f"Scan of {', '.join(paths)}", content)
+
+
+def _account(summary: ScanSummary) -> ScanAccount:
+    assert summary.account is not None, "the scan had a list of digests"  # noqa: S101 - for the type checker
+    return summary.account
+
+
+def _beginning(summary: ScanSummary, paths: Sequence[str]) -> Iterator[str]:
+    account = _account(summary)
+    yield f"<h1>Scan of {', '.join([apart(path) for path in paths])}</h1>\n"
+    yield f'<p class="lead">{summary.items:,} items in {account.file_count:,} files ({_size(account.file_octets)}): '
+    yield f"{summary.reports:,} journal reports, {sum(summary.messages.values()):,} other messages, "
+    yield f"{sum(summary.refusals.values()):,} that could not be read.</p>\n"
+    if account.changed:
+        yield f'<p class="odd">{account.changed:,} files changed while they were read: what was read of them is not what is '
+        yield "there now.</p>\n"
+    yield "<p>An item is one message in a file, a folder, a mailbox or an archive. "
+    yield "A journal report names the recipients of a message and contains the message, the original.</p>\n"
+
+
+def _size(octets: int) -> str:
+    """Return a number of bytes for people."""
+    if octets < 1000:
+        return f"{octets} bytes"
+    size = float(octets)
+    for unit in ("kB", "MB", "GB", "TB"):
+        size /= 1000
+        if size < 999.5:
+            break
+    return f"{size:.3g} {unit}"
+
+
+def _run(summary: ScanSummary, facts: Mapping[str, str]) -> Iterator[str]:
+    yield from fact_list([(name, code(value)) for name, value in facts.items()])
+    sessions = [
+        (number, session.start, session.end, str((session.end - session.start)), session.ended)
+        for number, session in enumerate(_account(summary).sessions, 1)
+    ]
+    yield from table("Sessions", ("Session", "Start", "End", "Time", "How it ended"), sessions)
+    if len(sessions) > 1:
+        yield from paragraph(
+            "The run was resumed. What a session had finished was not done again; the end of one that was killed is the time of "
+            "its last finished piece of work."
+        )
+
+
+def _outcomes(summary: ScanSummary) -> Iterator[str]:
+    outcomes = _account(summary).outcomes
+    rows = [(label, outcomes.get(outcome, 0)) for outcome, label in _OUTCOMES.items()]
+    yield from paragraph("Each item has exactly one outcome.")
+    yield from table("Items by outcome", ("Outcome", "Items"), rows, total=("All items", sum(outcomes.values())))
+    yield from _sums(summary)
+
+
+def _sums(summary: ScanSummary) -> list[str]:
+    """Say whether the sums agree: those of outcomes, files and months are counted apart from those of the table."""
+    account = _account(summary)
+    outcomes, refused = account.outcomes, sum(summary.refusals.values())
+    reports = sum(outcomes.get(outcome, 0) for outcome in ("report", "unmarked", "incomplete"))
+    sums = (
+        (summary.items, sum(outcomes.values())),
+        (summary.reports, reports),
+        (summary.reports, sum(summary.formats.values())),
+        (summary.reports, sum(account.months.values())),
+        (sum(summary.messages.values()), outcomes.get("message", 0)),
+        (refused, outcomes.get("refused", 0) + outcomes.get("unreadable", 0)),
+    )
+    if all(one == other for one, other in sums):
+        return paragraph(
+            f"The sums agree: {summary.items:,} items = {summary.reports:,} reports + {sum(summary.messages.values()):,} other "
+            f"messages + {refused:,} that could not be read. The counts by file, by month, by format and by code have these sums."
+        )
+    return [
+        f'<p class="odd">The sums do not agree: {", ".join(f"{one:,} and {other:,}" for one, other in sums)}.</p>\n'
+    ]
+
+
+# Months
+
+
+class _Months:
+    """The reports of a scan by month: all months from the first to the last, and the reports without a possible one."""
+
+    def __init__(self, months: Mapping[str, int], last: str) -> None:
+        known = {month: count for month, count in months.items() if _FIRST_MONTH <= month <= last}
+        self.undated = months.get("undated", 0)
+        self.unknown = months.get("impossible", 0)
+        self.early = sum(count for month, count in months.items() if month < _FIRST_MONTH)
+        self.late = sum(months.values()) - sum(known.values()) - self.undated - self.unknown - self.early
+        self.counts = [(month, known.get(month, 0)) for month in _span(known)]
+
+    @property
+    def impossible(self) -> int:
+        return self.unknown + self.early + self.late
+
+    def gaps(self) -> Iterator[tuple[str, str, int]]:
+        """Yield the first and the last month of each gap, and its length."""
+        for is_gap, group in groupby(self.counts, key=lambda month: not month[1]):
+            names = [name for name, _ in group]
+            if is_gap:
+                yield names[0], names[-1], len(names)
+
+
+def _span(months: Iterable[str]) -> list[str]:
+    """Return all months from the first to the last."""
+    numbers = [int(month[:4]) * 12 + int(month[5:]) - 1 for month in months]
+    if not numbers:
+        return []
+    return [f"{number // 12:04}-{number % 12 + 1:02}" for number in range(min(numbers), max(numbers) + 1)]
+
+
+def _months(summary: ScanSummary) -> Iterator[str]:
+    account = _account(summary)
+    last = f"{account.sessions[-1].end:%Y-%m}"
+    months = _Months(account.months, last)
+    yield from paragraph(
+        "By the Date of the report itself, which the server wrote that made it, in UTC; a date without a time zone counts as it "
+        "is written. Each report counts, repeated ones too."
+    )
+    yield from _chart(months)
+    gaps = list(months.gaps())
+    if gaps:
+        listed = ", ".join(
+            f"{first} ({length})" if first == end else f"{first} to {end} ({length})"
+            for first, end, length in gaps[:_GAPS]
+        )
+        more = f", and {len(gaps) - _GAPS:,} more" if len(gaps) > _GAPS else ""
+        yield from paragraph(f'<span class="odd">Months without a report:</span> {listed}{more}.')
+    elif months.counts:
+        yield from paragraph("There is no month without a report between the first and the last.")
+    years: dict[str, list[Cell]] = {}
+    for month, count in months.counts:
+        row = years.setdefault(month[:4], [Html()] * 12)
+        row[int(month[5:]) - 1] = count or Html('<span class="none">0</span>')
+    by_year: Counter[str] = Counter()
+    for month, count in months.counts:
+        by_year[month[:4]] += count
+    rows = [(year, *row, by_year[year]) for year, row in years.items()]
+    heads = ("Year", *[f"{number:02}" for number in range(1, 13)], "Sum")
+    if rows:
+        yield from table("Reports by month", heads, rows)
+    yield from table(
+        "All reports by their Date",
+        ("Date", "Reports"),
+        [
+            ("In a month above", sum(count for _, count in months.counts)),
+            ("No Date", months.undated),
+            ("Impossible: not a date", months.unknown),
+            (f"Impossible: before {_FIRST_MONTH}", months.early),
+            (f"Impossible: after {last}, the month of this scan", months.late),
+        ],
+        total=("All reports", sum(account.months.values())),
+    )
+
+
+# Gaps to list.
+_GAPS: Final = 30
+# The chart in pixels: the height of its bars, the space beside and below them, and the widest and narrowest step between bars.
+_HEIGHT: Final = 160
+_LEFT: Final = 60
+_BELOW: Final = 46
+_STEPS: Final = (6, 26)
+_WIDTH: Final = 900
+
+
+def _chart(months: _Months) -> Iterator[str]:
+    """Yield a chart with a bar for each month, and two apart for the reports without a possible one."""
+    step = max(_STEPS[0], min(_STEPS[1], _WIDTH // max(1, len(months.counts))))
+    top = _round_up(max([1, months.undated, months.impossible, *[count for _, count in months.counts]]))
+    end = _LEFT + step * len(months.counts)
+    width = end + 2 * _APART + 20
+    description = f"{len(months.counts)} months; {months.undated:,} reports without a Date, {months.impossible:,} with an impossible one."
+    if months.counts:
+        description = f"From {months.counts[0][0]} to {months.counts[-1][0]}: {description}"
+    yield '<div class="scroll" role="region" tabindex="0" aria-label="Chart of reports per month">\n'
+    yield f'<svg width="{width}" height="{_HEIGHT + _BELOW + 10}" viewBox="0 -10 {width} {_HEIGHT + _BELOW + 10}" role="img" '
+    yield 'aria-labelledby="chart-title chart-text"><title id="chart-title">Reports per month</title>'
+    yield f'<desc id="chart-text">{description}</desc>\n'
+    for share in (0, 1, 2):
+        level = _HEIGHT - share * _HEIGHT // 2
+        yield f'<line class="axis" x1="{_LEFT}" x2="{width}" y1="{level}" y2="{level}"/>'
+        if share != 1 or top % 2 == 0:
+            yield f'<text x="{_LEFT - 6}" y="{level + 4}" text-anchor="end">{top * share // 2:,}</text>\n'
+    labelled = -100
+    for number, (month, count) in enumerate(months.counts):
+        place = _LEFT + step * number
+        if count:
+            yield _bar(place, step, count, top, f"{month}: {count:,} reports")
+        else:
+            yield f'<rect class="gap" x="{place}" y="0" width="{step}" height="{_HEIGHT}"><title>{month}: no report</title></rect>\n'
+        if step >= 16:
+            yield f'<text x="{place + step / 2:g}" y="{_HEIGHT + 15}" text-anchor="middle">{month[5:]}</text>'
+        if (month.endswith("-01") or not number) and place - labelled > 36:
+            labelled = place
+            yield f'<text x="{place + 1}" y="{_HEIGHT + 30}">{month[:4]}</text>\n'
+    for number, (label, count) in enumerate((("no Date", months.undated), ("impossible", months.impossible))):
+        place = end + 24 + number * _APART
+        yield _bar(place + 16, 28, count, top, f"{label}: {count:,} reports", "other")
+        yield f'<text x="{place + 30}" y="{_HEIGHT + 15}" text-anchor="middle">{label}</text>'
+        yield f'<text x="{place + 30}" y="{_HEIGHT + 30}" text-anchor="middle">{count:,}</text>\n'
+    yield "</svg></div>\n"
+
+
+# Pixels from the one bar without a month to the other.
+_APART: Final = 68
+
+
+def _bar(place: int, step: int, count: int, top: int, title: str, kind: str = "bar") -> str:
+    # Even a single report among millions is seen.
+    height = max(1.5, count / top * _HEIGHT) if count else 0
+    space = 1 if step < 16 else 3
+    size = f'x="{place + space / 2:g}" y="{_HEIGHT - height:.1f}" width="{step - space}" height="{height:.1f}"'
+    return f'<rect class="{kind}" {size}><title>{title}</title></rect>\n'
+
+
+def _round_up(number: int) -> int:
+    """Return the next number of the form 1, 2, 4, 5, 6 or 8 with zeros."""
+    unit: int = 10 ** (len(str(number)) - 1)
+    return next(unit * digit for digit in (1, 2, 4, 5, 6, 8, 10) if unit * digit >= number)
+
+
+# Codes
+
+
+def _codes(summary: ScanSummary) -> Iterator[str]:
+    listed = {row["code"] for row in _account(summary).exceptions}
+
+    def rows(counts: Mapping[str, int]) -> Iterator[tuple[Cell, ...]]:
+        for name, count in _by_count(counts):
+            yield code(name), meaning_of(name), count, link(f"x-{name}", "listed") if name in listed else None
+
+    yield from table(
+        "Reports by format",
+        ("Format", "Meaning", "Reports"),
+        [(code(name), FORMATS[ReportFormat(name)], count) for name, count in _by_count(summary.formats)],
+        total=("All reports", None, sum(summary.formats.values())),
+    )
+    heads = ("Code", "Meaning", "Items", "Exceptions")
+    for caption, last, counts in (
+        ("Items that could not be read, by reason", "All of them", summary.refusals),
+        ("Messages that are not reports, by reason", "All of them", summary.messages),
+    ):
+        if counts:
+            yield from table(caption, heads, rows(counts), total=(last, None, sum(counts.values()), None))
+    if summary.defects:
+        yield from table("Defects, by code", ("Code", "Meaning", "Times", "Exceptions"), rows(summary.defects))
+        yield from paragraph(
+            "A defect is an oddity of an item that was read in spite of it. An item can have several, so they are not a sum of "
+            "items; those that change what a report says make it an exception."
+        )
+    else:
+        yield from paragraph("No item has a defect.")
+
+
+def _by_count(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+
+
+def _distinct(summary: ScanSummary) -> Iterator[str]:
+    distinct, duplicates = summary.distinct, summary.duplicates or 0
+    if distinct is None:
+        yield from paragraph("Not counted: the reports were not merged (<code>--merge</code>).")
+    else:
+        rows = [
+            ("Messages: the first report of each", distinct),
+            (
+                "Further reports of the same messages, with other recipients, or perhaps truncated",
+                summary.reports - distinct - duplicates,
+            ),
+            ("Duplicates: reports that say the same as another one", duplicates),
+        ]
+        yield from table("Reports by message", ("Report", "Reports"), rows, total=("All reports", summary.reports))
+        yield from paragraph(
+            f"{summary.conflicts or 0:,} of the messages are in conflict: another message with other content has the same Message-ID."
+        )
+    if summary.sightings:
+        rows = [(_SIGHTINGS[name], count) for name, count in summary.sightings.items()]
+        yield from table(
+            "Reports by what the store knew before",
+            ("Report", "Reports"),
+            rows,
+            total=("All reports", sum(summary.sightings.values())),
+        )
+
+
+_SIGHTINGS: Final = {
+    "first": "The first report of its message",
+    "sibling": "A further report of a known message",
+    "duplicate": "A report that was known",
+    "conflict": "A report whose Message-ID belongs to another message",
+}
+
+
+# Exceptions and files
+
+
+def _exceptions(summary: ScanSummary, *, has_content: bool) -> Iterator[str]:
+    account = _account(summary)
+    if not account.exceptions:
+        yield from paragraph("There is none.")
+        return
+    yield from paragraph("What a person should look at, item by item. An item can be an exception for several reasons.")
+    counts = sorted(account.exception_counts.items())
+    total = sum(account.exception_counts.values())
+    yield from table("Exceptions by kind", ("Kind", "Exceptions"), counts, total=("All exceptions", total))
+    rows = []
+    ids: dict[int, str] = {}
+    seen: set[str] = set()
+    for number, found in enumerate(account.exceptions):
+        code = found["code"]
+        if code not in seen:
+            ids[number] = f"x-{code}"
+            seen.add(code)
+        detail = f" ({found['detail']})" if found["detail"] else ""
+        digest = code(found["sha256"])
+        source = code(str(Source.from_dict(found["source"])))
+        row: list[Cell] = [
+            number + 1,
+            found["category"],
+            code(code),
+            meaning_of(code) + detail,
+            source,
+            found["size"],
+            digest,
+        ]
+        rows.append(row)
+    heads = ["Number", "Kind", "Code", "Meaning", "Where", "Bytes", "SHA-256"]
+    if has_content:
+        ...
+    yield from table("Exceptions", heads, rows, ids=ids)
+    if total > len(rows):
+        yield from paragraph(
+            f"These are the first {len(rows):,} of {total:,}; <code>--exceptions</code> writes all of them to a file."
+        )
+
+
+def _files_read(summary: ScanSummary) -> Iterator[str]:
+    account = _account(summary)
+    heads = ("File", "Bytes", "Last changed", "SHA-256", "Items", "Reports", "Other messages", "Not read", "")
+    rows: list[Sequence[Cell]] = []
+    sums: Counter[str] = Counter()
+    for file in account.files:
+        counts = _by_kind(file.outcomes)
+        sums.update(counts)
+        note = Html('<span class="odd">changed while it was read</span>') if file.is_changed else None
+        size = "unreadable" if file.size is None else file.size
+        rows.append((code(file.path), size, file.modified, code(file.sha256), *counts.values(), note))
+    left = account.file_count - len(account.files)
+    if left:
+        counts = {kind: count - sums[kind] for kind, count in _by_kind(account.outcomes).items()}
+        size = account.file_octets - sum(file.size or 0 for file in account.files)
+        rows.append(
+            (f"{left:,} more files, which are in the list of digests", size, None, None, *counts.values(), None)
+        )
+    total = (
+        f"{account.file_count:,} files",
+        account.file_octets,
+        None,
+        None,
+        *_by_kind(account.outcomes).values(),
+        None,
+    )
+    yield from table("Files that were read", heads, rows, total=total)
+
+
+def _by_kind(outcomes: Mapping[str, int]) -> dict[str, int]:
+    reports = sum(outcomes.get(outcome, 0) for outcome in ("report", "unmarked", "incomplete"))
+    refused = outcomes.get("refused", 0) + outcomes.get("unreadable", 0)
+    return {
+        "items": sum(outcomes.values()),
+        "reports": reports,
+        "messages": outcomes.get("message", 0),
+        "refused": refused,
+    }
+
+
+def _files_written(summary: ScanSummary) -> Iterator[str]:
+    account = _account(summary)
+    rows = [(code(file.path), file.size, code(file.sha256)) for file in account.outputs]
+    yield from table("Files that were written", ("File", "Bytes", "SHA-256"), rows)
+    kept = [
+        (label, counts.get("written", 0), counts.get("there", 0), counts.get("not-written", 0))
+        for label, counts in (
+            ("Originals and other messages", summary.originals),
+            ("Items set aside", summary.quarantined),
+        )
+        if counts
+    ]
+    if kept:
+        yield from table("Files named by their SHA-256", ("Files", "Written", "There before", "Not written"), kept)
+    manifest = account.outputs[-1].path
+    yield from paragraph(
+        f"{code(manifest)} lists the SHA-256 of every file that was read and of every file that was written, but for this page and "
+        f"a store. In the folder of the run, {code('sha256sum --check --quiet ' + quote(manifest))} finds each one that is not the "
+        "same any more."
+    )
