@@ -59,7 +59,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     folder = tmp_path_factory.mktemp("page")
     for name in ("message.eml", "journal.toml"):
         shutil.copy(ROOT / "examples" / name, folder)
-    (folder / "journal.key").write_bytes(b"a secret of the organisation\n")
+    (folder / "journal.key").write_bytes(b"a secret of the organization\n")
     message = (folder / "message.eml").read_bytes()
     envelope = Envelope(
         "ann@example.com",

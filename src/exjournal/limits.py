@@ -135,6 +135,9 @@ LINK_TARGET_LIMIT: Final = 100_000
 # Zip files joined to one file. Each takes some 300 bytes of memory, and programs join two or three. Beyond it, the bytes of the
 # first ones are reported as not read.
 JOINED_ZIP_LIMIT: Final = 1_000
+# Characters of a cell in a table. The subject is repeated for each recipient, of which there can be 150,000; a line of a header
+# has at most 998. Beyond it, an ellipsis takes the place of the rest; the JSON lines have all of it.
+CELL_LIMIT: Final = 1000
 # Processes that share the work. Each takes some 30 MB, and more than a machine has cores only slow it down. Beyond it, the
 # number is refused.
 JOBS_LIMIT: Final = 256

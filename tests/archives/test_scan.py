@@ -1177,7 +1177,7 @@ class TestKilled:
         if not pid:
             try:
                 with pytest.MonkeyPatch.context() as patch:
-                    patch.setattr("exjournal.archives.scan.write_lines", die)
+                    patch.setattr("exjournal.archives.scan.write_outputs", die)
                     scan_archive(few, **(outputs_of_few(folder) | options), jobs=1)
             finally:
                 os._exit(3)

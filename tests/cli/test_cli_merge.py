@@ -128,7 +128,8 @@ class TestUsage:
         """Wrong usage is reported on standard error, with exit status 2."""
         outcome = run("merge", *words)
         assert (outcome.status, outcome.data) == (2, b"")
-        assert "usage: exjournal" in outcome.err
+        assert outcome.err.startswith("exjournal")
+        assert outcome.err.endswith("--help shows the options\n")
 
     @pytest.mark.parametrize(
         ("words", "problem"),

@@ -125,7 +125,7 @@ class TestUsage:
         outcome = run("scan", *words)
         assert (outcome.status, outcome.data) == (2, b"")
         assert "Traceback" not in outcome.err
-        assert outcome.err.startswith(("usage: exjournal", "exjournal: ", "missing", "in/a.eml", "seen.db"))
+        assert outcome.err.startswith(("exjournal scan: error: ", "exjournal: ", "missing", "in/a.eml", "seen.db"))
         assert {name for name in tree(folder) if ".scan" not in name and name != "missing"} == set(before)
 
     def test_a_report_in_the_place_of_an_output(self, folder: Path) -> None:

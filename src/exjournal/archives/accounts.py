@@ -10,20 +10,22 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from itertools import groupby
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from exjournal._wire.headers import decode, field_pattern, scan, unfold
+from exjournal._wire.beginnings import scan_message
+from exjournal._wire.headers import decode, field_pattern, find_fields, one_line, unfold
 from exjournal._wire.times import mail_date
+from exjournal.archives.exceptions import CHANGED, ArchiveException, Category, exception_data, meaning_of
 from exjournal.archives.items import ArchivedMessage, ArchivedReport
-from exjournal.archives.outputs import put, write_lines
+from exjournal.archives.outputs import put
 from exjournal.archives.parallel import is_over
 from exjournal.archives.sorting import in_order
 from exjournal.archives.sources import Source
 from exjournal.archives.walk import digest_file, file_status
 from exjournal.errors import ParseError
 from exjournal.identity.keys import INCOMPLETE
-from exjournal.reports.models import Evidence
+from exjournal.reports.models import Evidence, JournalReport
 
 if TYPE_CHECKING:
     from exjournal.archives.items import ArchiveItem
@@ -86,7 +88,8 @@ class ScanAccount(NamedTuple):
     `months`: the number of reports by the month of their own Date in UTC, such as "2026-10", or "undated" and "impossible".
     `files`: the first 10,000 files that were read, in the order of reading.
     `file_count`, `file_octets`, `changed`: of all files: their number, their bytes, and the number of those that changed.
-    `exceptions`, `exception_counts`: the first 1,000 exceptions as data, and the number of all by their category.
+    `exceptions`, `exception_counts`: the first 1,000 exceptions as data, files that changed before all others, and the number
+    of all by their category. `content` is what a person knows the item by; it alone has text of messages.
     `outputs`: the files that were written, except the originals and quarantined files, which are in the list of digests.
     `sessions`: the times during which the run was at work.
     """
@@ -124,12 +127,47 @@ _DATE = field_pattern("Date")
 
 def month_of(parsed: "ParsedReport", /) -> str:
     """Return the month of a report's own Date, in UTC if it has a zone: "2026-10", or UNDATED or IMPOSSIBLE."""
-    block = parsed.outer_block
-    value = scan(block, 0, len(block), _DATE).fields.get(b"date")
+    value = find_fields(parsed.outer_block, _DATE)[0].get(b"date")
     if value is None:
         return UNDATED
     date = mail_date(decode(unfold(value)))
     return IMPOSSIBLE if date is None else f"{date.year:04}-{date.month:02}"
+
+
+def content_of(item: "ArchiveItem", /) -> dict[str, object] | None:
+    """Return what a person knows an item by; None if it could not be read."""
+    if isinstance(item, ArchivedReport):
+        block = item.parsed.outer_block
+        return content_of_report(item.parsed.report, one_line(find_fields(block, _DATE)[0].get(b"date", b"")))
+    if item.octets is None:
+        return None
+    fields = scan_message(item.octets, _SHOWN).fields
+    date, sender, to, subject = [one_line(fields.get(name, b"")) for name in (b"date", b"from", b"to", b"subject")]
+    return {"date": _short(date), "from": _short(sender), "to": _short(to), "subject": _short(subject)}
+
+
+_SHOWN = field_pattern("date", "from", "to", "subject")
+
+
+def content_of_report(report: JournalReport, date: str, /) -> dict[str, object]:
+    """Return what a person knows a report by, with the date as its header has it."""
+    addresses = [recipient.address for recipient in islice(report.recipients, _SHOWN_RECIPIENTS)]
+    more = len(report.recipients) - len(addresses)
+    return {
+        "date": _short(date),
+        "from": _short(report.sender),
+        "to": _short(", ".join(addresses)) + (f" and {more:,} more" if more else ""),
+        "subject": _short(report.subject),
+    }
+
+
+# Recipients, and characters of a value, that an account shows of an exception.
+_SHOWN_RECIPIENTS: Final = 10
+_SHOWN_SIZE: Final = 500
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SHOWN_SIZE else f"{text[:_SHOWN_SIZE]}\u2026"
 
 
 class Tally:
@@ -213,42 +251,57 @@ def _time(seconds: float) -> datetime | None:
 
 
 def digest_line(digest: str, path: str, /) -> bytes:
-    """Return a line of a list of digests, in the form of `sha256sum`, with its escapes for a path that is not one line."""
+    """Return a line of a list of digests in the form of `sha256sum`, with its escapes for a path that is not one line."""
     name = os.fsencode(path)
     escaped = name.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").replace(b"\r", b"\\r")
-    return b"%b%b  %b" % (b"\\" * (escaped != name), digest.encode(), escaped)
+    return b"%b%b  %b\n" % (b"\\" * (escaped != name), digest.encode(), escaped)
+
+
+class Noted:
+    """The first exceptions of a run, and the number of all by their category."""
+
+    def __init__(self) -> None:
+        self.first: list[Mapping[str, Any]] = []
+        self.counts: Counter[str] = Counter()
+
+    def add(self, exception: Mapping[str, Any]) -> None:
+        """Note an exception as data."""
+        self.counts[exception["category"]] += 1
+        if len(self.first) < EXCEPTIONS:
+            self.first.append(exception)
 
 
 def write_account(
     manifest: str,
     *,
-    tallies: Iterable[bytes],
+    files: Iterable[ScannedFile],
     kept: Iterable[bytes],
-    exceptions: Iterable[bytes],
     outputs: Iterable[str],
-    names: Mapping[str, str],
+    noted: Noted,
     months: Mapping[str, int],
     sessions: "Sessions",
     complain: "Callable[[Source, str], None] | None",
 ) -> ScanAccount:
     """Write the list of digests, and return the account.
 
-    `tallies`, `kept`, `exceptions`: the lines that batches have written of files that were read, of files that were kept, and
-    of exceptions.
+    `files`, `kept`: the files that were read, and the lines for files that batches kept.
     """
     first: list[ScannedFile] = []
     totals: Counter[str] = Counter()
     outcomes: Counter[str] = Counter()
+    changed: list[Mapping[str, Any]] = []
     written = [_written_file(path) for path in outputs]
 
     def lines() -> Iterator[bytes]:
-        for file in scanned_files(tallies, names):
-            totals.update(count=1, octets=file.size or 0, changed=file.is_changed)
+        for file in files:
+            totals.update(count=1, octets=file.size or 0)
             outcomes.update(file.outcomes)
             if len(first) < FILES:
                 first.append(file)
-            if file.is_changed and complain is not None:
-                complain(Source(file.path), "changed while it was read")
+            if file.is_changed:
+                changed.append(_changed(file))
+                if complain is not None:
+                    complain(Source(file.path), meaning_of(CHANGED))
             if file.sha256 is not None:
                 yield digest_line(file.sha256, file.path)
         for output in written:
@@ -257,25 +310,24 @@ def write_account(
             digest, path = json.loads(line)
             yield digest_line(digest, path)
 
-    listed: list[dict[str, Any]] = []
-    categories: Counter[str] = Counter()
-    for exception in map(json.loads, exceptions):
-        categories[exception["category"]] += 1
-        if len(listed) < EXCEPTIONS:
-            listed.append(exception)
-    write_lines(manifest, lines(), sessions.state)
+    put(manifest, lines(), sessions.state, is_synced=True)
     return ScanAccount(
         outcomes=outcomes,
         months=months,
         files=tuple(first),
         file_count=totals["count"],
         file_octets=totals["octets"],
-        changed=totals["changed"],
-        exceptions=tuple(listed),
-        exception_counts=categories,
+        changed=len(changed),
+        exceptions=(*changed, *noted.first)[:EXCEPTIONS],
+        exception_counts=noted.counts + Counter([found["category"] for found in changed]),
         outputs=(*written, _written_file(manifest)),
         sessions=tuple(sessions.until_now()),
     )
+
+
+def _changed(file: ScannedFile) -> dict[str, object]:
+    source = Source(file.path).to_dict()
+    return exception_data(ArchiveException(Category.CHANGED, CHANGED), source, file.size, file.sha256)
 
 
 def kept_line(digest: str, path: str, /) -> bytes:
@@ -316,18 +368,16 @@ class Sessions:
             for entry in entries:
                 yield entry.stat().st_mtime
 
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """Write down the start of a session, and its end if an error ends it."""
+    def begin(self) -> None:
+        """Write down the start of a session."""
         self.times.append((time.time(), None, None))
         self._write()
-        try:
-            yield
-        except BaseException:
-            self.times[-1] = (self.times[-1][0], time.time(), "stopped")
-            with suppress(OSError):  # the error may be that of a full disk
-                self._write()
-            raise
+
+    def stop(self) -> None:
+        """Write down the end of a session that does not finish the run."""
+        self.times[-1] = (self.times[-1][0], time.time(), "stopped")
+        with suppress(OSError):  # the error that ends the session may be that of a full disk
+            self._write()
 
     def _write(self) -> None:
         put(self.path, (json.dumps(self.times).encode(),), self.state, is_synced=True)
@@ -336,6 +386,18 @@ class Sessions:
         """Yield the sessions; the one under way ends now."""
         for start, end, ended in self.times:
             yield Session(_utc(start), _utc(time.time() if end is None else end), ended or "finished")
+
+
+@contextmanager
+def session(state: str, /) -> Iterator[Sessions]:
+    """Provide the sessions of a run in which one more is under way, with its end if an error ends it."""
+    sessions = Sessions(state)
+    sessions.begin()
+    try:
+        yield sessions
+    except BaseException:
+        sessions.stop()
+        raise
 
 
 def _utc(seconds: float) -> datetime:

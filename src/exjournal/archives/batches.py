@@ -11,14 +11,24 @@ import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from errno import EINTR, errorcode
+from errno import EINTR
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from exjournal._wire.message import read_written
-from exjournal.archives.accounts import Tally, kept_line, month_of, outcome_of
+from exjournal.archives.accounts import Tally, content_of, kept_line, month_of, outcome_of
+from exjournal.archives.exceptions import (
+    NOT_WRITTEN,
+    UNDATED,
+    ArchiveException,
+    Category,
+    error_name,
+    exception_data,
+    find_exceptions,
+)
 from exjournal.archives.items import ArchivedMessage, ArchivedReport, ArchiveItem, Reader, Unreadable
 from exjournal.archives.outputs import keep, put
 from exjournal.archives.parallel import in_parallel, is_over
+from exjournal.archives.selection import Selection, date_in_utc
 from exjournal.archives.sorting import FILES, ROOM
 from exjournal.archives.sources import Source
 from exjournal.archives.walk import content_size, file_status, in_batches
@@ -45,6 +55,10 @@ ASIDE: Final = b"A"
 # For the account of a run: the items of a file that was read, and a file that was kept.
 FILE: Final = b"F"
 KEPT: Final = b"K"
+# A report that is not selected: other reports of its message may be.
+LEFT_OUT: Final = b"L"
+EXCEPTION: Final = b"E"
+_REPORTS: Final = (REPORT, LEFT_OUT)
 _END: Final = b"="
 # A process checks after this number of items whether the run is over.
 _LOOK: Final = 8
@@ -81,10 +95,14 @@ class _Task(NamedTuple):
 
 
 class _Result(NamedTuple):
-    """The counts of a batch, its complaints, and for an account the digests and paths of the files that it kept."""
+    """The counts and complaints of a batch.
+
+    Of the item under way, `not_written` says which files could not be kept, and `kept` has the digests and paths of the others.
+    """
 
     counts: Counts
     complaints: list[_Complaint]
+    not_written: list[str]
     kept: list[tuple[str, str]]
 
 
@@ -92,13 +110,14 @@ class Line(NamedTuple):
     """A line of a finished batch.
 
     `message` is the key that the reports of one message share, and `message_id` its Message-ID, both empty if they are not
-    known. `identity` is the identity of a report as JSON, if there is a store.
+    known. `more` has, as JSON, the data of a report that are not in `json`: its `identity`, and the `size` and `sha256` of its
+    item, as far as they are needed.
     """
 
     kind: bytes
     message: bytes = b""
     message_id: bytes = b""
-    identity: bytes = b""
+    more: bytes = b""
     json: bytes = b""
 
 
@@ -115,16 +134,21 @@ class Work:
         has_lines: bool,
         has_store: bool,
         is_merged: bool,
-        has_account: bool,
+        has_identities: bool = False,
+        has_exceptions: bool = False,
+        selection: Selection | None = None,
+        has_account: bool = False,
     ) -> None:
         self.reader = reader
         self.originals = None if originals is None else os.fspath(originals)
         self.quarantine = None if quarantine is None else os.fspath(quarantine)
         self.state = state
         self.has_lines = has_lines or has_store
-        self.has_store = has_store
+        self.has_identities = has_identities or has_store
         self.is_merged = is_merged
         self.has_account = has_account
+        self.has_exceptions = has_exceptions
+        self.selection = selection
 
     def name(self, number: int, places: "list[Located]") -> str:
         """Return the name of a batch, which depends on the places, the state of their files, and the options.
@@ -133,9 +157,10 @@ class Work:
         """
         reader = self.reader
         read = (_VERSION, reader.format, reader.undeliverable, reader.unmarked, reader.max_ratio, *reader.names.items())
-        options = (*read, self.originals, self.quarantine)
+        options = (*read, self.originals, self.quarantine, self.has_lines, self.has_identities, self.is_merged)
+        selected = None if self.selection is None else self.selection.key
         digest = hashlib.sha256(
-            repr((*options, self.has_lines, self.has_store, self.is_merged, self.has_account)).encode()
+            repr((*options, self.has_exceptions, self.has_account, selected)).encode("utf-8", "surrogatepass")
         )
         path = ""
         status: Status | None = None
@@ -147,7 +172,7 @@ class Work:
 
     def __call__(self, task: _Task) -> _Result:
         """Read the items of a batch, keep files, and write its lines."""
-        result = _Result(Counter(), [], [])
+        result = _Result(Counter(), [], [], [])
         lines = self.read(task, result)
         if self.state is None:
             deque(lines, maxlen=0)
@@ -192,6 +217,9 @@ class Work:
             line = self.aside(item, another, result)
             if line is not None:
                 yield line
+        if self.has_exceptions:
+            yield from self.exceptions(item, result)
+        result.not_written.clear()
 
     def report(self, item: ArchivedReport, result: _Result) -> Line | None:
         """Keep the original of a report, count it, and return its line."""
@@ -207,6 +235,8 @@ class Work:
             result.counts["defects", code] += 1
         is_incomplete = not INCOMPLETE.isdisjoint(codes)
         result.counts["incomplete", ""] += is_incomplete
+        is_selected = self.selects(item)
+        result.counts["left_out", "reports"] += not is_selected
         data: dict[str, object] = {}
         identity: Identity | None = None
         if self.is_merged:
@@ -214,7 +244,7 @@ class Work:
             identity, data = statement.identity, statement.to_dict()
         elif self.has_lines:
             data = parsed.to_dict()
-            identity = identify(parsed) if self.has_store else None
+            identity = identify(parsed) if self.has_identities else None
         files: dict[str, dict[str, object]] = {}
         for kind, content in (("original", parsed.original), ("decrypted", parsed.decrypted)):
             if content is not None and (self.originals is not None or self.has_lines):
@@ -223,7 +253,7 @@ class Work:
                 files[kind] = {"size": content.nbytes, "sha256": digest}
                 if kind == "original" and self.has_lines:
                     files[kind]["header"] = _header_dict(content)
-                if self.originals is not None:
+                if self.originals is not None and is_selected:
                     suffix = ".incomplete.eml" if is_incomplete else ".eml"
                     files[kind]["file"] = self.keep("originals", digest, suffix, content, item.source, result)
         if not self.has_lines:
@@ -237,7 +267,10 @@ class Work:
         if item.undeliverable is not None:
             data["undeliverable"] = [status._asdict() for status in item.undeliverable.status]
             data["found"] = item.undeliverable.found
-        return _line(REPORT, "report", item, data, identity, has_store=self.has_store)
+        more: dict[str, object] = {"identity": identity} if self.has_identities else {}
+        if self.has_exceptions:
+            more |= {"size": len(item.octets), "sha256": hashlib.sha256(item.octets).hexdigest()}
+        return _line(REPORT if is_selected else LEFT_OUT, "report", item, data, identity, more)
 
     def message(self, item: ArchivedMessage, result: _Result) -> Line | None:
         """Do the same for a message that is not a report."""
@@ -247,7 +280,9 @@ class Work:
         result.counts["octets", ""] += len(item.octets)
         for defect in item.defects:
             result.counts["defects", defect.code] += 1
-        if not self.has_lines and self.originals is None:
+        is_selected = self.selects(item)
+        result.counts["left_out", "messages"] += not is_selected
+        if not is_selected or (not self.has_lines and self.originals is None):
             return None
         data: dict[str, object] = {
             "code": str(item.code),
@@ -275,7 +310,7 @@ class Work:
             # The error may be gone when the run is resumed.
             result.counts["retry", ""] += 1
             result.counts["unreadable", ""] += 1
-            name = _error_name(error)
+            name = error_name(error)
             result.counts["refusals", name] += 1
             data = {"code": name, "detail": error.strerror or ""}
             result.complaints.append((item.source, error.strerror or name))
@@ -307,6 +342,37 @@ class Work:
         kind = "report" if isinstance(item, ArchivedReport) else "message"
         return _line(ASIDE, kind, item, data)
 
+    def exceptions(self, item: ArchiveItem, result: _Result) -> Iterator[Line]:
+        """Yield the lines for the exceptions that an item makes, whether it is selected or not."""
+        found = list(find_exceptions(item))
+        has_range = self.selection is not None and self.selection.has_range
+        if has_range and not isinstance(item, Unreadable) and date_in_utc(_own_date(item)) is None:
+            found.append(ArchiveException(Category.AMBIGUOUS, UNDATED))
+        if result.not_written:
+            found.append(ArchiveException(Category.UNREADABLE, NOT_WRITTEN))
+        if not found:
+            return
+        digest = None if item.octets is None else hashlib.sha256(item.octets).hexdigest()
+        is_kept = isinstance(item, Unreadable) or _another_message(item) is not None
+        file = None
+        if digest is not None and self.quarantine is not None and is_kept and "quarantined" not in result.not_written:
+            file = f"{digest[:2]}/{digest}.eml"
+        size = None if item.octets is None else len(item.octets)
+        for exception in found:
+            data = exception_data(exception, item.source.to_dict(), size, digest, file)
+            if self.has_account:
+                data["content"] = content_of(item)
+            yield Line(EXCEPTION, b"", b"", b"", json.dumps(data).encode())
+
+    def selects(self, item: ArchivedReport | ArchivedMessage) -> bool:
+        """Return whether an item is in the outputs. One that may hold a report that was not read always is."""
+        if self.selection is None or not self.selection.covers(_own_date(item)):
+            return self.selection is None
+        if isinstance(item, ArchivedReport):
+            return self.selection.concerns(item.parsed.report)
+        is_mail = item.code is DefectCode.NOT_A_REPORT and item.reads_like is None
+        return not is_mail or self.selection.may_concern(item.octets)
+
     def keep(
         self, what: str, digest: str, suffix: str, content: bytes | memoryview, source: Source, result: _Result
     ) -> str | None:
@@ -320,8 +386,9 @@ class Work:
             result.counts[what, keep(folder, digest, suffix, content)] += 1
         except OSError as error:
             result.counts[what, "not-written"] += 1
+            result.not_written.append(what)
             result.counts["retry", ""] += 1
-            result.complaints.append((source, f"not written: {error.strerror or _error_name(error)}"))
+            result.complaints.append((source, f"not written: {error.strerror or error_name(error)}"))
             return None
         path = f"{digest[:2]}/{digest}{suffix}"
         if self.has_account:
@@ -359,16 +426,16 @@ class Work:
                     yield line.rpartition(b"\t")[2][:-1]
 
     def reports(self, names: Iterable[str]) -> Iterator[Line]:
-        """Yield the lines of reports, with their keys."""
+        """Yield the lines of all reports, with their keys."""
         for name in names:
             for line in self.all_lines(name):
-                if line[:1] == REPORT:
+                if line[:1] in _REPORTS:
                     yield Line(*line[:-1].split(b"\t"))
 
     def identities(self, names: Iterable[str]) -> Iterator[Identity]:
         """Yield the identities of reports."""
         for line in self.reports(names):
-            yield Identity(*json.loads(line.identity))
+            yield Identity(*json.loads(line.more)["identity"])
 
 
 def _another_message(item: ArchivedReport | ArchivedMessage) -> Defect | None:
@@ -398,8 +465,7 @@ def _line(
     item: ArchiveItem,
     data: Mapping[str, object],
     identity: Identity | None = None,
-    *,
-    has_store: bool = False,
+    more: Mapping[str, object] | None = None,
 ) -> Line:
     message = message_id = ""
     if identity is not None:
@@ -409,23 +475,25 @@ def _line(
         kind,
         message=message.encode(),
         message_id=message_id.encode(),
-        identity=json.dumps(identity).encode() if has_store else b"",
+        more=json.dumps(more).encode() if more else b"",
         json=json.dumps({"kind": name, "source": item.source.to_dict(), **data}).encode(),
     )
 
 
 def _header_dict(message: bytes | memoryview) -> dict[str, object]:
     # A message ends its header block within the limit, or reading it ends there.
-    beginning = bytes(message[: HEADER_LIMIT + _LEAD_IN])
+    beginning = bytes(message[:_BEGINNING])
     return read_written(beginning, 0, len(beginning)).to_dict()
 
 
-# Bytes for lines that a mailbox file left before the header block.
-_LEAD_IN: Final = 64 << 10
+# Bytes of a header block, and of lines that a mailbox file left before it.
+_BEGINNING: Final = HEADER_LIMIT + (64 << 10)
 
 
-def _error_name(error: OSError) -> str:
-    return errorcode.get(error.errno or 0, type(error).__name__)
+def _own_date(item: ArchivedReport | ArchivedMessage) -> str | None:
+    """Return the date of a report, not that of its original, or the date of a message, as written."""
+    beginning = item.parsed.outer_block if isinstance(item, ArchivedReport) else item.octets[:_BEGINNING]
+    return read_written(beginning, 0, len(beginning)).date
 
 
 def _weight(task: _Task) -> int:
@@ -451,9 +519,9 @@ class Run:
 
     def read(self, places: "Iterable[Located]", jobs: int) -> None:
         """Do every batch that is not finished."""
-        for counts, complaints, _ in in_parallel(self.work, self.tasks(places), jobs=jobs, weigh=_weight):
-            self.counts.update(counts)
-            for source, reason in complaints if self.complain is not None else ():
+        for result in in_parallel(self.work, self.tasks(places), jobs=jobs, weigh=_weight):
+            self.counts.update(result.counts)
+            for source, reason in result.complaints if self.complain is not None else ():
                 self.complain(source, reason)  # type: ignore[misc]
             if self.progress is not None:
                 self.progress(self.counts)

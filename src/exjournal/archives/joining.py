@@ -1,4 +1,4 @@
-"""Joins finished batches: merged reports, and the store that learns of every report.
+"""Joins finished batches: merged reports, the rows of their recipients, and the store that learns of every report.
 
 Reports are sorted by their messages on disk, so memory does not depend on their number.
 """
@@ -8,38 +8,64 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from exjournal.archives.batches import Counts, Run
+from exjournal.archives.accounts import content_of_report
+from exjournal.archives.batches import REPORT, Counts, Run
+from exjournal.archives.exceptions import CONFLICT, ArchiveException, Category, exception_data
 from exjournal.archives.outputs import put
 from exjournal.archives.parallel import in_parallel
+from exjournal.archives.recipients import Witness, recipient_rows
 from exjournal.archives.sorting import in_order
+from exjournal.archives.tables import csv_rows
 from exjournal.identity.duplicates import Sighting, remember_all
 from exjournal.identity.keys import Identity
 from exjournal.identity.merging import merge
-from exjournal.identity.statements import read_statement
+from exjournal.identity.statements import Statement, read_statement
 from exjournal.identity.stores import SeenStore, SqliteStore
 
 if TYPE_CHECKING:
     StrPath: TypeAlias = str | os.PathLike[str]
 
 
+class Joined(NamedTuple):
+    """What is made of the reports of some messages: lines of JSON, rows of the table of recipients, lines of exceptions."""
+
+    lines: bytes
+    rows: bytes
+    exceptions: bytes
+    counts: Counts
+
+
+class _Line(NamedTuple):
+    """The line of a report in the order of messages; `more` as in `batches.Line`."""
+
+    kind: bytes
+    more: bytes
+    json: bytes
+
+
 class _Group(NamedTuple):
     """The lines of the reports of one message, and whether another message has its Message-ID."""
 
     is_conflict: bool
-    lines: list[bytes]
+    lines: list[_Line]
 
 
-def merge_lines(run: Run, jobs: int) -> Iterator[bytes]:
-    """Yield the lines of merged reports, in the order of the digests of their messages."""
+def join(run: Run, jobs: int, *, lines: bool, rows: bool, exceptions: bool) -> Iterator[Joined]:
+    """Merge the reports of each message, in the order of the digests of their messages, and yield what is made of some.
+
+    A message without a selected report has neither a line nor rows.
+    """
     run.counts["distinct", ""] += 0  # so that the count is there without reports as well
-    for lines, counts in in_parallel(_merge, _groups(run), jobs=jobs):
-        run.counts.update(counts)
+    function = partial(_join, lines=lines, rows=rows, exceptions=exceptions)
+    for joined in in_parallel(function, _groups(run), jobs=jobs):
+        run.counts.update(joined.counts)
         if run.progress is not None:
             run.progress(run.counts)
-        yield from lines
+        yield joined
 
 
 def _groups(run: Run) -> Iterator[list[_Group]]:
@@ -50,7 +76,7 @@ def _groups(run: Run) -> Iterator[list[_Group]]:
     ordered = _sort(
         run,
         (
-            b"%s\t%016d\t%s" % (line.message, number, line.json)
+            b"%s\t%016d\t%s\t%s\t%s" % (line.message, number, line.kind, line.more, line.json)
             for number, line in enumerate(run.work.reports(run.batches))
         ),
     )
@@ -59,9 +85,9 @@ def _groups(run: Run) -> Iterator[list[_Group]]:
     for message, lines in groupby(ordered, key=lambda line: line[: line.index(b"\t")]):
         while conflict is not None and conflict < message:
             conflict = next(conflicts, None)
-        group = _Group(conflict == message, [line.split(b"\t", 2)[2] for line in lines])
+        group = _Group(conflict == message, [_Line(*line.split(b"\t")[2:]) for line in lines])
         groups.append(group)
-        size += sum(map(len, group.lines))
+        size += sum([len(line.json) for line in group.lines])
         if size >= run.sizes.merged:
             yield groups
             groups, size = [], 0
@@ -89,28 +115,55 @@ def _conflicts(run: Run) -> Iterator[bytes]:
 _OF_ITEMS: Final = ("original", "decrypted", "header", "archive_defects", "undeliverable", "found")
 
 
-def _merge(groups: list[_Group]) -> tuple[list[bytes], Counts]:
+def _join(groups: list[_Group], *, lines: bool, rows: bool, exceptions: bool) -> Joined:
     """Merge the reports of several messages."""
     counts: Counts = Counter()
-    result = []
-    for is_conflict, lines in groups:
-        sources: dict[object, list[object]] = {}
+    made_lines: list[bytes] = []
+    made_rows: list[bytes] = []
+    made_exceptions: list[bytes] = []
+    for group in groups:
+        sources: dict[Statement, list[object]] = {}
+        witnesses: list[Witness] = []
+        known: dict[Statement, Statement] = {}
         keys: Counter[str] = Counter()
-        for line in lines:
-            data = json.loads(line)
+        for line in group.lines:
+            data = json.loads(line.json)
+            more = json.loads(line.more) if line.more else {}
+            if "identity" not in data:
+                data["identity"] = Identity(*more["identity"]).to_dict()
             statement = read_statement(data)
-            place = {**data["source"], **{name: data[name] for name in _OF_ITEMS if name in data}}
-            sources.setdefault(statement, []).append(place)
+            statement = known.setdefault(statement, statement)
+            of_item = {name: data[name] for name in _OF_ITEMS if name in data}
+            if rows:
+                witnesses.append(Witness(statement, {"source": data["source"], **of_item}))
+            sources.setdefault(statement, []).append({**data["source"], **of_item})
             # A report that is perhaps truncated may have said more, so it is not a duplicate.
             keys[statement.identity.report_key] += statement.identity.complete
-        [merged] = merge(sources)  # type: ignore[arg-type]
+            if exceptions and group.is_conflict:
+                conflict = exception_data(_CONFLICTING, data["source"], more["size"], more["sha256"])
+                conflict["content"] = content_of_report(statement.report, data["header"]["date"] or "")
+                made_exceptions.append(json.dumps(conflict).encode())
+        [merged] = merge(sources)
         counts["distinct", ""] += 1
         counts["duplicates", ""] += sum(count - 1 for count in keys.values() if count)
-        counts["conflicts", ""] += is_conflict
-        places = [sources[statement] for statement in merged.reports]
-        data = {"kind": "merged", **merged.to_dict(), "conflict": is_conflict, "sources": places}
-        result.append(json.dumps(data).encode())
-    return result, counts
+        counts["conflicts", ""] += group.is_conflict
+        if not any(line.kind == REPORT for line in group.lines):
+            counts["left_out", "distinct messages"] += 1
+            continue
+        if lines:
+            places = [sources[statement] for statement in merged.reports]
+            data = {"kind": "merged", **merged.to_dict(), "conflict": group.is_conflict, "sources": places}
+            made_lines.append(json.dumps(data).encode())
+        if rows:
+            made_rows.append(csv_rows(recipient_rows(merged, witnesses, is_conflict=group.is_conflict)))
+    return Joined(_ended(made_lines), b"".join(made_rows), _ended(made_exceptions), counts)
+
+
+_CONFLICTING: Final = ArchiveException(Category.CONFLICTING, CONFLICT)
+
+
+def _ended(lines: Iterable[bytes]) -> bytes:
+    return b"".join([line + b"\n" for line in lines])
 
 
 # The store

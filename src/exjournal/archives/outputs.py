@@ -6,10 +6,9 @@ leaves nothing that the next one does not remove.
 
 import os
 import re
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from exjournal.errors import InvalidValue
 
@@ -24,7 +23,10 @@ class Outputs:
 
     def __init__(
         self,
+        *,
         json: "StrPath | None",
+        recipients: "StrPath | None",
+        exceptions: "StrPath | None",
         originals: "StrPath | None",
         quarantine: "StrPath | None",
         store: "StrPath | None",
@@ -33,13 +35,15 @@ class Outputs:
     ) -> None:
         given = {
             "json": json,
+            "recipients": recipients,
+            "exceptions": exceptions,
             "originals": originals,
             "quarantine": quarantine,
             "store": store,
             "manifest": manifest,
         }
         self.paths = {name: os.fspath(path) for name, path in given.items() if path is not None}
-        self.files = [self.paths[name] for name in ("json", "store", "manifest") if name in self.paths]
+        self.files = [self.paths[name] for name in (*_BEGINNINGS, "store", "manifest") if name in self.paths]
         self.folders = [self.paths[name] for name in ("originals", "quarantine") if name in self.paths]
         states = {
             name: os.path.join(path, ".scan") if path in self.folders else f"{path}.scan"
@@ -51,7 +55,8 @@ class Outputs:
         self.all = [*self.paths.values(), *states.values(), *beside, *[os.fspath(path) for path in skip]]
         self.reasons = None if quarantine is None else os.path.join(quarantine, "reasons.jsonl")
         # Files that are whole at the end of a run, but for the list of their digests; a store changes with its next report.
-        self.results = [path for path in (self.paths.get("json"), self.reasons) if path is not None]
+        written = [self.paths.get(name) for name in _BEGINNINGS]
+        self.results = [path for path in (*written, self.reasons) if path is not None]
 
     def check(self, paths: "Sequence[StrPath]") -> None:
         """Refuse outputs that can only be mistakes, before anything is written.
@@ -72,9 +77,10 @@ class Outputs:
                 raise InvalidValue("paths", "must not be in a folder that is written to")
             if real in taken:
                 raise InvalidValue(taken[real], "must not be one of the paths")
-        json = self.paths.get("json")
-        if json is not None and os.path.lexists(json) and not _is_ours(json):
-            raise InvalidValue("json", "exists and is not an output of a scan")
+        for name, beginning in _BEGINNINGS.items():
+            file = self.paths.get(name)
+            if file is not None and os.path.lexists(file) and not _begins(file, beginning):
+                raise InvalidValue(name, "exists and is not an output of a scan")
         manifest = self.paths.get("manifest")
         if manifest is not None and os.path.lexists(manifest) and not _is_manifest(manifest):
             raise InvalidValue("manifest", "exists and is not a list of digests")
@@ -125,15 +131,20 @@ def _remove(state: str) -> None:
 _MARK: Final = ".exjournal"
 
 
-def _is_ours(path: str) -> bool:
-    """Whether a file may be replaced: it is empty, or an output of a scan."""
+def _begins(path: str, beginning: bytes) -> bool:
+    """Whether a file may be replaced: it is empty, or begins like an output of a scan."""
     if not os.path.isfile(path):
         return False
     with open(path, "rb") as file:
-        return file.read(len(_FIRST)) in (b"", _FIRST)
+        return file.read(len(beginning)) in (b"", beginning)
 
 
-_FIRST: Final = b'{"kind": "'
+# How the outputs begin that a scan writes anew.
+_BEGINNINGS: Final = {
+    "json": b'{"kind": "',
+    "recipients": b'\xef\xbb\xbf"content_sha256",',
+    "exceptions": b'\xef\xbb\xbf"category",',
+}
 
 
 def _is_manifest(path: str) -> bool:
@@ -167,12 +178,16 @@ def keep(folder: str, digest: str, suffix: str, content: bytes | memoryview) -> 
 PARTS: Final = ".part"
 
 
-def put(path: str, pieces: Iterable[bytes | memoryview], parts: str, *, is_synced: bool = False) -> None:
-    """Write a file in the folder `parts`, and move it to `path` when it is complete. Raises OSError."""
-    part = os.path.join(parts, f"{os.getpid()}.part")
+@contextmanager
+def replaced(path: str, parts: str, number: int = 0, /, *, is_synced: bool = False) -> Iterator[BinaryIO]:
+    """Provide a file in the folder `parts` that is moved to `path` when it is complete.
+
+    Files that are open at once have different numbers. Raises OSError.
+    """
+    part = os.path.join(parts, f"{os.getpid()}-{number}.part")
     try:
         with open(part, "wb") as file:
-            file.writelines(pieces)
+            yield file
             if is_synced:
                 file.flush()
                 os.fsync(file.fileno())
@@ -180,20 +195,16 @@ def put(path: str, pieces: Iterable[bytes | memoryview], parts: str, *, is_synce
     except BaseException as error:
         with suppress(OSError):
             os.unlink(part)
-        if isinstance(error, OSError):
+        if isinstance(error, OSError) and error.filename in (None, part):
             # The error names the final path, not that of the unfinished file.
             raise OSError(error.errno, error.strerror, path) from error
         raise
 
 
-def write_lines(path: "StrPath | None", lines: Iterable[bytes], parts: str | None) -> None:
-    """Write lines to an output. Without one they are only consumed, for the counts."""
-    ended = (line + b"\n" for line in lines)
-    if path is None:
-        deque(ended, maxlen=0)
-        return
-    assert parts is not None  # noqa: S101 - for the type checker
-    put(os.fspath(path), ended, parts, is_synced=True)
+def put(path: str, pieces: Iterable[bytes | memoryview], parts: str, *, is_synced: bool = False) -> None:
+    """Write a file in the folder `parts`, and move it to `path` when it is complete. Raises OSError."""
+    with replaced(path, parts, is_synced=is_synced) as file:
+        file.writelines(pieces)
 
 
 def sync() -> None:

@@ -1,28 +1,41 @@
-"""Scans archives: writes all items as JSON lines, originals, merged reports, a store of known reports, and bad items.
+"""Scans archives: JSON lines, tables of recipients and exceptions, originals, merged reports, a store, and bad items.
 
 `batches` does the work in pieces, `joining` joins them, and `outputs` puts the results in their places at the end.
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
-from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from json import loads
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol, TypeAlias
 
-from exjournal.archives.accounts import ScanAccount, Sessions, write_account
-from exjournal.archives.batches import ASIDE, BAD, FILE, KEPT, MESSAGE, REPORT, Counts, Run, Sizes, Work
+from exjournal.archives.accounts import Noted, ScanAccount, scanned_files, session, write_account
+from exjournal.archives.batches import ASIDE, BAD, EXCEPTION, FILE, KEPT, MESSAGE, REPORT, Counts, Run, Sizes, Work
+from exjournal.archives.exceptions import EXCEPTION_COLUMNS, exception_row
 from exjournal.archives.items import Reader, as_patterns, as_variant, check_limits
-from exjournal.archives.joining import merge_lines, remember_reports
-from exjournal.archives.outputs import PARTS, Outputs, sync, write_lines
+from exjournal.archives.joining import join, remember_reports
+from exjournal.archives.outputs import PARTS, Outputs, put, replaced, sync
+from exjournal.archives.recipients import RECIPIENT_COLUMNS, other_row
+from exjournal.archives.selection import select
 from exjournal.archives.sources import MboxVariant, Source
+from exjournal.archives.tables import Cell, csv_head, csv_rows
 from exjournal.archives.walk import locate
 from exjournal.identity.stores import SqliteStore
 from exjournal.limits import RATIO_LIMIT
 from exjournal.reports.models import ReportFormat
 
 if TYPE_CHECKING:
+    from datetime import date
+
     StrPath: TypeAlias = str | os.PathLike[str]
+
+
+class BinaryStream(Protocol):
+    """Anything that takes bytes, such as `sys.stdout.buffer`."""
+
+    def write(self, data: bytes, /) -> object:
+        """Write all of the bytes."""
 
 
 class ScanSummary(NamedTuple):
@@ -32,13 +45,14 @@ class ScanSummary(NamedTuple):
     `formats`, `defects`, `messages`, `refusals`: counts by format and by code; files that cannot be read are refusals under the
     name of the system's error.
     `originals`, `quarantined`: files that were "written", were "there" already, or "not-written".
-    `distinct`, `duplicates`, `conflicts`: with `merge`, the messages with reports, the reports that add nothing to another one,
-    and the messages whose Message-ID another one has.
+    `distinct`, `duplicates`, `conflicts`: with `merge`, `recipients` or `exceptions`, the messages with reports, the reports
+    that add nothing to another one, and the messages whose Message-ID another one has.
     `sightings`: the answers of the store.
     `resumed`: items that the run before had finished.
     `unmarked`, `reads_like`: reports without a marker, and by format the messages without one that read like a report and were
     not read as one.
-    `account`: with `manifest`, what the counts leave out: files, sessions, months and outcomes.
+    `left_out`: reports, other messages and "distinct messages" that were not selected; the other counts are of all items.
+    `account`: with `manifest`, what the counts leave out: files, exceptions, months, sessions, and one outcome for each item.
     """
 
     items: int
@@ -59,18 +73,24 @@ class ScanSummary(NamedTuple):
     resumed: int
     unmarked: int
     reads_like: Mapping[str, int]
+    left_out: Mapping[str, int]
     account: ScanAccount | None = None
 
 
 def scan_archive(
     *paths: "StrPath",
-    json: "StrPath | None" = None,
+    json: "StrPath | BinaryStream | None" = None,
+    recipients: "StrPath | None" = None,
+    exceptions: "StrPath | None" = None,
     originals: "StrPath | None" = None,
     merge: bool = False,
     store: "StrPath | None" = None,
     quarantine: "StrPath | None" = None,
     manifest: "StrPath | None" = None,
     skip: "Sequence[StrPath]" = (),
+    address_file: "StrPath | None" = None,
+    since: "date | None" = None,
+    until: "date | None" = None,
     undeliverable: bool = False,
     unmarked: bool = False,
     patterns: Sequence[str] = (),
@@ -87,17 +107,23 @@ def scan_archive(
     """Read archives as `read_archive` does, write the outputs, and return the counts.
 
     `json`: a file with a line for each item, with `merge` one for each message and then those of items that are not reports
-    (`docs/how-to/archive.md` lists the keys).
+    (`docs/how-to/archive.md` lists the keys); or a binary stream, to which they are written at the end.
+    `recipients`: a CSV file with a row for each recipient of each message, with or without `merge`.
+    `exceptions`: a CSV file with a row for everything that a person has to look at.
     `originals`: a folder with a file for each original, decrypted copy and bare message, named by its SHA-256.
     `merge`: join the reports of each message.
     `store`: the path of an `SqliteStore` that learns of every report.
     `quarantine`: a folder with a file for each item that was refused or is followed by another message, and `reasons.jsonl`.
     `manifest`: a file with the SHA-256 of each file that was read or written, but for the store, in the form that
     `sha256sum --check` reads; the summary then has an `account`.
-    `skip`: files and folders that are not read, such as the page that the caller will write.
+    `skip`: files and folders that are not read, such as a page that the caller makes of the summary.
+    `address_file`: a file with one address on each line. `json`, `recipients` and `originals` then have only the messages of
+    these mailboxes: as sender, on behalf of, recipient, list, or forwarded from.
+    `since`, `until`: a date, or a time with a zone, both included. The same outputs then have only reports whose own date is in
+    this range, and messages whose date is; those without a readable date are in every range.
     `jobs`: the number of processes, as in `map_archive`.
-    `resume`: continue a run that was stopped. Its state is in a folder beside the first of `json`, `originals`, `quarantine`,
-    `store` and `manifest`.
+    `resume`: continue a run that was stopped. Its state is in a folder beside the first of `json`, `recipients`,
+    `exceptions`, `originals`, `quarantine`, `store` and `manifest`.
     `progress`: called with the counts so far after each batch, and while reports are merged.
     `complain`: called with each item that could not be read or written, and the reason.
     `finish`: called with the summary while the state is still there, so that a run in which it fails can be resumed.
@@ -110,12 +136,17 @@ def scan_archive(
     return run_scan(
         paths,
         json=json,
+        recipients=recipients,
+        exceptions=exceptions,
         originals=originals,
         merge=merge,
         store=store,
         quarantine=quarantine,
         manifest=manifest,
         skip=skip,
+        address_file=address_file,
+        since=since,
+        until=until,
         undeliverable=undeliverable,
         unmarked=unmarked,
         patterns=patterns,
@@ -135,13 +166,18 @@ def scan_archive(
 def run_scan(
     paths: "Sequence[StrPath]",
     *,
-    json: "StrPath | None",
+    json: "StrPath | BinaryStream | None",
+    recipients: "StrPath | None",
+    exceptions: "StrPath | None",
     originals: "StrPath | None",
     merge: bool,
     store: "StrPath | None",
     quarantine: "StrPath | None",
     manifest: "StrPath | None",
     skip: "Sequence[StrPath]",
+    address_file: "StrPath | None",
+    since: "date | None",
+    until: "date | None",
     undeliverable: bool,
     unmarked: bool,
     patterns: Sequence[str],
@@ -158,13 +194,23 @@ def run_scan(
 ) -> ScanSummary:
     """Scan with steps of other sizes, as tests with few items do; the other options are those of `scan_archive`."""
     check_limits(jobs, max_ratio)
-    outputs = Outputs(json, originals, quarantine, store, manifest, skip)
+    selection = select(address_file, since, until)
+    stream = _as_stream(json)
+    outputs = Outputs(
+        json=None if stream is not None else json,  # type: ignore[arg-type] # what is not a stream is a path
+        recipients=recipients,
+        exceptions=exceptions,
+        originals=originals,
+        quarantine=quarantine,
+        store=store,
+        manifest=manifest,
+        skip=skip,
+    )
     outputs.check(paths)
+    is_joined = merge or recipients is not None or exceptions is not None
     with ExitStack() as stack:
-        state = stack.enter_context(outputs.state(needed=merge, anew=not resume))
-        sessions = None if manifest is None or state is None else Sessions(state)
-        if sessions is not None:
-            stack.enter_context(sessions.running())
+        state = stack.enter_context(outputs.state(needed=is_joined or stream is not None, anew=not resume))
+        sessions = None if manifest is None or state is None else stack.enter_context(session(state))
         if store is not None:
             SqliteStore(store).close()  # a file that is not a store is an error before the work, not after it
         reader = Reader(
@@ -180,9 +226,13 @@ def run_scan(
             originals=originals,
             quarantine=quarantine,
             state=state,
-            has_lines=json is not None or merge or quarantine is not None,
+            has_lines=json is not None or is_joined or quarantine is not None,
             has_store=store is not None,
-            is_merged=merge,
+            # Lines of reports that are not merged have more than merging needs.
+            is_merged=merge or (is_joined and json is None),
+            has_identities=is_joined,
+            has_exceptions=exceptions is not None or manifest is not None,
+            selection=selection,
             has_account=manifest is not None,
         )
         run = Run(work, None if progress is None else lambda counts: progress(_summarize(counts)), complain, sizes)
@@ -202,21 +252,17 @@ def run_scan(
         if store is not None and state is not None:
             identities = work.identities(run.batches)
             run.counts.update(remember_reports(store, identities, state, step_size=sizes.remembered))
-        if merge:
-            write_lines(json, chain(merge_lines(run, jobs), work.lines(run.batches, MESSAGE + BAD)), state)
-        elif json is not None:
-            write_lines(json, work.lines(run.batches, REPORT + MESSAGE + BAD), state)
-        if quarantine is not None:
-            write_lines(outputs.reasons, work.lines(run.batches, BAD + ASIDE), os.path.join(quarantine, PARTS))
+        noted = Noted()
+        if state is not None:
+            write_outputs(run, jobs, outputs, stream, state, merge=merge, noted=noted)
         summary = _summarize(run.counts)
         if manifest is not None and sessions is not None:
             account = write_account(
                 os.fspath(manifest),
-                tallies=work.lines(run.batches, FILE),
+                files=scanned_files(work.lines(run.batches, FILE), reader.names),
                 kept=work.lines(run.batches, KEPT),
-                exceptions=(),
                 outputs=outputs.results,
-                names=reader.names,
+                noted=noted,
                 months=_by_kind(run.counts, "months"),
                 sessions=sessions,
                 complain=complain,
@@ -225,6 +271,65 @@ def run_scan(
         if finish is not None:
             finish(summary)
     return summary
+
+
+def _as_stream(json: "StrPath | BinaryStream | None") -> BinaryStream | None:
+    """Return the stream for JSON lines, None for a path. Raises TypeError for a stream of text."""
+    if json is None or isinstance(json, (str, os.PathLike)):
+        return None
+    if not hasattr(json, "write") or hasattr(json, "encoding"):
+        raise TypeError(f"json must be a path or a binary stream, not {type(json).__name__}")
+    return json
+
+
+def write_outputs(
+    run: Run, jobs: int, outputs: Outputs, stream: BinaryStream | None, state: str, *, merge: bool, noted: Noted
+) -> None:
+    """Make the files of lines and of rows from the finished batches."""
+    lines, batches = run.work.lines, run.batches
+    with ExitStack() as stack:
+
+        def opened(name: str, number: int) -> BinaryIO | None:
+            path = outputs.paths.get(name)
+            return None if path is None else stack.enter_context(replaced(path, state, number, is_synced=True))
+
+        json: BinaryStream | None = opened("json", 1) if stream is None else stream
+        recipients, exceptions = opened("recipients", 2), opened("exceptions", 3)
+        if recipients is not None:
+            recipients.write(csv_head(RECIPIENT_COLUMNS))
+        if exceptions is not None:
+            exceptions.write(csv_head(EXCEPTION_COLUMNS))
+        has_exceptions = run.work.has_exceptions
+
+        def put_exceptions(found: Iterable[bytes]) -> None:
+            for line in found:
+                data = loads(line)
+                noted.add(data)
+                if exceptions is not None:
+                    exceptions.write(csv_rows([exception_row(data)]))
+
+        put_exceptions(lines(batches, EXCEPTION) if has_exceptions else ())
+        has_lines, has_rows = merge and json is not None, recipients is not None
+        if merge or has_rows or exceptions is not None:
+            for joined in join(run, jobs, lines=has_lines, rows=has_rows, exceptions=has_exceptions):
+                if json is not None and merge:
+                    json.write(joined.lines)
+                if recipients is not None:
+                    recipients.write(joined.rows)
+                put_exceptions(joined.exceptions.splitlines())
+        if json is not None:
+            for line in lines(batches, MESSAGE + BAD if merge else REPORT + MESSAGE + BAD):
+                json.write(line + b"\n")
+        if recipients is not None:
+            recipients.writelines(_rows(other_row, lines(batches, MESSAGE + BAD)))
+    if outputs.reasons is not None:
+        reasons = (line + b"\n" for line in lines(batches, BAD + ASIDE))
+        put(outputs.reasons, reasons, os.path.join(os.path.dirname(outputs.reasons), PARTS), is_synced=True)
+
+
+def _rows(row: "Callable[[Mapping[str, Any]], tuple[Cell, ...]]", lines: Iterable[bytes]) -> Iterator[bytes]:
+    for line in lines:
+        yield csv_rows([row(loads(line))])
 
 
 def _by_kind(counts: Counts, what: str) -> dict[str, int]:
@@ -253,4 +358,5 @@ def _summarize(counts: Counts) -> ScanSummary:
         resumed=counts["resumed", ""],
         unmarked=counts["unmarked", ""],
         reads_like=by_kind("reads_like"),
+        left_out=by_kind("left_out"),
     )

@@ -10,11 +10,11 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
 
 from exjournal import __version__
 from exjournal.cli import build, check, decide, merge, parse, scan, unwrap
-from exjournal.cli.output import INTERRUPTED, PIPE_CLOSED, printable, report_os_error
+from exjournal.cli.output import INTERRUPTED, PIPE_CLOSED, report_os_error
+from exjournal.cli.usage import make_parser
 
 
 def main(arguments: Sequence[str] | None = None, /) -> int:
@@ -49,21 +49,12 @@ def _discard_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser that escapes its error messages for a terminal: a shell may have put file names among the options."""
-
-    def error(self, message: str) -> NoReturn:
-        super().error(printable(message))
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = _Parser(
-        prog="exjournal", description="Read and write Microsoft Exchange journal reports."
-    )
+    parser = make_parser("Read and write Microsoft Exchange journal reports.")
     parser.add_argument(
         "--version", action="version", version=f"exjournal {__version__}", help="show the version and exit"
     )
-    verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB")
     # In the order of the help.
     build.add(verbs)
     parse.add(verbs)

@@ -25,12 +25,12 @@ from exjournal import (
 )
 from exjournal.cli.output import FINE, option_error, put, read, report_os_error, usage_error, write
 from exjournal.cli.secrets import add_secret_files, secrets_of
+from exjournal.cli.usage import Verbs, add_verb
 
 _EXPLICIT_ENVELOPE: Final = """\
-Send the report only with an explicit SMTP envelope: RCPT TO the journal mailbox, MAIL FROM the
-alternate journaling mailbox. Its To, Cc and From are those of the original, so anything that takes
-recipients from the header (sendmail -t, smtplib's send_message, a pickup folder) sends the report, with
-its list of Bcc recipients, to the recipients of the original."""
+Send the report only with an explicit SMTP envelope: RCPT TO the journal mailbox, MAIL FROM the alternate journaling mailbox.
+Its To, Cc and From are those of the original, so anything that takes recipients from the header (sendmail -t, smtplib's
+send_message, a pickup folder) sends the report, with its list of Bcc recipients, to the recipients of the original."""
 
 _ENVELOPES: Final = (ReportFormat.ENVELOPE, ReportFormat.ENVELOPE_2003)
 # The formats that an option needs.
@@ -53,14 +53,15 @@ _OPTIONS: Final = {
 _MEMBER_OF = re.compile(r'((?:"(?:[^"\\]|\\.)*"|[^"@])*@[^=]*|[^=]*)=(.+)')
 
 
-def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add(verbs: Verbs) -> None:
     """Add the verb to the command."""
-    parser = verbs.add_parser(
+    parser = add_verb(
+        verbs,
         "build",
-        help="write a report on a message",
-        description="Write a journal report that contains a message.",
-        epilog=_EXPLICIT_ENVELOPE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "write a journal report that contains a message",
+        example="message.eml --domain example.com --sender ann@example.com --to bob@example.com --out report.eml",
+        notes=_EXPLICIT_ENVELOPE,
+        page="docs/how-to/building.md",
     )
     option = parser.add_argument
     option("message", nargs="?", default="-", metavar="MESSAGE", help="the original (default: -, standard input)")

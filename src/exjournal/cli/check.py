@@ -8,11 +8,19 @@ from exjournal import ArchivedReport, Seal, verify_seal
 from exjournal.cli.output import FINE, FOUND, printable, put_line
 from exjournal.cli.reading import Archive, add_reader, defects_of
 from exjournal.cli.secrets import add_secret_files, secrets_of
+from exjournal.cli.usage import Verbs
 
 
-def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add(verbs: Verbs) -> None:
     """Add the verb to the command."""
-    parser = add_reader(verbs, "check", _check, "say whether messages are reports, and list their defects")
+    parser = add_reader(
+        verbs,
+        "check",
+        _check,
+        "say whether messages are reports, and list their defects",
+        example="report.eml",
+        page="docs/reference/defects.md",
+    )
     parser.add_argument("--json", action="store_true", help="write one line of JSON for each message")
     add_secret_files(parser, "to verify the seals of the reports")
 

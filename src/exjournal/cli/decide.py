@@ -7,22 +7,25 @@ from typing import Final
 from exjournal import Decision, Envelope, InvalidValue, JournalAgent, RuleSet, decide, load_config
 from exjournal.cli.output import FINE, FOUND, option_error, printable, put_line, read, report_os_error, usage_error
 from exjournal.cli.secrets import add_secret_files, secrets_of
+from exjournal.cli.usage import Verbs, add_verb
 
 _DESCRIPTION: Final = """\
-Show which journal rules match a message and its envelope, which reports they require, and for every rule
-why it matches or not. Builds and sends nothing."""
+Show which journal rules match a message and its envelope, which reports they require, and for every rule why it matches or
+not. Builds and sends nothing."""
 
 # The options for the fields of an envelope.
 _OPTIONS: Final = {"sender": "--from", "recipients": "--to", "address": "--to"}
 
 
-def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Register the verb."""
-    parser = verbs.add_parser(
+def add(verbs: Verbs) -> None:
+    """Add the verb to the command."""
+    parser = add_verb(
+        verbs,
         "decide",
-        help="show which journal rules match a message, and why",
+        "show which journal rules match a message, and why",
         description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        example="message.eml --rules journal.toml --from ann@example.com --to bob@example.com",
+        page="docs/how-to/rules.md",
     )
     option = parser.add_argument
     option("message", nargs="?", metavar="MESSAGE", help="the message (default: -, standard input)")

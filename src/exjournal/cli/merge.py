@@ -42,6 +42,7 @@ from exjournal.cli.output import (
     write,
 )
 from exjournal.cli.reading import Archive, add_reader
+from exjournal.cli.usage import Verbs
 
 # Built before anything is read, to check the options.
 _TRIAL: Final = JournalReport(sender="", recipients=["postmaster@example.com"])
@@ -82,9 +83,16 @@ class Place(NamedTuple):
 Places = dict[Statement, list[Place]]
 
 
-def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add(verbs: Verbs) -> None:
     """Add the verb to the command."""
-    parser = add_reader(verbs, "merge", _merge, "merge the reports of each message, with all recipients")
+    parser = add_reader(
+        verbs,
+        "merge",
+        _merge,
+        "merge the reports of each message, with all recipients",
+        example="mail --report --domain example.com --out merged",
+        page="docs/explanation/duplicates.md",
+    )
     forms = parser.add_mutually_exclusive_group()
     forms.add_argument("--json", action="store_true", help="write one line of JSON for each message")
     forms.add_argument("--report", action="store_true", help="build one combined report for each message")

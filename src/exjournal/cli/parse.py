@@ -12,11 +12,12 @@ from exjournal.cli.output import FINE, printable, put_line, report_os_error, usa
 from exjournal.cli.pages import may_replace, write_page
 from exjournal.cli.reading import Archive, add_reader, defects_of
 from exjournal.cli.report_page import report_page
+from exjournal.cli.usage import Verbs
 
 
-def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add(verbs: Verbs) -> None:
     """Add the verb to the command."""
-    parser = add_reader(verbs, "parse", _parse, "show the content of reports")
+    parser = add_reader(verbs, "parse", _parse, "show the content of reports", example="report.eml")
     parser.add_argument("--json", action="store_true", help="write one line of JSON for each report")
     parser.add_argument(
         "--identity", action="store_true", help="with --json: add the keys by which reports are compared and merged"

@@ -27,6 +27,7 @@ from exjournal import (
     unwrap_undeliverable,
 )
 from exjournal.cli.output import FINE, FOUND, UNREADABLE, copy_input, report_error, say
+from exjournal.cli.usage import Parser, Verbs, add_verb
 from exjournal.limits import RATIO_LIMIT
 
 STDIN: Final = "-"
@@ -155,9 +156,9 @@ def _is_below(path: str, folder: str) -> bool:
     return path != folder and Path(path).is_relative_to(folder)
 
 
-def options() -> argparse.ArgumentParser:
+def options() -> Parser:
     """Make a parent parser with the options of every verb that reads archives."""
-    parser = argparse.ArgumentParser(add_help=False)
+    parser = Parser(add_help=False)
     parser.add_argument(
         "paths", nargs="+", metavar="PATH", help="a message, a folder, a mailbox or an archive; - is standard input"
     )
@@ -207,20 +208,17 @@ _ratio.__name__ = "number"
 
 
 def add_reader(
-    verbs: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    verbs: Verbs,
     name: str,
     run: Callable[[argparse.Namespace, Archive], int],
     summary: str,
+    *,
+    example: str,
     description: str | None = None,
-) -> argparse.ArgumentParser:
-    """Add a verb that reads archives; the caller adds the verb's own options."""
-    parser = verbs.add_parser(
-        name,
-        parents=[options()],
-        help=summary,
-        description=description or summary.capitalize() + ".",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    page: str | None = None,
+) -> Parser:
+    """Add a verb that reads archives, with the arguments of `add_verb`; the caller adds the verb's own options."""
+    parser = add_verb(verbs, name, summary, example=example, description=description, page=page, parents=[options()])
     parser.set_defaults(run=partial(_run, run))
     return parser
 

@@ -60,7 +60,7 @@ def _beginning(item: ArchivedReport) -> Iterator[str]:
 
 _EVIDENCE: Final = {
     Evidence.ENVELOPE: "The recipients are those of the SMTP envelope, as a mail server wrote them down.",
-    Evidence.UNMARKED: '<span class="odd">The report has no marker: anyone who can mail the archive can have written it.</span>',
+    Evidence.UNMARKED: '<span class="odd">No marker: anyone who can mail the archive may have written this report.</span>',
     Evidence.HEADER: "The recipients are those of the message's own header, which its sender wrote.",
 }
 

@@ -1,11 +1,11 @@
 """The verb `scan`: whole archives to JSON lines, originals, merged reports and a store, in one run."""
 
 import argparse
-import os
 import shlex
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -13,26 +13,41 @@ from typing import Final
 
 from exjournal import DefectCode, InvalidValue, ScanSummary, Source, StoreError, __version__, scan_archive
 from exjournal.archives.items import octets_in
-from exjournal.cli.output import FINE, FOUND, UNREADABLE, option_error, put_line, report_os_error, say, usage_error
+from exjournal.cli.output import FINE, FOUND, UNREADABLE, option_error, put, put_line, report_os_error, say, usage_error
 from exjournal.cli.pages import may_replace, write_page
 from exjournal.cli.reading import STDIN, Archive, add_reader
 from exjournal.cli.scan_page import scan_page
+from exjournal.cli.usage import Verbs
 
 _DESCRIPTION: Final = """\
-Read archives: folder trees, Maildirs, mbox, tar and zip files, compressed or not. Changes nothing in
-them; a bad item never ends the run. --resume continues a run that was interrupted."""
+Read archives: folder trees, Maildirs, mbox, tar and zip files, compressed or not. Changes nothing in them; a bad item never
+ends the run. --resume continues a run that was interrupted."""
 # The most problems to report one by one.
 _PROBLEMS: Final = 100
 
 
-def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add(verbs: Verbs) -> None:
     """Add the verb to the command."""
     parser = add_reader(
-        verbs, "scan", _scan, "read whole archives: JSON lines, originals, merged reports", _DESCRIPTION
+        verbs,
+        "scan",
+        _scan,
+        "read whole archives: JSON lines, originals, merged reports",
+        description=_DESCRIPTION,
+        example="mail --json mail.jsonl --originals originals --merge",
+        page="docs/how-to/archive.md",
     )
     option = parser.add_argument
     option(
-        "--json", metavar="FILE", help="write one line of JSON for each item; FILE is replaced at the end of the run"
+        "--json",
+        metavar="FILE",
+        help="write one line of JSON for each item; FILE is replaced at the end of the run; -: standard output",
+    )
+    option("--recipients", metavar="FILE", help="write a CSV file with one row for each recipient of each message")
+    option(
+        "--exceptions",
+        metavar="FILE",
+        help="write a CSV file with every unreadable, refused, incomplete, conflicting, unmarked, ambiguous or quarantined item",
     )
     option(
         "--originals",
@@ -53,7 +68,21 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         metavar="FILE",
         help="write a summary page, and beside it FILE.sha256sums with the SHA-256 of each file that was read or written",
     )
-    option("--html-content", action="store_true", help="with --html: show subjects and addresses of exceptions")
+    option(
+        "--html-content", action="store_true", help="with --html: show date, addresses and subject of each exception"
+    )
+    option(
+        "--address-file",
+        metavar="FILE",
+        help="limit --json, --recipients and --originals to the messages of these addresses, one on each line",
+    )
+    option(
+        "--since",
+        type=_date,
+        metavar="DATE",
+        help="limit them to reports and messages from this ISO date on, in UTC, or from this time with a zone",
+    )
+    option("--until", type=_date, metavar="DATE", help="the same, up to and including this date or time")
     option(
         "--jobs",
         type=int,
@@ -71,14 +100,50 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     option("--quiet", action="store_true", help="suppress progress and summary")
 
 
+def _date(text: str) -> date:
+    """Read a date, or a time; the library refuses a time without a zone."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return datetime.fromisoformat(text)
+
+
+# The name of the type in errors of argparse.
+_date.__name__ = "ISO 8601 date"
+
+
+class _StandardOutput:
+    """Standard output as a stream of bytes."""
+
+    def write(self, data: bytes, /) -> None:
+        try:
+            put(data)
+        except OSError as error:
+            # The library reports an error of a file under its name.
+            raise _OutputError(error) from error
+
+
+class _OutputError(Exception):
+    """Standard output cannot be written."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__()
+        self.error = error
+
+
 def _scan(options: argparse.Namespace, archive: Archive) -> int:
-    outputs = [options.json, options.originals, options.quarantine, options.store, options.html]
-    if options.json == "-":
-        return usage_error("--json: must be a file, which is replaced at the end of the run")
+    limited = [options.json, options.recipients, options.originals]
+    outputs = [*limited, options.exceptions, options.quarantine, options.store, options.html]
+    for name in ("address_file", "since", "until"):
+        if getattr(options, name) is not None and not any(limited):
+            return usage_error(f"--{name.replace('_', '-')} needs --json, --recipients or --originals")
     if options.resume and STDIN in archive.files:
         return usage_error("--resume cannot be combined with -, because standard input cannot be read again")
-    if options.resume and not any(outputs):
-        return usage_error("--resume needs an output: --json, --originals, --quarantine, --store or --html")
+    if options.resume and not any(output not in (None, "-") for output in outputs):
+        return usage_error(
+            "--resume needs an output in a file or folder: "
+            "--json, --recipients, --exceptions, --originals, --quarantine, --store or --html"
+        )
     if options.html_content and options.html is None:
         return usage_error("--html-content needs --html")
     try:
@@ -102,13 +167,18 @@ def _scan(options: argparse.Namespace, archive: Archive) -> int:
     try:
         summary = scan_archive(
             *paths,
-            json=options.json,
+            json=_StandardOutput() if options.json == "-" else options.json,
+            recipients=options.recipients,
+            exceptions=options.exceptions,
             originals=options.originals,
             merge=options.merge,
             store=options.store,
             quarantine=options.quarantine,
             manifest=manifest,
             skip=() if options.html is None else (options.html,),
+            address_file=options.address_file,
+            since=options.since,
+            until=options.until,
             undeliverable=archive.undeliverable,
             unmarked=options.unmarked,
             patterns=archive.patterns,
@@ -126,6 +196,8 @@ def _scan(options: argparse.Namespace, archive: Archive) -> int:
         return usage_error(f"PATH: {error.reason}") if error.field == "paths" else option_error(error)
     except OSError as error:
         return report_os_error(str(error.filename or "scan"), error)
+    except _OutputError as error:
+        raise error.error from None
     except StoreError as error:
         say(str(error))
         return UNREADABLE
@@ -133,11 +205,15 @@ def _scan(options: argparse.Namespace, archive: Archive) -> int:
         progress.clear()
         problems.end()
     if not options.quiet:
+        # The lines have standard output for themselves.
+        show = say if options.json == "-" else put_line
         for line in _table(summary, progress.seconds):
-            put_line(line)
+            show(line)
     if summary.unreadable or "not-written" in {*summary.originals, *summary.quarantined}:
         return UNREADABLE
     is_lost = DefectCode.ANOTHER_MESSAGE in summary.defects
+    if summary.account is not None and summary.account.changed:
+        return FOUND
     return FOUND if summary.refusals or is_lost or summary.conflicts or summary.sightings.get("conflict") else FINE
 
 
@@ -147,7 +223,7 @@ def _write_page(options: argparse.Namespace, paths: Sequence[str], summary: Scan
 
     facts = {
         "Command": shlex.join(["exjournal", *options.arguments]),
-        "Folder": os.getcwd(),
+        "Folder": str(Path.cwd()),
         "Versions": f"exjournal {__version__}, Python {platform.python_version()}, {platform.system()} {platform.release()}",
         "Time zone": f"{time.strftime('%Z (UTC%z)')} on this machine; every time on this page is in UTC",
     }
@@ -240,6 +316,9 @@ def _table(summary: ScanSummary, seconds: float) -> Iterator[str]:
     yield from _rows(summary.refusals)
     yield _row("defects", sum(summary.defects.values()))
     yield from _rows(summary.defects)
+    if summary.left_out:
+        yield "left out, as not selected"
+        yield from _rows(summary.left_out)
     if summary.distinct is not None:
         yield _row("distinct messages", summary.distinct)
         yield _row("duplicates", summary.duplicates or 0)

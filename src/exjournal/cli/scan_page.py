@@ -349,35 +349,27 @@ def _exceptions(summary: ScanSummary, *, has_content: bool) -> Iterator[str]:
     counts = sorted(account.exception_counts.items())
     total = sum(account.exception_counts.values())
     yield from table("Exceptions by kind", ("Kind", "Exceptions"), counts, total=("All exceptions", total))
-    rows = []
+    rows: list[list[Cell]] = []
     ids: dict[int, str] = {}
-    seen: set[str] = set()
     for number, found in enumerate(account.exceptions):
-        code = found["code"]
-        if code not in seen:
-            ids[number] = f"x-{code}"
-            seen.add(code)
+        name = f"x-{found['code']}"
+        if name not in ids.values():
+            ids[number] = name
         detail = f" ({found['detail']})" if found["detail"] else ""
-        digest = code(found["sha256"])
         source = code(str(Source.from_dict(found["source"])))
-        row: list[Cell] = [
-            number + 1,
-            found["category"],
-            code(code),
-            meaning_of(code) + detail,
-            source,
-            found["size"],
-            digest,
-        ]
-        rows.append(row)
-    heads = ["Number", "Kind", "Code", "Meaning", "Where", "Bytes", "SHA-256"]
-    if has_content:
-        ...
+        rows.append([number + 1, found["category"], code(found["code"]), meaning_of(found["code"]) + detail, source])
+        if has_content:
+            content = found.get("content") or {}
+            rows[-1] += [content.get(key) for key in ("date", "from", "to", "subject")]
+        rows[-1] += [found["size"], code(found["sha256"])]
+    heads = ["Number", "Kind", "Code", "Meaning", "Where", *(_CONTENT if has_content else ()), "Bytes", "SHA-256"]
     yield from table("Exceptions", heads, rows, ids=ids)
     if total > len(rows):
-        yield from paragraph(
-            f"These are the first {len(rows):,} of {total:,}; <code>--exceptions</code> writes all of them to a file."
-        )
+        text = f"These are the first {len(rows):,} of {total:,}: {code('--exceptions')} writes all of them to a file."
+        yield from paragraph(text)
+
+
+_CONTENT: Final = ("Date", "From", "To", "Subject")
 
 
 def _files_read(summary: ScanSummary) -> Iterator[str]:

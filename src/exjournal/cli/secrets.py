@@ -24,7 +24,7 @@ def secrets_of(options: argparse.Namespace) -> list[bytes] | int:
         try:
             secrets.append(load_secret(name))
         except InvalidValue as error:
-            return usage_error(f"{name}: {error.reason}")
+            return usage_error(f"--secret-file {name}: {error.reason}")
         except OSError as error:
             return report_os_error(name, error)
     return secrets

@@ -20,15 +20,23 @@ from exjournal.cli.output import FINE, FOUND, put, say, usage_error, write
 from exjournal.cli.reading import STDIN, Archive, Entry, add_reader, defects_of
 from exjournal.cli.rescue import rescue
 from exjournal.cli.secrets import add_secret_files
+from exjournal.cli.usage import Verbs
 from exjournal.journaling.header_firewall import matching_headers
 
 # The formats of `reports.models.COPIES`, which have no marker. The command imports no module of `reports`.
 _COPIES: Final = (ReportFormat.BCC, ReportFormat.MESSAGE_ONLY)
 
 
-def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add(verbs: Verbs) -> None:
     """Add the verb to the command."""
-    parser = add_reader(verbs, "unwrap", _unwrap, "write the originals to files, byte for byte")
+    parser = add_reader(
+        verbs,
+        "unwrap",
+        _unwrap,
+        "write the originals to files, byte for byte",
+        example="report.eml --out originals",
+        page="docs/how-to/undeliverable.md",
+    )
     parser.add_argument(
         "--out", required=True, metavar="DIR", help="the folder for NAME.original.eml files, or - for standard output"
     )

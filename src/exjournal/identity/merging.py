@@ -170,7 +170,7 @@ class MergedReport(_Statements):
         )
 
     def to_dict(self) -> dict[str, object]:
-        """Return the merged report as data for JSON, in the stable form that `docs/reference/api.md` describes."""
+        """Return the merged report as data for JSON, in the stable form that `docs/reference/data.md` describes."""
         statements = self.reports
         numbers = {id(item): number for number, item in enumerate(statements)}
         return {

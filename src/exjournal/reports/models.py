@@ -363,7 +363,7 @@ class ParsedReport:
         return message_from_bytes(bytes(self.original), policy=default.clone(header_factory=_header))
 
     def to_dict(self, *, content: bool = False) -> dict[str, object]:
-        """The report as data for JSON, in a stable form that `docs/reference/api.md` describes: every key is always there.
+        """The report as data for JSON, in a stable form that `docs/reference/data.md` describes: every key is always there.
 
         With `content`, each part has its content as base64; without, the data has no content. `merge()` accepts the data in the
         place of the report if the key `identity`, from `Identity.to_dict()`, is added. NUL becomes U+2400 and a lone surrogate
