@@ -106,11 +106,6 @@ class ScanAccount(NamedTuple):
     sessions: tuple[Session, ...]
 
 
-# Files in an account, all of which are in the list of digests, and exceptions.
-FILES: Final = 10_000
-EXCEPTIONS: Final = 1_000
-
-
 def outcome_of(item: "ArchiveItem", /) -> str:
     """Return the outcome of an item."""
     if isinstance(item, ArchivedReport):
@@ -260,14 +255,15 @@ def digest_line(digest: str, path: str, /) -> bytes:
 class Noted:
     """The first exceptions of a run, and the number of all by their category."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
         self.first: list[Mapping[str, Any]] = []
         self.counts: Counter[str] = Counter()
 
     def add(self, exception: Mapping[str, Any]) -> None:
         """Note an exception as data."""
         self.counts[exception["category"]] += 1
-        if len(self.first) < EXCEPTIONS:
+        if len(self.first) < self.limit:
             self.first.append(exception)
 
 
@@ -281,10 +277,12 @@ def write_account(
     months: Mapping[str, int],
     sessions: "Sessions",
     complain: "Callable[[Source, str], None] | None",
+    limit: int,
 ) -> ScanAccount:
     """Write the list of digests, and return the account.
 
     `files`, `kept`: the files that were read, and the lines for files that batches kept.
+    `limit`: the number of files in the account.
     """
     first: list[ScannedFile] = []
     totals: Counter[str] = Counter()
@@ -296,10 +294,12 @@ def write_account(
         for file in files:
             totals.update(count=1, octets=file.size or 0)
             outcomes.update(file.outcomes)
-            if len(first) < FILES:
+            if len(first) < limit:
                 first.append(file)
             if file.is_changed:
-                changed.append(_changed(file))
+                totals["changed"] += 1
+                if len(changed) < noted.limit:
+                    changed.append(_changed(file))
                 if complain is not None:
                     complain(Source(file.path), meaning_of(CHANGED))
             if file.sha256 is not None:
@@ -317,9 +317,9 @@ def write_account(
         files=tuple(first),
         file_count=totals["count"],
         file_octets=totals["octets"],
-        changed=len(changed),
-        exceptions=(*changed, *noted.first)[:EXCEPTIONS],
-        exception_counts=noted.counts + Counter([found["category"] for found in changed]),
+        changed=totals["changed"],
+        exceptions=(*changed, *noted.first)[: noted.limit],
+        exception_counts=noted.counts + Counter({Category.CHANGED: totals["changed"]}),
         outputs=(*written, _written_file(manifest)),
         sessions=tuple(sessions.until_now()),
     )

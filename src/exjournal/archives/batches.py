@@ -76,6 +76,7 @@ class Sizes:
     `remembered`: reports that a store learns of in one transaction.
     `room`, `files`: bytes of lines that are sorted in memory, and sorted files that are merged at a time.
     `floor`: bytes that any file may unpack to.
+    `listed_files`, `listed_exceptions`: those in an account; all files are in the list of digests.
     """
 
     batch: int = 500
@@ -84,6 +85,8 @@ class Sizes:
     room: int = ROOM
     files: int = FILES
     floor: int = RATIO_FLOOR
+    listed_files: int = 10_000
+    listed_exceptions: int = 1_000
 
 
 class _Task(NamedTuple):

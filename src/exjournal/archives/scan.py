@@ -252,7 +252,7 @@ def run_scan(
         if store is not None and state is not None:
             identities = work.identities(run.batches)
             run.counts.update(remember_reports(store, identities, state, step_size=sizes.remembered))
-        noted = Noted()
+        noted = Noted(sizes.listed_exceptions)
         if state is not None:
             write_outputs(run, jobs, outputs, stream, state, merge=merge, noted=noted)
         summary = _summarize(run.counts)
@@ -266,6 +266,7 @@ def run_scan(
                 months=_by_kind(run.counts, "months"),
                 sessions=sessions,
                 complain=complain,
+                limit=sizes.listed_files,
             )
             summary = summary._replace(account=account)
         if finish is not None:

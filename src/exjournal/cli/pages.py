@@ -182,10 +182,10 @@ caption { padding: .25rem 0; text-align: left; font-weight: 600 }
 th, td { padding: .3rem 1.25rem .3rem 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top;
   font-weight: 400; overflow-wrap: break-word; unicode-bidi: isolate }
 th { min-width: 7rem }
-td code { display: inline-block; min-width: 12rem }
+td { min-width: 8rem }
 thead th { color: var(--soft); vertical-align: bottom; white-space: nowrap }
 tfoot th, tfoot td { border-bottom: 0; border-top: 2px solid var(--ink); font-weight: 600 }
-.n { text-align: right; white-space: nowrap; min-width: 3rem }
+th.n, td.n { text-align: right; white-space: nowrap; min-width: 3rem }
 .lead { font-size: 1.1rem }
 .odd { color: var(--odd); font-weight: 600 }
 .none { background: var(--gap) }
@@ -193,6 +193,7 @@ tfoot th, tfoot td { border-bottom: 0; border-top: 2px solid var(--ink); font-we
   white-space: nowrap }
 .tree, .tree ul { margin: 0; padding-left: 1.25rem; list-style: square; overflow-wrap: anywhere }
 .tree li { unicode-bidi: isolate }
+.name { color: var(--soft) }
 .role { display: inline-block; min-width: 5.5rem; color: var(--soft) }
 svg { display: block }
 svg text { fill: var(--soft); font: 11px system-ui, sans-serif; font-variant-numeric: tabular-nums }
@@ -207,7 +208,7 @@ footer { margin-top: 3rem; color: var(--soft); font-size: .85rem }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact }
   .scroll { overflow: visible }
   svg { max-width: 100%; height: auto }
-  td code { min-width: 0 }
+  td { min-width: 0 }
   h2, caption, thead { break-after: avoid }
   tr, svg { break-inside: avoid }
 }

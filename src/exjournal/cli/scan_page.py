@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, groupby
 from shlex import quote
-from typing import Final
+from typing import Any, Final
 
 from exjournal import ReportFormat, ScanSummary, Source
 from exjournal.archives.accounts import ScanAccount
 from exjournal.archives.exceptions import meaning_of
-from exjournal.cli.pages import Cell, Html, apart, code, fact_list, link, page, paragraph, section, table
+from exjournal.cli.pages import Cell, Html, apart, code, fact_list, link, page, paragraph, section, table, to_html
 from exjournal.cli.report_page import FORMATS
 
 # What each outcome is called, in the order of the table.
@@ -69,24 +69,24 @@ def _size(octets: int) -> str:
     if octets < 1000:
         return f"{octets} bytes"
     size = float(octets)
-    for unit in ("kB", "MB", "GB", "TB"):
+    units = iter(("kB", "MB", "GB", "TB"))
+    unit = ""
+    while size >= 999.5 and (unit := next(units, "")):
         size /= 1000
-        if size < 999.5:
-            break
     return f"{size:.3g} {unit}"
 
 
 def _run(summary: ScanSummary, facts: Mapping[str, str]) -> Iterator[str]:
     yield from fact_list([(name, code(value)) for name, value in facts.items()])
     sessions = [
-        (number, session.start, session.end, str((session.end - session.start)), session.ended)
+        (number, session.start, session.end, str(session.end - session.start), session.ended)
         for number, session in enumerate(_account(summary).sessions, 1)
     ]
     yield from table("Sessions", ("Session", "Start", "End", "Time", "How it ended"), sessions)
     if len(sessions) > 1:
         yield from paragraph(
-            "The run was resumed. What a session had finished was not done again; the end of one that was killed is the time of "
-            "its last finished piece of work."
+            "The run was resumed. What a session had finished was not done again; the end of one that was killed is the time "
+            "of its last finished piece of work."
         )
 
 
@@ -96,6 +96,11 @@ def _outcomes(summary: ScanSummary) -> Iterator[str]:
     yield from paragraph("Each item has exactly one outcome.")
     yield from table("Items by outcome", ("Outcome", "Items"), rows, total=("All items", sum(outcomes.values())))
     yield from _sums(summary)
+    if summary.left_out:
+        left = [(f"Left out: {name}", count) for name, count in summary.left_out.items()]
+        yield from table(
+            "Items that the outputs leave out, which were read like all others", ("Selection", "Items"), left
+        )
 
 
 def _sums(summary: ScanSummary) -> list[str]:
@@ -114,7 +119,7 @@ def _sums(summary: ScanSummary) -> list[str]:
     if all(one == other for one, other in sums):
         return paragraph(
             f"The sums agree: {summary.items:,} items = {summary.reports:,} reports + {sum(summary.messages.values()):,} other "
-            f"messages + {refused:,} that could not be read. The counts by file, by month, by format and by code have these sums."
+            f"messages + {refused:,} that could not be read. The counts by file, month, format and code have the same sums."
         )
     return [
         f'<p class="odd">The sums do not agree: {", ".join(f"{one:,} and {other:,}" for one, other in sums)}.</p>\n'
@@ -160,8 +165,8 @@ def _months(summary: ScanSummary) -> Iterator[str]:
     last = f"{account.sessions[-1].end:%Y-%m}"
     months = _Months(account.months, last)
     yield from paragraph(
-        "By the Date of the report itself, which the server wrote that made it, in UTC; a date without a time zone counts as it "
-        "is written. Each report counts, repeated ones too."
+        "By the Date of the report itself, which was written by the server that made it, in UTC; a date without a time zone "
+        "counts as it is written. Each report counts, repeated ones too."
     )
     yield from _chart(months)
     gaps = list(months.gaps())
@@ -215,13 +220,14 @@ def _chart(months: _Months) -> Iterator[str]:
     top = _round_up(max([1, months.undated, months.impossible, *[count for _, count in months.counts]]))
     end = _LEFT + step * len(months.counts)
     width = end + 2 * _APART + 20
-    description = f"{len(months.counts)} months; {months.undated:,} reports without a Date, {months.impossible:,} with an impossible one."
+    text = f"{months.undated:,} reports have no Date, {months.impossible:,} an impossible one."
     if months.counts:
-        description = f"From {months.counts[0][0]} to {months.counts[-1][0]}: {description}"
+        (first, _), (last, _) = months.counts[0], months.counts[-1]
+        text = f"{len(months.counts):,} months from {first} to {last}. {text}"
     yield '<div class="scroll" role="region" tabindex="0" aria-label="Chart of reports per month">\n'
     yield f'<svg width="{width}" height="{_HEIGHT + _BELOW + 10}" viewBox="0 -10 {width} {_HEIGHT + _BELOW + 10}" role="img" '
     yield 'aria-labelledby="chart-title chart-text"><title id="chart-title">Reports per month</title>'
-    yield f'<desc id="chart-text">{description}</desc>\n'
+    yield f'<desc id="chart-text">{text}</desc>\n'
     for share in (0, 1, 2):
         level = _HEIGHT - share * _HEIGHT // 2
         yield f'<line class="axis" x1="{_LEFT}" x2="{width}" y1="{level}" y2="{level}"/>'
@@ -269,7 +275,7 @@ def _round_up(number: int) -> int:
 
 
 def _codes(summary: ScanSummary) -> Iterator[str]:
-    listed = {row["code"] for row in _account(summary).exceptions}
+    listed = {found["code"] for found in _account(summary).exceptions}
 
     def rows(counts: Mapping[str, int]) -> Iterator[tuple[Cell, ...]]:
         for name, count in _by_count(counts):
@@ -281,13 +287,14 @@ def _codes(summary: ScanSummary) -> Iterator[str]:
         [(code(name), FORMATS[ReportFormat(name)], count) for name, count in _by_count(summary.formats)],
         total=("All reports", None, sum(summary.formats.values())),
     )
-    heads = ("Code", "Meaning", "Items", "Exceptions")
-    for caption, last, counts in (
-        ("Items that could not be read, by reason", "All of them", summary.refusals),
-        ("Messages that are not reports, by reason", "All of them", summary.messages),
-    ):
-        if counts:
-            yield from table(caption, heads, rows(counts), total=(last, None, sum(counts.values()), None))
+    if summary.messages:
+        others = [(code(name), meaning_of(name), count) for name, count in _by_count(summary.messages)]
+        total = ("All of them", None, sum(summary.messages.values()))
+        yield from table("Messages that are not reports, by reason", ("Code", "Meaning", "Items"), others, total=total)
+    if summary.refusals:
+        heads = ("Code", "Meaning", "Items", "Exceptions")
+        total_refused = ("All of them", None, sum(summary.refusals.values()), None)
+        yield from table("Items that could not be read, by reason", heads, rows(summary.refusals), total=total_refused)
     if summary.defects:
         yield from table("Defects, by code", ("Code", "Meaning", "Times", "Exceptions"), rows(summary.defects))
         yield from paragraph(
@@ -316,9 +323,13 @@ def _distinct(summary: ScanSummary) -> Iterator[str]:
             ("Duplicates: reports that say the same as another one", duplicates),
         ]
         yield from table("Reports by message", ("Report", "Reports"), rows, total=("All reports", summary.reports))
-        yield from paragraph(
-            f"{summary.conflicts or 0:,} of the messages are in conflict: another message with other content has the same Message-ID."
-        )
+        if summary.conflicts:
+            yield from paragraph(
+                f'<span class="odd">{summary.conflicts:,} messages are in {link("x-conflict", "conflict")}:</span> another message '
+                "with other content has the same Message-ID."
+            )
+        else:
+            yield from paragraph("There is no conflict: no two messages with different content share a Message-ID.")
     if summary.sightings:
         rows = [(_SIGHTINGS[name], count) for name, count in summary.sightings.items()]
         yield from table(
@@ -349,55 +360,54 @@ def _exceptions(summary: ScanSummary, *, has_content: bool) -> Iterator[str]:
     counts = sorted(account.exception_counts.items())
     total = sum(account.exception_counts.values())
     yield from table("Exceptions by kind", ("Kind", "Exceptions"), counts, total=("All exceptions", total))
-    rows: list[list[Cell]] = []
+    rows: list[tuple[Cell, ...]] = []
     ids: dict[int, str] = {}
     for number, found in enumerate(account.exceptions):
         name = f"x-{found['code']}"
         if name not in ids.values():
             ids[number] = name
-        detail = f" ({found['detail']})" if found["detail"] else ""
-        source = code(str(Source.from_dict(found["source"])))
-        rows.append([number + 1, found["category"], code(found["code"]), meaning_of(found["code"]) + detail, source])
-        if has_content:
-            content = found.get("content") or {}
-            rows[-1] += [content.get(key) for key in ("date", "from", "to", "subject")]
-        rows[-1] += [found["size"], code(found["sha256"])]
-    heads = ["Number", "Kind", "Code", "Meaning", "Where", *(_CONTENT if has_content else ()), "Bytes", "SHA-256"]
-    yield from table("Exceptions", heads, rows, ids=ids)
+        rows.append((number + 1, _exception(found), _item(found, has_content=has_content)))
+    yield from table("Exceptions", ("No.", "Exception", "Item"), rows, ids=ids)
     if total > len(rows):
         text = f"These are the first {len(rows):,} of {total:,}: {code('--exceptions')} writes all of them to a file."
         yield from paragraph(text)
 
 
-_CONTENT: Final = ("Date", "From", "To", "Subject")
+def _exception(found: Mapping[str, Any]) -> Html:
+    detail = f" ({found['detail']})" if found["detail"] else ""
+    return Html(f"{to_html(found['category'])}, {code(found['code'])}<br>{to_html(meaning_of(found['code']) + detail)}")
+
+
+def _item(found: Mapping[str, Any], *, has_content: bool) -> Html:
+    lines = [code(str(Source.from_dict(found["source"])))]
+    if found["sha256"] is not None:
+        lines.append(Html(f"{found['size']:,} bytes, SHA-256 {code(found['sha256'])}"))
+    content = found.get("content") if has_content else None
+    for name, value in (content or {}).items():
+        if value:
+            lines.append(Html(f'<span class="name">{name.capitalize()}</span> {apart(value)}'))
+    return Html("<br>".join(lines))
 
 
 def _files_read(summary: ScanSummary) -> Iterator[str]:
     account = _account(summary)
-    heads = ("File", "Bytes", "Last changed", "SHA-256", "Items", "Reports", "Other messages", "Not read", "")
     rows: list[Sequence[Cell]] = []
     sums: Counter[str] = Counter()
     for file in account.files:
         counts = _by_kind(file.outcomes)
-        sums.update(counts)
-        note = Html('<span class="odd">changed while it was read</span>') if file.is_changed else None
-        size = "unreadable" if file.size is None else file.size
-        rows.append((code(file.path), size, file.modified, code(file.sha256), *counts.values(), note))
+        sums.update({**counts, "octets": file.size or 0})
+        lines = [code(file.path), code(file.sha256) if file.sha256 else Html('<span class="odd">not readable</span>')]
+        if file.is_changed:
+            lines.append(Html('<span class="odd">changed while it was read</span>'))
+        rows.append((Html("<br>".join(lines)), file.size, file.modified, *counts.values()))
+    totals = _by_kind(account.outcomes)
     left = account.file_count - len(account.files)
     if left:
-        counts = {kind: count - sums[kind] for kind, count in _by_kind(account.outcomes).items()}
-        size = account.file_octets - sum(file.size or 0 for file in account.files)
-        rows.append(
-            (f"{left:,} more files, which are in the list of digests", size, None, None, *counts.values(), None)
-        )
-    total = (
-        f"{account.file_count:,} files",
-        account.file_octets,
-        None,
-        None,
-        *_by_kind(account.outcomes).values(),
-        None,
-    )
+        text = f"{left:,} more files, which the list of digests has"
+        more = [count - sums[kind] for kind, count in totals.items()]
+        rows.append((text, account.file_octets - sums["octets"], None, *more))
+    heads = ("File and its SHA-256", "Bytes", "Last changed", "Items", "Reports", "Other messages", "Not read")
+    total = (f"{account.file_count:,} files", account.file_octets, None, *totals.values())
     yield from table("Files that were read", heads, rows, total=total)
 
 
