@@ -66,14 +66,13 @@ def _beginning(summary: ScanSummary, paths: Sequence[str]) -> Iterator[str]:
 
 def _size(octets: int) -> str:
     """Return a number of bytes for people."""
-    if octets < 1000:
-        return f"{octets} bytes"
-    size = float(octets)
-    units = iter(("kB", "MB", "GB", "TB"))
-    unit = ""
-    while size >= 999.5 and (unit := next(units, "")):
-        size /= 1000
-    return f"{size:.3g} {unit}"
+    size, step = float(octets), 0
+    while size >= 999.5 and step < len(_UNITS) - 1:
+        size, step = size / 1000, step + 1
+    return f"{size:.3g} {_UNITS[step]}"
+
+
+_UNITS: Final = ("bytes", "kB", "MB", "GB", "TB")
 
 
 def _run(summary: ScanSummary, facts: Mapping[str, str]) -> Iterator[str]:
@@ -239,7 +238,8 @@ def _chart(months: _Months) -> Iterator[str]:
         if count:
             yield _bar(place, step, count, top, f"{month}: {count:,} reports")
         else:
-            yield f'<rect class="gap" x="{place}" y="0" width="{step}" height="{_HEIGHT}"><title>{month}: no report</title></rect>\n'
+            yield f'<rect class="gap" x="{place}" y="0" width="{step}" height="{_HEIGHT}">'
+            yield f"<title>{month}: no report</title></rect>\n"
         if step >= 16:
             yield f'<text x="{place + step / 2:g}" y="{_HEIGHT + 15}" text-anchor="middle">{month[5:]}</text>'
         if (month.endswith("-01") or not number) and place - labelled > 36:
@@ -325,8 +325,8 @@ def _distinct(summary: ScanSummary) -> Iterator[str]:
         yield from table("Reports by message", ("Report", "Reports"), rows, total=("All reports", summary.reports))
         if summary.conflicts:
             yield from paragraph(
-                f'<span class="odd">{summary.conflicts:,} messages are in {link("x-conflict", "conflict")}:</span> another message '
-                "with other content has the same Message-ID."
+                f'<span class="odd">{summary.conflicts:,} messages are in {link("x-conflict", "conflict")}:</span> another '
+                "message with other content has the same Message-ID."
             )
         else:
             yield from paragraph("There is no conflict: no two messages with different content share a Message-ID.")
