@@ -8,7 +8,7 @@ MORE_PYTHONS := for bin in "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.*/bin "$$H
 	if [ -d "$$bin" ]; then PATH="$$PATH:$$bin"; fi; done; export PATH;
 TOX := $(MORE_PYTHONS) $(VENV)/bin/python -m tox run
 
-.PHONY: help demo quick test nightly services spark readers endpoint gateway merge check lint types dist bench fuzz clean
+.PHONY: help demo quick test nightly services spark readers endpoint gateway merge check lint types docs dist bench fuzz clean
 .DEFAULT_GOAL := help
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo "make readers  compare with other mail readers, and read the bounces of flufl.bounce: needs node, npm and GMime's bindings (python3-gi, gir1.2-gmime-3.0)"
 	@echo "make endpoint, make gateway, make merge  run an example: the archive endpoint, Postfix, Apache Spark"
 	@echo "make check  lint, types and the built distributions"
+	@echo "make docs  build the documentation as a site with search into build/site, strictly"
 	@echo "make bench  measure, and print the table of docs/explanation/performance.md"
 	@echo "make fuzz   run the fuzz harnesses for a minute each"
 
@@ -57,7 +58,7 @@ merge: $(VENV)/tox
 
 check: lint types dist
 
-lint types dist: $(VENV)/tox
+lint types docs dist: $(VENV)/tox
 	@$(TOX) -e $@
 
 bench: $(VENV)/tox

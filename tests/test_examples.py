@@ -7,6 +7,7 @@ import smtplib
 import sys
 import tomllib
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -14,16 +15,20 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+import exjournal
 from exjournal import (
     LEAVING_HEADERS,
     ORGANIZATION_HEADERS,
     JournalAgent,
     Organization,
+    Recipient,
     RuleSet,
     Seal,
+    build_report,
     detect_format,
     load_config,
     parse_report,
+    report_for,
     strip_headers,
     verify_seal,
 )
@@ -34,6 +39,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 MESSAGE = (EXAMPLES / "message.eml").read_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
 GATEWAY = runpy.run_path(str(EXAMPLES / "gateway.py"))
 BORDER = runpy.run_path(str(EXAMPLES / "border.py"))
+RELAY = runpy.run_path(str(EXAMPLES / "relay.py"))
 
 
 class Handler(Protocol):
@@ -144,6 +150,19 @@ def send_as_it_is(handler: object, message: bytes, mail_from: str, *rcpt_to: str
             return client.getreply()
     finally:
         server.stop()
+
+
+class TestReport:
+    """examples/report.eml, which the documentation reads."""
+
+    def test_report(self) -> None:
+        """It is what `build_report` gives for examples/message.eml, with a Bcc recipient and a member of a list."""
+        member = Recipient("dave@example.com", expanded_from="staff@example.com")
+        recipients = ["bob@example.com", "carol@example.net", "hidden@example.org", member]
+        message = (EXAMPLES / "message.eml").read_bytes()
+        report = report_for(message, exjournal.Envelope("ann@example.com", recipients, authenticated=True))
+        date = datetime(2026, 10, 1, 7, 0, 5, tzinfo=UTC)
+        assert (EXAMPLES / "report.eml").read_bytes() == build_report(report, message, domain="example.com", date=date)
 
 
 class TestConfiguration:
@@ -294,6 +313,83 @@ class TestGateway:
         monkeypatch.setattr(sys, "argv", ["gateway.py", str(tmp_path / "rules.toml")])
         with pytest.raises(SystemExit, match="no \\[agent\\]"):
             GATEWAY["main"]()
+
+
+class TestRelay:
+    """examples/relay.py between a message and the next server; the documentation runs it without one."""
+
+    def take(self, config: Config, address: tuple[str, int], message: bytes = MESSAGE) -> str:
+        """Return the answer to a message for one recipient inside and one outside."""
+        envelope = exjournal.Envelope("ann@example.com", ["bob@example.com", "carol@example.net"], authenticated=True)
+        with smtplib.SMTP(*address) as server:
+            answer: str = RELAY["take"](config.agent, message, envelope, server.sendmail)
+        return answer
+
+    def test_reports_go_first(self, config: Config, sink: Sink, behind: tuple[str, int]) -> None:
+        """The report is delivered before the message."""
+        assert self.take(config, behind).startswith("250 ")
+        assert [(one.mail_from, one.rcpt_tos) for one in sink.taken] == [
+            ("journal-ndr@example.com", ["journal@archive.example"]),
+            ("ann@example.com", ["bob@example.com", "carol@example.net"]),
+        ]
+
+    @pytest.mark.parametrize(
+        ("refused", "taken"), [("journal@archive.example", 0), ("carol@example.net", 2)], ids=["report", "recipient"]
+    )
+    def test_refused(self, config: Config, sink: Sink, behind: tuple[str, int], refused: str, taken: int) -> None:
+        """If a report or a recipient is refused, the client keeps the message; without its report it does not go on."""
+        sink.refused.add(refused)
+        assert self.take(config, behind).startswith("451 ")
+        assert len(sink.taken) == taken
+
+    @pytest.mark.parametrize(
+        ("message", "answer"),
+        [
+            (MESSAGE + b"\n", "554 5.6.0 "),
+            (MESSAGE + b"\0", "554 5.6.1 "),
+            (b"Received: a\r\n" * 100 + MESSAGE, "451 4.3.0 "),
+        ],
+        ids=["bare LF", "NUL", "loop"],
+    )
+    def test_not_passed_on(
+        self, config: Config, sink: Sink, behind: tuple[str, int], message: bytes, answer: str
+    ) -> None:
+        """Nothing is sent of a message that cannot be sent unchanged, or that is to be held."""
+        assert self.take(config, behind, message).startswith(answer)
+        assert sink.taken == []
+
+
+class TestSendAgain:
+    """examples/send_again.py with a server; the documentation runs it without one."""
+
+    def test_sent_and_refused(
+        self,
+        sink: Sink,
+        behind: tuple[str, int],
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        """A report is moved once it was accepted, as it is; a truncated one is not sent, and a refused one stays."""
+        report = (EXAMPLES / "report.eml").read_bytes()
+        (tmp_path / "1.eml").write_bytes(report)
+        (tmp_path / "2.eml").write_bytes(report[:1500])
+        (tmp_path / "3.eml").write_bytes(MESSAGE)
+        arguments = ["send_again.py", str(tmp_path), "journal@archive.example", "journal-ndr@example.com"]
+        monkeypatch.setattr(sys, "argv", [*arguments, "{}:{}".format(*behind)])
+        sink.refused.add("journal@archive.example")
+        runpy.run_path(str(EXAMPLES / "send_again.py"), run_name="__main__")
+        sink.refused.clear()
+        runpy.run_path(str(EXAMPLES / "send_again.py"), run_name="__main__")
+        looked_at = ["look at 2.eml", "look at 3.eml"]
+        refused = "not accepted: 1.eml: SMTPRecipientsRefused"
+        assert capsys.readouterr().out.splitlines() == [refused, *looked_at, "sent 1.eml", *looked_at]
+        assert sink.taken == [Taken("journal-ndr@example.com", ["journal@archive.example"], report)]
+        assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.eml")) == [
+            "2.eml",
+            "3.eml",
+            "sent/1.eml",
+        ]
 
 
 class TestBorder:

@@ -363,7 +363,7 @@ def reads_archives(data: bytes) -> None:
         assert numbers[:2] == [1, 1]
         assert shown
         assert summary.resumed == summary.unmarked == 0
-        counts.append(summary.reads_like)
+        counts += [summary.reads_like, summary.left_out]
         assert_type(summary.distinct, int | None)
         assert_type(summary.duplicates, int | None)
         assert_type(summary.conflicts, int | None)

@@ -178,7 +178,7 @@ _MEANINGS: Final = {
 
 
 class Defect(NamedTuple):
-    """One oddity: its code, details in names and numbers, and its offset in the caller's bytes."""
+    """One oddity: its code, a detail in names and numbers, never text of a message, and its offset in the caller's bytes."""
 
     code: DefectCode
     detail: str = ""
@@ -220,7 +220,10 @@ class BuildError(_FieldError):
 
 
 class ParseError(JournalError, ValueError):
-    """Bytes that are not a report, or the first defect of one with `strict=True`; `.code` says why, `.offset` where."""
+    """Bytes that are not a report, or the first defect of one with `strict=True`.
+
+    `.code` says why, `.offset` where, and `.detail` has names and numbers.
+    """
 
     def __init__(self, code: DefectCode, detail: str = "", offset: int = 0, /) -> None:
         super().__init__(code, detail, offset)

@@ -101,8 +101,13 @@ class TestUsage:
             ["in", "--format", "exchange"],
             ["in", "--jobs", "many"],
             ["in", "--wrong"],
-            ["in", "--json", "-"],
+            ["in", "--json", "-", "--resume"],
             ["-", "--json", "out", "--resume"],
+            ["in", "--since", "2026-01-01"],
+            ["in", "--until", "2026-01-01", "--exceptions", "out"],
+            ["in", "--address-file", "addresses", "--store", "out"],
+            ["in", "--since", "yesterday", "--json", "out"],
+            ["in", "--since", "2026-01-01T00:00", "--json", "out"],
             ["in", "--resume"],
             ["in", "--merge", "--resume"],
             ["in", "--jobs", "-1"],
@@ -332,7 +337,7 @@ class TestOptions:
             raise OSError(errno.EIO, "broken", "out")
 
         with monkeypatch.context() as patch:
-            patch.setattr("exjournal.archives.scan.write_lines", fail)
+            patch.setattr("exjournal.archives.scan.write_outputs", fail)
             assert run("scan", "in", "--json", "out", "--jobs", "1").status == 2
         outcome = run("scan", "in", "--json", "out", "--jobs", "1", "--resume")
         assert table(outcome)["done before"] == "4"
@@ -383,7 +388,7 @@ class TestComplaints:
             raise OSError(errno.EIO, "broken", "out")
 
         put(folder / "many.mbox", mboxrd([DAMAGED] * 120))
-        monkeypatch.setattr("exjournal.archives.scan.write_lines", fail)
+        monkeypatch.setattr("exjournal.archives.scan.write_outputs", fail)
         outcome = run("scan", "many.mbox", "--json", "out", "--jobs", "1")
         assert "and 20 more" in outcome.messages
         assert outcome.status == 2

@@ -36,8 +36,11 @@ Result = TypeVar("Result")
 class ArchivedReport(NamedTuple):
     """A report: its place, its bytes, and what it says.
 
-    `undeliverable` is the bounce in which it was found, if bounces are read; `octets` are then those of the bounce. `defects`
-    list what the archive or the bounce may have changed in the bytes; those of the report are in `parsed.defects`.
+    * `source`: its place.
+    * `octets`: its bytes, or those of the bounce in which it was found.
+    * `parsed`: the report, with its own defects.
+    * `undeliverable`: that bounce, if bounces are read.
+    * `defects`: changes that the archive or the bounce may have made in the bytes.
     """
 
     source: Source
@@ -53,9 +56,11 @@ class ArchivedReport(NamedTuple):
 class ArchivedMessage(NamedTuple):
     """A message that is not a report; `code` is the reason.
 
-    It is `not-a-report` for ordinary mail, `multipart-report` for bounces and receipts, which may hold a report, and
-    `no-report-inside` for a bounce that was opened and holds none. `reads_like` is ENVELOPE for a message without a marker that
-    is otherwise a full report of that format, and None for any other.
+    * `source`, `octets`, `defects`: its place, its bytes, and changes that the archive may have made in them.
+    * `code`: `not-a-report` for ordinary mail, `multipart-report` for bounces and receipts, which may hold a report, and
+      `no-report-inside` for a bounce that was opened and holds none.
+    * `reads_like`: ENVELOPE for a message without a marker that is otherwise a full report of that format, and None for any
+      other.
     """
 
     source: Source
@@ -71,7 +76,10 @@ class ArchivedMessage(NamedTuple):
 class Unreadable(NamedTuple):
     """An item that cannot be used, and why: a file that cannot be opened, a damaged archive, a report that does not parse.
 
-    `octets` is None if they could not be read.
+    * `source`: its place.
+    * `error`: the reason.
+    * `octets`: its bytes, or None if they could not be read.
+    * `defects`: changes that the archive may have made in them.
     """
 
     source: Source
@@ -102,15 +110,16 @@ def read_archive(
     these compressed with gzip, bzip2 or xz, nested up to five deep. A file's type is detected from its first bytes; one whose
     name ends in `.eml` is one message, as is each file in `cur` and `new` of a Maildir. Hidden files are passed over.
 
-    `patterns`: read only files and members with such names (`*.txt`, in any letter case).
-    `mbox`: how mbox files were written. Without it their bytes stay as they are, and defects report lines that may be quoted.
-    `format`: the format of copies, as in `parse_report`.
-    `undeliverable`: open bounces, and read the report inside.
-    `unmarked`: read an item without a marker as a report if it reads like an envelope report (`Evidence.UNMARKED`: anyone who
-    can mail the archive can send such an item). It cannot be combined with `format`.
-    `names`: the path that sources show for a file, for example for a copy of standard input; `read_source` needs its own path.
-    `max_ratio`: a file, with everything nested in it, may unpack to this multiple of its size; 1 GiB is always allowed. Beyond
-    that, one `Unreadable` with the code `archive-ratio` takes the place of the rest of the file.
+    * `patterns`: read only files and members with such names (`*.txt`, in any letter case).
+    * `mbox`: how mbox files were written. Without it their bytes stay as they are, and defects report lines that may be quoted.
+    * `format`: the format of copies, as in `parse_report`.
+    * `undeliverable`: open bounces, and read the report inside.
+    * `unmarked`: read an item without a marker as a report if it reads like an envelope report (`Evidence.UNMARKED`: anyone who
+      can mail the archive can send such an item). It cannot be combined with `format`.
+    * `names`: the path that sources show for a file, for example for a copy of standard input; `read_source` needs its own
+      path.
+    * `max_ratio`: a file, with everything nested in it, may unpack to this multiple of its size; 1 GiB is always allowed.
+      Beyond that, one `Unreadable` with the code `archive-ratio` takes the place of the rest of the file.
 
     Memory is that of the largest item (at most 256 MB) and some ten megabytes. Errors in archives are items. Raises
     InvalidValue for a ratio below 1 and for `unmarked` with `format`, and TypeError.
@@ -149,7 +158,8 @@ def map_archive(
 
     `jobs` is the number of processes, up to 256; with 0 there is one for each core. Items stay in their process, so the
     function and its results have to be picklable, and should be small. Reading waits until results are taken. An error that the
-    function raises ends the run, with the source in a note. An interrupt, or closing the iterator, waits for the items in work
+    function raises ends the run, with the source in a note; one that cannot be pickled becomes a RuntimeError that names its
+    type. An interrupt, or closing the iterator, waits for the items in work
     and begins no more. The other options are those of `read_archive`. Raises InvalidValue, TypeError, and ChildProcessError if
     a process was killed.
     """

@@ -41,18 +41,19 @@ class BinaryStream(Protocol):
 class ScanSummary(NamedTuple):
     """The counts of a scan; those that were not asked for are None or empty.
 
-    `octets`: the bytes of all items.
-    `formats`, `defects`, `messages`, `refusals`: counts by format and by code; files that cannot be read are refusals under the
-    name of the system's error.
-    `originals`, `quarantined`: files that were "written", were "there" already, or "not-written".
-    `distinct`, `duplicates`, `conflicts`: with `merge`, `recipients` or `exceptions`, the messages with reports, the reports
-    that add nothing to another one, and the messages whose Message-ID another one has.
-    `sightings`: the answers of the store.
-    `resumed`: items that the run before had finished.
-    `unmarked`, `reads_like`: reports without a marker, and by format the messages without one that read like a report and were
-    not read as one.
-    `left_out`: reports, other messages and "distinct messages" that were not selected; the other counts are of all items.
-    `account`: with `manifest`, what the counts leave out: files, exceptions, months, sessions, and one outcome for each item.
+    * `items`, `reports`, `octets`: all items, the reports among them, and the bytes of all items.
+    * `unreadable`, `incomplete`: items that could not be read, and reports that may be truncated.
+    * `formats`, `defects`, `messages`, `refusals`: counts by format and by code; files that cannot be read are refusals under
+      the name of the system's error.
+    * `originals`, `quarantined`: files that were "written", were "there" already, or "not-written".
+    * `distinct`, `duplicates`, `conflicts`: with `merge`, `recipients` or `exceptions`, the messages with reports, the reports
+      that add nothing to another one, and the messages whose Message-ID another one has.
+    * `sightings`: the answers of the store.
+    * `resumed`: items that the run before had finished.
+    * `unmarked`, `reads_like`: reports without a marker, and by format the messages without one that read like a report and
+      were not read as one.
+    * `left_out`: "reports", other "messages" and "distinct messages" that were not selected; the other counts are of all items.
+    * `account`: with `manifest`, what the counts leave out: files, exceptions, months, sessions, and an outcome for each item.
     """
 
     items: int
@@ -106,32 +107,34 @@ def scan_archive(
 ) -> ScanSummary:
     """Read archives as `read_archive` does, write the outputs, and return the counts.
 
-    `json`: a file with a line for each item, with `merge` one for each message and then those of items that are not reports
-    (`docs/how-to/archive.md` lists the keys); or a binary stream, to which they are written at the end.
-    `recipients`: a CSV file with a row for each recipient of each message, with or without `merge`.
-    `exceptions`: a CSV file with a row for everything that a person has to look at.
-    `originals`: a folder with a file for each original, decrypted copy and bare message, named by its SHA-256.
-    `merge`: join the reports of each message.
-    `store`: the path of an `SqliteStore` that learns of every report.
-    `quarantine`: a folder with a file for each item that was refused or is followed by another message, and `reasons.jsonl`.
-    `manifest`: a file with the SHA-256 of each file that was read or written, but for the store, in the form that
-    `sha256sum --check` reads; the summary then has an `account`.
-    `skip`: files and folders that are not read, such as a page that the caller makes of the summary.
-    `address_file`: a file with one address on each line. `json`, `recipients` and `originals` then have only the messages of
-    these mailboxes: as sender, on behalf of, recipient, list, or forwarded from.
-    `since`, `until`: a date, or a time with a zone, both included. The same outputs then have only reports whose own date is in
-    this range, and messages whose date is; those without a readable date are in every range.
-    `jobs`: the number of processes, as in `map_archive`.
-    `resume`: continue a run that was stopped. Its state is in a folder beside the first of `json`, `recipients`,
-    `exceptions`, `originals`, `quarantine`, `store` and `manifest`.
-    `progress`: called with the counts so far after each batch, and while reports are merged.
-    `complain`: called with each item that could not be read or written, and the reason.
-    `finish`: called with the summary while the state is still there, so that a run in which it fails can be resumed.
+    * `json`: a file with a line for each item, with `merge` one for each message and then those of items that are not reports
+      (`docs/how-to/archive.md` lists the keys); or a binary stream, such as `sys.stdout.buffer`, that they are written to at
+      the end.
+    * `recipients`: a CSV file with a row for each recipient of each message, with or without `merge`.
+    * `exceptions`: a CSV file with a row for everything that a person has to look at.
+    * `originals`: a folder with a file for each original, decrypted copy and bare message, named by its SHA-256.
+    * `merge`: join the reports of each message.
+    * `store`: the path of an `SqliteStore` that learns of every report.
+    * `quarantine`: a folder with a file for each item that was refused or is followed by another message, and `reasons.jsonl`.
+    * `manifest`: a file with the SHA-256 of each file that was read or written, but for the store, in the form that
+      `sha256sum --check` reads; the summary then has an `account`.
+    * `skip`: files and folders that are not read, such as a page that the caller makes of the summary.
+    * `address_file`: a file with one address on each line. `json`, `recipients` and `originals` then have only the messages of
+      these mailboxes: as sender, on behalf of, recipient, list, or forwarded from.
+    * `since`, `until`: a `date` in UTC, or a `datetime` with a zone, both included. The same outputs then have only reports
+      whose own date is in this range, and messages whose date is; those without a readable date are in every range.
+    * `jobs`: the number of processes, as in `map_archive`.
+    * `resume`: continue a run that was stopped. Its state is in a folder beside the first of `json`, `recipients`,
+      `exceptions`, `originals`, `quarantine`, `store` and `manifest`.
+    * `progress`: called with the counts so far after each batch, and while reports are merged.
+    * `complain`: called with each item that could not be read or written, and the reason.
+    * `finish`: called with the summary while the state is still there, so that a run in which it fails can be resumed.
 
     The other options are those of `read_archive`. The outputs depend on the archives alone, so a second run changes nothing.
 
-    Raises InvalidValue, TypeError, OSError for an output that cannot be written, and StoreError; finished work is kept for
-    `resume`.
+    Raises InvalidValue for an output that is also an input, another output or a file of somebody else, OSError for a path that
+    does not exist, an output that cannot be written and a process that was killed, StoreError, and TypeError. Finished work is
+    kept for `resume`.
     """
     return run_scan(
         paths,

@@ -28,13 +28,13 @@ class MboxVariant(StrEnum):
 
 
 class Source(NamedTuple):
-    """The place of an item, whose bytes `read_source` reads again.
+    """The place of an item, whose bytes `read_source` reads again; `str()` puts it in words.
 
-    `path`: the path of a file.
-    `members`: the member of each archive on the way, from the outside in: its name, and its place, which is the offset of its
-    header block in a tar file and its number in a zip file.
-    `offset`, `size`: the bytes of a message in a mailbox file.
-    `mbox`: how its quoting was undone.
+    * `path`: the path of a file.
+    * `members`: the member of each archive on the way, from the outside in: its name, and its place, which is the offset of its
+      header block in a tar file and its number in a zip file.
+    * `offset`, `size`: the bytes of a message in a mailbox file.
+    * `mbox`: how its quoting was undone.
     """
 
     path: str

@@ -47,7 +47,8 @@ def add(verbs: Verbs) -> None:
     option(
         "--exceptions",
         metavar="FILE",
-        help="write a CSV file with every unreadable, refused, incomplete, conflicting, unmarked, ambiguous or quarantined item",
+        help="write a CSV file with every item that is unreadable, refused, incomplete, conflicting, unmarked, ambiguous or "
+        "quarantined",
     )
     option(
         "--originals",

@@ -29,37 +29,37 @@ INCOMPLETE: Final = frozenset((DefectCode.PERHAPS_TRUNCATED, DefectCode.TRANSFER
 class Identity(NamedTuple):
     """The keys of a report and of its message: small, picklable, made by `identify()`.
 
+    * `report_id`: the report's own Message-ID, different for each report.
+    * `message_id`: the Message-ID of the original as written, or that of the report text if the original has no header. "" if
+      it is missing or consists of brackets and whitespace only.
+    * `message_id_sha256`: digest of the first <…> in `message_id` that is not blank, with its brackets, or of all of
+      `message_id` if it has none. None only if `message_id` is "".
+    * `mih`: EDRM Message Identification Hash, the MD5 of the same <…>, in upper-case hex. None if there is no such <…>.
+    * `original_sha256`: digest of the bytes of the original.
+    * `content_sha256`: digest of the content, equal for forks that differ in trace fields, folding, boundaries and line ends.
+    * `decrypted_sha256`: digest of the content of the decrypted copy.
+    * `recipients_sha256`: digest of the recipients: addresses, roles and redirections, in any order.
+    * `message_key`: digest of the content and, if there is one, the Message-ID; without a content, `report_key`.
+    * `report_key`: digest of everything that the report says about the message, equal for two reports if neither has a fact
+      that the other lacks.
+    * `complete`: False for a report that may be truncated or has no content digest.
+    * `nested`: whether the original is a report itself. `identify(parse_report(parsed.original))` returns its keys.
+
     Digests are SHA-256 in lower-case hex, except `mih`. A missing key is None, a missing id is "". Two missing keys never
     match. `docs/explanation/duplicates.md` explains what each key proves.
     """
 
-    # The report's own Message-ID, different for each report.
     report_id: str
-    # The Message-ID of the original as written, or that of the report text if the original has no header. "" if it is missing
-    # or consists of brackets and whitespace only.
     message_id: str
-    # Digest of the first <…> in `message_id` that is not blank, with its brackets, or of all of `message_id` if it has none.
-    # None only if `message_id` is "".
     message_id_sha256: str | None
-    # EDRM Message Identification Hash: the MD5 of the same <…>, in upper-case hex. None if `message_id` has no such <…>:
-    # if it is "", or an id without brackets.
     mih: str | None
-    # Digest of the bytes of the original.
     original_sha256: str | None
-    # Digest of the content: equal for forks that differ in trace fields, folding, boundaries and line ends.
     content_sha256: str | None
-    # Digest of the content of the decrypted copy.
     decrypted_sha256: str | None
-    # Digest of the recipients: addresses, roles and redirections, in any order.
     recipients_sha256: str
-    # Digest of the content and, if there is one, the Message-ID.
     message_key: str
-    # Digest of everything that the report says about the message: equal for two reports if neither has a fact that the other
-    # lacks.
     report_key: str
-    # False for a report that may be truncated or has no content digest.
     complete: bool
-    # Whether the original is a report itself. `identify(parse_report(parsed.original))` returns the keys of that report.
     nested: bool
 
     def to_dict(self) -> dict[str, object]:

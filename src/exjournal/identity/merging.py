@@ -20,10 +20,14 @@ if TYPE_CHECKING:
 class MergedRecipient(NamedTuple):
     """One recipient of a message, according to all reports.
 
-    `evidence` is the best available: ENVELOPE if a report with a marker names the recipient, UNMARKED if only reports without
-    one do, HEADER if only the message's own header claims it. `display_names` come from that evidence, `claimed_names` only
-    from lesser evidence. `seen_in` holds the statements that name the address. If an address has several entries, statements
-    without roles and redirections, and those with lesser evidence, are listed with the first one.
+    * `address`: of several spellings of its domain, one.
+    * `role`: the best known.
+    * `expanded_from`, `forwarded_from`: as of `Recipient`.
+    * `evidence`: the best available: ENVELOPE if a report with a marker names the recipient, UNMARKED if only reports without
+      one do, HEADER if only the message's own header claims it.
+    * `display_names`, `claimed_names`: the names from that evidence, and those from lesser evidence only.
+    * `seen_in`: the statements that name the address. If an address has several entries, statements without roles and
+      redirections, and those with lesser evidence, are listed with the first one.
     """
 
     address: str
@@ -203,8 +207,8 @@ def merge(
 ) -> tuple[MergedReport, ...]:
     """Merge reports into one merged report for each distinct content, in the order of `content_sha256`.
 
-    `reports`: in any mixture, reports that were read, merged reports, statements, and the data of each: what their `to_dict()`
-        returns, for a `ParsedReport` with the identity added.
+    * `reports`: in any mixture, reports that were read, merged reports, statements, and the data of each: what their
+      `to_dict()` returns, for a `ParsedReport` with the identity added.
 
     The result depends neither on the order of the reports nor on repetitions, and can be merged again, so that merging can be
     a reduce step (associative, commutative, idempotent). A report whose message cannot be identified is merged with equal

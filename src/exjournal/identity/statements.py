@@ -39,8 +39,9 @@ _SHA256 = re.compile("[0-9a-f]{64}")
 class Statement(NamedTuple):
     """The facts of one report: everything in a `ParsedReport` except the bytes, and its identity.
 
-    `unparsed` has U+2400 for NUL and U+FFFD for a lone surrogate, as data for JSON does; `escaped` is True if the data of the
-    report contains such a replacement. So a report and its data give equal statements.
+    `report`, `format`, `marker` and `defects` are those of the `ParsedReport`. `unparsed` has U+2400 for NUL and U+FFFD for a
+    lone surrogate, as data for JSON does; `escaped` is True if the data of the report contains such a replacement. So a report
+    and its data give equal statements.
     """
 
     identity: Identity

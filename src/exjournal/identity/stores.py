@@ -58,7 +58,7 @@ def _seconds(before: datetime) -> int:
 
 
 class MemoryStore:
-    """A store that lasts as long as its process; threads may share it.
+    """A store that lasts as long as its process; threads may share it, and it cannot be pickled.
 
     `clock` gives the current time in seconds since 1970, for `prune`.
     """
@@ -85,7 +85,10 @@ class MemoryStore:
         return tuple(answers)
 
     def prune(self, *, before: datetime) -> int:
-        """Forget the keys last added before a time, which must have a time zone; return their number."""
+        """Forget the keys last added before a time; return their number.
+
+        Raises InvalidValue (`before`) for a time without a time zone.
+        """
         limit = _seconds(before)
         with self._lock:
             old = [key for key, last in self._seen.items() if last < limit]
@@ -106,12 +109,12 @@ class MemoryStore:
 class SqliteStore:
     """A store in one SQLite file, shared by any number of processes and threads.
 
-    `path`: the file, created if it is missing; its folder must exist. SQLite keeps two files next to it, `-wal` and `-shm`.
-        It must be on a local disk, because write-ahead logging does not work over a network.
-    `durable`: True keeps added keys through a power failure; False, which is several times faster, through the end of the
-        process only.
-    `timeout`: how many seconds a writer waits for other writers.
-    `clock`: returns the current time in seconds since 1970, for `prune`.
+    * `path`: the file, created if it is missing; its folder must exist. SQLite keeps two files next to it, `-wal` and `-shm`.
+      It must be on a local disk, because write-ahead logging does not work over a network.
+    * `durable`: True keeps added keys through a power failure; False, which is several times faster, through the end of the
+      process only.
+    * `timeout`: how many seconds a writer waits for other writers.
+    * `clock`: returns the current time in seconds since 1970, for `prune`.
 
     Every operation raises StoreError, which names the file, if SQLite fails (a full disk, a damaged file), and has then changed
     nothing. The constructor also raises InvalidValue for a path that cannot name a file (":memory:", or with NUL) and TypeError
@@ -256,9 +259,9 @@ class SqliteStore:
         return tuple(answers)
 
     def prune(self, *, before: datetime) -> int:
-        """Forget the keys last added before a time, which must have a time zone; return their number.
+        """Forget the keys last added before a time; return their number.
 
-        New keys use the space again; the file does not shrink.
+        New keys use the space again; the file does not shrink. Raises InvalidValue (`before`) for a time without a time zone.
         """
         import sqlite3
 
@@ -270,7 +273,7 @@ class SqliteStore:
             raise self._error(error) from error
 
     def close(self) -> None:
-        """Close the file. Closing again does nothing."""
+        """Close the file, as the end of a `with` block does. Closing again does nothing."""
         if not self._closed:
             with self._lock:
                 self._closed = True

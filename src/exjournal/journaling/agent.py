@@ -48,9 +48,13 @@ class Body(StrEnum):
 class Delivery(NamedTuple):
     """A journal report to be sent: its SMTP envelope, its content, and the SMTP extensions that it needs.
 
-    `mail_from` is the alternate journaling mailbox, or "" for the null sender; `rcpt_to` is the journal mailbox. `smtputf8` is
-    True if an address or a header field is not ASCII (RFC 6531). `size` is the number of bytes that the receiver counts,
-    including the growth of content that must be sent as base64; `too_large` is True if it exceeds the agent's `size_limit`.
+    * `mail_from`: the alternate journaling mailbox, or "" for the null sender.
+    * `rcpt_to`: the journal mailbox.
+    * `content`: the bytes of the report.
+    * `body`: the BODY parameter that the content needs.
+    * `smtputf8`: whether an address or a header field is not ASCII (RFC 6531).
+    * `size`: the bytes that the receiver counts, including the growth of content that must be sent as base64.
+    * `too_large`: whether `size` exceeds the agent's `size_limit`.
     """
 
     mail_from: str
@@ -68,8 +72,11 @@ class Delivery(NamedTuple):
 class Outcome:
     """The result for a message: send each of the deliveries, then pass the message on with the header fields before it.
 
-    If `hold` is set, there is nothing to send and the message must not be passed on: the caller defers or rejects it. A value
-    in `header_fields` may contain line ends, each followed by a tab (RFC 5322 section 2.2.3).
+    * `decision`: the decision, and its reasons.
+    * `deliveries`: the reports to send; none if there is a hold.
+    * `header_fields`: pairs of name and value; none for a message without a header. A value may contain line ends, each
+      followed by a tab (RFC 5322 section 2.2.3).
+    * `hold`: if set, the message must not be passed on: the caller defers or rejects it.
     """
 
     __slots__ = ("_original", "decision", "deliveries", "header_fields", "hold")

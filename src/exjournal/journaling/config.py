@@ -72,7 +72,8 @@ def load_config(path: "str | PathLike[str]", /) -> Config:
     """Read rules, organization and agent from a TOML file (TOML 1.0).
 
     The paths of secret files are relative to its folder. Raises InvalidValue, whose `.field` is the path of the key, or "" for
-    the file as a whole, OSError if the file cannot be read, and TypeError if `path` is not a path.
+    the file as a whole, such as one that is not TOML or has a key of more than 200 parts. Raises OSError if the file cannot be
+    read, and TypeError if `path` is not a path.
     """
     import tomllib
     from pathlib import Path

@@ -41,7 +41,7 @@ class HoldReason(StrEnum):
 
 
 class Hold(NamedTuple):
-    """A reason not to pass a message on, with a detail such as the name of a header field."""
+    """A reason not to pass a message on, with a detail: the name of a header field, of a part that cannot be written, or ""."""
 
     reason: HoldReason
     detail: str = ""

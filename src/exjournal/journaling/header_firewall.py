@@ -24,13 +24,17 @@ _EXCHANGE_HEADERS: Final[tuple[str, ...]] = (
 )
 _OWN_HEADERS: Final[tuple[str, ...]] = ("X-ExJournal-*",)
 
-# For mail from outside: fields that only servers of the organization may write.
 ORGANIZATION_HEADERS: Final[tuple[str, ...]] = (*_EXCHANGE_HEADERS, *_OWN_HEADERS)
-# For mail to outside. Our stamp is useful inside only; a report keeps its seal.
+"""Names to remove from mail that comes from outside: fields that only servers of the organization may write."""
+
 LEAVING_HEADERS: Final[tuple[str, ...]] = (STAMP, *_EXCHANGE_HEADERS)
-# For a message restored from its report: markers and processed stamps, for which a server would refuse the message, and the
-# organization's own fields, which would leak.
+"""Names to remove from mail to outside: our stamp, which is useful inside only, and Exchange's own; a report keeps its seal."""
+
 RESTORE_HEADERS: Final[tuple[str, ...]] = (*MARKERS, *PROCESSED, *ORGANIZATION_HEADERS)
+"""Names to remove from a message that is restored from its report.
+
+Report markers and processed stamps, for which a server would refuse the message, and `ORGANIZATION_HEADERS`, which would leak.
+"""
 
 
 def strip_headers(message: "Data", names: Iterable[str], /) -> bytes:

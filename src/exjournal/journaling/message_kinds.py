@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class MessageKind(StrEnum):
-    """The kind of a message, by its own account."""
+    """The kind of a message, by its own account; message-only journaling leaves out DELIVERY_STATUS and READ_RECEIPT."""
 
     MAIL = "mail"
     DELIVERY_STATUS = "delivery-status"
@@ -47,7 +47,7 @@ def message_kind(message: "Data", /) -> MessageKind:
 
     A delivery status notification (RFC 3464) or a read receipt (RFC 8098) is a `multipart/report` of that report type; voice
     mail is a `multipart/voice-message` (RFC 3801). Each of them, and the notification of a missed call, can also be declared by
-    the content class that Exchange writes. Raises TypeError for a message that is not bytes.
+    the content class that Exchange writes. Anybody can write such a header. Raises TypeError for a message that is not bytes.
     """
     data = in_place(message, "a message")
     fields = scan_message(data, _FIELDS).fields

@@ -50,7 +50,8 @@ class Organization:
     * `voice_mail`: False if voice mail and missed-call notifications are not journaled.
     * `subaddresses`: True if user+tag is the mailbox of user.
 
-    Raises InvalidValue; `.field` is the path of the value.
+    In a mapping a string can take the place of a collection of one. As attributes the mappings are read-only. Raises
+    InvalidValue, whose `.field` is the path of the value.
     """
 
     domains: tuple[str, ...]
@@ -122,7 +123,7 @@ class Organization:
         )
 
     def is_internal(self, address: str, /) -> bool:
-        """Whether an address is inside: its domain is an accepted domain."""
+        """Whether an address is inside: its domain as written is an accepted domain, whatever aliases the mailbox has."""
         return self._own.contain(mailbox_key(address))
 
     def is_hosted(self, address: str, /) -> bool:

@@ -57,7 +57,10 @@ class Evidence(StrEnum):
 
 
 class PartKind(StrEnum):
-    """The kind of a part of a report."""
+    """The kind of a part of a report.
+
+    A report has one TEXT, and at most one ORIGINAL and one DECRYPTED. A copy has an ORIGINAL and nothing else.
+    """
 
     TEXT = "text"
     ORIGINAL = "original"
@@ -102,8 +105,13 @@ class _RecipientSlots:
 class Recipient(_RecipientSlots):
     """One recipient: the address that mail went to, its role, and the address it was redirected from, if any.
 
-    `expanded_from` is the distribution list that was expanded to the address, `forwarded_from` the mailbox that forwards to it
-    (MS-XJRNL 2.1.1). Addresses have 1 to 571 characters and keep their spelling. Raises InvalidValue.
+    * `address`: 1 to 571 characters, which keep their spelling, as those of the other addresses do.
+    * `role`: a `Role` or its value.
+    * `expanded_from`: the distribution list that was expanded to the address (MS-XJRNL 2.1.1).
+    * `forwarded_from`: the mailbox that forwards to it.
+    * `display_name`: a name before the address; read from any format, written in ENVELOPE_2003 and BCC.
+
+    Raises InvalidValue.
     """
 
     address: str
@@ -129,9 +137,13 @@ class Recipient(_RecipientSlots):
 class Envelope:
     """The SMTP envelope of a message: MAIL FROM and every RCPT TO.
 
-    `sender` is "" for the null sender. `authenticated`: a client logged in to submit the message, so its To, Cc and Bcc are
-    believed. `trusted_path`: it comes from one of the organization's own servers, so its markers are believed. Raises
-    InvalidValue.
+    * `sender`: "" for the null sender.
+    * `recipients`: every recipient, at least one; a string among them becomes a `Recipient`.
+    * `authenticated`: a client logged in to submit the message, so its To, Cc and Bcc are believed, and its sender is inside.
+    * `trusted_path`: it comes from one of the organization's own servers, so its report markers, its processed stamps and the
+      kind of message that its header declares are believed.
+
+    Raises InvalidValue.
     """
 
     sender: str
@@ -162,16 +174,18 @@ class Envelope:
 class JournalReport:
     """The facts that a journal report states: small, hashable, picklable, without a byte of the message (MS-XJRNL 2.1.1).
 
-    `sender`: "" for the null sender.
-    `recipients`: a string among them is an address in the role RECIPIENT.
-    `message_id`: with its angle brackets; "" if there is none.
-    `on_behalf_of`: the author, if a delegate sent the message.
-    `envelope_sender`: MAIL FROM; None if it is not known.
-    `label`, `mailbox`, `sent_utc`, `received_utc`: of managed folders, text as written; `sent_at` and `received_at` parse the
-    two times.
-    `sender_display_name`: the name that Exchange 2003 writes before the sender's address.
+    * `sender`: "" for the null sender.
+    * `recipients`: in the order of the report; a string among them is an address in the role RECIPIENT. `build_report` needs at
+      least one.
+    * `subject`: as the report text has it; encoded words are not decoded.
+    * `message_id`: with its angle brackets; "" if there is none.
+    * `on_behalf_of`: the author, if a delegate sent the message.
+    * `envelope_sender`: MAIL FROM; None if it is not known.
+    * `label`, `mailbox`, `sent_utc`, `received_utc`: of managed folders, text as written; `sent_at` and `received_at` parse the
+      two times.
+    * `sender_display_name`: the name that Exchange 2003 writes before the sender's address.
 
-    Every value is on one line, without spaces or tabs around it. Raises InvalidValue.
+    Every value is on one line, without spaces or tabs around it; a label has 1 to 255 characters. Raises InvalidValue.
     """
 
     sender: str
@@ -226,12 +240,15 @@ class JournalReport:
 
     @property
     def sent_at(self) -> "datetime | None":
-        """`sent_utc` as a time in UTC, or None if its form is not known; no specification of it is published."""
+        """`sent_utc` as a time in UTC, or None if its form is not known; no specification of it is published.
+
+        ISO 8601, RFC 5322 and month/day/year with or without AM and PM are read; a time without a zone is UTC.
+        """
         return _moment(self.sent_utc)
 
     @property
     def received_at(self) -> "datetime | None":
-        """`received_utc` as a time in UTC, or None if its form is not known; no specification of it is published."""
+        """`received_utc` as a time in UTC, or None if its form is not known; read as `sent_at` is."""
         return _moment(self.received_utc)
 
 
@@ -282,10 +299,16 @@ class Headers:
 class Part:
     """One part of a report.
 
-    `content` is the part's content after transfer decoding; `offset` and `size` are the place of the written content in the
-    caller's bytes. If `encoding` is "", "7bit", "8bit" or "binary", the content is a view of exactly those bytes; with the
-    defect `transfer-encoding-mismatch` it is a copy of them. The place of a part of an encoded multipart (`multipart-encoded`)
-    is that of the multipart.
+    * `kind`: the kind of part.
+    * `media_type`: in lower case; "text/plain" if none is declared.
+    * `encoding`: the declared transfer encoding in lower case; "" if none is declared.
+    * `content`: for the report text, the original, the decrypted copy and TNEF after transfer decoding; for any other part as
+      written.
+    * `offset`, `size`: the place of the written content in the caller's bytes.
+
+    If `encoding` is "", "7bit", "8bit" or "binary", the content is a view of exactly those bytes; with the defect
+    `transfer-encoding-mismatch` it is a copy of them. The place of a part of an encoded multipart (`multipart-encoded`) is that
+    of the multipart.
     """
 
     kind: PartKind
@@ -307,16 +330,18 @@ COPIES: Final = frozenset((ReportFormat.BCC, ReportFormat.MESSAGE_ONLY))
 class ParsedReport:
     """A report that was read: the facts it states, its parts, and everything that was odd about it.
 
-    `marker`: how the reader recognized the report: by the header field of this name; "grammar" if `format=` asked for an
-    envelope format and the report text has its grammar; "caller" for a copy, which only the caller can recognize.
-    `report_id`: the report's own Message-ID with its angle brackets, or "".
-    `outer_block`: the bytes of its own header block.
-    `unparsed`: the lines of the report text that are not fields, and the entries in address fields of a copy that are not
-    addresses. At most 10,000 strings, and one more with all others, each on its own line.
-    `original`: a view of the caller's bytes, or of decoded bytes; None if the report has no such part, empty if the part is
-    empty. A view keeps the whole buffer alive; `original_bytes()` copies.
-    `decrypted_evidence`: how the original and its decrypted copy were distinguished, if there are both: "content-class" or
-    "message.rpmsg" in the protected one, else "order".
+    * `marker`: how the reader recognized the report: by the header field of this name; "grammar" if `format=` asked for an
+      envelope format and the report text has its grammar; "caller" for a copy, which only the caller can recognize.
+    * `report_id`: the report's own Message-ID with its angle brackets, or "".
+    * `parts`: every part that is not a multipart, in order.
+    * `defects`: in the order in which the reader met them.
+    * `outer_block`: the bytes of its own header block.
+    * `unparsed`: the lines of the report text that are not fields, and the entries in address fields of a copy that are not
+      addresses. At most 10,000 strings, and one more with all others, each on its own line.
+    * `original`: a view of the caller's bytes, or of decoded bytes; None if the report has no such part, empty if the part is
+      empty. A view keeps the whole buffer alive; `original_bytes()` copies.
+    * `decrypted_evidence`: how the original and its decrypted copy were distinguished, if there are both: "content-class" or
+      "message.rpmsg" in the protected one, else "order".
     """
 
     report: JournalReport

@@ -120,13 +120,16 @@ def parse_report(data: "Data", /, *, format: ReportFormat | None = None, strict:
 
     bytes and mmap are read in place, bytearray and memoryview are copied once.
 
-    `format`: for a report that lost its marker, and required for BCC and message-only copies, which have no marker. A report in
-    an envelope format must then follow its complete grammar; a copy is not checked: only the caller knows that it is one.
-    `strict`: raise the first defect as an error.
+    * `format`: for a report that lost its marker, and required for BCC and message-only copies, which have no marker. A report
+      in an envelope format must then follow its complete grammar; a copy is not checked: only the caller knows that it is one.
+      A given format wins over a marker.
+    * `strict`: raise the first defect as an error. If strict reading succeeds, the result is that of lenient reading.
 
-    Limits: a header block of 512 KiB, 250 parts, a report text of 16 MiB, and 150,000 recipients, or more if the report text
-    has 24 characters for each of them. Input that exceeds a limit raises ParseError. A result has at most 10,000 defects; the
-    last is `more-defects` if there were more. Memory use is at most 20 times the input, or 64 MB if that is more.
+    Limits: a header block of 512 KiB, 250 parts in multiparts five deep, a report text of 16 MiB, and 150,000 recipients, or
+    more if the report text has 24 characters for each of them. Input that exceeds a limit raises ParseError, except that
+    multiparts below the fifth level stay closed, with a defect. A result has at most 10,000 defects; the last is `more-defects`
+    if there were more. Time and memory grow in proportion to the input; memory is at most 20 times the input, or 64 MB if that
+    is more.
 
     Raises ParseError with a code for the missing or unreadable part, InvalidValue for an unknown format, and TypeError for data
     of another type. Any other exception is a bug.

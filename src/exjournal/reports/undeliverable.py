@@ -68,9 +68,14 @@ _LIMIT_GIVEN: Final = "as large as the limit given before the message"
 class DeliveryStatus(NamedTuple):
     """The delivery status of one recipient in a bounce (RFC 3464 section 2.3); a missing field is "".
 
-    `recipient` is the final recipient: the journal mailbox, for an undeliverable report. `status` is the code ("5.1.1"),
-    `diagnostic` the answer of the server that refused. Each is one line with a space for NUL, without the type before its
-    semicolon.
+    * `recipient`: the final recipient; for an undeliverable report, the journal mailbox.
+    * `action`: "failed", "delayed", "delivered", "relayed" or "expanded", in lower case.
+    * `status`: the code, such as "5.1.1".
+    * `diagnostic`: the answer of the server that refused.
+    * `original_recipient`: the recipient that the sender named.
+    * `remote_mta`: the server that refused.
+
+    Each is one line with a space for NUL, without the type before its semicolon.
     """
 
     recipient: str = ""
@@ -84,14 +89,14 @@ class DeliveryStatus(NamedTuple):
 class Undeliverable(NamedTuple):
     """The report inside a bounce.
 
-    `report`: its bytes, or None if the bounce has only its header.
-    `report_id`: its Message-ID.
-    `status`: an entry for each recipient, those of the innermost bounce first.
-    `defects`: damage that the report may have suffered in transit, and the other reports (`another-report`) and messages
-    (`extra-part`) in the bounce.
-    `format`: the format of a copy, if the caller asked for one.
-    `found`: where the report was. None for the message part of a `multipart/report`; "mixed" for that of another multipart;
-    "attached" for a part of another type, or for a message that is the whole body; "text" for a plain text or a text part.
+    * `report`: its bytes, or None if the bounce has only its header.
+    * `report_id`: its Message-ID.
+    * `status`: an entry for each recipient, those of the innermost bounce first.
+    * `defects`: damage that the report may have suffered in transit, and the other reports (`another-report`) and messages
+      (`extra-part`) in the bounce.
+    * `format`: the format of a copy, if the caller asked for one.
+    * `found`: where the report was. None for the message part of a `multipart/report`; "mixed" for that of another multipart;
+      "attached" for a part of another type, or for a message that is the whole body; "text" for a plain text or a text part.
     """
 
     report: bytes | None
@@ -137,7 +142,7 @@ def unwrap_undeliverable(data: "Data", /, *, format: ReportFormat | None = None)
 
     Bounces of bounces are opened up to five deep, and up to ten messages in a bounce are opened. The first report is returned;
     each report or message after it is a defect with its offset. A report that is not a bounce is returned unchanged, with no
-    status. bytes and mmap are read in place; the report is one copy.
+    status. bytes and mmap are read in place; the report is one copy, of which only the header is read.
 
     Raises ParseError: `no-report-inside` for a bounce of anything else, `not-a-report` for any other message, and the codes of
     limits; InvalidValue for an unknown format; TypeError.

@@ -36,7 +36,7 @@ def report_for(message: "Data", envelope: Envelope, /) -> JournalReport:
     Where a field is repeated, each of them counts. A recipient is Bcc only if all To and Cc fields could be read and no reader
     would find it in them; otherwise its role is RECIPIENT, which claims nothing. Control characters in a value become spaces.
 
-    Raises TypeError.
+    Only the header block is read, at most 512 KiB of it. Raises TypeError.
     """
     data = in_place(message, "a message")
     require_type(envelope, Envelope, "an Envelope")
@@ -110,19 +110,21 @@ def build_report(
 ) -> bytes:
     """The bytes of a journal report, with the original in it byte for byte.
 
-    `original`: the message, or None for a report without that part; a copy needs one.
-    `domain`: the domain of the system sender, an organization's default domain; never taken from the message. ENVELOPE requires
-    it, ENVELOPE_2003 only if neither the original nor the report has an author for From.
-    `format`: ENVELOPE (MS-XJRNL 2.1) and ENVELOPE_2003 put the original into a report. BCC and MESSAGE_ONLY are copies of it.
-    `decrypted` (ENVELOPE): the readable copy of a rights-protected original.
-    `date`: has a time zone; by default now.
-    `report_id`: with its angle brackets; by default derived from the report and the original, so that a retry has the same id.
-    `internal` (ENVELOPE): write the marker and the property of a report that stays in an organization's transport.
-    `correct_marker` (ENVELOPE_2003): spell the marker correctly. Exchange 2003 misspelled it, which is the default.
-    `bcc_all` (BCC): name every recipient in the Bcc field.
-    `eight_bit` (both envelope formats): the mail server offers 8BITMIME, so a report text that is not ASCII is written as is.
-    By default it is quoted-printable (RFC 2045 section 6.7), unless the original needs 8BITMIME anyway.
-    `secret` (both envelope formats): at least 16 bytes; adds a seal, by which `verify_seal` and `decide` recognize the report.
+    * `original`: the message, or None for a report without that part; a copy needs one.
+    * `domain`: the domain of the system sender, an organization's default domain; never taken from the message. ENVELOPE
+      requires it, ENVELOPE_2003 only if neither the original nor the report has an author for From.
+    * `format`: ENVELOPE (MS-XJRNL 2.1) and ENVELOPE_2003 put the original into a report. BCC and MESSAGE_ONLY are copies of it.
+    * `decrypted` (ENVELOPE): the readable copy of a rights-protected original.
+    * `date`: has a time zone; by default now.
+    * `report_id`: with its angle brackets; by default derived from the report and the original, so that a retry has the same
+      id.
+    * `internal` (ENVELOPE): write the marker and the property of a report that stays in an organization's transport.
+    * `correct_marker` (ENVELOPE_2003): spell the marker correctly. Exchange 2003 misspelled it, which is the default.
+    * `bcc_all` (BCC): name every recipient in the Bcc field.
+    * `eight_bit` (both envelope formats): the mail server offers 8BITMIME, so a report text that is not ASCII is written as is.
+      By default it is quoted-printable (RFC 2045 section 6.7), unless the original needs 8BITMIME anyway.
+    * `secret` (both envelope formats): at least 16 bytes; adds a seal, by which `verify_seal` and `decide` recognize the
+      report.
 
     BCC is the original without its Bcc field, or with one for the recipients that To and Cc do not name. MESSAGE_ONLY is the
     original without its Bcc field, and ignores `report`. Both ignore `domain`, `date` and `report_id`.
