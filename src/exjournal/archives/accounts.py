@@ -174,16 +174,19 @@ class Tally:
     def __init__(self, *, continues: bool) -> None:
         self.continues = continues
         self.path: str | None = None
+        self.has_more = False
         self.data: dict[str, object] = {}
         self.outcomes: Counter[str] = Counter()
 
     def enter(self, place: "Located") -> Iterator[bytes]:
         """Enter the file of a place, and yield the tally of the file before it, as JSON."""
         path = place.source.path
-        if path == self.path and place.opened is None:
+        # A file that need not be opened has one item.
+        if path == self.path and self.has_more and place.opened is None:
             return
         yield from self.leave()
         self.path = path
+        self.has_more = place.opened is not None or self.continues
         self.data = {"path": path}
         if self.continues:
             self.continues = False

@@ -437,8 +437,8 @@ def _files_written(summary: ScanSummary) -> Iterator[str]:
     if kept:
         yield from table("Files named by their SHA-256", ("Files", "Written", "There before", "Not written"), kept)
     manifest = account.outputs[-1].path
+    command = code(f"sha256sum --check --quiet {quote(manifest)}")
     yield from paragraph(
-        f"{code(manifest)} lists the SHA-256 of every file that was read and of every file that was written, but for this page and "
-        f"a store. In the folder of the run, {code('sha256sum --check --quiet ' + quote(manifest))} finds each one that is not the "
-        "same any more."
+        f"{code(manifest)} lists the SHA-256 of every file that was read or written, but for this page and a store. "
+        f"In the folder of the run, {command} names each one that is not the same any more."
     )
