@@ -194,6 +194,8 @@ def _scan(options: argparse.Namespace, archive: Archive) -> int:
             finish=None if options.html is None else page,
         )
     except InvalidValue as error:
+        if error.field == "manifest":
+            return usage_error(f"--html: {manifest} {error.reason}")
         return usage_error(f"PATH: {error.reason}") if error.field == "paths" else option_error(error)
     except OSError as error:
         return report_os_error(str(error.filename or "scan"), error)

@@ -58,8 +58,8 @@ def _beginning(summary: ScanSummary, paths: Sequence[str]) -> Iterator[str]:
     yield f"{summary.reports:,} journal reports, {sum(summary.messages.values()):,} other messages, "
     yield f"{sum(summary.refusals.values()):,} that could not be read.</p>\n"
     if account.changed:
-        yield f'<p class="odd">{account.changed:,} files changed while they were read: what was read of them is not what is '
-        yield "there now.</p>\n"
+        yield f'<p class="odd">Files that changed while they were read: {account.changed:,}. '
+        yield 'They are not what they were: see <a href="#x-file-changed">the exceptions</a>.</p>\n'
     yield "<p>An item is one message in a file, a folder, a mailbox or an archive. "
     yield "A journal report names the recipients of a message and contains the message, the original.</p>\n"
 
@@ -219,7 +219,7 @@ def _chart(months: _Months) -> Iterator[str]:
     top = _round_up(max([1, months.undated, months.impossible, *[count for _, count in months.counts]]))
     end = _LEFT + step * len(months.counts)
     width = end + 2 * _APART + 20
-    text = f"{months.undated:,} reports have no Date, {months.impossible:,} an impossible one."
+    text = f"Without a Date: {_reports(months.undated)}. With an impossible one: {_reports(months.impossible)}."
     if months.counts:
         (first, _), (last, _) = months.counts[0], months.counts[-1]
         text = f"{len(months.counts):,} months from {first} to {last}. {text}"
@@ -236,7 +236,7 @@ def _chart(months: _Months) -> Iterator[str]:
     for number, (month, count) in enumerate(months.counts):
         place = _LEFT + step * number
         if count:
-            yield _bar(place, step, count, top, f"{month}: {count:,} reports")
+            yield _bar(place, step, count, top, f"{month}: {_reports(count)}")
         else:
             yield f'<rect class="gap" x="{place}" y="0" width="{step}" height="{_HEIGHT}">'
             yield f"<title>{month}: no report</title></rect>\n"
@@ -247,7 +247,7 @@ def _chart(months: _Months) -> Iterator[str]:
             yield f'<text x="{place + 1}" y="{_HEIGHT + 30}">{month[:4]}</text>\n'
     for number, (label, count) in enumerate((("no Date", months.undated), ("impossible", months.impossible))):
         place = end + 24 + number * _APART
-        yield _bar(place + 16, 28, count, top, f"{label}: {count:,} reports", "other")
+        yield _bar(place + 16, 28, count, top, f"{label}: {_reports(count)}", "other")
         yield f'<text x="{place + 30}" y="{_HEIGHT + 15}" text-anchor="middle">{label}</text>'
         yield f'<text x="{place + 30}" y="{_HEIGHT + 30}" text-anchor="middle">{count:,}</text>\n'
     yield "</svg></div>\n"
@@ -263,6 +263,10 @@ def _bar(place: int, step: int, count: int, top: int, title: str, kind: str = "b
     space = 1 if step < 16 else 3
     size = f'x="{place + space / 2:g}" y="{_HEIGHT - height:.1f}" width="{step - space}" height="{height:.1f}"'
     return f'<rect class="{kind}" {size}><title>{title}</title></rect>\n'
+
+
+def _reports(count: int) -> str:
+    return "1 report" if count == 1 else f"{count:,} reports"
 
 
 def _round_up(number: int) -> int:
@@ -354,7 +358,7 @@ _SIGHTINGS: Final = {
 def _exceptions(summary: ScanSummary, *, has_content: bool) -> Iterator[str]:
     account = _account(summary)
     if not account.exceptions:
-        yield from paragraph("There is none.")
+        yield from paragraph("There are none.")
         return
     yield from paragraph("What a person should look at, item by item. An item can be an exception for several reasons.")
     counts = sorted(account.exception_counts.items())
