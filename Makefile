@@ -12,7 +12,7 @@ TOX := $(MORE_PYTHONS) $(VENV)/bin/python -m tox run
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo   build a report round a sample message and read it back"
+	@echo "make demo   build a report around a sample message and read it back"
 	@echo "make quick  run the tests that are not slow, with few examples for each property, in about a minute"
 	@echo "make test   run the suite on every Python from 3.11 up that is here; its slow tests and its coverage on one of them"
 	@echo "make nightly  run the whole suite with ten times the examples"
@@ -22,7 +22,7 @@ help:
 	@echo "make endpoint, make gateway, make merge  run an example: the archive endpoint, Postfix, Apache Spark"
 	@echo "make check  lint, types and the built distributions"
 	@echo "make docs  build the documentation as a site with search into build/site, strictly"
-	@echo "make bench  measure, and print the table of docs/explanation/performance.md"
+	@echo "make bench  measure, print the tables, and write them into benchmarks/RESULTS.md"
 	@echo "make fuzz   run the fuzz harnesses for a minute each"
 
 demo: python

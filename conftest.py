@@ -95,7 +95,7 @@ pytest_collect_file = (
     Sybil([PythonCodeBlockParser(), CONSOLE], patterns=FROM_THE_ROOT, fixtures=["clone"])
     + Sybil(
         [PythonCodeBlockParser(doctest_optionflags=ELLIPSIS | NORMALIZE_WHITESPACE), CONSOLE],
-        patterns=["docs/*.md", "docs/*/*.md"],
+        patterns=["docs/*.md", "docs/*/*.md", "examples/README.md", "examples/*/README.md"],
         excludes=FROM_THE_ROOT,
         fixtures=["page"],
     )

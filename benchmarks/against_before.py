@@ -1,4 +1,4 @@
-"""The envelope format against an older revision of this library, both in one process: new formats cost the old one nothing."""
+"""Compare the envelope format with an older revision of this library in one process: new formats must not slow it down."""
 
 import importlib
 import io
@@ -29,7 +29,7 @@ _BOUND = 1.1
 
 
 class _Job(NamedTuple):
-    report: Any  # each version has a class of its own
+    report: Any  # each version has its own class
     original: bytes
 
 
@@ -39,15 +39,15 @@ def is_possible() -> bool:
 
 
 def claims(effort: Effort, before: str | None = None) -> Iterator[Claim]:
-    """One table: reading and writing, three sizes, few and many fields; `before` is a folder or a revision."""
+    """Yield one table: reading and writing, three sizes, few and many fields; `before` is a folder or a revision."""
     wanted = before or _newest_tag() or _BEFORE
     sentence = f"The envelope format costs no more than at {Path(wanted).name}"
     try:
         with _source(wanted) as folder:
             old = _loaded(folder)
     except subprocess.CalledProcessError:
-        # A clone without its history.
-        yield Claim(sentence, (Row("every case", "the older version is not here"),))
+        # The clone has no history.
+        yield Claim(sentence, (Row("every case", "the older revision is not available"),))
         return
     yield Claim(sentence, tuple(_rows(effort, old)))
 
@@ -71,7 +71,7 @@ def _rows(effort: Effort, old: ModuleType) -> Iterator[Row]:
 def _require_same(contenders: dict[str, Callable[[Any], object]], inputs: list[Any]) -> None:
     for item in inputs[:4]:
         if len({repr(work(item)) for work in contenders.values()}) != 1:
-            raise ValueError("the two versions do not give the same")
+            raise ValueError("the two versions give different results")
 
 
 def _reader(library: ModuleType) -> Callable[[bytes], object]:
@@ -98,7 +98,7 @@ def _writer(library: ModuleType, reports: list[Sample]) -> Callable[[int], bytes
 
 @contextmanager
 def _source(before: str) -> Iterator[Path]:
-    """The folder that holds the older package: as given, or taken out of the repository."""
+    """Yield the folder of the older package: the given one, or one extracted from the repository."""
     if Path(before).is_dir():
         yield next(folder for folder in (Path(before, "src"), Path(before)) if (folder / _PACKAGE).is_dir())
         return
@@ -110,7 +110,7 @@ def _source(before: str) -> Iterator[Path]:
 
 
 def _loaded(folder: Path) -> ModuleType:
-    """The package of a folder, beside the one that is loaded already: each keeps the modules that it was made of."""
+    """Import the package in a folder next to the one that is already loaded; each keeps its own modules."""
     ours = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == _PACKAGE}
     for name in ours:
         del sys.modules[name]
@@ -129,7 +129,7 @@ def _loaded(folder: Path) -> ModuleType:
 
 
 def _newest_tag() -> str | None:
-    """The newest release before this commit, or None where there is none."""
+    """Return the tag of the newest release before this commit, or None."""
     try:
         return _git("describe", "--tags", "--abbrev=0", "HEAD^").decode().strip()
     except subprocess.CalledProcessError:

@@ -1,4 +1,4 @@
-"""Whole archives: 20 000 reports of 6 KB in a folder, an mbox, a tar or a zip file, read and scanned by one process and two."""
+"""Whole archives: 20 000 reports of 6 KB in a folder, an mbox, a tar and a zip file, read and scanned by one process or two."""
 
 import tarfile
 import tempfile
@@ -15,15 +15,15 @@ from messages import sample
 from exjournal import map_archive, read_archive, scan_archive
 
 _REPORTS = 20_000
-# The standard package takes so long that a part has to do.
+# The standard package is so slow that it reads only this many.
 _PART = 1_000
 
 
 def claims(effort: Effort) -> Iterator[Claim]:
-    """Two tables: reading, and scanning with what a scan can be asked for."""
+    """Yield two tables: reading, and scanning with each output."""
     with tempfile.TemporaryDirectory() as folder:
         world = _World(Path(folder))
-        yield Claim(f"{_REPORTS} reports of 6 KB, from whatever they lie in", tuple(_reading(world, effort)))
+        yield Claim(f"{_REPORTS} reports of 6 KB, from a folder and from archives", tuple(_reading(world, effort)))
         yield Claim("The same, scanned", tuple(_scanning(world)))
 
 
@@ -53,7 +53,7 @@ def _reading(world: _World, effort: Effort) -> Iterator[Row]:
 
     def only_read(_: None) -> None:
         for name in names:
-            with open(name, "rb") as file:  # noqa: PTH123 - the quickest way that is not one of the system's own calls
+            with open(name, "rb") as file:  # noqa: PTH123 - the fastest way without system calls
                 file.read()
 
     def standard(_: None) -> None:
@@ -80,8 +80,8 @@ def _reading(world: _World, effort: Effort) -> Iterator[Row]:
     yield at_least("two processes, against one", each["folder"] / each["two"], 1.5, note["two"])
     yield at_most("an mbox, to the folder", each["mbox"] / each["folder"], 1.3, note["mbox"])
     yield shown("an mbox by two processes, to the folder by one", each["mbox two"] / each["folder"], note["mbox two"])
-    for name, told in (("tar", "a tar file"), ("tgz", "a tar file in gzip"), ("zip", "a zip file")):
-        yield shown(f"{told}, to the folder", each[name] / each["folder"], note[name])
+    for name, archive in (("tar", "a tar file"), ("tgz", "a tar file in gzip"), ("zip", "a zip file")):
+        yield shown(f"{archive}, to the folder", each[name] / each["folder"], note[name])
 
 
 def _read(path: Path, *, jobs: int = 1) -> None:
@@ -111,7 +111,7 @@ def _scanning(world: _World) -> Iterator[Row]:
 
 
 def _scan(path: Path, out: Path, jobs: int, options: dict[str, object]) -> float:
-    """The microseconds that a scan takes into an empty folder: once, as it takes seconds."""
+    """Return the microseconds of one scan with outputs in an empty folder."""
     rmtree(out, ignore_errors=True)
     out.mkdir()
     begun = perf_counter()

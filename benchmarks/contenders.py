@@ -1,7 +1,7 @@
-"""The job, as this library and others do it: report bytes in, the fields, the recipients and the original out.
+"""The same job, done by this library and by others: report bytes in, the fields, recipients and original out.
 
 Each contender takes a report and returns its id, the lines of its text as tuples or recipients, and the original.
-`does_the_job` says whether that is right: a faster wrong answer is not compared.
+`does_the_job` checks the result: a fast wrong answer is not compared.
 """
 
 import io
@@ -22,7 +22,7 @@ _CRLF = compat32.clone(linesep="\r\n")
 
 
 def ours(data: bytes) -> Found:
-    """Our own, with a view of the original; its result also holds typed recipients and defects."""
+    """Use this library, with a view of the original; the result also has typed recipients and defects."""
     parsed = parse_report(data)
     if parsed.defects:
         raise ValueError(parsed.defects)
@@ -30,21 +30,21 @@ def ours(data: bytes) -> Found:
 
 
 def ours_copied(data: bytes) -> Found:
-    """Our own, with a copy of the original."""
+    """Use this library, with a copy of the original."""
     parsed = parse_report(data)
     return parsed.report_id, parsed.report.recipients, parsed.original_bytes()
 
 
 def standard_email(data: bytes) -> Found:
-    """The standard library in its fastest and least harmful form: compat32, CRLF kept, no mangling, no folding."""
+    """The standard library in the fastest form that keeps the bytes: compat32, CRLF kept, no mangling, no folding."""
     message: Any = message_from_bytes(data, policy=compat32)
     if "X-MS-Journal-Report" not in message:
         raise ValueError("no report")
     text, attached = message.get_payload()
     lines = partitioned(text.get_payload(decode=True).decode("ascii"))
-    # The mismatches that this library reports as well.
-    told, inner = dict(lines[:3]), attached.get_payload(0)
-    if told["Message-Id"] != inner["Message-ID"] or told["Subject"] != inner["Subject"]:
+    # This library reports these mismatches too.
+    fields, inner = dict(lines[:3]), attached.get_payload(0)
+    if fields["Message-Id"] != inner["Message-ID"] or fields["Subject"] != inner["Subject"]:
         raise ValueError("the report text disagrees with the original")
     out = io.BytesIO()
     BytesGenerator(out, mangle_from_=False, maxheaderlen=0, policy=_CRLF).flatten(attached.get_payload(0))
@@ -52,7 +52,7 @@ def standard_email(data: bytes) -> Found:
 
 
 def standard_email_2003(data: bytes) -> Found:
-    """Read a report of Exchange 2003, whose text is in an alternative."""
+    """Read a report of Exchange 2003, whose text is in a `multipart/alternative`."""
     message: Any = message_from_bytes(data, policy=compat32)
     if message["Content-Identifer"] != "ExJournalReport":
         raise ValueError("no report")
@@ -64,7 +64,7 @@ def standard_email_2003(data: bytes) -> Found:
 
 
 def listed(text: str) -> list[tuple[str, str]]:
-    """Each recipient of a text of Exchange 2003 as a tuple of its name and its address: the least that a reader does."""
+    """Return each recipient of a 2003 report text as a tuple of name and address: the minimum for any reader."""
     found: list[tuple[str, str]] = []
     append = found.append
     for line in text.partition("Recipients:\r\n")[2].split("\r\n"):
@@ -74,7 +74,7 @@ def listed(text: str) -> list[tuple[str, str]]:
 
 
 def partitioned(text: str) -> list[tuple[str, str]]:
-    """Each line of a report text as a tuple of its label and the rest: the least that a reader in Python does."""
+    """Return each line of a report text as a tuple of label and value: the minimum for a reader in Python."""
     lines: list[tuple[str, str]] = []
     append = lines.append
     for line in text.split("\r\n"):
@@ -84,12 +84,12 @@ def partitioned(text: str) -> list[tuple[str, str]]:
 
 
 def fast_mail_parser() -> Mapping[str, Contender]:
-    """The ways to do the job with fast-mail-parser, by mode; none where it is not installed."""
+    """Return the ways to do the job with fast-mail-parser, by mode; empty if it is not installed."""
     try:
         import fast_mail_parser
     except ImportError:
         return {}
-    # Its types know a mode only as a literal.
+    # Its type stubs accept a mode only as a literal.
     parse_email: Any = fast_mail_parser.parse_email
     parse_email_tree: Any = fast_mail_parser.parse_email_tree
 
@@ -105,12 +105,12 @@ def fast_mail_parser() -> Mapping[str, Contender]:
         text, attached = root.children
         return root.headers["Message-ID"], partitioned(text.content.decode("ascii")), attached.content
 
-    # "metadata" hands out no content at all, so there is nothing to time in it.
+    # The mode "metadata" returns no content, so it cannot do the job.
     return {"full": flat("full"), "lazy": flat("lazy"), "tree, lazy": tree}
 
 
 def mail_parser() -> Contender | None:
-    """mail-parser, which keeps no original but the attachments inside it; None where it is not installed."""
+    """Return mail-parser, which keeps only the attachments of the original; None if it is not installed."""
     try:
         import mailparser
     except ImportError:
@@ -124,12 +124,12 @@ def mail_parser() -> Contender | None:
 
 
 def does_the_job(contender: Contender, report: Sample) -> bool:
-    """Whether a contender finds the report's id, every recipient, and the original byte for byte."""
+    """Return whether a contender finds the report's id, every recipient, and the original byte for byte."""
     try:
         report_id, lines, original = contender(report.data)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError):
         return False
-    # Some hand out every value of a header, some only the first.
+    # Some return every value of a header, some only the first.
     report_ids = report_id if isinstance(report_id, list) else [report_id]
     said = {str(getattr(line, "address", None) or line[1].partition(",")[0]).strip() for line in lines}
     return (

@@ -20,7 +20,7 @@ class _Job(NamedTuple):
 
 
 def claims(effort: Effort) -> Iterator[Claim]:
-    """One table: both formats, of messages with a Bcc field of their own."""
+    """Yield one table: both formats, for messages that have a Bcc field."""
     yield Claim("Writing a copy costs little more than copying the message once", tuple(_rows(effort)))
 
 
@@ -42,7 +42,7 @@ def _job(report: Sample) -> _Job:
 
 
 def _require(job: _Job) -> None:
-    """Check the copies before they are timed: each is the message without its Bcc field, or with a new one."""
+    """Check the copies before timing them: each must be the message without its Bcc field, or with a new one."""
     without = job.message.replace(_OWN_BCC, b"", 1)
     written = bcc(job)
     if message_only(job) != without or not written.startswith(b"Bcc: ") or not written.endswith(without):
@@ -50,15 +50,15 @@ def _require(job: _Job) -> None:
 
 
 def bcc(job: _Job) -> bytes:
-    """A copy with a Bcc field for the recipients that To and Cc do not name."""
+    """Write a copy with a Bcc field for the recipients that To and Cc do not name."""
     return build_report(job.report, job.message, format=ReportFormat.BCC)
 
 
 def message_only(job: _Job) -> bytes:
-    """A copy without its Bcc field."""
+    """Write a copy without its Bcc field."""
     return build_report(job.report, job.message, format=ReportFormat.MESSAGE_ONLY)
 
 
 def copy(job: _Job) -> bytes:
-    """The least that a writer must do."""
+    """Copy the message: the minimum for any writer."""
     return bytes(memoryview(job.message))

@@ -27,7 +27,7 @@ _SCOPES = tuple(Scope)
 
 
 def claims(effort: Effort) -> Iterator[Claim]:
-    """Three tables: one decision, what it grows with, and the keyed digests."""
+    """Yield three tables: one decision, its growth with recipients and rules, and the keyed digests."""
     yield Claim("A decision on 500 recipients costs as much as reading some small reports", tuple(_decisions(effort)))
     yield Claim("A decision grows with the recipients, and hardly with the rules", tuple(_growth(effort)))
     yield Claim("Sealing costs little more than hashing", tuple(_seals(effort)))

@@ -32,12 +32,12 @@ from exjournal.identity.content_digest import same_content
 _KEYS = 3
 _KEY_OCTETS = 32
 _BARE = "INSERT OR IGNORE INTO bare VALUES (?)"
-# Reports that are remembered for the size on disk.
+# Reports remembered to measure the size on disk.
 _MILLION = 1_000_000
 
 
 def claims(effort: Effort) -> Iterator[Claim]:
-    """Three tables: the keys of a message, what remembering costs, and what it takes on disk."""
+    """Yield three tables: the keys of a message, the time to remember a report, and the size on disk."""
     yield Claim("The keys of a message cost little more than hashing it", tuple(_identities(effort)))
     yield Claim("Remembering a report costs little more than the bare inserts", tuple(_stores(effort)))
     yield Claim("A million reports fit on any disk", tuple(_sizes(effort)), "")
@@ -109,13 +109,13 @@ def _store(store: SqliteStore, bare: sqlite3.Connection, effort: Effort, *, dura
     known = _identities_of(rng, 200)
     remember_all(known, store)
     times = _rounds({"look_up": (lambda many: _each(look_up, many, store), lambda: known)}, 200, effort)
-    yield Row(f"{name}, look up a report that is known", f"{times['look_up']:.1f} µs")
+    yield Row(f"{name}, look up a known report", f"{times['look_up']:.1f} µs")
 
 
 def _sizes(effort: Effort) -> Iterator[Row]:
     count = _MILLION if effort.seconds > 1 else _MILLION // 20
     rng = random.Random(2)
-    for case, siblings in (("each of a message of its own", 1), ("three for each message", 3)):
+    for case, siblings in (("each on a different message", 1), ("three for each message", 3)):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "seen")
             with SqliteStore(path, durable=False) as store:
@@ -173,7 +173,7 @@ def _each(work: Callable[[Identity, object], object], identities: Sequence[Ident
 def _rounds(
     contenders: Mapping[str, tuple[Callable[[list], object], Callable[[], list]]], count: int, effort: Effort
 ) -> dict[str, float]:
-    """The median time of each contender for one report, in microseconds: each turn has reports that nobody has seen."""
+    """Return the median time of each contender for one report, in microseconds; each turn has new reports."""
     turns: dict[str, list[float]] = {name: [] for name in contenders}
     order = list(contenders)
     started = perf_counter()

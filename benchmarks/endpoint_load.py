@@ -1,4 +1,4 @@
-"""Reports a second that examples/endpoint.py takes, and whether any is lost: python benchmarks/endpoint_load.py [--help].
+"""Measure how many reports a second examples/endpoint.py accepts, and whether any is lost: endpoint_load.py [--help].
 
 It starts the example, sends it different reports over many connections as servers do, without SMTP pipelining, and then looks
 for every byte of each report that was answered with 250. The exit status is 1 if one is missing. Needs aiosmtpd.
@@ -30,25 +30,25 @@ ENVELOPE = (
 
 
 class Sent(NamedTuple):
-    """A report that was answered 250, and the seconds from its MAIL FROM to its answer."""
+    """A report that was answered with 250, and the seconds from its MAIL FROM to the answer."""
 
     sha256: str
     seconds: float
 
 
 class Client(Thread):
-    """One connection of a server that sends its reports one after the other."""
+    """The connection of a server that sends its reports one by one."""
 
     def __init__(self, port: int, reports: Sequence[bytes]) -> None:
         super().__init__()
         self.port = port
-        # With dots doubled beforehand, so that the time of the client is not measured.
+        # Dots are doubled beforehand, so that the time of the client is not measured.
         self.reports = [(hashlib.sha256(one).hexdigest(), _on_the_wire(one)) for one in reports]
         self.sent: list[Sent] = []
         self.refused: list[bytes] = []
 
     def run(self) -> None:
-        """Send everything."""
+        """Send all reports."""
         with socket.create_connection(("127.0.0.1", self.port)) as connection, connection.makefile("rb") as answers:
             answers.readline()
             connection.sendall(b"EHLO hub.example.com\r\n")
@@ -70,12 +70,12 @@ def _on_the_wire(data: bytes) -> bytes:
 
 
 def found(folder: Path) -> set[str]:
-    """Read every file of the archive; a name alone proves nothing."""
+    """Read every file of the archive, because its name alone proves nothing."""
     return {hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("reports/*/*.eml")}
 
 
 def start(folder: Path, log: Path, port: bytes) -> tuple[subprocess.Popen[bytes], bytes]:
-    """The example, and the port on which it listens."""
+    """Start the example; return its process and port."""
     command = [sys.executable, str(EXAMPLE), str(folder), "--peer", "127.0.0.1", "--host", "127.0.0.1", "--port", port]
     with log.open("wb") as errors:
         server = subprocess.Popen(command, stderr=errors, env={"PYTHONPATH": str(LIBRARY)})
@@ -85,13 +85,13 @@ def start(folder: Path, log: Path, port: bytes) -> tuple[subprocess.Popen[bytes]
 
 
 def main() -> int:
-    """Load the endpoint and print what came of it."""
+    """Put the endpoint under load, and print the results."""
     parser = argparse.ArgumentParser(description="Load examples/endpoint.py, and look for what it acknowledged.")
-    parser.add_argument("--reports", type=int, default=10_000, help="how many are sent (10000)")
+    parser.add_argument("--reports", type=int, default=10_000, help="the number of reports (10000)")
     parser.add_argument("--size", type=int, default=20 * KB, help="bytes of a report (20480)")
-    parser.add_argument("--connections", type=int, default=20, help="how many at a time (20)")
-    parser.add_argument("--processes", type=int, default=1, help="how many of the example share the port (1)")
-    parser.add_argument("--folder", type=Path, help="where the archive is made and left: on the disk to be measured")
+    parser.add_argument("--connections", type=int, default=20, help="concurrent connections (20)")
+    parser.add_argument("--processes", type=int, default=1, help="processes of the example that share the port (1)")
+    parser.add_argument("--folder", type=Path, help="the folder for the archive, on the disk to measure; it is kept")
     options = parser.parse_args()
     reports = [sample(number, options.size).data for number in range(options.reports)]
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:

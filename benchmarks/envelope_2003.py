@@ -26,10 +26,12 @@ class _Job(NamedTuple):
 
 
 def claims(effort: Effort) -> Iterator[Claim]:
-    """Two tables: the usual sizes, and very many recipients."""
-    sentence = "Reports of Exchange 2003 are so many times faster than with `email`, which reads the inner message too"
+    """Yield two tables: the usual sizes, and very many recipients."""
+    sentence = "Reports of Exchange 2003 against `email`, which also reads the inner message"
     yield Claim(sentence, tuple(_sizes(effort)))
-    yield Claim("Recipients of a report of Exchange 2003 cost by the recipient", tuple(_recipients(effort)))
+    yield Claim(
+        "The time for a report of Exchange 2003 grows in proportion to its recipients", tuple(_recipients(effort))
+    )
 
 
 def _sizes(effort: Effort) -> Iterator[Row]:
@@ -51,7 +53,7 @@ def _sizes(effort: Effort) -> Iterator[Row]:
 
 def _recipients(effort: Effort) -> Iterator[Row]:
     few, many = samples_2003(3, 2 * KB, recipients=_FEW), samples_2003(3, 2 * KB, recipients=_MANY)
-    for name, work in (("reading", _read), ("writing", _write), ("taking each line in two", _loop)):
+    for name, work in (("reading", _read), ("writing", _write), ("splitting each line", _loop)):
         jobs = {"few": list(map(_job, few)), "many": list(map(_job, many))}
         runs = {key: _over(work, jobs[key]) for key in jobs}
         times = in_turn(runs, [None], effort)
@@ -79,12 +81,12 @@ def _read(job: _Job) -> object:
 
 
 def _write(job: _Job) -> bytes:
-    """A report with its HTML twin, whose id the caller gives."""
+    """Write a report with its HTML copy and a given id."""
     return build_report(job.report, job.original, format=ReportFormat.ENVELOPE_2003, date=_DATE, report_id=_REPORT_ID)
 
 
 def with_email_message(job: _Job) -> bytes:
-    """The same report by the standard library, which parses the original and writes it anew."""
+    """Write the same report with the standard library, which parses the original and writes it again."""
     original = message_from_bytes(job.original, policy=SMTP)
     message = EmailMessage(policy=SMTP)
     message["Subject"] = original["Subject"]

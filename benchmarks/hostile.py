@@ -1,4 +1,4 @@
-"""Input made to hurt: a small multiple of the time of an ordinary report, time in proportion, and bounded memory."""
+"""Hostile input: at most a small multiple of the time for an ordinary report, linear growth, and bounded memory."""
 
 import subprocess
 import sys
@@ -28,7 +28,7 @@ _CLOSE = b"\r\n--_5d1f0c9e-3b7a-4c55-9d10-2f6a8e4b7c31_--\r\n"
 
 
 def claims(effort: Effort) -> Iterator[Claim]:
-    """Four tables: against an ordinary report, twice the size, texts with very many lines, and memory."""
+    """Yield four tables: against an ordinary report, twice the size, texts with very many lines, and memory."""
     small = Effort(effort.seconds / 4, effort.rounds)
     against: list[Row] = []
     growth: list[Row] = []
@@ -53,13 +53,13 @@ def claims(effort: Effort) -> Iterator[Claim]:
         f"Hostile input of {size_text(_SIZE)}, to an ordinary report of that size", tuple(against), "µs; answer"
     )
     yield Claim(f"Hostile input of {size_text(_SIZE)}, to half of it", tuple(growth), "times an ordinary report")
-    yield Claim("A report text of many lines costs by the line", tuple(_lines(small)), "µs a line")
+    yield Claim("A report text of many lines costs time per line", tuple(_lines(small)), "µs a line")
     yield Claim(f"Memory for hostile input of {size_text(_SIZE)}, to the input", tuple(_memory()), "peak; answer")
 
 
-# A process may take this many times its input on top of it, the result included.
+# The memory that a process may take on top of its input, result included, as a multiple of the input.
 _MEMORY_LIMIT = 20
-# Resident memory is what a process is charged for; only Linux shows its peak, and lets it be set back.
+# Resident memory counts, and only Linux reports its peak and can reset it.
 _STATUS = Path("/proc/self/status")
 _CHILD = """
 import sys
@@ -97,12 +97,12 @@ def _memory() -> Iterator[Row]:
 
 
 def ordinary_report() -> bytes:
-    """A small report without an oddity."""
+    """Make a small, regular report."""
     return _report()
 
 
 def answer(data: bytes) -> str:
-    """What reading ends in: the codes of the defects, or that of the error."""
+    """Read a report; return the codes of its defects, or that of the error."""
     try:
         return ", ".join(dict.fromkeys([str(defect.code) for defect in parse_report(data).defects])) or "no defect"
     except ParseError as error:
@@ -110,7 +110,7 @@ def answer(data: bytes) -> str:
 
 
 def answer_2003(data: bytes) -> str:
-    """The same for a report of Exchange 2003."""
+    """Do the same for a report of Exchange 2003."""
     try:
         parsed = parse_report(data, format=ReportFormat.ENVELOPE_2003)
     except ParseError as error:
@@ -119,7 +119,7 @@ def answer_2003(data: bytes) -> str:
 
 
 def answer_copy(data: bytes) -> str:
-    """The same for a BCC copy."""
+    """Do the same for a BCC copy."""
     try:
         parsed = parse_report(data, format=ReportFormat.BCC)
     except ParseError as error:
@@ -128,7 +128,7 @@ def answer_copy(data: bytes) -> str:
 
 
 def answer_bounce(data: bytes) -> str:
-    """What unwrapping ends in."""
+    """Unwrap a bounce; return the codes of its defects, or that of the error."""
     try:
         found = unwrap_undeliverable(data)
     except ParseError as error:
@@ -161,12 +161,12 @@ def _lines(effort: Effort) -> Iterator[Row]:
 
 
 _LINES = {
-    "lines that are no field": b"Nothing of the kind.\r\n",
+    "lines that are not fields": b"Nothing of the kind.\r\n",
     "fields that are unknown": b"X-Unknown: value\r\n",
     "lines that take turns": b"Nothing of the kind.\r\nX-Unknown: value\r\n",
     "empty lines": b"\r\n",
     "folds of one subject": b" and more\r\n",
-    "recipients that are none": b"To: <>\r\n",
+    "recipients without an address": b"To: <>\r\n",
     "recipients in brackets": b"To: Bob <bob@example.com>\r\n",
     "recipients with redirects folded": b"To: bob@example.com,\r\n Expanded: staff@example.com\r\n",
 }
@@ -178,9 +178,9 @@ _TEXT_2003 = (
 _LINES_2003 = {
     "2003: recipients": b'\t"Bob Example" <smtp:bob@example.com>,\r\n',
     "2003: addresses alone": b"\tbob@example.com\r\n",
-    "2003: recipients that are none": b"\t<smtp:>,\r\n",
+    "2003: recipients without an address": b"\t<smtp:>,\r\n",
     "2003: lists that begin again": b"Recipients: bob@example.com\r\n",
-    "2003: lines that are no field": b"Nothing of the kind.\r\n",
+    "2003: lines that are not fields": b"Nothing of the kind.\r\n",
     "2003: empty lines": b"\r\n",
 }
 
@@ -243,7 +243,7 @@ def _parts(count: int, part: bytes) -> Callable[[int], bytes]:
 
 
 def _nested(depth: int, *, same: bool = False) -> Callable[[int], bytes]:
-    """Nested multiparts that contain the bulk, each with a boundary that begins like the one outside it."""
+    """Nested multiparts around most of the bytes, each with a boundary that begins like the outer one."""
 
     def make(size: int) -> bytes:
         opening = closing = b""
@@ -259,7 +259,7 @@ def _nested(depth: int, *, same: bool = False) -> Callable[[int], bytes]:
 
 
 def _bushy(size: int) -> bytes:
-    """Parts that each declare a multipart whose delimiter is nowhere."""
+    """Parts that each declare a multipart without any delimiter."""
     part = b'Content-Type: multipart/mixed; boundary="c%d"\r\n\r\n' + b"-" * (size // 200)
     return _report(
         before=b"".join([b"\r\n--_5d1f0c9e-3b7a-4c55-9d10-2f6a8e4b7c31_\r\n" + part % number for number in range(200)])
@@ -267,9 +267,9 @@ def _bushy(size: int) -> bytes:
 
 
 CASES: dict[str, Callable[[int], bytes]] = {
-    "delimiters that go on": _in_original(b"\r\n--_5d1f0c9e-3b7a-4c55-9d10-2f6a8e4b7c31_x"),
-    "delimiters with blanks and text": _in_original(b"\r\n--_5d1f0c9e-3b7a-4c55-9d10-2f6a8e4b7c31_ \t \t \t x"),
-    "one delimiter and very many blanks": lambda size: _report(
+    "delimiters with more text": _in_original(b"\r\n--_5d1f0c9e-3b7a-4c55-9d10-2f6a8e4b7c31_x"),
+    "delimiters with spaces and text": _in_original(b"\r\n--_5d1f0c9e-3b7a-4c55-9d10-2f6a8e4b7c31_ \t \t \t x"),
+    "one delimiter and very many spaces": lambda size: _report(
         original=b"\r\n--_5d1f0c9e-3b7a-4c55-9d10-2f6a8e4b7c31_" + b" " * size + b"x"
     ),
     "dashes": _in_original(b"-"),
@@ -288,7 +288,7 @@ CASES: dict[str, Callable[[int], bytes]] = {
     "folds of an inner subject": _in_header(b"\r\n ", first=b"Subject: Hello"),
     "words of an inner subject": _in_header(b" =?utf-8?q?=C3=A9?=", first=b"Subject: "),
     "words of an inner subject left open": _in_header(b"=?a?q?", first=b"Subject: "),
-    "blanks of an inner subject": _in_header(b" ", first=b"Subject: Hello"),
+    "spaces in an inner subject": _in_header(b" ", first=b"Subject: Hello"),
     "one header line without an end": lambda size: _MARKER + b"A" * size,
     "dense line feeds in the original": _in_original(b"\n"),
     "dense line ends in the original": _in_original(b"\r\n"),
@@ -344,12 +344,12 @@ def _in_printable(piece: bytes) -> Make:
     )
 
 
-# The cost of the report text is per line, and higher than that of an original, so one long line is bounded by growth only.
+# A report text costs more per line than an original, so for one long line only the growth has a bound.
 TEXT_CASES: dict[str, Callable[[int], bytes]] = {
     "a quote left open in a recipient line": lambda size: _report(text=_TEXT + b'To: "' + b"a" * size + b"\r\n"),
     "quotes left open in one recipient line": lambda size: _report(text=_TEXT + b"To: " + _filled(b'"\\', size)),
     "redirects of one recipient line": lambda size: _report(text=_TEXT + b"To: a" + _filled(b", Expanded: b", size)),
-    "blanks of one recipient line": lambda size: _report(text=_TEXT + b"To: a" + b" ," * (size // 2) + b"b\r\n"),
+    "spaces in one recipient line": lambda size: _report(text=_TEXT + b"To: a" + b" ," * (size // 2) + b"b\r\n"),
     "odd lines of one letter": lambda size: _report(text=_TEXT + _filled(b"x\n", size)),
     "odd lines that take turns": lambda size: _report(text=_TEXT + _filled(b"a:\nb\n", size)),
     "recipients of two letters": lambda size: _report(text=_TEXT + _filled(b"To: ab\n", size)),
@@ -367,39 +367,39 @@ TEXT_CASES: dict[str, Callable[[int], bytes]] = {
         text=(_TEXT + _filled(b"ab\n", size // 2)).decode("ascii").encode("utf-16")
     ).replace(b"text/plain", b"text/plain; charset=utf-16", 1),
     "equals signs in quoted-printable": _in_printable(b"=x"),
-    "blanks in quoted-printable": _in_printable(b" "),
-    "blanks at line ends in quoted-printable": _in_printable(b"= \n"),
+    "spaces in quoted-printable": _in_printable(b" "),
+    "spaces at line ends in quoted-printable": _in_printable(b"= \n"),
     "brackets of the sender line": lambda size: _report(text=b"Sender: " + _filled(b"<", size) + b">\r\n" + _TEXT),
 }
 
 
 def _in_list(piece: bytes, *, first: bytes = b"\t") -> Make:
-    """A list of Exchange 2003 that is one line of one piece."""
+    """A list of Exchange 2003 in one line that repeats a piece."""
     return lambda size: _report_2003(text=_TEXT_2003 + first + _filled(piece, size) + b"\r\n")
 
 
 def _in_html(piece: bytes) -> Make:
-    """A report text that is HTML only, with one piece all through it."""
+    """An HTML report text that repeats a piece."""
     text = _TEXT.replace(b"\r\n", b"<br>\r\n")
     return lambda size: _report(text=text + _filled(piece, size)).replace(b"text/plain", b"text/html", 1)
 
 
 CASES_2003: dict[str, Make] = {
     "2003: addresses in one line": _in_list(b"bob@example.com, "),
-    "2003: odd lines that take turns": _in_list(b"a:\nb\n", first=b""),
+    "2003: alternating odd lines": _in_list(b"a:\nb\n", first=b""),
     "2003: paragraphs of a list": _in_list(b"\tb@c\n\n", first=b""),
-    "2003: addresses in one line, without blanks": _in_list(b"b@c,"),
+    "2003: addresses in one line, without spaces": _in_list(b"b@c,"),
     "2003: mailboxes in one line": _in_list(b"Bob <smtp:bob@example.com>, "),
     "2003: mailboxes with quotes in one line": _in_list(b'"Example, Bob" <smtp:bob@example.com>, '),
     "2003: commas in one line": _in_list(b","),
-    "2003: blanks in one line": _in_list(b" \t", first=b"\tbob@example.com"),
+    "2003: spaces in one line": _in_list(b" \t", first=b"\tbob@example.com"),
     "2003: one quote left open": _in_list(b"a", first=b'\t"'),
     "2003: quotes left open": _in_list(b'\t"Bob <smtp:bob@example.com>,\r\n'),
     "2003: escapes in quotes left open": _in_list(b'"\\'),
-    "2003: quotes that take turns with commas": _in_list(b'"",'),
+    "2003: alternating quotes and commas": _in_list(b'"",'),
     "2003: quotes in brackets": _in_list(b'<"'),
     "2003: brackets left open": _in_list(b"<"),
-    "2003: brackets that are empty": _in_list(b"<>,"),
+    "2003: empty brackets": _in_list(b"<>,"),
     "2003: names with commas, no address": _in_list(b"Example, Bob "),
     "2003: commas before a bracket left open": lambda size: _report_2003(
         text=_TEXT_2003 + b"\t" + _filled(b"a,", size) + b"<\r\n"
@@ -408,7 +408,7 @@ CASES_2003: dict[str, Make] = {
         text=b"Sender: " + _filled(b"a,", size) + b"\r\n" + _TEXT_2003
     ),
     "2003: a text of many lines": _in_list(b"Nothing of the kind.\r\n", first=b""),
-    "2003: a list behind many empty lines": lambda size: _report_2003(
+    "2003: a list after many empty lines": lambda size: _report_2003(
         text=_TEXT_2003.partition(b"\t")[0] + _filled(b"\r\n", size) + b"\tbob@example.com\r\n"
     ),
 }
@@ -423,10 +423,10 @@ HTML_CASES: dict[str, Make] = {
     "HTML only: one character reference of digits": lambda size: _report(
         text=_TEXT.replace(b"\r\n", b"<br>\r\n") + b"&#" + b"9" * size + b";"
     ).replace(b"text/plain", b"text/html", 1),
-    "HTML only: names that are no reference": _in_html(b"&abcdefghijklmnopqrstuvwxyzabcdef"),
-    "HTML only: blanks": _in_html(b" "),
+    "HTML only: names that are not references": _in_html(b"&abcdefghijklmnopqrstuvwxyzabcdef"),
+    "HTML only: spaces": _in_html(b" "),
     "HTML only: form feeds": _in_html(b"\f"),
-    "HTML only: blanks before any tag": lambda size: _report(text=_filled(b" ", size) + _TEXT).replace(
+    "HTML only: spaces before any tag": lambda size: _report(text=_filled(b" ", size) + _TEXT).replace(
         b"text/plain", b"text/html", 1
     ),
     "HTML only: titles left open": _in_html(b"<title>"),
@@ -535,8 +535,8 @@ STATUS_CASES: dict[str, Make] = {
     "a delivery status of line feeds": _status(b"\n"),
     "a delivery status of fields": _status(b"a:\n"),
     "a delivery status of recipients": _status(b"Action:\n\n"),
-    "a delivery status of blanks": _status(b" \t"),
-    "a delivery status of empty lines of blanks": _status(b"\n \t"),
+    "a delivery status of spaces": _status(b" \t"),
+    "a delivery status of lines with only spaces": _status(b"\n \t"),
     "a delivery status of folds": _status(b"\n ", parts=1),
     "a delivery status of other lines": _status(b"a\n"),
     "100 delivery statuses of recipients": _status(b"Action:\n\n", parts=100),
@@ -555,7 +555,7 @@ STRIP_CASES: dict[str, Make] = {
     "strip_headers: folds": _stripped(b"a: b\r\n c\r\n"),
     "strip_headers: one field of folds": lambda size: b"a: b\r\n" + _stripped(b" c\r\n")(size),
     "strip_headers: names that go on": _stripped(b"X-ExJournal-" + b"a" * 900 + b"\r\n"),
-    "strip_headers: blanks before a colon that is not there": _stripped(b"a" + b" " * 900 + b"\r\n"),
+    "strip_headers: spaces without the colon after them": _stripped(b"a" + b" " * 900 + b"\r\n"),
 }
 
 
@@ -582,7 +582,7 @@ PROTECTED_CASES: dict[str, Make] = {
 
 
 class Group(NamedTuple):
-    """Cases that are given to one reader, and whether an ordinary report of their size bounds them."""
+    """Cases for one reader, and whether they are bounded by an ordinary report of the same size."""
 
     cases: Mapping[str, Make]
     answer: Answer
@@ -592,7 +592,7 @@ class Group(NamedTuple):
 GROUPS = (
     Group(CASES, answer, against_ordinary=True),
     Group(PROTECTED_CASES, answer, against_ordinary=True),
-    # An address list costs by the entry, as a report text does by the line.
+    # An address list costs time per entry, as a report text does per line.
     Group(COPY_CASES, answer_copy, against_ordinary=False),
     Group(BOUNCE_CASES, answer_bounce, against_ordinary=True),
     Group(STRIP_CASES, answer_stripped, against_ordinary=True),

@@ -1,4 +1,4 @@
-"""What `import exjournal` costs a process that starts, and what it leaves unloaded."""
+"""The time that `import exjournal` adds to the start of a process, and the modules that it does not load."""
 
 import subprocess
 import sys
@@ -12,12 +12,12 @@ _PATH = f"import sys; sys.path.insert(0, {str(LIBRARY)!r}); "
 
 
 def claims(effort: Effort) -> Iterator[Claim]:
-    """One table: the time, and the modules."""
+    """Yield one table: the time, and the modules."""
     yield Claim("Importing stays light", tuple(_rows(effort)))
 
 
 def _rows(effort: Effort) -> Iterator[Row]:
-    # The start of the interpreter is in both times.
+    # Both times include the start of the interpreter.
     commands = {"exjournal": _PATH + "import exjournal", "reference": _PATH + f"import {_REFERENCE}"}
     runs = {name: lambda _, code=code: _run(code) for name, code in commands.items()}
     times = in_turn(runs, [None], Effort(effort.seconds * 4, effort.rounds * 5))

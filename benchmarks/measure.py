@@ -1,7 +1,7 @@
-"""Timing contenders in turn, and the tables that claims are printed as.
+"""Times contenders in turn, and prints claims as tables.
 
-Ratios hold from one machine to the next, absolute figures do not: the candidates run alternately in one process, in
-rounds that begin with another contender each time, and the medians are divided. Garbage collection runs as it comes.
+Ratios are comparable between machines, absolute figures are not. So the contenders alternate in one process, in rounds that
+begin with a different one each time, and the medians are divided. Garbage collection stays on.
 """
 
 import platform
@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import exjournal
 
-# Where a child process finds the library that is measured here.
+# The folder from which a child process imports the library.
 LIBRARY = Path(exjournal.__file__).parents[1]
 
 KB, MB = 1 << 10, 1 << 20
@@ -25,7 +25,7 @@ Input = TypeVar("Input")
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How long to measure: seconds for a comparison, and the rounds that it has at least."""
+    """The time to measure: seconds for a comparison, and its minimum number of rounds."""
 
     seconds: float
     rounds: int
@@ -33,18 +33,18 @@ class Effort:
 
 THOROUGH = Effort(3.0, 7)
 QUICK = Effort(0.4, 3)
-# Seconds. A turn lasts so long, or one pass over the inputs: among slow contenders a quick one has more passes.
+# Seconds of a turn, or else one pass over the inputs; in a turn, a fast contender makes more passes than a slow one.
 _TURN = 0.02
 
 
 def in_turn(
     contenders: Mapping[str, Callable[[Input], object]], inputs: Sequence[Input], effort: Effort, /
 ) -> dict[str, float]:
-    """The median time of each contender for one input, in microseconds."""
+    """Return the median time of each contender for one input, in microseconds."""
     turns: dict[str, list[float]] = {name: [] for name in contenders}
     order = list(contenders)
     for name in order:
-        _one_pass(contenders[name], inputs[:1])  # imports and caches are nobody's time
+        _one_pass(contenders[name], inputs[:1])  # imports and caches are not measured
     started = perf_counter()
     while len(turns[order[0]]) < effort.rounds or perf_counter() - started < effort.seconds:
         for name in order:
@@ -54,7 +54,7 @@ def in_turn(
 
 
 def _one_turn(work: Callable[[Input], object], inputs: Sequence[Input]) -> float:
-    """The median of the passes that fit into a turn: each turn counts once, whether the machine was busy or not."""
+    """Return the median of the passes in one turn, so that a turn counts once even if the machine was busy."""
     begun = perf_counter()
     passes: list[float] = []
     while not passes or perf_counter() - begun < _TURN:
@@ -71,7 +71,7 @@ def _one_pass(work: Callable[[Input], object], inputs: Sequence[Input]) -> float
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a table: a case, its measured value, and its bound, if any."""
+    """A row of a table: a case, its measured value, and its bound, if any."""
 
     case: str
     measured: str
@@ -82,7 +82,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A claim, and the lines that prove it; a heading names the note if it is not a time."""
+    """A claim, and the rows that prove it; `note` is the heading of the notes if they are not times."""
 
     sentence: str
     rows: tuple[Row, ...]
@@ -90,17 +90,17 @@ class Claim:
 
 
 def at_most(case: str, ratio: float, bound: float, note: str = "", aim: float | None = None) -> Row:
-    """A line whose ratio must not be above a bound."""
+    """Make a row whose ratio must not exceed a bound."""
     return Row(case, _times(ratio), f"≤ {bound:g}x" + _aim(aim), ratio <= bound, note)
 
 
 def at_least(case: str, ratio: float, bound: float, note: str = "", aim: float | None = None) -> Row:
-    """A line whose ratio must not be below a bound."""
+    """Make a row whose ratio must reach a bound."""
     return Row(case, _times(ratio), f"≥ {bound:g}x" + _aim(aim), ratio >= bound, note)
 
 
 def shown(case: str, ratio: float, note: str = "") -> Row:
-    """A line for orientation."""
+    """Make a row without a bound."""
     return Row(case, _times(ratio), note=note)
 
 
@@ -113,7 +113,7 @@ def _times(ratio: float) -> str:
 
 
 def microseconds(**times: float) -> str:
-    """Absolute times for the last column, each with its contender's name."""
+    """Format absolute times for the last column, each with the name of its contender."""
     return ", ".join(f"{name.replace('_', ' ')} {_digits(time)}" for name, time in times.items())
 
 
@@ -122,12 +122,12 @@ def _digits(time: float) -> str:
 
 
 def size_text(size: int, /) -> str:
-    """A size as people say it."""
+    """Format a size in KB or MB."""
     return f"{size / MB:.3g} MB" if size >= MB else f"{size / KB:.3g} KB"
 
 
 def table(claim: Claim, /) -> str:
-    """A claim as Markdown."""
+    """Format a claim as Markdown."""
     lines = [
         f"### {claim.sentence}",
         "",
@@ -141,12 +141,12 @@ def table(claim: Claim, /) -> str:
 
 
 def conditions() -> str:
-    """What the figures were measured with, and when."""
+    """Return the interpreter, the system and the date of the measurement."""
     version = f"{platform.python_implementation()} {platform.python_version()}"
     return f"{version}, {platform.system()} {platform.machine()}, {datetime.now(UTC):%Y-%m-%d}"
 
 
 def verdict(claims: Iterable[Claim], /) -> str:
-    """How many bounds hold."""
+    """Return how many bounds hold."""
     judged = [row.holds for claim in claims for row in claim.rows if row.holds is not None]
     return f"{sum(judged)} of {len(judged)} bounds hold."

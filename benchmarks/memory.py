@@ -1,4 +1,4 @@
-"""Peak memory above the input, seen by tracemalloc in a process of its own."""
+"""Peak memory above the input, measured by tracemalloc in a separate process."""
 
 import os
 import subprocess
@@ -26,7 +26,7 @@ print(tracemalloc.get_traced_memory()[1] - before)
 
 
 def claims(effort: Effort) -> Iterator[Claim]:  # noqa: ARG001
-    """One table: bytes and mmap, a view and a copy."""
+    """Yield one table: bytes and mmap, a view and a copy."""
     yield Claim("Reading holds nothing but the results", tuple(_rows()), "bytes")
 
 

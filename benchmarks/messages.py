@@ -1,6 +1,6 @@
-"""Reports to measure with: as Exchange writes them, all different, none taken from anybody.
+"""Reports for the measurements: in the form of Exchange, all different, and generated.
 
-They are put together here and not by the library's own writer, so that its reader is measured on what others send.
+They do not come from the library's own writer, so that its reader is measured with reports of another producer.
 """
 
 import base64
@@ -31,7 +31,7 @@ def sample(
 ) -> Sample:
     """Make report `number` with `size` bytes, or as few as its fields need.
 
-    `outer` and `inner` count header fields; every so many recipients one is there because a list was expanded.
+    `outer` and `inner` are numbers of header fields; some of the recipients are members of an expanded list.
     """
     rng = random.Random(number)
     addresses = tuple([f"{_name(rng)}{number}.{index}@example.com" for index in range(recipients)])
@@ -60,7 +60,7 @@ def samples(count: int, size: int, **options: int) -> list[Sample]:
 
 
 def sample_2003(number: int, size: int, *, inner: int = 12, recipients: int = 10) -> Sample:
-    """Make report `number` with `size` bytes as Exchange 2003 writes it: its text and an HTML twin, then the original."""
+    """Make report `number` with `size` bytes as Exchange 2003 writes it: text, the same as HTML, then the original."""
     rng = random.Random(number)
     addresses = tuple([f"{_name(rng)}{number}.{index}@example.com" for index in range(recipients)])
     subject = f"Figures of week {number}"
@@ -131,7 +131,7 @@ def bounce(number: int, size: int, *, encoded: bool = False) -> Bounce:
 
 
 def message(rng: random.Random, size: int, to: str, subject: str, message_id: str, inner: int) -> bytes:
-    """An ordinary message: plain text where it is small, attachments in lines of 76 where it is not."""
+    """Make an ordinary message: plain text if it is small, otherwise with attachments in lines of 76 characters."""
     boundary = f"_004_{rng.randbytes(16).hex()}_"
     plain = size < _PLAIN_LIMIT
     fields = [
@@ -166,7 +166,7 @@ def message(rng: random.Random, size: int, to: str, subject: str, message_id: st
             f"Content-Disposition: attachment; filename=figures.bin\r\n"
             f"Content-Transfer-Encoding: base64\r\n\r\n".encode("ascii")
         )
-        # 57 bytes make a line of 76 characters and its CRLF.
+        # 57 bytes become a line of 76 characters with CRLF.
         pieces.append(base64.encodebytes(rng.randbytes(length * 57 // 78)).replace(b"\n", b"\r\n"))
     pieces.append(close)
     pieces[2] = _prose(size - sum(map(len, pieces)))
@@ -193,7 +193,7 @@ def _block(fields: list[str]) -> str:
 def _outer_fields(
     rng: random.Random, addresses: tuple[str, ...], subject: str, message_id: str, boundary: str
 ) -> list[str]:
-    """The dozen fields of every report, in the order of the reports seen."""
+    """Yield the dozen fields of every report, in the order that Exchange writes."""
     return [
         f'Content-Type: multipart/mixed;\r\n\tboundary="{boundary}"',
         f"Subject: {subject}",
@@ -211,7 +211,7 @@ def _outer_fields(
 
 
 def _outer_fields_2003(rng: random.Random, addresses: tuple[str, ...], subject: str, boundary: str) -> list[str]:
-    """The fields of a report of Exchange 2003, with its own spelling of its marker."""
+    """Yield the fields of a report of Exchange 2003, with its misspelled marker."""
     return [
         f'Content-Type: multipart/mixed;\r\n\tboundary="{boundary}"',
         f"Subject: {subject}",
@@ -227,7 +227,7 @@ def _outer_fields_2003(rng: random.Random, addresses: tuple[str, ...], subject: 
 def _text_lines(
     number: int, addresses: tuple[str, ...], subject: str, message_id: str, expanded_every: int
 ) -> Iterator[str]:
-    """The report text: reports with `Recipient` lines only and reports without any are both ordinary."""
+    """Yield the report text: with `Recipient` lines only, or without any; both are common."""
     yield f"Sender: ann@example.com\r\nSubject: {subject}\r\nMessage-Id: {message_id}\r\n"
     roles = ("Recipient",) if number % 2 else ("To", "Cc", "Bcc")
     for index, address in enumerate(addresses, 1):
@@ -239,7 +239,7 @@ _LINE = b"The figures of this week are attached, as they are every week.\r\n"
 
 
 def _prose(size: int) -> bytes:
-    """Make text of `size` bytes in lines, the last one ended; empty if `size` is less than a line end."""
+    """Make text of `size` bytes in complete lines; empty if `size` is less than a line end."""
     if size < len(b"\r\n"):
         return b""
     return (_LINE * (size // len(_LINE) + 1))[: size - 2] + b"\r\n"

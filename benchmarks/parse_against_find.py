@@ -1,4 +1,4 @@
-"""Reading, against the one search that every reader must make: for the end of the original."""
+"""Reading, against the one search that every reader needs: for the end of the original."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from messages import Sample, samples
 
 
 def claims(effort: Effort) -> Iterator[Claim]:
-    """One table: a view, and a copy of the original."""
+    """Yield one table: a view, and a copy of the original."""
     yield Claim("Reading costs little more than one `bytes.find` over the original", tuple(_rows(effort)))
 
 
@@ -30,5 +30,5 @@ def find(report: Sample) -> int:
 
 
 def find_and_copy(report: Sample) -> bytes:
-    """The original, cut out where its delimiter line is found."""
+    """Cut the original out at its delimiter line."""
     return report.data[report.begin : find(report) - 1]

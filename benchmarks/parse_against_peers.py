@@ -1,4 +1,4 @@
-"""Reading, against compiled and other parsers that are to be had from the package index."""
+"""Reading, against parsers from the package index, compiled and in Python."""
 
 from collections.abc import Iterator
 
@@ -10,9 +10,9 @@ _NOT_INSTALLED = "not installed"
 
 
 def claims(effort: Effort) -> Iterator[Claim]:
-    """One table: fast-mail-parser in its best mode, and mail-parser for orientation."""
+    """Yield one table: fast-mail-parser in its best mode, and mail-parser for orientation."""
     yield Claim(
-        "Reading, against parsers that read the inner message as well "
+        "Reading against parsers that also read the inner message "
         "(fast-mail-parser is compiled; mail-parser keeps no original)",
         tuple(_rows(effort)),
     )

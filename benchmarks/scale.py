@@ -1,4 +1,4 @@
-"""What one core does in a second, and what travels between machines where reports are merged on several."""
+"""The reports that one core reads in a second, and the bytes sent between machines that merge together."""
 
 import importlib.util
 import json
@@ -31,9 +31,9 @@ _SETTINGS = {
 
 
 def claims(effort: Effort) -> Iterator[Claim]:
-    """Three tables: rates of a core, sizes of what a report says, and what Spark itself counts."""
-    yield Claim("A core reads so many reports a second", tuple(_rates(effort)))
-    yield Claim("What a report says is small, however large the message is", tuple(_sizes()), "")
+    """Yield three tables: the rates of a core, the sizes of statements, and the figures of Spark itself."""
+    yield Claim("Reports that one core reads in a second", tuple(_rates(effort)))
+    yield Claim("The statement of a report stays small for messages of any size", tuple(_sizes()), "")
     yield Claim("On Spark, one core", tuple(_spark(effort)), "")
 
 
@@ -82,7 +82,7 @@ def _spark(effort: Effort) -> Iterator[Row]:
 
 
 def _spark_row(folder: Path, count: int, recipients: int) -> Row:
-    """Run the example over reports of 6 KB, and read the log that Spark writes."""
+    """Run the example with reports of 6 KB, and read the log of Spark."""
     (folder / "log").mkdir()
     for number, one in enumerate(samples(count, 6 * KB, outer=20, inner=32, recipients=recipients)):
         path = folder / "in" / str(number // 1000) / f"{number}.eml"
@@ -103,7 +103,7 @@ def _spark_row(folder: Path, count: int, recipients: int) -> Row:
     shuffled = 0
     for line in log.read_text(encoding="utf-8").splitlines():
         event = json.loads(line)
-        # The first job reads, merges and writes; the later ones count.
+        # The first job reads, merges and writes; the later ones only count.
         if event["Event"] == "SparkListenerTaskEnd" and event["Stage ID"] < 2:
             metrics = event["Task Metrics"]
             tasks[event["Stage ID"]] = tasks.get(event["Stage ID"], 0) + metrics["Executor Run Time"]

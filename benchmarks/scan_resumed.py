@@ -1,8 +1,7 @@
-"""A scan that is killed and goes on ends like one that nothing disturbs: `python benchmarks/scan_resumed.py`.
+"""Check that a scan that is killed and resumed ends like an undisturbed one: `python benchmarks/scan_resumed.py`.
 
-The 100,000 reports of examples/archive.py, with forgeries, repeats, copies and truncated ones among them, lie in a folder;
-`exjournal scan --merge --jobs 0` goes over it undisturbed, and again with kills in between. Exits with 1 where anything in
-the outputs differs.
+`exjournal scan --merge --jobs 0` reads a folder with the 100,000 reports of examples/archive.py, among them forgeries,
+repeats, copies and truncated reports: once undisturbed, and once with kills. Exits with 1 if any output differs.
 """
 
 import argparse
@@ -30,7 +29,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Compare a scan that is killed with one that is not.")
     parser.add_argument("--messages", type=int, default=30_000)
     parser.add_argument("--reports", type=int, default=100_000)
-    parser.add_argument("--kills", type=int, default=3, help="how many times, at even distances")
+    parser.add_argument("--kills", type=int, default=3, help="the number of kills, evenly spaced")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -40,7 +39,7 @@ def main() -> None:
         took = perf_counter() - begun
         print(*table, f"undisturbed: {took:.0f} s", sep="\n", flush=True)
         for number in range(arguments.kills):
-            # Each run starts with finished work: the first ones are killed while they read.
+            # Each run starts with the finished work of the one before, so the first ones are killed while they read.
             done = _scan(folder, "disturbed", kill=took / (arguments.kills + 1))
             print(f"kill {number + 1}: {'too late' if done else 'killed'}", flush=True)
         begun = perf_counter()
@@ -58,14 +57,14 @@ def main() -> None:
 def _write(folder: Path, messages: int, reports: int) -> None:
     made = runpy.run_path(str(_EXAMPLE))["make_reports"](messages, reports, seed=1)
     for number, report in enumerate(made):
-        # Copies bear no marker, and are ordinary mail to a scan.
+        # Copies have no marker, so a scan counts them as ordinary mail.
         path = folder / f"{number // 1000:03}" / f"{number:06}.eml"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(report.written()[0])
 
 
 def _scan(folder: Path, name: str, kill: float | None = None) -> list[str]:
-    """The lines of the table; none where the scan was killed."""
+    """Return the lines of the table; none if the scan was killed."""
     (folder / name).mkdir(exist_ok=True)
     outputs = [word for option, output in _OUTPUTS.items() for word in (option, str(folder / name / output))]
     command = [sys.executable, "-m", "exjournal", "scan", str(folder / "mail"), *outputs, *_OPTIONS, "--resume"]
@@ -80,7 +79,7 @@ def _scan(folder: Path, name: str, kill: float | None = None) -> list[str]:
 
 
 def _files(folder: Path) -> Iterator[tuple[str, str]]:
-    """Every file with its digest; of the store what it knows is compared by the table."""
+    """Yield every file with its digest, except for the store, whose answers are compared in the table."""
     for path in sorted(folder.rglob("*")):
         if path.is_file() and not path.name.startswith("seen.db"):
             yield str(path.relative_to(folder)), hashlib.sha256(path.read_bytes()).hexdigest()

@@ -10,7 +10,7 @@ from exjournal import unwrap_undeliverable
 
 
 def claims(effort: Effort) -> Iterator[Claim]:
-    """One table: the report as it is, and in base64."""
+    """Yield one table: the report as it is, and in base64."""
     yield Claim("Unwrapping a bounce costs little more than searching it twice", tuple(_rows(effort)))
 
 
@@ -23,7 +23,7 @@ def _rows(effort: Effort) -> Iterator[Row]:
 
 def _row(bounces: list[Bounce], name: str, floor: Callable[[Bounce], object], effort: Effort) -> Row:
     if any(unwrap(one) != one.report for one in bounces[:2]):
-        raise ValueError("what comes out is not the report")
+        raise ValueError("the result is not the report")
     size = len(bounces[0].data)
     times = in_turn({"exjournal": unwrap, name: floor}, bounces, effort)
     ratio, note = times["exjournal"] / times[name], microseconds(**times)
@@ -34,17 +34,17 @@ def _row(bounces: list[Bounce], name: str, floor: Callable[[Bounce], object], ef
 
 
 def unwrap(one: Bounce) -> bytes | None:
-    """The report inside, as bytes."""
+    """Return the bytes of the report inside."""
     return unwrap_undeliverable(one.data).report
 
 
 def find_twice(one: Bounce) -> tuple[int, int]:
-    """Two passes over the bounce for the delimiter line after the report."""
+    """Search the bounce twice for the delimiter line after the report."""
     needle = b"\n--" + one.boundary
     return one.data.find(needle, one.begin), one.data.find(needle, one.begin)
 
 
 def decode(one: Bounce) -> bytes:
-    """The same, and the part with the report decoded."""
+    """Search twice, and decode the part with the report."""
     end, _ = find_twice(one)
     return binascii.a2b_base64(one.data[one.begin : end])

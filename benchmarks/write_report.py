@@ -25,9 +25,9 @@ class _Job(NamedTuple):
 
 
 def claims(effort: Effort) -> Iterator[Claim]:
-    """Two tables: to the floor, and to `EmailMessage`."""
+    """Yield two tables: against the minimum work, and against `EmailMessage`."""
     yield Claim("Writing costs little more than searching the original once and copying it", tuple(_floor(effort)))
-    yield Claim("Writing is so many times faster than `EmailMessage` with an attached message", tuple(_email(effort)))
+    yield Claim("Writing against `EmailMessage` with an attached message", tuple(_email(effort)))
 
 
 def _job(report: Sample) -> _Job:
@@ -54,30 +54,30 @@ def _email(effort: Effort) -> Iterator[Row]:
 
 
 def with_id(job: _Job) -> bytes:
-    """A report whose id the caller gives."""
+    """Write a report with a given id."""
     return build_report(job.report, job.original, domain="example.com", date=_DATE, report_id=_REPORT_ID)
 
 
 def with_derived_id(job: _Job) -> bytes:
-    """A report whose id is derived from its content."""
+    """Write a report with an id derived from its content."""
     return build_report(job.report, job.original, domain="example.com", date=_DATE)
 
 
 def find_and_copy(job: _Job) -> bytes:
-    """The least that a writer must do: see that the boundary is not in the original, and copy it."""
+    """Search the original for the boundary and copy it: the minimum for any writer."""
     if job.boundary in job.original:
         raise ValueError(job.boundary)
     return b"".join((b"before", job.original, b"after"))
 
 
 def find_copy_and_digest(job: _Job) -> bytes:
-    """The same, and a digest of the original."""
+    """Search, copy, and take a digest of the original."""
     hashlib.sha256(job.original).digest()
     return find_and_copy(job)
 
 
 def with_email_message(job: _Job) -> bytes:
-    """The same report by the standard library, which parses the original and writes it anew."""
+    """Write the same report with the standard library, which parses the original and writes it again."""
     original = message_from_bytes(job.original, policy=SMTP)
     message = EmailMessage(policy=SMTP)
     message["Subject"] = job.report.subject

@@ -107,4 +107,5 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         target = posixpath.relpath(site_path(path), posixpath.dirname(here) or ".")
         return f"{link['before']}{target}{link['anchor'] or ''})"
 
-    return DIRECTIVE.sub(lambda found: f'<a id="{found[1].lower()}"></a>\n\n', LINK.sub(replaced, markdown))
+    markdown = LINK.sub(replaced, markdown).replace("```python\n>>> ", "```pycon\n>>> ")
+    return DIRECTIVE.sub(lambda found: f'<a id="{found[1].lower()}"></a>\n\n', markdown)

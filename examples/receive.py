@@ -11,7 +11,7 @@ from exjournal import ParseError, SeenStore, Sighting, SqliteStore, identify, lo
 def keep(path: Path, data: bytes) -> None:
     """Write a file that is complete or missing, and on the disk when this returns."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.{os.getpid()}")  # hidden from `scan`
     with part.open("wb") as file:
         file.write(data)
         file.flush()

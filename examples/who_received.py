@@ -1,16 +1,22 @@
-"""Print what an address received, itself, through a list or by forwarding: `python who_received.py MESSAGES.jsonl ADDRESS`."""
+"""Print what an address received, itself, through a list or by forwarding: `python who_received.py RECIPIENTS.csv ADDRESS`."""
 
-import json
+import csv
 import sys
 from pathlib import Path
 
 from exjournal import mailbox_key
 
-lines, address = sys.argv[1:]
-with Path(lines).open(encoding="utf-8") as file:
-    for item in map(json.loads, file):
-        for recipient in item.get("recipients", ()):
-            ways = [recipient[way] for way in ("address", "expanded_from", "forwarded_from") if recipient[way]]
-            if mailbox_key(address) in map(mailbox_key, ways):
-                original = item["sources"][0][0]["original"]
-                print(recipient["role"], *ways, recipient["evidence"], original and original["sha256"][:16], sep=", ")
+COLUMNS = ("role", "address", "list", "forwarded_from", "evidence", "complete", "original_file")
+
+table, wanted = sys.argv[1:]
+messages, unknown = set(), 0
+with Path(table).open(encoding="utf-8-sig", newline="") as file:
+    for cells in csv.DictReader(file):
+        # An apostrophe keeps a spreadsheet from running the cell as a formula.
+        row = {name: cell.removeprefix("'") for name, cell in cells.items()}
+        unknown += not row["address"]
+        ways = filter(None, (row["address"], row["list"], row["forwarded_from"]))
+        if mailbox_key(wanted) in map(mailbox_key, ways):
+            messages.add(row["content_sha256"] or row["source"])
+            print(*[row[name] for name in COLUMNS], sep=", ")
+print(f"{len(messages)} messages; {unknown} items have no known recipient")

@@ -1,6 +1,6 @@
-"""A clock on a harness: an input that takes too long is a finding, as one is that raises.
+"""Times a harness: an input that takes too long is a finding, like one that raises.
 
-Fuzzers make short inputs, on which quadratic code takes no time. So one input in a hundred gets a piece of it repeated.
+Fuzzers make short inputs, on which quadratic code is still fast. So in one input of a hundred, a piece is repeated.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ _BUDGET = 1.0
 _BUDGET_BYTES = 100_000
 # Seconds that an input of any size may take: the checks of a harness read it several times, under instrumentation.
 _FLOOR = 1.0
-# An input that took too long is measured again: a machine may have had something else to do.
+# An input that took too long is measured again, because the machine may have been busy.
 _TRIES = 3
 # One mutation in this many repeats a piece, of at most a number of bytes, until the input has at most this size.
 _REPEATS = 100
@@ -24,11 +24,11 @@ _SIZE = 64 << 10
 
 
 class TooSlow(AssertionError):
-    """An input took longer than inputs of its size may take."""
+    """An input took longer than its size allows."""
 
 
 def timed(test: Callable[[bytes], None], arguments: list[str], /) -> Callable[[bytes], None]:
-    """The test of a harness, which raises `TooSlow` as well; the message names the file in which libFuzzer keeps the input."""
+    """Make the test of a harness raise `TooSlow` too; the message names the file in which libFuzzer keeps the input."""
     prefix = next((one.partition("=")[2] for one in arguments if one.startswith("-artifact_prefix=")), "./")
 
     def run(data: bytes) -> None:

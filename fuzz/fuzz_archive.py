@@ -1,6 +1,6 @@
 """Any file can be read as an archive: its items come in order, nothing is raised, and each source finds its bytes again.
 
-Reading takes no longer than the size of the file explains: a second for 100 KB, where no more is unpacked than ten times that.
+The time to read is limited by the size of the file: a second for 100 KB that unpack to at most ten times as much.
 
 Run it as `python fuzz/fuzz_archive.py -max_total_time=60`; arguments go to libFuzzer.
 """
@@ -72,7 +72,7 @@ def test_one_input(data: bytes) -> None:
 
 
 def _check_time(size: int) -> None:
-    """No number in a header drives a loop: the time is that of the bytes there are."""
+    """Check that no number in a header drives a loop: only the bytes that are present take time."""
     begun = process_time()
     for place in located([_PATH], max_ratio=10, floor=10 * _SIZE):
         with suppress(ParseError, OSError):
@@ -82,13 +82,13 @@ def _check_time(size: int) -> None:
 
 
 def _check_again(source: Source, octets: bytes) -> None:
-    """The bytes are found again; if the archive is damaged after them, that may be reported instead."""
+    """Check that the bytes are found again; damage after them may be reported instead."""
     with suppress(ParseError, OSError):
         assert read_source(source) == octets
 
 
 def _check_lazily(variant: MboxVariant | None) -> None:
-    """With and without the bytes in memory, and with a small limit, the places are the same."""
+    """Check that the places are the same with and without the bytes in memory, and with a small limit."""
     at_hand = list(located([_PATH], mbox=variant))
     lazily = list(located([_PATH], mbox=variant, lazily=True))
     assert [place.source for place in at_hand] == [place.source for place in lazily]
@@ -101,7 +101,7 @@ def _check_lazily(variant: MboxVariant | None) -> None:
 
 
 def _check_mailbox(message: bytes) -> None:
-    """Any message comes back from a mailbox file in which it was quoted, and hides none after it."""
+    """Check that a quoted message comes back from a mailbox file, and does not hide the one after it."""
     quoted = b"".join(
         b">" + line if line.lstrip(b">").startswith(b"From ") else line for line in message.splitlines(keepends=True)
     )
@@ -165,7 +165,7 @@ def _odd_archives(message: bytes, archive: bytes) -> Iterator[bytes]:
 
 
 def main() -> None:
-    """Fuzz, from archives of what the tests know."""
+    """Fuzz, starting from archives of the messages of the tests."""
     with seeds.folder(bytes([number % 256]) + archive for number, archive in enumerate(_archives())) as folder:
         arguments = seeds.arguments(sys.argv, folder)
         atheris.Setup(arguments, test_one_input, custom_mutator=clock.repeated)

@@ -66,7 +66,7 @@ def test_one_input(data: bytes) -> None:
     if not envelope.trusted_path and not any(
         one.reason in ("seal", "stamp") and not one.forgeable for one in decision.loops
     ):
-        # A header can add senders, and take nothing away.
+        # A header can add senders, but take none away.
         asked = {one.journal_to for one in decide(b"", envelope, _RULES).reports}
         if envelope.sender:
             assert asked <= {one.journal_to for one in decision.reports}, (asked, decision.explain())
@@ -80,13 +80,13 @@ def test_one_input(data: bytes) -> None:
     added = len(stamped) - len(message)
     place = stamped.find(f"{outcome.header_fields[0][0]}: {outcome.header_fields[0][1][:40]}".encode()) if added else 0
     assert stamped[:place] + stamped[place + added :] == message
-    # Over a header of more fields than are read no stamp holds: the next hop journals once more.
+    # A stamp does not cover a header with more fields than are read, so the next hop journals again.
     if outcome.header_fields and message.count(b":") < FIELD_LIMIT:
         assert not _AGENT.process(stamped, envelope, received=_DATE).deliveries
 
 
 def main() -> None:
-    """Fuzz, from what the tests know and what the writer writes."""
+    """Fuzz, starting from the messages of the tests and of the writer."""
     with seeds.folder(seeds.messages()) as folder:
         arguments = seeds.arguments(sys.argv, folder)
         atheris.Setup(arguments, clock.timed(test_one_input, arguments), custom_mutator=clock.repeated)

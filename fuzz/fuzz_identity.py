@@ -74,7 +74,7 @@ def _hold_content(original: bytes, number: int) -> None:
 
 
 def _shown(data: bytes) -> list[object]:
-    """What a reader of mail shows of a message, as one of them takes it apart."""
+    """Return the parts of a message that a mail reader shows."""
     shown: list[object] = []
     message = message_from_bytes(data, policy=policy.compat32)
     with suppress(Exception):
@@ -87,7 +87,7 @@ def _shown(data: bytes) -> list[object]:
 
 
 def main() -> None:
-    """Fuzz, from reports that the tests know and that the writer writes."""
+    """Fuzz, starting from the reports of the tests and of the writer."""
     with seeds.folder(b"%d\n%b" % (len(one) // 2, one) for one in seeds.reports()) as folder:
         arguments = seeds.arguments(sys.argv, folder)
         atheris.Setup(arguments, clock.timed(test_one_input, arguments), custom_mutator=clock.repeated)

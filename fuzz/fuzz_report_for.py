@@ -39,6 +39,9 @@ _OF_THE_ORIGINAL = frozenset(
         DefectCode.ORIGINAL_WITHOUT_HEADERS,
         DefectCode.ORIGINAL_HEADER_TOO_LARGE,
         DefectCode.ORIGINAL_HOLDS_TNEF,
+        DefectCode.ORIGINAL_UNCLOSED,
+        DefectCode.LEADING_FROM_LINE,
+        DefectCode.PERHAPS_TRUNCATED,
         DefectCode.NESTED_REPORT,
     )
 )
@@ -76,7 +79,7 @@ def test_one_input(data: bytes) -> None:
 
 
 def _recipients(named: list[str], flags: int) -> Iterator[Recipient]:
-    """Every recipient that can be one."""
+    """Yield every valid recipient."""
     for name in named:
         address, _, origin = name.partition(">")
         with suppress(InvalidValue):
@@ -89,7 +92,7 @@ def _recipients(named: list[str], flags: int) -> Iterator[Recipient]:
 
 
 def main() -> None:
-    """Fuzz, from what the tests know and what the writer writes."""
+    """Fuzz, starting from the messages of the tests and of the writer."""
     with seeds.folder(seeds.messages()) as folder:
         arguments = seeds.arguments(sys.argv, folder)
         atheris.Setup(arguments, clock.timed(test_one_input, arguments), custom_mutator=clock.repeated)

@@ -1,4 +1,4 @@
-"""What fuzzing begins with: the tests' corpus where it is there, and reports of every shape that the writer writes."""
+"""The first inputs of fuzzing: the corpus of the tests, if it is there, and reports of every shape from the writer."""
 
 import base64
 import tempfile
@@ -32,7 +32,7 @@ _ENVELOPES = (
 )
 
 
-# Texts of Exchange 2003 as several writers have them.
+# Texts of Exchange 2003 in the forms of several writers.
 _TEXTS_2003 = (
     b'Sender: "Ann" <smtp:ann@example.com>\r\nMessage-ID: <1@b>\r\nRecipients:\r\n\t"B, C" <smtp:b@c>,\r\n\t<X400:/a=b>\r\n',
     b"Sender: ann @ example\nMessage-ID: <1@b>\nRecipients:\n\tbob @ example\n\t(null) <carol@example.net>\n",
@@ -58,7 +58,7 @@ def reports_2003() -> Iterator[bytes]:
             yield built.replace(b"\r\n", b"\n")
     for text in _TEXTS_2003:
         yield _report_2003(b"Content-Transfer-Encoding: quoted-printable\r\n", text)
-    # More digits than the interpreter makes a number of.
+    # More digits than the interpreter converts to a number.
     html = b"Sender: a@b<br>Recipients: c&#64;d<br>&#%b;" % (b"9" * 5000)
     yield _report_2003(b"Content-Type: text/html\r\n", html)
 
@@ -132,7 +132,7 @@ def reports() -> Iterator[bytes]:
 
 
 def _wrapped(report: bytes) -> bytes:
-    """The report with its text part in a multipart of its own, as a gateway leaves it that adds an HTML twin."""
+    """Return the report with its text part in a multipart, as after a gateway that adds an HTML version."""
     boundary = report.partition(b'"')[2].partition(b'"')[0]
     before, text, rest = report.split(b"\r\n--%b\r\n" % boundary, 2)
     inner = b"Content-Type: multipart/alternative; boundary=b\r\n\r\n--b\r\n" + text
@@ -162,7 +162,7 @@ def _corpus() -> Iterator[bytes]:
 
 @contextmanager
 def folder(seeds: Iterable[bytes], /) -> Iterator[str]:
-    """The seeds as files of a folder that is there for as long as the fuzzer runs."""
+    """Write the seeds to files in a folder that exists while the fuzzer runs."""
     with tempfile.TemporaryDirectory(prefix="exjournal-seeds-") as path:
         for number, seed in enumerate(seeds):
             Path(path, f"{number:04}").write_bytes(seed)
@@ -170,7 +170,7 @@ def folder(seeds: Iterable[bytes], /) -> Iterator[str]:
 
 
 def arguments(given: list[str], folder: str, /) -> list[str]:
-    """The arguments for libFuzzer with our dictionary and seeds added, unless a file is to be run again."""
+    """Return the arguments for libFuzzer with our dictionary and seeds, unless a file is to be run again."""
     result = list(given)
     if any(not argument.startswith("-") and Path(argument).is_file() for argument in given[1:]):
         return result

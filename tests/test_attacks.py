@@ -516,7 +516,7 @@ class TestDifferential:
 
 
 class TestSpellings:
-    """A rule on an address fires however the address is spelt, as long as mail from or to it is so spelt."""
+    """A rule on an address fires however the address is spelled, as long as mail from or to it is so spelled."""
 
     @pytest.mark.parametrize(
         "author",

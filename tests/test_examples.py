@@ -392,6 +392,30 @@ class TestSendAgain:
         ]
 
 
+class TestWhoReceived:
+    """examples/who_received.py on the table of recipients of a scan."""
+
+    def test_what_looks_like_a_formula(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """An address that a spreadsheet could run as a formula is found in any spelling, also as a forwarding mailbox."""
+        recipients = ["+plus@example.com", Recipient("bob@example.com", forwarded_from="=former@example.com")]
+        report = exjournal.JournalReport(sender="ann@example.com", recipients=recipients)
+        (tmp_path / "1.eml").write_bytes(build_report(report, MESSAGE, domain="example.com"))
+        table = tmp_path / "recipients.csv"
+        exjournal.scan_archive(tmp_path / "1.eml", recipients=table, jobs=1)
+        for wanted in ("+Plus@Example.com", "=former@example.com", "ann@example.com"):
+            monkeypatch.setattr(sys, "argv", ["who_received.py", str(table), wanted])
+            runpy.run_path(str(EXAMPLES / "who_received.py"))
+        assert capsys.readouterr().out.splitlines() == [
+            "Recipient, +plus@example.com, , , envelope, true, ",
+            "1 messages; 0 items have no known recipient",
+            "Recipient, bob@example.com, , =former@example.com, envelope, true, ",
+            "1 messages; 0 items have no known recipient",
+            "0 messages; 0 items have no known recipient",
+        ]
+
+
 class TestBorder:
     """examples/border.py between two servers."""
 

@@ -1311,7 +1311,7 @@ ENVELOPES_OF_PARTIES = st.builds(
 
 
 class TestClosed:
-    """Whatever the builder writes (envelope formats), `detect_loop` recognises, and `decide` refuses to journal it again over a
+    """Whatever the builder writes (envelope formats), `detect_loop` recognizes, and `decide` refuses to journal it again over a
     trusted path or under the agent's own seal.
     """  # noqa: D205
 

@@ -13,10 +13,9 @@ BLANKS: Final = " \t"
 # bytes in any charset. None of these characters is printable.
 _FORBIDDEN = re.compile("[\0-\x08\n-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]")
 _SURROGATES = re.compile("[\ud800-\udfff]")
-# Those of ASCII, without line ends.
-_CONTROLS: Final = bytes([code for code in (*range(32), 127) if code not in b"\t\r\n"])
-_EACH_CONTROL: Final = tuple([bytes([code]) for code in _CONTROLS])
-# Bytes. In longer text, searching for each control character in turn is faster than translating every byte.
+# Those of ASCII.
+_CONTROLS: Final = tuple(map(chr, (*range(32), 127)))
+# In a longer text, searching for each control character in turn is faster than looking at every character.
 _LONG: Final = 4096
 _NAMES: Final = {
     "\r": "CR",
@@ -42,11 +41,11 @@ def _name(character: str) -> str:
     return _NAMES.get(character) or ("a lone surrogate" if code > 0x7F else f"the control character U+{code:04X}")
 
 
-def holds_control(lines: bytes, /) -> bool:
-    """Whether ASCII lines have a control character other than TAB and their line ends."""
-    if len(lines) < _LONG:
-        return len(lines.translate(None, _CONTROLS)) != len(lines)
-    return any(control in lines for control in _EACH_CONTROL)
+def holds_control(text: str, /) -> bool:
+    """Whether an ASCII text has a control character, such as a line end."""
+    if len(text) < _LONG:
+        return not text.isprintable()
+    return any(control in text for control in _CONTROLS)
 
 
 def holds_forbidden(text: str, /) -> bool:

@@ -44,7 +44,7 @@ from exjournal import (
 )
 from exjournal.archives import items
 from exjournal.archives.items import ArchiveItem, Reader, apply_to_batch, map_places, octets_in
-from exjournal.archives.walk import Located, locate
+from exjournal.archives.walk import Located, locate, read_place
 from strategies import built
 
 REPORT = built()
@@ -707,6 +707,67 @@ class TestMailboxFiles:
         assert bool(item.defects) == (is_close and after != b"")
         item = one(tmp_path / "a", head + b"x\r\n--b--\r\n" + MAIL.replace(b"Subject", b"Message-ID"))
         assert [defect.code for defect in item.defects] == [DefectCode.ANOTHER_MESSAGE]
+
+
+FOREIGN = {
+    "a.pst": b"!BDN\0\0\0\0SM",
+    "a.ost": b"!BDN\0\0\0\0SO",
+    "a.msg": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\0",
+    "a.dbx": b"\xcf\xad\x12\xfe\xc5\xfd",
+    "a.7z": b"7z\xbc\xaf\x27\x1c\0\4",
+    "a.rar": b"Rar!\x1a\x07\x01\0",
+    "a.zst": b"\x28\xb5\x2f\xfd\x04",
+    "a.lz4": b"\x04\x22\x4d\x18\x64",
+    "a.Z": b"\x1f\x9d\x90",
+}
+
+
+class TestForeignFiles:
+    """Files of other programs, which are refused with the way to read their mail."""
+
+    @pytest.mark.parametrize("name", FOREIGN)
+    @pytest.mark.parametrize("target", ["a", "a.eml", "a.MSG", "a.zip"])
+    @pytest.mark.parametrize("format_", [None, ReportFormat.ENVELOPE, ReportFormat.MESSAGE_ONLY])
+    def test_first_bytes(self, tmp_path: Path, name: str, target: str, format_: ReportFormat | None) -> None:
+        """The first bytes decide, whatever the name and the format are; the bytes of the file come with the item."""
+        data = FOREIGN[name] + bytes(range(256))
+        item = one(tmp_path / target, data, format=format_)
+        assert kind_and_code(item) == ("unreadable", DefectCode.ARCHIVE_UNSUPPORTED)
+        assert isinstance(item, Unreadable)
+        assert Path(name).suffix in str(item.error)
+        assert item.octets == data
+
+    @pytest.mark.parametrize("name", FOREIGN)
+    def test_suffixes(self, tmp_path: Path, name: str) -> None:
+        """The suffix decides for a file that does not begin as a message, not for a message, and not inside a mailbox."""
+        item = one(tmp_path / name.upper(), b"\0\1\2 nothing\r\n")
+        assert isinstance(item, Unreadable)
+        assert Path(name).suffix in str(item.error)
+        assert isinstance(one(tmp_path / name.upper(), MAIL), ArchivedMessage)
+        assert isinstance(one(tmp_path / name, REPORT), ArchivedReport)
+        [item] = read_archive(put(tmp_path / name, FROM + b"Subject: a\r\n\r\nHi\r\n"))
+        assert isinstance(item, ArchivedMessage)
+
+    def test_member(self, tmp_path: Path) -> None:
+        """A member of an archive is recognized by its own name."""
+        path = tmp_path / "a.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("a.msg", b"\0\1\2")
+            archive.writestr("b.bin", b"\0\1\2")
+            archive.writestr("c.bin", FOREIGN["a.rar"])
+        codes = [kind_and_code(item)[1] for item in read_archive(path)]
+        assert codes == [DefectCode.ARCHIVE_UNSUPPORTED, DefectCode.NOT_A_REPORT, DefectCode.ARCHIVE_UNSUPPORTED]
+
+    @pytest.mark.parametrize("packed", [False, True])
+    def test_large(self, tmp_path: Path, *, packed: bool) -> None:
+        """A file that is too large to be read as one message has the same advice, and any other one is too large."""
+        for begin, code in ((FOREIGN["a.pst"], "archive-unsupported"), (b"Subject: ", "item-too-large")):
+            data = begin + bytes(1000)
+            path = put(tmp_path / "a", gzip.compress(data) if packed else data)
+            [place] = locate([path], limit=900)
+            with pytest.raises(ParseError) as info:
+                read_place(place, limit=900)
+            assert info.value.code == code
 
 
 LOST = REPORT.replace(b"X-MS-Journal-Report:", b"X-Lost:")

@@ -25,7 +25,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "postfix"
 RUN = runpy.run_path(str(EXAMPLE / "run.py"))
 JOURNAL, ALTERNATE, COPIES = "journal@archive.example", "journal-ndr@example.com", "copies@archive.example"
 SECOND, POSTMASTER = "second@archive.example", "postmaster@example.com"
-SECRET = b"a secret of the organisation"
+SECRET = b"a secret of the organization"
 RULES = f"""
 [organization]
 domains = ["example.com"]

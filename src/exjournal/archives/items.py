@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, TypeVar
 from exjournal._wire.beginnings import lead_in
 from exjournal._wire.headers import first_line_is_field
 from exjournal._wire.parts import message_after
+from exjournal.archives.foreign import FOREIGN_BEGINNINGS, foreign_refusal
 from exjournal.archives.mbox import UNREAD_BEGINNINGS, is_mailbox_of_several, unread_form
 from exjournal.archives.parallel import cores, in_parallel, is_over
 from exjournal.archives.sources import MboxVariant, Source
@@ -303,6 +304,8 @@ class Reader:
         if content[:1] in UNREAD_BEGINNINGS and (form := unread_form(content[:_BEGINNING])) is not None:
             detail = f"a mailbox file in a form that is not read: {form}"
             return _unreadable(source, ParseError(DefectCode.ANOTHER_MESSAGE, detail), content, defects)
+        if content.startswith(FOREIGN_BEGINNINGS) and (refusal := foreign_refusal(content)) is not None:
+            return _unreadable(source, refusal, content, defects)
         if self.undeliverable and self.format in COPIES:
             # As a copy, a bounce would be read like any message.
             return self._rescue(source, content, None, defects)
@@ -374,7 +377,9 @@ def _message(source: Source, content: bytes, error: ParseError, defects: tuple[D
             another = (Defect(DefectCode.ANOTHER_MESSAGE, "a mailbox file that was read as one message", start),)
         reads_like = ReportFormat.ENVELOPE if error.detail == READS_LIKE else None
         return ArchivedMessage(source, content, error.code, (*defects, *another), reads_like)
-    return _unreadable(source, error, content, defects)
+    name = source.members[-1][0] if source.members else source.path
+    refusal = foreign_refusal(b"", name) if source.offset is None else None
+    return _unreadable(source, refusal or error, content, defects)
 
 
 def _unreadable(

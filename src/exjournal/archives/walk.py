@@ -16,6 +16,7 @@ from stat import S_ISREG
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, TypeAlias
 
 from exjournal.archives import mbox
+from exjournal.archives.foreign import foreign_refusal
 from exjournal.archives.sorting import ROOM, in_order
 from exjournal.archives.sources import MboxVariant, Source
 from exjournal.archives.streams import (
@@ -245,7 +246,7 @@ def _read_file(path: str, limit: int, max_ratio: float, floor: int) -> bytes:
             raise _not_a_file()
         size = status.st_size
         if size > limit:
-            raise too_large(limit)
+            raise foreign_refusal(os.read(file, HEAD)) or too_large(limit)
         content = os.read(file, size + 1)
         if len(content) != size:  # The file has grown, or a single call reads less.
             with open(file, "rb", closefd=False) as more:
@@ -259,6 +260,16 @@ def _read_file(path: str, limit: int, max_ratio: float, floor: int) -> bytes:
             except damage_errors() as error:
                 raise archive_error(error) from None  # it may be the same error, which cannot be its own cause
     return content
+
+
+def _read_message(stream: "BufferedReader", limit: int) -> bytes:
+    """Read the rest of a stream, which is one message. Raises ParseError."""
+    begin = peek_head(stream)[0]
+    try:
+        return read_all(stream, limit)
+    except ParseError as error:
+        is_large = error.code is DefectCode.ITEM_TOO_LARGE
+        raise (foreign_refusal(begin) if is_large else None) or error from None
 
 
 def _read_range(source: Source) -> bytes:
@@ -524,7 +535,7 @@ class _Walk:
                 if is_nested or kind is None:
                     kind = _detect_kind(peek_head(inner)[0], name if inner is stream else _without_suffix(name))
                 if kind is _Kind.MESSAGE:
-                    yield Located(source, read_all(inner, self.limit))
+                    yield Located(source, _read_message(inner, self.limit))
                 elif kind is _Kind.MBOX:
                     yield from self.mailbox(inner, source, is_nested=is_nested)
                 elif kind is not _Kind.NOTHING:

@@ -13,7 +13,6 @@ from exjournal import (
     ArchivedReport,
     DefectCode,
     ParseError,
-    ReportFormat,
     strip_headers,
 )
 from exjournal.cli.output import FINE, FOUND, put, say, usage_error, write
@@ -22,9 +21,6 @@ from exjournal.cli.rescue import rescue
 from exjournal.cli.secrets import add_secret_files
 from exjournal.cli.usage import Verbs
 from exjournal.journaling.header_firewall import matching_headers
-
-# The formats of `reports.models.COPIES`, which have no marker. The command imports no module of `reports`.
-_COPIES: Final = (ReportFormat.BCC, ReportFormat.MESSAGE_ONLY)
 
 
 def add(verbs: Verbs) -> None:
@@ -114,9 +110,9 @@ def _rescue(options: argparse.Namespace, archive: Archive) -> int:
     for name in ("clean", "force"):
         if getattr(options, name):
             return usage_error(f"--{name} cannot be combined with --undeliverable, which writes reports unchanged")
-    if options.format is not None and ReportFormat(options.format) not in _COPIES:
+    if archive.format is not None and not archive.format.is_copy:
         return usage_error(
-            f"--format {options.format} cannot be combined with --undeliverable, which looks for markers"
+            f"--format {archive.format} cannot be combined with --undeliverable, which looks for markers"
         )
     return rescue(options, archive)
 

@@ -236,9 +236,7 @@ def read_usual_recipients(lines: str, line_end: str, /) -> list[Recipient] | Non
         return None
     if " " in together or "<" in together or ">" in together or '"' in together or "," in together:
         return None
-    if "\n" in together or "\r" in together or "\t" in together or not all(addresses):
-        return None
-    if holds_control(together.encode("ascii")):
+    if holds_control(together) or not all(addresses):
         return None
     if ":" in together and _REDIRECT_LABEL.search(together) is not None:
         return None

@@ -43,6 +43,11 @@ class ReportFormat(StrEnum):
     BCC = "bcc"
     MESSAGE_ONLY = "message-only"
 
+    @property
+    def is_copy(self) -> bool:
+        """Whether a report in this format is a copy of the message."""
+        return self in COPIES
+
 
 class Evidence(StrEnum):
     """Where a report's recipients come from, from the best evidence to the least.
