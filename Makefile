@@ -8,7 +8,7 @@ MORE_PYTHONS := for bin in "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.*/bin "$$H
 	if [ -d "$$bin" ]; then PATH="$$PATH:$$bin"; fi; done; export PATH;
 TOX := $(MORE_PYTHONS) $(VENV)/bin/python -m tox run
 
-.PHONY: help demo quick test nightly services spark readers endpoint gateway merge check lint types docs dist bench fuzz clean
+.PHONY: help demo quick test nightly services spark readers answers endpoint gateway merge check lint types docs dist bench fuzz clean
 .DEFAULT_GOAL := help
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo "make test   run the suite on every Python from 3.11 up that is here; its slow tests and its coverage on one of them"
 	@echo "make nightly  run the whole suite with ten times the examples"
 	@echo "make services  run the tests that need real servers (redis-server, postfix) or a browser (chromium; as root), which must be installed"
+	@echo "make answers  answer who received what with jq, duckdb and pandas: needs jq"
 	@echo "make spark  run the tests on Apache Spark, which need Java"
 	@echo "make readers  compare with other mail readers, and read the bounces of flufl.bounce: needs node, npm and GMime's bindings (python3-gi, gir1.2-gmime-3.0)"
 	@echo "make endpoint, make gateway, make merge  run an example: the archive endpoint, Postfix, Apache Spark"
@@ -38,7 +39,7 @@ quick: $(VENV)/tox
 nightly: $(VENV)/tox
 	@HYPOTHESIS_PROFILE=nightly $(TOX) -e whole
 
-services spark readers: $(VENV)/tox
+services spark readers answers: $(VENV)/tox
 	@$(TOX) -e $@
 
 # The live integrations: `make endpoint FOLDER=/srv/journal PEER=192.0.2.0/24`, `make gateway` as root where Postfix is installed,

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from enum import Enum
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,6 @@ from exjournal import (
     MemoryStore,
     Organization,
     ParseError,
-    Recipient,
     ReportFormat,
     RuleSet,
     Scope,
@@ -40,7 +40,6 @@ from exjournal import (
     identify,
     limits,
     look_up,
-    merge,
     parse_report,
     remember,
     unwrap_undeliverable,
@@ -505,50 +504,80 @@ class TestDuplicates:
         assert len([line for line in ast.unparse(store).splitlines() if line]) <= 30
 
 
+def shape_paths(schema: dict[str, Any], definitions: dict[str, Any], prefix: str = "") -> set[str]:
+    """The keys of the objects that a schema allows: `a`, `a.b`, `a[].b`."""
+    found = set()
+    if "$ref" in schema:
+        found |= shape_paths(definitions[schema["$ref"].rpartition("/")[2]], definitions, prefix)
+    for one in schema.get("anyOf", ()):
+        found |= shape_paths(one, definitions, prefix)
+    for key, inner in schema.get("properties", {}).items():
+        found |= {f"{prefix}{key}"} | shape_paths(inner, definitions, f"{prefix}{key}.")
+    if "items" in schema:
+        found |= shape_paths(schema["items"], definitions, f"{prefix.removesuffix('.')}[].")
+    return found
+
+
+def keys_of(name: str, kind: str = "") -> set[str]:
+    """The keys of a shape, or of those of its lines that are of one kind."""
+    schema = json.loads(files("exjournal").joinpath("schemas", f"{name}.json").read_text("utf-8"))
+    for line in schema.get("oneOf", ()):
+        if line["properties"]["kind"]["const"] == kind:
+            return shape_paths(line, schema["$defs"])
+    return shape_paths(schema, schema.get("$defs", {}))
+
+
 class TestData:
-    """docs/reference/data.md has every key of the data for JSON."""
+    """docs/reference/data.md has every key of every shape of the data for JSON."""
 
-    def test_keys(self) -> None:
-        """The table of `to_dict` has every key of a report with everything in it, and no other."""
-        report = JournalReport(
-            sender="ann@example.com",
-            recipients=[
-                Recipient("bob@example.com", expanded_from="list@example.com", forwarded_from="carol@example.com")
-            ],
+    SOURCE = frozenset(f"source.{key}" for key in keys_of("source"))
+    PLACE = frozenset(f"sources[][].{key}" for key in keys_of("source"))
+    IDENTITY = frozenset(f"identity.{key}" for key in keys_of("identity"))
+    STATEMENTS = frozenset(f"reports[].{key}" for key in keys_of("statement"))
+
+    @pytest.mark.parametrize(
+        ("heading", "shape", "elsewhere"),
+        [
+            ("ParsedReport.to_dict", keys_of("report"), set()),
+            ("Identity.to_dict", keys_of("identity"), set()),
+            ("Statement.to_dict", keys_of("statement"), {*keys_of("report"), *IDENTITY}),
+            ("MergedReport.to_dict", keys_of("merged"), STATEMENTS),
+            ("Decision.to_dict", keys_of("decision"), set()),
+            ("Source.to_dict", keys_of("source"), set()),
+            ("parse", keys_of("parse"), {*keys_of("report"), *SOURCE, *IDENTITY}),
+            ("Lines of reports", keys_of("scan", "report"), {*keys_of("report"), *SOURCE}),
+            ("Lines of merged reports", keys_of("scan", "merged"), {*keys_of("merged"), *PLACE}),
+            ("Lines of messages", keys_of("scan", "message"), SOURCE),
+            ("Lines of unreadable items", keys_of("scan", "unreadable"), SOURCE),
+            ("Lines of unreadable items", keys_of("quarantine"), SOURCE),
+            ("merge", keys_of("merge"), {*keys_of("merged"), *PLACE}),
+            ("decide", keys_of("decide"), keys_of("decision")),
+            ("check-config", keys_of("check-config"), set()),
+            ("check", keys_of("check"), SOURCE),
+        ],
+        ids=lambda value: value if isinstance(value, str) else "",
+    )
+    def test_keys(self, heading: str, shape: set[str], elsewhere: set[str]) -> None:
+        """The table of a shape has every key of its schema that no other table has, and no other key."""
+        named: set[str] = set()
+        for row in rows(section(page("data.md"), heading)):
+            first, *others = re.findall(r"`(.+?)`", row[0])
+            named |= {first, *[f"{first.rpartition('.')[0]}{other}" for other in others if other[0] == "."]}
+            named |= {other for other in others if other[0] != "."}
+        # What a row names as a whole is described in another section.
+        whole = {
+            key for key in shape - elsewhere - named if any(key.startswith((f"{one}.", f"{one}[")) for one in named)
+        }
+        assert named == shape - elsewhere - whole
+        assert all(
+            key.startswith(("header.", "archive_defects[]", "undeliverable[]", "sources[][]", "original.header."))
+            for key in whole
         )
-        data = build_report(
-            report, b"Subject: a\r\n\r\n", domain="example.com", decrypted=b"x", date=datetime(2026, 1, 1, tzinfo=UTC)
-        ).replace(b"Recipient: bob@example.com", b"Recipient: Bob <bob@example.com>")
-        parsed = parse_report(data)
-        found = paths({**parsed.to_dict(content=True), "identity": identify(parsed).to_dict()})
-        keys = {f"identity.{name}" for name in Identity._fields}
-        assert keys <= found
-        table = rows(section(page("data.md"), "ParsedReport.to_dict"))
-        assert sorted(row[0].strip("`") for row in table) == sorted(found - keys)
 
-    def test_keys_of_a_merged_report(self) -> None:
-        """The table of `MergedReport.to_dict` has every key of one with everything in it, and no other."""
-        line = b"bob@example.com, Expanded: list@example.com, Forwarded: carol@example.com"
-        report = parse_report(sample().replace(b"bob@example.com", line))
-        message = b"From: ann@example.com\r\nTo: Bob <bob@example.com>, Carol <carol@example.com>\r\n\r\n"
-        copy = parse_report(message, format=ReportFormat.MESSAGE_ONLY)
-        written = JournalReport(sender="ann@example.com", recipients=["bob@example.com"])
-        merged = merge([report, copy, parse_report(build_report(written, message, domain="example.com"))])
-        found = set().union(*[paths(one.to_dict()) for one in merged])
-        inner = {path for path in found if path.startswith("reports[].")}
-        parsed = parse_report(sample())
-        statement = paths({**parsed.to_dict(), "identity": identify(parsed).to_dict()})
-        assert {path.removeprefix("reports[].").partition("[")[0] for path in inner} <= {*statement, "on_behalf_of"}
-        table = rows(section(page("data.md"), "MergedReport.to_dict"))
-        assert sorted(row[0].strip("`") for row in table) == sorted(found - inner)
-
-    def test_keys_of_a_decision(self) -> None:
-        """The table of `Decision.to_dict` has every key of a decision with everything in it, and no other."""
-        rule = JournalRule("Bob", "journal@archive.example", recipient="bob@example.com")
-        rules = RuleSet([rule], Organization(["example.com"]))
-        held = decide(b"Received: a\r\n" * 100 + b"\r\n", Envelope("", ["bob@example.com"]), rules)
-        table = rows(section(page("data.md"), "Decision.to_dict"))
-        assert sorted(row[0].strip("`") for row in table) == sorted(paths(held.to_dict()))
+    def test_schemas(self) -> None:
+        """The table of schemas has every file of the package."""
+        named = [row[1].strip("`") for row in rows(section(page("data.md"), "Schemas"))]
+        assert sorted(named) == sorted(path.name for path in files("exjournal").joinpath("schemas").iterdir())
 
 
 DIRECTIVE = re.compile(r"^### (\w+)\n\n::: exjournal\.((?:\w+\.)*)\1$", re.MULTILINE)
@@ -637,14 +666,6 @@ class TestCommand:
         table = rows(section(page("command.md"), verb))
         named = [found.split()[0] for row in table for found in CODED.findall(row[0]) if found.startswith("--")]
         assert sorted(named) == sorted(option_strings(verbs(_parser())[verb]))
-
-    def test_keys_of_merge(self) -> None:
-        """The table of the keys that `merge --json` adds has every key after those of the library, and no other."""
-        table = rows(section(page("command.md"), "merge"))
-        added = [row[0].strip("`") for row in table if len(row) == 2 and not row[0].startswith("`--")]
-        [shown] = [line for line in page("command.md").splitlines() if line.startswith('{"content_sha256"')]
-        assert added == ["conflict", "files", "sources"]
-        assert all(f'"{key}": ' in shown for key in added)
 
     def test_every_verb_has_an_example(self) -> None:
         """Each verb is run in an example of its section."""

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from base64 import b64encode
 from typing import Any
 
 import pytest
@@ -11,8 +12,10 @@ from hypothesis import strategies as st
 from exjournal import InvalidValue, MboxVariant, Source
 
 # Names as file systems have them: any text, and bytes that are not text.
-NAMES = st.text(max_size=10) | st.binary(min_size=1, max_size=6).map(
-    lambda name: name.decode("utf-8", "surrogateescape")
+NAMES = (
+    st.text(max_size=10)
+    | st.text(st.characters(categories=["Cs"]))
+    | st.binary(min_size=1, max_size=6).map(lambda name: name.decode("utf-8", "surrogateescape"))
 )
 NUMBERS = st.integers(0, 1 << 70)
 SOURCES = st.builds(
@@ -37,8 +40,9 @@ def test_data(source: Source) -> None:
 
 
 def test_to_dict() -> None:
-    """The data has only the keys that the source needs."""
-    assert Source("a.eml").to_dict() == {"path": "a.eml"}
+    """The data has every key, with null or an empty list where there is nothing."""
+    nothing = {"members": [], "offset": None, "size": None, "mbox": None, "escaped": False, "exact": None}
+    assert Source("a.eml").to_dict() == {"path": "a.eml", **nothing}
     source = Source("a.tar", (("b.mbox", 512),), 40, 99, MboxVariant.MBOXRD)
     assert source.to_dict() == {
         "path": "a.tar",
@@ -46,8 +50,35 @@ def test_to_dict() -> None:
         "offset": 40,
         "size": 99,
         "mbox": "mboxrd",
+        "escaped": False,
+        "exact": None,
     }
-    assert Source("a", offset=0, size=0).to_dict() == {"path": "a", "offset": 0, "size": 0}
+
+
+@pytest.mark.parametrize(
+    ("name", "shown", "exact"),
+    [
+        ("a\0b", "a\u2400b", b"a\0b"),
+        ("caf\udce9", "caf\ufffd", b"caf\xe9"),
+        ("\udced\udca0\udc80", "\ufffd" * 3, b"\xed\xa0\x80"),
+        ("\ud800", "\ufffd", b"\xed\xa0\x80"),
+        ("\udcff\ud800", "\ufffd" * 2, b"\xed\xb3\xbf\xed\xa0\x80"),
+    ],
+)
+def test_escaped(name: str, shown: str, exact: bytes) -> None:
+    """Names have neither NUL nor a lone surrogate in the data, and their bytes come with them."""
+    source = Source(name, ((name, 1), ("\u00e9", 2)))
+    data = source.to_dict()
+    assert (data["path"], data["members"]) == (shown, [{"name": shown, "place": 1}, {"name": "\u00e9", "place": 2}])
+    assert data["escaped"] is True
+    encoded = b64encode(exact).decode()
+    assert data["exact"] == [encoded, encoded, "w6k="]
+    assert Source.from_dict(data) == source
+
+
+def test_data_of_earlier_versions() -> None:
+    """A source is read from data without the keys that have no value, and with lone surrogates."""
+    assert Source.from_dict({"path": "caf\udce9"}) == Source("caf\udce9")
 
 
 def test_str() -> None:
@@ -82,6 +113,14 @@ def test_str() -> None:
         {"path": "a", "mbox": "mboxx"},
         {"path": "a", "mbox": 1},
         {"path": "a", "mbox": []},
+        {"path": "a", "exact": 1},
+        {"path": "a", "exact": "YQ=="},
+        {"path": "a", "exact": []},
+        {"path": "a", "exact": [None]},
+        {"path": "a", "exact": ["YQ"]},
+        {"path": "a", "exact": ["Yg=="]},
+        {"path": "\ufffd", "exact": ["gA==", "YQ=="]},
+        {"path": "\ufffd", "exact": ["YQ=="]},
     ],
     ids=repr,
 )

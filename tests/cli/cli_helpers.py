@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from exjournal import InvalidValue, Recipient
+from exjournal import InvalidValue, Recipient, Source
 from exjournal.cli import main
 from strategies import ORIGINAL, PART, TEXT, a_message, built
 
@@ -177,7 +177,24 @@ def fill_disk(patch: pytest.MonkeyPatch, step: str) -> None:
 
 
 # What `parse --json` says before the library's own form of a report.
-OWN_FILE = {"file": "r.eml", "source": {"path": "r.eml"}, "archive_defects": [], "undeliverable": None, "found": None}
+OWN_FILE = {
+    "file": "r.eml",
+    "source": Source("r.eml").to_dict(),
+    "archive_defects": [],
+    "undeliverable": None,
+    "found": None,
+    "identity": None,
+}
+# A line of `check --json` that says nothing.
+CHECKED = {
+    "report": False,
+    "format": None,
+    "marker": None,
+    "defects": [],
+    "seal": None,
+    "code": None,
+    "offset": None,
+}
 JOURNAL = "journal@example.com"
 FULL = "550 5.2.2 mailbox full"
 

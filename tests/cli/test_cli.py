@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from cli_helpers import (
+    CHECKED,
     HELD,
     OWN_FILE,
     REPORT,
@@ -36,7 +37,7 @@ from cli_helpers import (
 )
 from hypothesis import given
 
-from exjournal import JournalReport, Recipient, ReportFormat, Role, build_report, parse_report
+from exjournal import JournalReport, Recipient, ReportFormat, Role, Source, build_report, parse_report
 from exjournal.cli import main
 from strategies import DATE, HEAVY, ORIGINAL, PART, TEXT, Arguments, a_message, a_report, arguments, built
 
@@ -397,8 +398,8 @@ class TestFormats:
         put("r.eml", in_format(format_))
         words = ["check", "--format", format_, "r.eml"]
         assert run(*words) == (0, f"r.eml: report, {format_}, {marker}: no defects\n".encode(), "")
-        found = {"report": True, "format": format_, "marker": marker, "defects": {}}
-        assert run(*words, "--json").objects == [{"file": "r.eml", "source": {"path": "r.eml"}, **found}]
+        found = {**CHECKED, "report": True, "format": format_, "marker": marker}
+        assert run(*words, "--json").objects == [{"file": "r.eml", "source": OWN_FILE["source"], **found}]
 
     @pytest.mark.parametrize("format_", ["bcc", "message-only"])
     def test_copies_need_the_format(self, format_: str) -> None:
@@ -652,9 +653,8 @@ class TestTerminal:
         assert outcome.data == (given_arguments.original or b"")
         assert outcome.status == (given_arguments.original is None)
         (found,) = run("parse", "--json", "-", stdin=data).objects
-        assert (found.pop("file"), found.pop("source")) == ("-", {"path": "-"})
-        assert (found.pop("archive_defects"), found.pop("undeliverable"), found.pop("found")) == ([], None, None)
-        wanted: dict[str, Any] = parse_report(data).to_dict()
+        standard_input = {"file": "-", "source": Source("-").to_dict()}
+        wanted: dict[str, Any] = parse_report(data).to_dict() | OWN_FILE | standard_input
         for key, content in (
             ("original", given_arguments.original),
             ("decrypted", given_arguments.options["decrypted"]),

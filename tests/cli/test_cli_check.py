@@ -5,6 +5,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from cli_helpers import (
+    CHECKED,
     REPORT,
     SECRET,
     UNUSABLE,
@@ -19,7 +20,7 @@ from cli_helpers import (
 )
 from hypothesis import given
 
-from exjournal import Recipient, ReportFormat, Role, parse_report
+from exjournal import Recipient, ReportFormat, Role, Source, parse_report
 from strategies import ORIGINAL, a_message, a_report, any_bytes, built
 
 
@@ -77,12 +78,15 @@ class TestCheck:
         codes = [str(defect.code) for defect in parse_report(WITH_OTHER_TEXT).defects]
         report = {"report": True, "format": "envelope", "marker": "X-MS-Journal-Report"}
         assert outcome.objects == [
-            {"file": name, "source": {"path": name}, **rest}
+            {"file": name, "source": Source(name).to_dict(), **CHECKED, **rest}
             for name, rest in {
-                "fine.eml": {**report, "defects": {}},
-                "odd.eml": {**report, "defects": {code: codes.count(code) for code in codes}},
-                "none.eml": {"report": False, "code": "multipart-report", "offset": 13},
-                "-": {"report": False, "code": "empty", "offset": 0},
+                "fine.eml": report,
+                "odd.eml": {
+                    **report,
+                    "defects": [{"code": code, "count": codes.count(code)} for code in sorted({*codes})],
+                },
+                "none.eml": {"code": "multipart-report", "offset": 13},
+                "-": {"code": "empty", "offset": 0},
             }.items()
         ]
         assert outcome.status == 2
@@ -143,7 +147,7 @@ class TestSeals:
         outcome = run("check", "--json", "r.eml", "--secret-file", "journal.secret")
         assert (outcome.status, outcome.err) == (status, "")
         (found,) = outcome.objects
-        assert list(found) == ["file", "source", "report", "format", "marker", "defects", "seal"]
+        assert list(found) == ["file", "source", *CHECKED]
         assert found["seal"] == seal
         assert files() == before
 
@@ -151,14 +155,7 @@ class TestSeals:
         """Without a secret the output does not mention seals, and a report is fine with or without one."""
         put("r.eml", SEALED)
         assert run("check", "r.eml") == (0, b"r.eml: report, envelope, X-MS-Journal-Report: no defects\n", "")
-        assert list(run("check", "--json", "r.eml").objects[0]) == [
-            "file",
-            "source",
-            "report",
-            "format",
-            "marker",
-            "defects",
-        ]
+        assert run("check", "--json", "r.eml").objects[0]["seal"] is None
 
     @pytest.mark.parametrize("names", [["journal", "other"], ["other", "journal"], ["other", "other", "journal"]])
     def test_several_secrets(self, names: list[str]) -> None:
@@ -187,7 +184,7 @@ class TestSeals:
         outcome = run("check", "--json", "--secret-file", "journal.secret", *names, stdin=SEALED)
         assert outcome.status == 2
         assert [line.partition(":")[0] for line in outcome.messages] == ["missing.eml"]
-        found = {one["file"]: one.get("seal") for one in outcome.objects}
+        found = {one["file"]: one["seal"] for one in outcome.objects}
         assert found == {
             "message.eml": None,
             "sealed.eml": "valid",
@@ -195,8 +192,7 @@ class TestSeals:
             "altered.eml": "invalid",
             "-": "valid",
         }
-        keys = ["file", "source", "report", "code", "offset"]
-        assert [list(one) for one in outcome.objects if not one["report"]] == [keys] * 2
+        assert [one["code"] for one in outcome.objects if not one["report"]] == ["not-a-report", "empty"]
         outcome = run("check", "--secret-file", "journal.secret", "message.eml")
         assert outcome.status == 1
         assert "seal" not in outcome.out

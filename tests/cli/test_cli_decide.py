@@ -303,7 +303,10 @@ class TestFiles:
         words = ["--rules", "a\x1b[2J\udcff.toml", "--from=", "--to=bob@example.com"]
         assert run("decide", "a\x1b[2J\udcff.eml", *words).out.startswith("a\\x1b[2J\\udcff.eml\n")
         assert run("decide", *words, "--check-config").out.startswith("a\\x1b[2J\\udcff.toml: ")
-        assert run("decide", "a\x1b[2J\udcff.eml", *words, "--json").objects[0]["file"] == "a\x1b[2J\udcff.eml"
+        decided = run("decide", "a\x1b[2J\udcff.eml", *words, "--json").objects[0]
+        assert (decided["file"], decided["escaped"]) == ("a\x1b[2J\ufffd.eml", True)
+        checked_ = run("decide", *words, "--check-config", "--json").objects[0]
+        assert (checked_["file"], checked_["escaped"]) == ("a\x1b[2J\ufffd.toml", True)
 
 
 class TestEnvelope:
@@ -321,7 +324,7 @@ class TestEnvelope:
         found = data(sender=sender, to=("nobody@example.com",))
         rules = load_config("journal.toml").rules
         wanted = decide(MESSAGE, Envelope("", ["nobody@example.com"]), rules)
-        assert found == {"file": "message.eml", **wanted.to_dict()}
+        assert found == {"file": "message.eml", **wanted.to_dict(), "escaped": False}
         from_staff = MESSAGE.replace(b"ann@", b"bob@")
         assert reasons(data(sender=sender, to=("nobody@example.com",), message=from_staff))["Staff"] == "matched"
 
@@ -413,8 +416,10 @@ class TestForPrograms:
                     "matches": [match],
                 },
             ],
+            "escaped": False,
         }
-        assert list(found) == ["file", "hold", "loops", "sender_sides", "recipient_sides", "reports", "rules"]
+        first = ["file", "hold", "loops", "sender_sides", "recipient_sides", "reports", "rules"]
+        assert list(found) == [*first, "escaped"]
         for rule in found["rules"]:
             assert list(rule) == ["rule", "journal_to", "scope", "matched", "reason", "matches"]
 
@@ -439,6 +444,7 @@ class TestForPrograms:
             "recipient_sides": ["inside"],
             "reports": [],
             "rules": [],
+            "escaped": False,
         }
 
     def test_is_ascii(self) -> None:
@@ -727,6 +733,7 @@ class TestCheckConfig:
                 "groups": 1,
                 "secrets": 1,
                 "warnings": [],
+                "escaped": False,
             }
         ]
 
@@ -807,7 +814,7 @@ class TestAnything:
             wanted = decide(message, envelope, load_config(rules).rules)
             outcome = run_decide("--json", *words, message=message, sender=sender, to=tuple(to), rules=str(rules))
             assert (outcome.status, outcome.err) == (0, "")
-            assert outcome.objects == [{"file": "-", **wanted.to_dict()}]
+            assert outcome.objects == [{"file": "-", **wanted.to_dict(), "escaped": False}]
             outcome = run_decide(*words, message=message, sender=sender, to=tuple(to), rules=str(rules))
             assert (outcome.status, outcome.err) == (0, "")
             assert seen(outcome.out)

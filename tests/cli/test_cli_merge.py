@@ -25,6 +25,7 @@ from exjournal import (
     Recipient,
     ReportFormat,
     Role,
+    Source,
     build_report,
     identify,
     merge,
@@ -369,7 +370,8 @@ class TestJson:
             assert one.pop("conflict") is True
             names = one.pop("files")
             assert [len(some) for some in names] == [1] * len(merged.reports)
-            assert one.pop("sources") == [[{"path": name} for name in some] for some in names]
+            nothing = {"archive_defects": [], "undeliverable": None, "found": None}
+            assert one.pop("sources") == [[{**Source(name).to_dict(), **nothing} for name in some] for some in names]
             assert one == merged.to_dict()
 
     def test_files(self) -> None:

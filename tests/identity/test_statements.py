@@ -495,11 +495,13 @@ class TestParseIdentity:
         assert Identity(**found["identity"]) == identify(parse_report(FULL))
 
     def test_adds_and_changes_nothing(self) -> None:
-        """The option adds one key; without it the line is as ever, and cannot be merged."""
+        """The option fills in one key; without it the key is null, and the line cannot be merged."""
         (with_keys,) = run("parse", "--json", "--identity", "full.eml").objects
         (without,) = run("parse", "--json", "full.eml").objects
         assert with_keys.pop("identity") == identify(parse_report(FULL))._asdict()
+        assert without.pop("identity") is None
         assert with_keys == without
+        assert problem({**without, "identity": None}).field == "identity"
         assert problem(without).field == "identity"
 
     def test_for_people(self) -> None:

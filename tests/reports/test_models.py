@@ -522,6 +522,7 @@ class TestParsedReport:
                     "encoding": "7bit" if kind == "text" else "",
                     "offset": offset,
                     "size": size,
+                    "content": None,
                 }
                 for kind, offset, size in zip(kinds, offsets, sizes, strict=True)
             ],
@@ -599,7 +600,7 @@ class TestParsedReport:
         parsed = parse_report(built(decrypted=b"\xff\0"))
         parts: Any = parsed.to_dict(content=True)["parts"]
         assert [base64.b64decode(part["content"]) for part in parts] == [bytes(part.content) for part in parsed.parts]
-        assert all("content" not in part for part in parsed.to_dict()["parts"])  # type: ignore[attr-defined]
+        assert all(part["content"] is None for part in parsed.to_dict()["parts"])  # type: ignore[attr-defined]
 
     def test_to_dict_is_json(self) -> None:
         """The data goes through JSON as it is."""

@@ -244,7 +244,7 @@ class Work:
         identity: Identity | None = None
         if self.is_merged:
             statement = statement_of(parsed)
-            identity, data = statement.identity, statement.to_dict()
+            identity, data = statement.identity, {**statement.to_dict(), "original": None, "decrypted": None}
         elif self.has_lines:
             data = parsed.to_dict()
             identity = identify(parsed) if self.has_identities else None
@@ -256,6 +256,7 @@ class Work:
                 files[kind] = {"size": content.nbytes, "sha256": digest}
                 if kind == "original" and self.has_lines:
                     files[kind]["header"] = _header_dict(content)
+                files[kind]["file"] = None
                 if self.originals is not None and is_selected:
                     suffix = ".incomplete.eml" if is_incomplete else ".eml"
                     files[kind]["file"] = self.keep("originals", digest, suffix, content, item.source, result)
@@ -265,11 +266,10 @@ class Work:
             entry = data.get(kind)
             data[kind] = {**(entry if isinstance(entry, dict) else {}), **file}
         data["header"] = _header_dict(parsed.outer_block)
-        if item.defects:
-            data["archive_defects"] = defect_dicts(item.defects)
-        if item.undeliverable is not None:
-            data["undeliverable"] = [status._asdict() for status in item.undeliverable.status]
-            data["found"] = item.undeliverable.found
+        data["archive_defects"] = defect_dicts(item.defects)
+        bounce = item.undeliverable
+        data["undeliverable"] = None if bounce is None else [status._asdict() for status in bounce.status]
+        data["found"] = None if bounce is None else bounce.found
         more: dict[str, object] = {"identity": identity} if self.has_identities else {}
         if self.has_exceptions:
             more |= {"size": len(item.octets), "sha256": hashlib.sha256(item.octets).hexdigest()}
@@ -295,10 +295,10 @@ class Work:
         digest = hashlib.sha256(item.octets).hexdigest()
         data["sha256"] = digest
         data["header"] = _header_dict(item.octets)
+        data["file"] = None
         if self.originals is not None:
             data["file"] = self.keep("originals", digest, ".eml", item.octets, item.source, result)
-        if item.defects:
-            data["archive_defects"] = defect_dicts(item.defects)
+        data["archive_defects"] = defect_dicts(item.defects)
         return _line(MESSAGE, "message", item, data) if self.has_lines else None
 
     def bad(self, item: Unreadable, result: _Result) -> Line | None:
@@ -315,17 +315,17 @@ class Work:
             result.counts["unreadable", ""] += 1
             name = error_name(error)
             result.counts["refusals", name] += 1
-            data = {"code": name, "detail": error.strerror or ""}
+            data = {"code": name, "detail": error.strerror or "", "offset": None}
             result.complaints.append((item.source, error.strerror or name))
         if item.octets is not None:
             result.counts["octets", ""] += len(item.octets)
+        data |= {"octets": None, "sha256": None, "file": None}
         if item.octets is not None and self.has_lines:
             data["octets"] = len(item.octets)
             data["sha256"] = digest = hashlib.sha256(item.octets).hexdigest()
             if self.quarantine is not None:
                 data["file"] = self.keep("quarantined", digest, ".eml", item.octets, item.source, result)
-        if item.defects:
-            data["archive_defects"] = defect_dicts(item.defects)
+        data["archive_defects"] = defect_dicts(item.defects)
         return _line(BAD, "unreadable", item, data) if self.has_lines else None
 
     def aside(self, item: ArchivedReport | ArchivedMessage, another: Defect, result: _Result) -> Line | None:
@@ -341,6 +341,7 @@ class Work:
             "octets": len(item.octets),
             "sha256": digest,
             "file": self.keep("quarantined", digest, ".eml", item.octets, item.source, result),
+            "archive_defects": defect_dicts(item.defects),
         }
         kind = "report" if isinstance(item, ArchivedReport) else "message"
         return _line(ASIDE, kind, item, data)

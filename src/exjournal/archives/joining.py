@@ -133,7 +133,7 @@ def _join(groups: list[_Group], *, lines: bool, rows: bool, exceptions: bool) ->
                 data["identity"] = Identity(*more["identity"]).to_dict()
             statement = read_statement(data)
             statement = known.setdefault(statement, statement)
-            of_item = {name: data[name] for name in _OF_ITEMS if name in data}
+            of_item = {name: data[name] for name in _OF_ITEMS}
             if rows:
                 witnesses.append(Witness(statement, {"source": data["source"], **of_item}))
             sources.setdefault(statement, []).append({**data["source"], **of_item})

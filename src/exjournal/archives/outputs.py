@@ -103,7 +103,7 @@ class Outputs:
             _remove(self.state_path)
         parts = [os.path.join(folder, PARTS) for folder in self.folders]
         above = [os.path.dirname(file) or "." for file in self.files]
-        for folder in (*above, self.state_path, *parts):
+        for folder in dict.fromkeys((*above, self.state_path, *parts)):
             os.makedirs(folder, exist_ok=True)
         with open(os.path.join(self.state_path, _MARK), "wb"):
             pass

@@ -1,9 +1,11 @@
 """The place of an item: in a file, in a mailbox file, or in nested archives."""
 
+from binascii import a2b_base64, b2a_base64
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exjournal.errors import InvalidValue
+from exjournal.lines import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,15 +50,27 @@ class Source(NamedTuple):
         return ":".join([self.path, *[name for name, _ in self.members]]) + place
 
     def to_dict(self) -> dict[str, object]:
-        """Return the source as data for JSON: `path`, and those of `members`, `offset`, `size` and `mbox` that it has."""
-        result: dict[str, object] = {"path": self.path}
-        if self.members:
-            result["members"] = [{"name": name, "place": place} for name, place in self.members]
-        for name in ("offset", "size", "mbox"):
-            value = getattr(self, name)
-            if value is not None:
-                result[name] = value
-        return result
+        """Return the source as data for JSON; `docs/reference/data.md` describes the keys.
+
+        In the path and the names, NUL becomes U+2400 and a lone surrogate U+FFFD; `escaped` is then true, and `exact` has the
+        bytes of each, so that the source can be read from its data.
+        """
+        names = [self.path, *[name for name, _ in self.members]]
+        shown = [json_text(name) for name in names]
+        is_escaped = shown != names
+        return {
+            "path": shown[0],
+            "members": [
+                {"name": name, "place": place} for name, (_, place) in zip(shown[1:], self.members, strict=True)
+            ],
+            "offset": self.offset,
+            "size": self.size,
+            "mbox": None if self.mbox is None else str(self.mbox),
+            "escaped": is_escaped,
+            "exact": [b2a_base64(_bytes_of(name), newline=False).decode("ascii") for name in names]
+            if is_escaped
+            else None,
+        }
 
     @classmethod
     def from_dict(cls, data: "Mapping[str, object]", /) -> "Self":
@@ -69,17 +83,41 @@ class Source(NamedTuple):
 
 def _source_fields(data: "Mapping[str, Any]") -> "dict[str, Any]":
     variant = data.get("mbox")
-    members = tuple([(member["name"], member["place"]) for member in data.get("members", ())])
-    numbers = [place for _, place in members]
-    numbers += [data[name] for name in ("offset", "size") if data.get(name) is not None]
+    shown = [data["path"], *[member["name"] for member in data.get("members", ())]]
+    places = [member["place"] for member in data.get("members", ())]
+    numbers = [*places, *[data[name] for name in ("offset", "size") if data.get(name) is not None]]
     if not all(type(number) is int and number >= 0 for number in numbers):
         raise ValueError(numbers)
-    if not all(isinstance(name, str) for name in (data["path"], *[name for name, _ in members])):
-        raise TypeError(data["path"])
+    if not all(isinstance(name, str) for name in shown):
+        raise TypeError(shown)
+    exact = data.get("exact")
+    if exact is not None:
+        pairs = zip(shown, [a2b_base64(text, strict_mode=True) for text in exact], strict=True)
+        shown = [_exact_name(name, content) for name, content in pairs]
     return {
-        "path": data["path"],
-        "members": members,
+        "path": shown[0],
+        "members": tuple(zip(shown[1:], places, strict=True)),
         "offset": data.get("offset"),
         "size": data.get("size"),
         "mbox": None if variant is None else MboxVariant(variant),
     }
+
+
+# A byte of a name that is not UTF-8 is a lone surrogate in Python. Windows has other lone surrogates in names.
+_HANDLERS = ("surrogateescape", "surrogatepass")
+
+
+def _bytes_of(name: str) -> bytes:
+    try:
+        return name.encode("utf-8", _HANDLERS[0])
+    except UnicodeEncodeError:
+        return name.encode("utf-8", _HANDLERS[1])
+
+
+def _exact_name(shown: str, content: bytes) -> str:
+    """Return the name that has these bytes and is shown so. Raises ValueError if there is none."""
+    for handler in _HANDLERS:
+        name = content.decode("utf-8", handler)
+        if json_text(name) == shown:
+            return name
+    raise ValueError(shown)

@@ -5,7 +5,7 @@ import json
 from collections import Counter
 
 from exjournal import ArchivedReport, Seal, verify_seal
-from exjournal.cli.output import FINE, FOUND, printable, put_line
+from exjournal.cli.output import FINE, FOUND, printable, put_line, shown
 from exjournal.cli.reading import Archive, add_reader, defects_of
 from exjournal.cli.secrets import add_secret_files, secrets_of
 from exjournal.cli.usage import Verbs
@@ -33,12 +33,22 @@ def _check(options: argparse.Namespace, archive: Archive) -> int:
     for entry in archive.entries():
         item = entry.item
         status = max(status, entry.status)
-        result: dict[str, object] = {"file": entry.file, "source": item.source.to_dict()}
+        result: dict[str, object] = {
+            "file": shown(entry.file),
+            "source": item.source.to_dict(),
+            "report": False,
+            "format": None,
+            "marker": None,
+            "defects": [],
+            "seal": None,
+            "code": None,
+            "offset": None,
+        }
         if isinstance(item, ArchivedReport):
             parsed = item.parsed
             codes = Counter(str(defect.code) for defect in defects_of(item))
             result |= {"report": True, "format": str(parsed.format), "marker": parsed.marker}
-            result["defects"] = dict(sorted(codes.items()))
+            result["defects"] = [{"code": code, "count": count} for code, count in sorted(codes.items())]
             oddities = ", ".join(code if count == 1 else f"{code} ({count})" for code, count in sorted(codes.items()))
             line = (
                 f"{printable(str(item.source))}: report, {parsed.format}, {parsed.marker}: {oddities or 'no defects'}"
@@ -57,6 +67,6 @@ def _check(options: argparse.Namespace, archive: Archive) -> int:
             continue
         else:
             line = f"{printable(str(item.source))}: not a report: {reason}"
-            result |= {"report": False, "code": str(reason.code), "offset": reason.offset}
+            result |= {"code": str(reason.code), "offset": reason.offset}
         put_line(json.dumps(result) if options.json else line)
     return status

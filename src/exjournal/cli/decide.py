@@ -5,7 +5,17 @@ import json
 from typing import Final
 
 from exjournal import Decision, Envelope, InvalidValue, JournalAgent, RuleSet, decide, load_config
-from exjournal.cli.output import FINE, FOUND, option_error, printable, put_line, read, report_os_error, usage_error
+from exjournal.cli.output import (
+    FINE,
+    FOUND,
+    option_error,
+    printable,
+    put_line,
+    read,
+    report_os_error,
+    shown,
+    usage_error,
+)
 from exjournal.cli.secrets import add_secret_files, secrets_of
 from exjournal.cli.usage import Verbs, add_verb
 
@@ -71,7 +81,7 @@ def _run(options: argparse.Namespace) -> int:
         return report_os_error(name, error)
     decision = decide(message, envelope, config.rules, secrets=[*config.secrets, *secrets])
     if options.json:
-        put_line(json.dumps({"file": name, **decision.to_dict()}))
+        put_line(json.dumps({"file": shown(name), **decision.to_dict(), "escaped": shown(name) != name}))
     else:
         put_line(_view(name, decision))
     return FINE if decision.hold is None else FOUND
@@ -89,7 +99,8 @@ def _check(options: argparse.Namespace, rules: RuleSet, agent: JournalAgent | No
     }
     warnings = [*rules.warnings, *_warnings(rules, agent)]
     if options.json:
-        put_line(json.dumps({"file": options.rules, **counts, "warnings": warnings}))
+        file = shown(options.rules)
+        put_line(json.dumps({"file": file, **counts, "warnings": warnings, "escaped": file != options.rules}))
     else:
         sizes = ", ".join([f"{name.replace('_', ' ')} {count}" for name, count in counts.items()])
         put_line(f"{printable(options.rules)}: {sizes}")

@@ -38,6 +38,7 @@ from exjournal.cli.output import (
     put_line,
     report_error,
     say,
+    shown,
     usage_error,
     write,
 )
@@ -70,13 +71,13 @@ class Place(NamedTuple):
     @property
     def data(self) -> dict[str, object]:
         """The place as data, with the keys that `scan` uses."""
-        result = self.source.to_dict()
-        if self.defects:
-            result["archive_defects"] = [defect._asdict() for defect in self.defects]
-        if self.bounce is not None:
-            result["undeliverable"] = [status._asdict() for status in self.bounce.status]
-            result["found"] = self.bounce.found
-        return result
+        bounce = self.bounce
+        return {
+            **self.source.to_dict(),
+            "archive_defects": [defect._asdict() for defect in self.defects],
+            "undeliverable": None if bounce is None else [status._asdict() for status in bounce.status],
+            "found": None if bounce is None else bounce.found,
+        }
 
 
 # The places of each statement.
@@ -184,7 +185,7 @@ def _name(report: MergedReport, places: Places) -> str:
 def _data(report: MergedReport, places: Places, files: Sequence[str], *, conflicts: bool) -> dict[str, object]:
     result = report.to_dict()
     result["conflict"] = conflicts
-    result["files"] = [[files[place.number] for place in places[statement]] for statement in report.reports]
+    result["files"] = [[shown(files[place.number]) for place in places[statement]] for statement in report.reports]
     result["sources"] = [[place.data for place in places[statement]] for statement in report.reports]
     return result
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from exjournal import BuildError, InvalidValue, ParseError
+from exjournal import BuildError, InvalidValue, ParseError, Source
 
 FINE: Final = 0
 FOUND: Final = 1
@@ -62,6 +62,11 @@ def put_line(line: str) -> None:
     if sys.stdout is None:
         raise OSError(errno.EBADF, "there is no standard output")
     print(line)
+
+
+def shown(name: str) -> str:
+    """Return the name of a file as JSON has it, with the replacements of `Source.to_dict()`."""
+    return str(Source(name).to_dict()["path"])
 
 
 def write(path: Path, data: bytes | memoryview, *, force: bool) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from exjournal import ArchivedReport, Evidence, Recipient, identify
-from exjournal.cli.output import FINE, printable, put_line, report_os_error, usage_error
+from exjournal.cli.output import FINE, printable, put_line, report_os_error, shown, usage_error
 from exjournal.cli.pages import may_replace, write_page
 from exjournal.cli.reading import Archive, add_reader, defects_of
 from exjournal.cli.report_page import report_page
@@ -20,7 +20,7 @@ def add(verbs: Verbs) -> None:
     parser = add_reader(verbs, "parse", _parse, "show the content of reports", example="report.eml")
     parser.add_argument("--json", action="store_true", help="write one line of JSON for each report")
     parser.add_argument(
-        "--identity", action="store_true", help="with --json: add the keys by which reports are compared and merged"
+        "--identity", action="store_true", help="with --json: fill in the keys by which reports are compared and merged"
     )
     parser.add_argument("--html", metavar="FILE", help="also write a page about the report, of which there must be one")
 
@@ -59,13 +59,13 @@ def _parse(options: argparse.Namespace, archive: Archive) -> int:
 def _json(file: str, item: ArchivedReport, *, identity: bool) -> str:
     bounce = item.undeliverable
     result = {
-        "file": file,
+        "file": shown(file),
         "source": item.source.to_dict(),
         "archive_defects": [defect._asdict() for defect in item.defects],
         "undeliverable": None if bounce is None else [status._asdict() for status in bounce.status],
         "found": None if bounce is None else bounce.found,
         **item.parsed.to_dict(),
-        **({"identity": identify(item.parsed).to_dict()} if identity else {}),
+        "identity": identify(item.parsed).to_dict() if identity else None,
     }
     for key, content in (("original", item.parsed.original), ("decrypted", item.parsed.decrypted)):
         value = result[key]

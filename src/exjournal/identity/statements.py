@@ -83,7 +83,7 @@ def read_statement(data: object, place: str = "", /) -> Statement:
     that differs; the digests of those bytes are believed. Raises InvalidValue, whose field is `place` and the path after it.
     """
     entry = _Entry(data, place)
-    if not entry.has("identity"):
+    if not entry.has_value("identity"):
         raise entry.problem("identity", "is missing; it must be identify(parsed).to_dict()")
     keys = entry.entry("identity")
     identity = _identity(keys)
@@ -196,6 +196,9 @@ class _Entry:
     def has(self, name: str) -> bool:
         return name in self._values
 
+    def has_value(self, name: str) -> bool:
+        return self._values.get(name) is not None
+
     def _value(self, name: str, kind: type[Value]) -> Value:
         if name not in self._values:
             raise self.problem(name, "is missing")
@@ -222,7 +225,7 @@ class _Entry:
         return value
 
     def optional(self, name: str) -> str | None:
-        return None if self.has(name) and self._values[name] is None else self.text(name)
+        return None if self.has(name) and not self.has_value(name) else self.text(name)
 
     def digest(self, name: str) -> str:
         value = self.text(name)

@@ -498,6 +498,7 @@ def _part_dict(part: Part, *, content: bool) -> dict[str, object]:
         "encoding": json_text(part.encoding),
         "offset": part.offset,
         "size": part.size,
+        "content": None,
     }
     if content:
         import base64
