@@ -235,8 +235,8 @@ class TestFiles:
         )
         assert [file.is_changed for file in found.files] == [True, False]
         assert found.changed == found.exception_counts["changed"] == 1
-        assert [(one["category"], one["code"], one["source"]) for one in found.exceptions] == [
-            ("changed", "file-changed", {"path": str(path)})
+        assert [(one["category"], one["code"], one["source"]["path"]) for one in found.exceptions] == [
+            ("changed", "file-changed", str(path))
         ]
         assert [(source.path, reason) for source, reason in complaints] == [
             (str(path), "the file changed while it was read")
@@ -345,7 +345,7 @@ class TestManifest:
             put(few / "odd" / name, BARE)
         put(few / "m.mbox", mboxrd([BARE, GARBAGE, REPORT]))
         tables = {"recipients": Path("out/r.csv"), "exceptions": Path("out/x.csv")}
-        scan_archive("few", **outputs(Path("out")), **tables, manifest="out/digests", merge=True, jobs=1)
+        scan_archive("few", **(outputs(Path("out")) | tables), manifest="out/digests", merge=True, jobs=1)
         said = check(Path("out/digests"), tmp_path)
         assert said
         assert [line for line in said if not line.endswith(": OK")] == []
