@@ -141,7 +141,7 @@ class TestOutcomes:
                     messages = messages[:1] or [b""]
                     put(folder / "in" / f"{number}.eml", messages[0])
                 elif form == "mbox":
-                    # What is no message, or has no line end, would be part of the one before it.
+                    # Garbage, and a message without a line end, would be part of the message before it.
                     messages = [one for one in messages if one in {REPORT, BARE}]
                     put(folder / "in" / f"{number}.mbox", mboxrd(messages))
                 else:
@@ -290,7 +290,7 @@ class TestExceptions:
     """The exceptions of an account, and what a person knows them by."""
 
     def test_content(self, tmp_path: Path) -> None:
-        """It is that of the report, or of the header of what is not one."""
+        """It is that of the report, or of the item's header."""
         put(tmp_path / "in" / "1.eml", TRUNCATED)
         put(tmp_path / "in" / "2.eml", b"Subject: =?utf-8?q?A=C3=A4?=\r\nFrom: zoe@example.com\r\n" + REFUSED)
         put(tmp_path / "in" / "3.eml", b"Subject: " + b"x" * 600 + b"\r\n" + REFUSED)

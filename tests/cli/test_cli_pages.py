@@ -182,7 +182,7 @@ class TestScan:
         dated(month(0), "c", report=a_report(recipients=["erin@example.org"]))
         page = self.scanned("--merge", "--store", "seen.db")
         assert [row[1] for row in page.tables["Reports by message"][1:]] == ["1", "1", "1", "3"]
-        assert page.sum("Reports by what the store knew before") == 3
+        assert page.sum("Reports by the answer of the store") == 3
         assert "There is no conflict" in page.text
         dated(month(0), "d", original=ORIGINAL.replace(b"Hi.", b"Ho."))
         page = self.scanned("--merge", "--store", "seen.db", status=1)
@@ -190,7 +190,7 @@ class TestScan:
         assert page.table("Exceptions by kind")["conflicting"] == ["4"]
 
     def test_selection(self) -> None:
-        """What the outputs leave out is counted."""
+        """Items that the outputs leave out are counted."""
         dated(month(0), "a")
         dated(month(9), "b")
         page = self.scanned("--json", "lines.jsonl", "--since", "2020-05-01")
@@ -309,7 +309,7 @@ class TestScan:
         self.scanned()
 
     def test_below_the_archive(self) -> None:
-        """The page and what is beside it are not read."""
+        """The page and its list of digests are not read."""
         dated(month(0), "a")
         for _ in range(2):
             assert run("scan", "in", "--html", "in/page.html").status == 0
@@ -318,7 +318,7 @@ class TestScan:
         assert {path.name for path in Path("in").iterdir()} == {"a.eml", "page.html", "page.html.sha256sums"}
 
     def test_disk_full(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A page that cannot be written ends the run with what was there before; it can be resumed."""
+        """A page that cannot be written ends the run, and the page before it stays; the run can be resumed."""
         dated(month(0), "a")
         before = self.scanned().source
         monkeypatch.setattr(Path, "replace", full)
@@ -392,7 +392,7 @@ class TestParse:
     def test_odd(self) -> None:
         """Defects have their meaning, and lines that were not understood are listed."""
         page = self.parsed(WITH_OTHER_TEXT)
-        assert page.table("What is not as it should be")["unknown-line"][0] == "an unknown line in the report text"
+        assert page.table("Defects, in their order")["unknown-line"][0] == "an unknown line in the report text"
         assert "of no form" in page.text
         page = self.parsed(TRUNCATED)
         assert "Something may be missing: see the defects ." in page.text
@@ -459,7 +459,7 @@ class TestParse:
 
     @pytest.mark.parametrize("text", [HOSTILE, *UNSEEN])
     def test_hostile(self, text: str) -> None:
-        """Whatever a message says is text on the page."""
+        """Each word of a message is text on the page."""
         original = f"Subject: {text}\r\nX: {text}\r\n\r\n".encode() + b"Hello"
         page = self.parsed(built(original))
         shown = HOSTILE if text == HOSTILE else text

@@ -140,7 +140,7 @@ def section(name: str, title: str, *content: Iterable[str]) -> Iterator[str]:
 
 
 def paragraph(text: str) -> list[str]:
-    """Return a paragraph of text that is ours; what is not is given as HTML."""
+    """Return a paragraph of the command's own text; values in it are HTML already."""
     return [f"<p>{text}</p>\n"]
 
 
@@ -216,7 +216,7 @@ footer { margin-top: 3rem; color: var(--soft); font-size: .85rem }
 
 
 def write_page(path: Path, pieces: Iterable[str]) -> None:
-    """Write a page completely or not at all, in place of what is there. Raises OSError."""
+    """Write a page completely or not at all, in place of an existing file. Raises OSError."""
     part = path.parent / f".exjournal-{os.getpid()}.part"
     try:
         with part.open("w", encoding="utf-8", newline="\n") as file:

@@ -150,7 +150,7 @@ def _defects(item: ArchivedReport) -> Iterator[str]:
         yield from paragraph("There are none: the report is as it should be.")
         return
     rows = [(code(defect.code), defect.code.meaning, defect.detail, defect.offset) for defect in defects]
-    yield from table("What is not as it should be", ("Code", "Meaning", "Detail", "Offset"), rows)
+    yield from table("Defects, in their order", ("Code", "Meaning", "Detail", "Offset"), rows)
 
 
 def _unparsed(item: ArchivedReport) -> Iterator[str]:

@@ -30,7 +30,7 @@ def scan_page(
 ) -> Iterator[str]:
     """Yield the page for a scan with an account, piece by piece.
 
-    `facts`: what the caller knows of the run, by name. `has_content`: with subjects and addresses.
+    `facts`: further facts about the run, by name. `has_content`: with subjects and addresses.
     """
     content = chain(
         _beginning(summary, paths),
@@ -59,7 +59,7 @@ def _beginning(summary: ScanSummary, paths: Sequence[str]) -> Iterator[str]:
     yield f"{sum(summary.refusals.values()):,} that could not be read.</p>\n"
     if account.changed:
         yield f'<p class="odd">Files that changed while they were read: {account.changed:,}. '
-        yield 'They are not what they were: see <a href="#x-file-changed">the exceptions</a>.</p>\n'
+        yield 'The counts may not match their content: see <a href="#x-file-changed">the exceptions</a>.</p>\n'
     yield "<p>An item is one message in a file, a folder, a mailbox or an archive. "
     yield "A journal report names the recipients of a message and contains the message, the original.</p>\n"
 
@@ -337,7 +337,7 @@ def _distinct(summary: ScanSummary) -> Iterator[str]:
     if summary.sightings:
         rows = [(_SIGHTINGS[name], count) for name, count in summary.sightings.items()]
         yield from table(
-            "Reports by what the store knew before",
+            "Reports by the answer of the store",
             ("Report", "Reports"),
             rows,
             total=("All reports", sum(summary.sightings.values())),
