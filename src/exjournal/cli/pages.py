@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import html
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
@@ -91,33 +91,32 @@ def table(
     *,
     total: Sequence[Cell] | None = None,
     ids: Mapping[int, str] | None = None,
+    numbers: Iterable[int] = (),
 ) -> Iterator[str]:
-    """Yield a table in a region of its own, which scrolls on a narrow screen; numbers are on the right.
+    """Yield a table in a region of its own, which scrolls on a narrow screen.
 
-    `total`: the last row. `ids`: names of rows, by their number.
+    `total`: the last row. `ids`: names of rows, by their number. `numbers`: columns on the right, besides those with a number.
     """
-    numbers: set[int] = set()
-    body = []
-    for number, row in enumerate(rows):
-        numbers.update(place for place, cell in enumerate(row) if isinstance(cell, int))
-        name = (ids or {}).get(number)
-        body.append(f"<tr id={name}>" if name else "<tr>")
-        body.extend(_row(row, numbers))
+    rows = list(rows)
+    places = {*numbers, *[place for row in rows for place, cell in enumerate(row) if isinstance(cell, int)]}
     yield f'<div class="scroll" role="region" tabindex="0" aria-label="{_plain(caption)}">'
     yield f"<table><caption>{to_html(caption)}</caption>\n<thead><tr>"
     for place, head in enumerate(heads):
-        yield f"<th scope=col{' class=n' if place in numbers else ''}>{to_html(head)}</th>"
+        yield f"<th scope=col{' class=n' if place in places else ''}>{to_html(head)}</th>"
     yield "</tr></thead>\n<tbody>"
-    yield from body
+    for number, row in enumerate(rows):
+        name = (ids or {}).get(number)
+        yield f"<tr id={name}>" if name else "<tr>"
+        yield from _row(row, places)
     yield "</tbody>"
     if total is not None:
         yield "<tfoot><tr>"
-        yield from _row(total, numbers)
+        yield from _row(total, places)
         yield "</tfoot>"
     yield "</table></div>\n"
 
 
-def _row(row: Sequence[Cell], numbers: set[int]) -> Iterator[str]:
+def _row(row: Sequence[Cell], numbers: Collection[int]) -> Iterator[str]:
     for place, cell in enumerate(row):
         of_number = " class=n" if place in numbers else ""
         yield f"<td{of_number}>{to_html(cell)}</td>" if place else f"<th scope=row{of_number}>{to_html(cell)}</th>"
@@ -206,7 +205,7 @@ footer { margin-top: 3rem; color: var(--soft); font-size: .85rem }
 @media print {
   body { max-width: none; padding: 0; font-size: 9.5pt }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact }
-  .scroll { overflow: visible }
+  .scroll { overflow: visible; background: none }
   svg { max-width: 100%; height: auto }
   td { min-width: 0 }
   h2, caption, thead { break-after: avoid }

@@ -188,7 +188,7 @@ def _months(summary: ScanSummary) -> Iterator[str]:
     rows = [(year, *row, by_year[year]) for year, row in years.items()]
     heads = ("Year", *[f"{number:02}" for number in range(1, 13)], "Sum")
     if rows:
-        yield from table("Reports by month", heads, rows)
+        yield from table("Reports by month", heads, rows, numbers=range(1, len(heads)))
     yield from table(
         "All reports by their Date",
         ("Date", "Reports"),
