@@ -36,7 +36,7 @@ from test_scan import (
 from exjournal import InvalidValue, ScanSummary
 from exjournal.archives.accounts import ScanAccount, digest_line, scanned_files
 from exjournal.archives.batches import Sizes
-from strategies import a_report, built
+from strategies import a_report, any_bytes, built
 
 SHA256SUM = shutil.which("sha256sum")
 TRUNCATED = REPORT[: REPORT.rindex(b"\r\n--_")]
@@ -152,6 +152,17 @@ class TestOutcomes:
             (folder / "in").mkdir(exist_ok=True)
             summary = scan_archive(folder / "in", manifest=folder / "digests", jobs=1, sizes=SMALLEST)
             self.reconcile(summary, expected, len(files))
+
+    @given(st.lists(any_bytes(), max_size=5))
+    def test_any_bytes(self, items: list[bytes]) -> None:
+        """Whatever the bytes are, each item has an outcome."""
+        with TemporaryDirectory() as name:
+            folder = Path(name)
+            (folder / "in").mkdir()
+            for number, data in enumerate(items):
+                put(folder / "in" / f"{number}.eml", data)
+            summary = scan_archive(folder / "in", manifest=folder / "digests", jobs=1, sizes=SMALLEST)
+            self.reconcile(summary, len(items), len(items))
 
     def reconcile(self, summary: ScanSummary, items: int, files: int) -> None:
         """Compare the sums of a summary and its account."""
@@ -287,7 +298,7 @@ class TestMonths:
 
 
 class TestExceptions:
-    """The exceptions of an account, and what a person knows them by."""
+    """The exceptions of an account, with their dates, addresses and subjects."""
 
     def test_content(self, tmp_path: Path) -> None:
         """It is that of the report, or of the item's header."""

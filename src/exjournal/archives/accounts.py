@@ -48,8 +48,8 @@ IMPOSSIBLE: Final = "impossible"
 class ScannedFile(NamedTuple):
     """A file that was read; `is_changed` if it was not the same at the end of the run.
 
-    `size`, `modified`, `sha256`: of the file as it was read; None if it could not be.
-    `outcomes`: the number of its items by their outcome.
+    * `size`, `modified`, `sha256`: of the file as it was read; None if it could not be.
+    * `outcomes`: the number of its items by their outcome.
     """
 
     path: str
@@ -83,15 +83,16 @@ class Session(NamedTuple):
 class ScanAccount(NamedTuple):
     """The account of a scan.
 
-    `outcomes`: the number of items by their outcome, of which each item has exactly one: "report", "incomplete" (a report that
-    is perhaps truncated), "unmarked" (a report without a marker), "message", "refused", or "unreadable" for a system's error.
-    `months`: the number of reports by the month of their own Date in UTC, such as "2026-10", or "undated" and "impossible".
-    `files`: the first 10,000 files that were read, in the order of reading.
-    `file_count`, `file_octets`, `changed`: of all files: their number, their bytes, and the number of those that changed.
-    `exceptions`, `exception_counts`: the first 1,000 exceptions as data, files that changed before all others, and the number
-    of all by their category. `content` is what a person knows the item by; it alone has text of messages.
-    `outputs`: the files that were written, except the originals and quarantined files, which are in the list of digests.
-    `sessions`: the times during which the run was at work.
+    * `outcomes`: the number of items by their outcome, of which each item has exactly one: "report", "incomplete" (a report
+      that is perhaps truncated), "unmarked" (a report without a marker), "message", "refused", or "unreadable" for a system's
+      error.
+    * `months`: the number of reports by the month of their own Date in UTC, such as "2026-10", or "undated" and "impossible".
+    * `files`: the first 10,000 files that were read, in the order of reading.
+    * `file_count`, `file_octets`, `changed`: the number of all files, of their bytes, and of those that changed.
+    * `exceptions`, `exception_counts`: the first 1,000 exceptions as data, changed files first, and the number of all by their
+      category. `content` has the date, the addresses and the subject of an item; only there is text of messages.
+    * `outputs`: the files that were written, except the originals and quarantined files, which are in the list of digests.
+    * `sessions`: the times during which the run was at work.
     """
 
     outcomes: Mapping[str, int]
@@ -130,7 +131,7 @@ def month_of(parsed: "ParsedReport", /) -> str:
 
 
 def content_of(item: "ArchiveItem", /) -> dict[str, object] | None:
-    """Return what a person knows an item by; None if it could not be read."""
+    """Return the date, the addresses and the subject of an item; None if it could not be read."""
     if isinstance(item, ArchivedReport):
         block = item.parsed.outer_block
         return content_of_report(item.parsed.report, one_line(find_fields(block, _DATE)[0].get(b"date", b"")))
@@ -145,7 +146,7 @@ _SHOWN = field_pattern("date", "from", "to", "subject")
 
 
 def content_of_report(report: JournalReport, date: str, /) -> dict[str, object]:
-    """Return what a person knows a report by, with the date as its header has it."""
+    """Return the date, the addresses and the subject of a report, with the date as its header has it."""
     addresses = [recipient.address for recipient in islice(report.recipients, _SHOWN_RECIPIENTS)]
     more = len(report.recipients) - len(addresses)
     return {
@@ -334,7 +335,7 @@ def _changed(file: ScannedFile) -> dict[str, object]:
 
 
 def kept_line(digest: str, path: str, /) -> bytes:
-    """Return what a batch writes of a file that it kept."""
+    """Return the line of a batch for a file that it kept."""
     return json.dumps([digest, path]).encode()
 
 
