@@ -109,3 +109,15 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
     markdown = LINK.sub(replaced, markdown).replace("```python\n>>> ", "```pycon\n>>> ")
     return DIRECTIVE.sub(lambda found: f'<a id="{found[1].lower()}"></a>\n\n', markdown)
+
+
+# An option in code, which a browser would break after its dashes; and in the API reference, the name of a page.
+OPTION = re.compile(r"<code>(?=--?[a-z][^ <]{0,30}</code>)")
+PAGE_NAME = re.compile(r"<code>docs/([\w/-]+)\.md</code>")
+
+
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Keep options in one piece, and make links of the names of pages in docstrings."""
+    up = posixpath.relpath(".", posixpath.dirname(page.file.src_uri) or ".")
+    html = OPTION.sub('<code class="option">', html)
+    return PAGE_NAME.sub(rf'<a href="{up}/\1.html"><code>\1</code></a>', html)

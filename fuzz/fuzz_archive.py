@@ -33,7 +33,7 @@ with atheris.instrument_imports(include=["exjournal"]):
         read_archive,
         read_source,
     )
-    from exjournal.archives.walk import located, octets_of
+    from exjournal.archives.walk import locate, read_place
 
 import clock
 import seeds
@@ -74,9 +74,9 @@ def test_one_input(data: bytes) -> None:
 def _check_time(size: int) -> None:
     """Check that no number in a header drives a loop: only the bytes that are present take time."""
     begun = process_time()
-    for place in located([_PATH], max_ratio=10, floor=10 * _SIZE):
+    for place in locate([_PATH], max_ratio=10, floor=10 * _SIZE):
         with suppress(ParseError, OSError):
-            octets_of(place, max_ratio=10, floor=10 * _SIZE)
+            read_place(place, max_ratio=10, floor=10 * _SIZE)
     took = process_time() - begun
     assert took < _SECONDS * _SLOWER * max(size / _SIZE, 1), took
 
@@ -89,13 +89,13 @@ def _check_again(source: Source, octets: bytes) -> None:
 
 def _check_lazily(variant: MboxVariant | None) -> None:
     """Check that the places are the same with and without the bytes in memory, and with a small limit."""
-    at_hand = list(located([_PATH], mbox=variant))
-    lazily = list(located([_PATH], mbox=variant, lazily=True))
+    at_hand = list(locate([_PATH], mbox=variant))
+    lazily = list(locate([_PATH], mbox=variant, lazily=True))
     assert [place.source for place in at_hand] == [place.source for place in lazily]
     for one, other in zip(at_hand, lazily, strict=True):
         if one.error is None:
-            assert octets_of(one) == octets_of(other)
-    assert [place.source for place in located([_PATH], mbox=variant, limit=100)][:1] == [
+            assert read_place(one) == read_place(other)
+    assert [place.source for place in locate([_PATH], mbox=variant, limit=100)][:1] == [
         place.source for place in at_hand
     ][:1]
 

@@ -65,11 +65,12 @@ def test_one_input(data: bytes) -> None:
 def _hold_content(original: bytes, number: int) -> None:
     digest, has_header = same_content(original, 0, len(original))
     assert same_content(b"--" + original + b"--", 2, len(original) + 2) == (digest, has_header)
-    if has_header and original[:5] != b"From " and original[:3] != b"\xef\xbb\xbf":
+    if has_header and not original.startswith((b"From ", b">From ", b"\xef\xbb\xbf")):
         assert same_content(_TRACE + original, 0, len(_TRACE) + len(original)).digest == digest
     place = number % len(original)
     changed = original[:place] + bytes([original[place] ^ 1]) + original[place + 1 :]
-    if same_content(changed, 0, len(changed)).digest == digest:
+    # `email` takes a quoted separator for the beginning of the body.
+    if not original.startswith(b">From ") and same_content(changed, 0, len(changed)).digest == digest:
         assert _shown(changed) == _shown(original), place
 
 

@@ -147,10 +147,15 @@ def _check_lines(data: bytes, result: ParsedReport) -> None:
     assert len(written) <= fields + len(result.report.recipients) + len(result.unparsed) + folds
     if not folds:
         # A mark before bytes that are not UTF-8 is text.
-        decoded = {line.decode("latin-1") for line in (*written, _BYTE_ORDER_MARK + lines[0])}
+        decoded = {decoded for line in (*written, _BYTE_ORDER_MARK + lines[0]) for decoded in _as_latin(line)}
         with suppress(UnicodeDecodeError):
             decoded |= {line.decode("utf-8") for line in written}
         assert decoded.issuperset(result.unparsed)
+
+
+def _as_latin(line: bytes) -> tuple[str, str]:
+    """Decode a line as latin-1, and as windows-1252, which mail often declares as latin-1."""
+    return line.decode("latin-1"), "".join(bytes([code]).decode("cp1252", "ignore") or chr(code) for code in line)
 
 
 def _lines_are_lines(data: bytes) -> bool:

@@ -1,10 +1,12 @@
 """Wrong types: every public function names what it expects, and fails with nothing but a TypeError or an InvalidValue."""
 
 import inspect
+import pickle
 from collections.abc import Callable
 from contextlib import suppress
+from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -15,11 +17,15 @@ from exjournal import (
     JournalAgent,
     JournalReport,
     JournalRule,
+    MboxVariant,
     MemoryStore,
     MergedReport,
     Organization,
     Recipient,
+    ReportFormat,
+    Role,
     RuleSet,
+    Scope,
     Source,
     SqliteStore,
     identify,
@@ -27,9 +33,11 @@ from exjournal import (
     parse_report,
 )
 from exjournal.addresses import same_mailbox
-from exjournal.archives.items import octets_in
+from exjournal.archives.sources import AnyVariant
+from exjournal.errors import as_member
 from exjournal.journaling.header_firewall import matching_headers
-from exjournal.reports.models import Headers
+from exjournal.journaling.rules import AnyScope
+from exjournal.reports.models import AnyFormat, AnyRole, Headers
 from strategies import DATE, ORIGINAL, built
 
 REPORT = built()
@@ -201,12 +209,20 @@ CALLS: dict[str, tuple[Callable[..., object], dict[str, tuple[object, set[str]]]
         exjournal.map_archive,
         {"0": (str, {"type"}), "1": (__file__, TEXT), "jobs": (1, {"number"})},
     ),
-    "octets_in": (octets_in, {"0": (__file__, TEXT)}),
     "scan_archive": (
         exjournal.scan_archive,
-        {"0": (__file__, PATH), "jobs": (1, {"number"}), "patterns": ("*.none", {"text", "list", "dict"})},
+        {
+            "0": (__file__, PATH),
+            "jobs": (1, {"number"}),
+            "patterns": ("*.none", {"text", "list", "dict"}),
+            "json": ("lines", {"None", *TEXT}),
+            "since": (DATE, {"None"}),
+            "until": (DATE, {"None"}),
+        },
     ),
 }
+# Values of the types that arguments have; a wrong one of them can be a wrong value.
+COULD_BE_RIGHT = {"None", "text", "bytes", "list", "numbers", "dict", "identity", "merged"}
 CASES = [
     (name, place, wrong)
     for name, (_, arguments) in CALLS.items()
@@ -246,9 +262,39 @@ class TestWrongTypes:
 
     @pytest.mark.parametrize(("name", "place", "wrong"), CASES, ids=str)
     def test_one(self, name: str, place: str, wrong: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """It is a TypeError, or an InvalidValue where the type could hold a right value, and has a message."""
+        """It is a TypeError, or another error where the type could hold a right value, and has a message."""
         monkeypatch.chdir(tmp_path)
         with pytest.raises((TypeError, InvalidValue, exjournal.BuildError)) as raised:
             call(name, place, WRONG[wrong])
+        assert isinstance(raised.value, TypeError) or wrong in COULD_BE_RIGHT
         assert "has no attribute" not in str(raised.value)
         assert " not " in str(raised.value) or isinstance(raised.value, (InvalidValue, exjournal.BuildError))
+
+
+class TestMembers:
+    """Members of enumerations, given as such or by their values."""
+
+    @pytest.mark.parametrize(
+        ("kind", "given"), [(Role, AnyRole), (ReportFormat, AnyFormat), (Scope, AnyScope), (MboxVariant, AnyVariant)]
+    )
+    def test_literals(self, kind: type[StrEnum], given: object) -> None:
+        """The types of arguments list every value."""
+        enumeration, literals = get_args(given)
+        assert enumeration is kind
+        assert get_args(literals) == tuple(kind)
+
+    def test_errors(self) -> None:
+        """A value that no member has is an InvalidValue, and one of another type a TypeError as well; both can be pickled."""
+        for wrong, is_type_error in ((5, True), (None, True), ("to", False), (ReportFormat.BCC, False)):
+            with pytest.raises(InvalidValue) as raised:
+                as_member("role", wrong, Role)
+            assert raised.value.field == "role"
+            assert isinstance(raised.value, TypeError) is is_type_error
+            copy = pickle.loads(pickle.dumps(raised.value))
+            assert (type(copy), str(copy)) == (type(raised.value), str(raised.value))
+        assert as_member("role", "Cc", Role) is as_member("role", Role.CC, Role) is Role.CC
+
+    def test_message(self) -> None:
+        """A wrong type is reported with what is expected."""
+        with pytest.raises(TypeError, match=r"^role: must be a Role or its value, not int$"):
+            Recipient("bob@example.net", 5)  # type: ignore[arg-type]

@@ -1,24 +1,7 @@
 """The corpus: messages as they are met, each beside what reading it gives.
 
 `corpus/NAME.eml` holds the bytes, `corpus/NAME.json` the expectation, written from the meaning of the format and of the
-codes and never from the results of the reader. An absent key means nothing (None, "", no items) or for the value
-named here. The keys:
-
-    about           what the file shows, and who writes such a thing
-    read_as         value of `format=`
-    detected        result of detect_format
-    refused         code of the ParseError; none of the keys below this line
-    format          of the report; "envelope" where it is absent
-    marker, report_id, and every field of the report but its recipients
-    sent_at, received_at    times in ISO 8601 that are made of sent_utc and received_utc
-    recipients      as in ParsedReport.to_dict()
-    recipients_from value of Evidence; "envelope" where it is absent
-    original        size and SHA-256 after transfer decoding, or null; `decrypted` likewise
-    decrypted_evidence      the sign that distinguished the two
-    kinds           of the parts, in order
-    defects         codes, repeated as often as they occur, in any order
-    unparsed        lines of the report text
-    offsets         code of a defect that occurs once, or of the first one: where in the file it lies
+codes and never from the results of the reader. `corpus/README.md` lists the keys.
 """
 
 import hashlib

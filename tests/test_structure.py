@@ -22,7 +22,7 @@ WINGS: dict[str, set[str]] = {
     "journaling": {"_wire", "addresses", "errors", "limits", "lines", "reports"},
     "archives": {"_wire", "addresses", "errors", "identity", "limits", "lines", "reports"},
     "": {"addresses", "archives", "errors", "identity", "journaling", "reports"},
-    "cli": {"", "archives", "journaling", "limits"},
+    "cli": {"", "journaling", "limits"},
     "__main__": {"cli"},
 }
 
@@ -151,7 +151,8 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "scan_page": {"pages", "report_page"},
         "parse": {"output", "pages", "reading", "report_page", "usage"},
         "rescue": {"output", "reading", "secrets"},
-        "scan": {"output", "pages", "reading", "scan_page", "usage"},
+        "progress": {"output"},
+        "scan": {"output", "pages", "progress", "reading", "scan_page", "usage"},
         "unwrap": {"output", "reading", "rescue", "secrets", "usage"},
         "": {"build", "check", "decide", "merge", "output", "parse", "scan", "unwrap", "usage"},
     },

@@ -136,6 +136,26 @@ def copies() -> None:
         assert build_report(report, memoryview(MESSAGE), format=ReportFormat.MESSAGE_ONLY) == MESSAGE
 
 
+def names_values() -> None:
+    """Where a member of an enumeration is expected, its value is as good; a checker knows the values."""
+    member = Recipient("dave@example.com", "Bcc", expanded_from="staff@example.com")
+    assert_type(member.role, Role)
+    report = JournalReport(sender="ann@example.com", recipients=[member])
+    data = build_report(report, MESSAGE, domain="example.com", format="envelope")
+    assert parse_report(data, format="envelope").report == parse_report(data, format=ReportFormat.ENVELOPE).report
+    assert unwrap_undeliverable(data, format="bcc").report == data
+    rule = JournalRule("All", "journal@archive.example", scope="internal", format="envelope-2003")
+    assert_type(rule.scope, Scope)
+    assert_type(rule.format, ReportFormat)
+    assert_type(
+        JournalRule.for_database("DB", "journal@archive.example", mailboxes="DB 1", format="bcc").format, ReportFormat
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        assert list(read_archive(folder, mbox="mboxrd", format="message-only")) == []
+        assert list(map_archive(archived, folder, jobs=1, mbox="from-any", format="envelope")) == []
+        assert scan_archive(folder, jobs=1, mbox="mboxo", format="envelope").items == 0
+
+
 def says_by_hand() -> bytes:
     """A report can be written from facts alone, without the original."""
     report = JournalReport(
@@ -278,7 +298,7 @@ class OwnStore:
 
     def add(self, groups: Sequence[Sequence[bytes]], /) -> list[list[bool]]:
         """Add the keys of every group, and say which were there."""
-        answers = []
+        answers: list[list[bool]] = []
         for group in groups:
             answers.append(self.known(group))
             self.seen.update(group)
@@ -361,6 +381,7 @@ def reads_archives(data: bytes) -> None:
         counts += [summary.originals, summary.quarantined, summary.sightings]
         numbers: list[int] = [summary.items, summary.reports, summary.octets, summary.unreadable, summary.incomplete]
         assert numbers[:2] == [1, 1]
+        assert_type(summary.share, float)
         assert shown
         assert summary.resumed == summary.unmarked == 0
         counts += [summary.reads_like, summary.left_out]
@@ -630,7 +651,7 @@ def refusals() -> list[str]:
         lambda: Recipient(""),
         lambda: SqliteStore(Path(__file__).parent),
     ]
-    found = []
+    found: list[str] = []
     for attempt in attempts:
         try:
             attempt()
@@ -654,6 +675,9 @@ def refused_by_the_checker(report: JournalReport, part: Part) -> None:
     build_report(report, MESSAGE, "example.com")  # type: ignore[call-arg]
     report_for(MESSAGE, ["bob@example.net"])  # type: ignore[arg-type]
     Recipient("bob@example.net", Role.TO, "staff@example.com")  # type: ignore[call-arg]
+    Recipient("bob@example.net", "to")  # type: ignore[arg-type]
+    parse_report(MESSAGE, format="eml")  # type: ignore[arg-type]
+    read_archive("mail", mbox="maildir")  # type: ignore[arg-type]
     Envelope("ann@example.com", [b"bob@example.net"])  # type: ignore[list-item]
     JournalReport("ann@example.com", [])  # type: ignore[call-arg]
     unwrap_undeliverable("text")  # type: ignore[arg-type]
@@ -686,6 +710,7 @@ def main() -> None:
     reads_headers(parsed)
     reads_in_place(data)
     copies()
+    names_values()
     rescues(data)
     remembers(data)
     reads_archives(data)

@@ -5,7 +5,9 @@ Codes and attributes are stable, wording is not. Neither contains text of a mess
 """
 
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
+
+Member = TypeVar("Member", bound=StrEnum)
 
 
 class DefectCode(StrEnum):
@@ -208,7 +210,31 @@ class _FieldError(JournalError, ValueError):
 
 
 class InvalidValue(_FieldError):
-    """A value that a model does not accept; `.field` names it, `.reason` says why."""
+    """A value that a model does not accept; `.field` names it, `.reason` says why.
+
+    For a value of another type than expected, the error is a `TypeError` as well.
+    """
+
+
+class InvalidType(InvalidValue, TypeError):
+    """A value of another type than expected."""
+
+
+def wrong_type(field: str, value: object, expected: str, /) -> InvalidType:
+    """Return the error for a value that is not what is expected."""
+    return InvalidType(field, f"must be {expected}, not {type(value).__name__}")
+
+
+def as_member(field: str, value: object, kind: type[Member], /) -> Member:
+    """Return a member of an enumeration, given as such or by its value. Raises InvalidValue."""
+    if isinstance(value, kind):
+        return value
+    if not isinstance(value, str):
+        raise wrong_type(field, value, f"a {kind.__name__} or its value")
+    try:
+        return kind(value)
+    except ValueError:
+        raise InvalidValue(field, f"must be one of {', '.join(kind)}") from None
 
 
 class StoreError(JournalError):

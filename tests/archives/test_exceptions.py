@@ -1,8 +1,13 @@
 """Exceptions: the items that a person has to look at, and why."""
 
+import csv
 import errno
+import io
+from datetime import date
+from pathlib import Path
 
 import pytest
+from test_scan import BARE, GARBAGE, named, put, scan_archive, sha256
 
 from exjournal import (
     ArchivedMessage,
@@ -32,7 +37,7 @@ from exjournal.archives.exceptions import (
     meaning_of,
 )
 from exjournal.identity.keys import INCOMPLETE
-from strategies import built
+from strategies import ORIGINAL, a_report, built
 
 REPORT = built()
 SOURCE = Source("a.eml")
@@ -126,3 +131,76 @@ def test_row() -> None:
         "quarantine_file": "di/digest.eml",
         "source": "a.zip:b.mbox@5",
     }
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    """The rows of a file."""
+    return list(csv.DictReader(io.StringIO(path.read_text("utf-8-sig"), newline=""), strict=True))
+
+
+class TestScan:
+    """The table of a scan."""
+
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        """Items of every category."""
+        folder = tmp_path / "in"
+        put(folder / "a.eml", REPORT)
+        put(folder / "b.eml", built(ORIGINAL.replace(b"Hi.", b"Ho."), report_id="<s@example.com>"))
+        put(folder / "c.eml", REPORT.replace(b"X-MS-Journal-Report:", b"X-Lost:"))
+        put(folder / "d.eml", REPORT[: REPORT.rindex(b"\r\n--_")])
+        put(folder / "e.eml", GARBAGE)
+        other = ORIGINAL.replace(b"<1@", b"<2@").replace(b"Hi.", b"Hey.")
+        put(folder / "f.eml", built(other, report=a_report(message_id="<2@example.com>")) * 2)
+        put(folder / "g.eml", BARE)
+        (folder / "h.eml").symlink_to("nowhere")
+        return folder
+
+    def test_every_category(self, folder: Path, tmp_path: Path) -> None:
+        """The exceptions of items come in the order of reading, then those of messages; items that are fine have none."""
+        summary = scan_archive(folder, exceptions=tmp_path / "out.csv", quarantine=tmp_path / "bad", jobs=1)
+        rows = table(tmp_path / "out.csv")
+        found = [(row["category"], row["code"], Path(row["source"]).name) for row in rows]
+        assert found[:5] == [
+            ("unmarked", "reads-like-report", "c.eml"),
+            ("incomplete", "perhaps-truncated", "d.eml"),
+            ("refused", "not-a-report", "e.eml"),
+            ("quarantined", "another-message", "f.eml"),
+            ("unreadable", "ENOENT", "h.eml"),
+        ]
+        assert sorted(found[5:]) == [("conflicting", "conflict", name) for name in ("a.eml", "b.eml", "d.eml")]
+        assert summary.conflicts == 2
+        for row in rows:
+            data = b"" if row["code"] == "ENOENT" else Path(row["source"]).read_bytes()
+            assert (row["size"], row["sha256"]) == (("", "") if not data else (str(len(data)), sha256(data)))
+            is_kept = row["code"] in {"not-a-report", "another-message"}
+            assert row["quarantine_file"] == (named(data) if is_kept else "")
+            assert not is_kept or (tmp_path / "bad" / named(data)).read_bytes() == data
+
+    def test_of_the_whole_archive(self, folder: Path, tmp_path: Path) -> None:
+        """A selection leaves out no exception, and adds the reports whose date is not known."""
+        put(tmp_path / "addresses", b"nobody@example.com")
+        put(folder / "a.eml", REPORT.replace(b"+0000", b"", 1))
+        scan_archive(folder, exceptions=tmp_path / "one.csv", jobs=1)
+        scan_archive(
+            folder, exceptions=tmp_path / "two.csv", jobs=1, address_file=tmp_path / "addresses", since=date(2100, 1, 1)
+        )
+        one, two = table(tmp_path / "one.csv"), table(tmp_path / "two.csv")
+        more = [row for row in two if row not in one]
+        assert [row for row in two if row in one] == one
+        assert [(row["category"], row["code"], Path(row["source"]).name) for row in more] == [
+            ("ambiguous", "undated", "a.eml"),
+            ("ambiguous", "undated", "g.eml"),
+        ]
+
+    def test_not_written(self, folder: Path, tmp_path: Path) -> None:
+        """An original or a refused item that cannot be written is an exception as well."""
+        put(tmp_path / "kept" / named(BARE)[:2], b"a file in the place of a folder")
+        put(tmp_path / "bad" / named(GARBAGE)[:2], b"a file in the place of a folder")
+        options = {"originals": tmp_path / "kept", "quarantine": tmp_path / "bad"}
+        scan_archive(folder, exceptions=tmp_path / "out.csv", jobs=1, **options)
+        rows = [row for row in table(tmp_path / "out.csv") if row["code"] == "not-written"]
+        assert [(Path(row["source"]).name, row["category"], row["quarantine_file"]) for row in rows] == [
+            ("e.eml", "unreadable", ""),
+            ("g.eml", "unreadable", ""),
+        ]

@@ -43,7 +43,7 @@ from exjournal import (
     scan_archive,
 )
 from exjournal.archives import items
-from exjournal.archives.items import ArchiveItem, Reader, apply_to_batch, map_places, octets_in
+from exjournal.archives.items import ArchiveItem, Reader, apply_to_batch, map_places
 from exjournal.archives.walk import Located, locate, read_place
 from strategies import built
 
@@ -514,13 +514,6 @@ def test_batch(tmp_path: Path) -> None:
     with pytest.raises(KeyError) as caught:
         apply_to_batch(fail_at_mail, reader, places)
     assert caught.value.__notes__ == [f"for {tmp_path / '1.eml'}"]
-
-
-def test_octets_in(tmp_path: Path) -> None:
-    """The amount of data is known before it is read, from the sizes of files."""
-    put(tmp_path / "a.eml", MAIL)
-    assert octets_in(tmp_path, tmp_path / "a.eml") == 2 * len(MAIL)
-    assert octets_in(tmp_path, patterns=["*.txt"]) == 0
 
 
 class TestReadSource:

@@ -321,7 +321,33 @@ class TestCounts:
         numbers = [one.items for one in summaries]
         assert numbers == sorted(numbers)
         assert len(summaries) >= 1010 // 50
-        assert summaries[-1] == summary
+        assert summaries[-1]._replace(share=1.0) == summary
+
+    @pytest.mark.parametrize("jobs", [1, 2])
+    def test_share(self, few: Path, tmp_path: Path, jobs: int) -> None:
+        """The share grows while files are read, compressed ones too, and again while their reports are merged."""
+        for number in range(4):
+            put(few / f"{number}.mbox.gz", gzip.compress(mboxrd([REPORT, BARE])))
+        summaries: list[ScanSummary] = []
+        sizes = replace(SMALL, batch=2)
+        summary = scan_archive(
+            few, json=tmp_path / "out", merge=True, jobs=jobs, progress=summaries.append, sizes=sizes
+        )
+        reading = [one.share for one in summaries if one.distinct is None]
+        merging = [one.share for one in summaries if one.distinct is not None]
+        for shares in (reading, merging):
+            assert len(set(shares)) > 3
+            assert shares == sorted(shares)
+            assert 0 < shares[0] < 1
+            assert shares[-1] == pytest.approx(1.0)
+        assert summary.share == 1.0
+
+    def test_share_of_nothing(self, tmp_path: Path) -> None:
+        """Nothing to merge is merged at once."""
+        put(tmp_path / "in" / "a.eml", BARE)
+        summaries: list[ScanSummary] = []
+        scan_archive(tmp_path / "in", merge=True, jobs=1, progress=summaries.append)
+        assert [one.share for one in summaries] == [1.0, 1.0]
 
     def test_complaints(self, few: Path) -> None:
         """Items that cannot be read are reported with their source and the reason, in order; others are not."""
@@ -484,6 +510,16 @@ class TestLines:
         assert summary.reads_like == {}
         evidence = {line.get("marker"): line.get("recipients_from") for line in lines(tmp_path / "out")}
         assert evidence == {None: None, "grammar": "unmarked", "X-MS-Journal-Report": "envelope"}
+
+    def test_stream(self, few: Path, tmp_path: Path) -> None:
+        """A binary stream gets what a file has, with other outputs and without; a stream of text is refused."""
+        for options in ({}, {"merge": True}, {"quarantine": tmp_path / "bad"}):
+            stream = io.BytesIO()
+            scan_archive(few, json=stream, jobs=1, **options)
+            scan_archive(few, json=tmp_path / "out", jobs=1, **options)
+            assert stream.getvalue() == (tmp_path / "out").read_bytes()
+        with pytest.raises(TypeError, match="json must be a path or a binary stream, not TextIOWrapper"):
+            scan_archive(few, json=io.TextIOWrapper(stream), jobs=1)
 
     def test_patterns(self, few: Path) -> None:
         """Only files with matching names are read."""
@@ -926,7 +962,9 @@ class TestOptionsTogether:
             others = sum(summary.messages.values()) + sum(summary.refusals.values())
             assert summary.items == len(data) == summary.reports + others
             assert sum(summary.sightings.values()) == summary.reports
-            assert sum(summary.quarantined.values()) == sum(summary.refusals.values())
+            reasons = lines(Path(name) / "out" / "bad" / "reasons.jsonl")
+            assert sum(summary.quarantined.values()) == len(reasons)
+            assert sum(line["kind"] == "unreadable" for line in reasons) == sum(summary.refusals.values())
 
     @pytest.mark.slow
     def test_hostile_reports(self, tmp_path: Path) -> None:

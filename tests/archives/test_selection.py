@@ -1,15 +1,18 @@
 """Selections: whose mail, and of when."""
 
+import csv
+import io
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
+from test_scan import BARE, GARBAGE, REPORT, SMALLEST, bounce, lines, named, put, scan_archive
 
 from exjournal import InvalidValue, Recipient
 from exjournal.archives.selection import Selection, date_in_utc, select
 from exjournal.limits import ADDRESS_FIELD_LIMIT
-from strategies import a_report
+from strategies import ORIGINAL, a_report, built
 
 
 def of(*mailboxes: str) -> Selection:
@@ -152,6 +155,16 @@ class TestOptions:
             select(path, None, None)
         assert "ann@" not in str(caught.value)
 
+    def test_key(self, tmp_path: Path) -> None:
+        """The key, on which the names of batches depend, does not depend on the order of a set."""
+        names = set()
+        for content in (b"a@example.com\nb@example.com", b"b@example.com\na@example.com", b"a@example.com"):
+            put(tmp_path / "addresses", content)
+            selection = select(tmp_path / "addresses", None, None)
+            assert selection is not None
+            names.add(repr(selection.key))
+        assert len(names) == 2
+
     def test_missing_file(self, tmp_path: Path) -> None:
         """A file that is not there is an error of the system."""
         with pytest.raises(FileNotFoundError):
@@ -165,3 +178,58 @@ class TestOptions:
             select(None, date(2026, 10, 2), date(2026, 10, 1))
         with pytest.raises(TypeError, match="until: a date or a datetime is expected, not str"):
             select(None, None, "2026-10-01")  # type: ignore[arg-type]
+
+
+class TestScan:
+    """The outputs of a scan."""
+
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        """Two reports of a message, one of another, and messages; the report of erin@example.org has a date of its own."""
+        folder = tmp_path / "in"
+        erin = a_report(recipients=["Erin@example.org"])
+        put(folder / "a.eml", REPORT)
+        put(folder / "b.eml", built(report=erin, report_id="<s@example.com>", date=datetime(2026, 10, 1, tzinfo=UTC)))
+        other = a_report(sender="zoe@example.com", recipients=["ann@example.com"])
+        put(folder / "c.eml", built(ORIGINAL.replace(b"Hi.", b"Ho."), report=other, report_id="<t@example.com>"))
+        put(folder / "d.eml", BARE)
+        put(folder / "e.eml", bounce(REPORT))
+        put(folder / "f.eml", GARBAGE)
+        put(tmp_path / "addresses", b"erin@Example.org\n")
+        return folder
+
+    def test_outputs(self, folder: Path, tmp_path: Path) -> None:
+        """A report is selected by itself, a message by one of its reports, whose other reports are then there as well."""
+        options: dict[str, Any] = {"address_file": tmp_path / "addresses", "jobs": 1, "sizes": SMALLEST}
+        kept = tmp_path / "kept"
+        summary = scan_archive(folder, json=tmp_path / "lines", originals=kept, store=tmp_path / "db", **options)
+        assert [Path(one["source"]["path"]).name for one in lines(tmp_path / "lines")] == ["b.eml", "e.eml", "f.eml"]
+        assert {path.name for path in kept.rglob("*.eml")} == {
+            Path(named(one)).name for one in (ORIGINAL, bounce(REPORT))
+        }
+        assert summary.left_out == {"messages": 1, "reports": 2}
+        assert (summary.items, summary.reports, sum(summary.sightings.values())) == (6, 3, 3)
+        table = tmp_path / "table"
+        summary = scan_archive(folder, json=tmp_path / "lines", merge=True, recipients=table, **options)
+        merged, *others = lines(tmp_path / "lines")
+        assert [one["address"] for one in merged["recipients"]] == ["Erin@example.org", "bob@example.net"]
+        assert [one["kind"] for one in others] == ["message", "unreadable"]
+        assert summary.left_out == {"distinct messages": 1, "messages": 1, "reports": 2}
+        assert (summary.distinct, summary.conflicts) == (2, 2)
+        rows = list(csv.DictReader(io.StringIO(table.read_text("utf-8-sig"), newline="")))
+        assert [row["address"] for row in rows] == ["Erin@example.org", "bob@example.net", "", ""]
+
+    @pytest.mark.parametrize(
+        ("since", "until", "names"),
+        [
+            (None, date(2024, 2, 28), ["d.eml", "e.eml", "f.eml"]),
+            (date(2024, 2, 29), date(2024, 2, 29), ["a.eml", "c.eml", "d.eml", "e.eml", "f.eml"]),
+            (date(2026, 10, 1), None, ["b.eml", "d.eml", "e.eml", "f.eml"]),
+        ],
+    )
+    def test_dates(
+        self, folder: Path, tmp_path: Path, since: date | None, until: date | None, names: list[str]
+    ) -> None:
+        """The date of the report counts; messages without one, and items that cannot be read, are always there."""
+        scan_archive(folder, json=tmp_path / "lines", since=since, until=until, jobs=1)
+        assert [Path(one["source"]["path"]).name for one in lines(tmp_path / "lines")] == names

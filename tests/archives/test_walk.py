@@ -34,7 +34,7 @@ from test_mbox import ended, from_any, mails, mboxo, mboxrd
 
 from exjournal import DefectCode, MboxVariant, ParseError, Source
 from exjournal.archives import zip_files
-from exjournal.archives.walk import Located, in_batches, locate, read_place, read_source, total_size
+from exjournal.archives.walk import Located, Meter, in_batches, locate, read_place, read_source
 from strategies import HEAVY
 
 posix = pytest.mark.skipif(os.name != "posix", reason="needs files as POSIX has them")
@@ -962,23 +962,53 @@ class TestAnyDamage:
                 assert "SECRET" not in f"{error}{error!r}"
 
 
-class TestTotalSize:
-    """The amount of data to read."""
+class TestMeter:
+    """The share of the files that was passed."""
 
-    def test_sizes(self, tmp_path: Path) -> None:
-        """The sizes of the files that would be read, also with broken links among them; None if one is compressed."""
+    def test_total(self, tmp_path: Path) -> None:
+        """The total is the size of the files that would be read, compressed or not, also with broken links among them."""
         put(tmp_path / "a.eml", b"x" * 10)
-        put(tmp_path / "b" / "box", b"x" * 20)
+        put(tmp_path / "b" / "box.gz", b"x" * 20)
         put(tmp_path / "b" / "c.txt", b"x" * 40)
         put(tmp_path / ".hidden", b"x" * 80)
         (tmp_path / "z.eml").symlink_to("missing")
-        assert total_size([tmp_path]) == 70
-        assert total_size([tmp_path], patterns=["*.txt"]) == 40
-        assert total_size([tmp_path / "b", tmp_path / "no", "a\0b"]) == 60
-        assert total_size([tmp_path], without=[tmp_path / "b"]) == 10
-        assert total_size([]) == 0
-        put(tmp_path / "d.mbox.gz", gzip.compress(MESSAGE))
-        assert total_size([tmp_path]) is None
+        assert Meter([tmp_path]).total == 70
+        assert Meter([tmp_path], patterns=["*.txt"]).total == 40
+        assert Meter([tmp_path / "b", tmp_path / "no", "a\0b"]).total == 60
+        assert Meter([tmp_path], without=[tmp_path / "b"]).total == 10
+        assert Meter([]).share == 1.0
+
+    @pytest.mark.parametrize("lazily", [False, True])
+    def test_share(self, tmp_path: Path, *, lazily: bool) -> None:
+        """The share grows with every file and inside mailboxes and archives, up to 1; places are the same without a meter."""
+        messages = [message(number) + os.urandom(60_000).hex().encode() + b"\r\n" for number in range(30)]
+        put(tmp_path / "a.eml", messages[0])
+        put(tmp_path / "b", messages[1])
+        put(tmp_path / "c.mbox.gz", gzip.compress(mbox(*messages)))
+        put(tmp_path / "d.zip", zipped(*[(f"{number}.eml", text) for number, text in enumerate(messages)]))
+        put(tmp_path / "e.mbox", mbox(*messages))
+        put(tmp_path / "f.zip", zipped(("a", b"x" * 1000))[:-40])
+        put(tmp_path / "g.eml", messages[0])
+        meter = Meter([tmp_path])
+        assert meter.share == 0.0
+        shares = []
+        places = []
+        for place in locate([tmp_path], lazily=lazily, meter=meter):
+            shares.append(meter.share)
+            places.append(place)
+        assert shares == sorted(shares)
+        assert shares[-1] == 1.0
+        # A mailbox is read a block at a time, so some of its messages share a position.
+        assert len(set(shares)) > 40
+        assert [place.source for place in places] == [place.source for place in locate([tmp_path], lazily=lazily)]
+
+    def test_growing(self, tmp_path: Path) -> None:
+        """A file that grows after it was measured does not take the share beyond 1."""
+        put(tmp_path / "a.eml", MESSAGE)
+        meter = Meter([tmp_path])
+        put(tmp_path / "a.eml", MESSAGE * 2)
+        assert len(list(locate([tmp_path], meter=meter))) == 1
+        assert meter.share == 1.0
 
 
 class TestRatio:

@@ -392,7 +392,7 @@ class TestOptions:
         for words, named in (
             (["in", "--jobs", "-1"], "--jobs: "),
             (["in", "--originals", "in"], "PATH: "),
-            (["in", "--json", "-"], "--json: "),
+            (["in", "--json", "-", "--resume"], "--resume needs an output in a file or folder: "),
             (["-", "--json", "out", "--resume"], "--resume cannot be combined with -"),
         ):
             assert run("scan", *words).messages[0].startswith(f"exjournal: {named}")
@@ -625,11 +625,11 @@ class TestNamesOfPaths:
         """A run that goes on under other names does not take lines with the old ones."""
         put("copy", MAILBOX)
 
-        def stop(*_: object) -> None:
+        def stop(*_: object, **__: object) -> None:
             raise OSError(errno.ENOSPC, "full", "lines")
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("exjournal.archives.scan.write_lines", stop)
+            patch.setattr("exjournal.archives.scan.write_outputs", stop)
             with pytest.raises(OSError, match="full"):
                 scan_archive("copy", json="lines", names={"copy": "a"}, jobs=1)
         summary = scan_archive("copy", json="lines", names={"copy": "b"}, jobs=1, resume=True)

@@ -38,7 +38,8 @@ from test_scan import scan_archive as scan_in_steps
 
 from exjournal import MboxVariant, scan_archive
 from exjournal.archives.batches import Sizes
-from exjournal.cli import main
+from exjournal.cli import scan
+from exjournal.cli.usage import make_parser
 from strategies import ORIGINAL, built
 
 # A report by its marker, and nothing that a report says.
@@ -454,11 +455,14 @@ class Terminal(io.StringIO):
         return True
 
 
-def scanned(terminal: Terminal, *words: str | Path) -> int:
-    """Scan with a terminal for standard error."""
+def scanned(terminal: Terminal, *words: str | Path, interval: float = 0.0) -> int:
+    """Scan with a terminal for standard error, whose line changes with every batch."""
+    parser = make_parser("")
+    scan.add(parser.add_subparsers(), interval=interval)
+    options = parser.parse_args(["scan", *map(str, words), "--jobs", "1"])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.stderr", terminal)
-        return main(["scan", *map(str, words), "--jobs", "1"])
+        return int(options.run(options))
 
 
 class TestProgress:
@@ -468,7 +472,6 @@ class TestProgress:
     def terminal(self, monkeypatch: pytest.MonkeyPatch) -> Terminal:
         """A terminal that is written to after each of many batches."""
         monkeypatch.setattr("exjournal.cli.scan.scan_archive", partial(scan_in_steps, sizes=Sizes(batch=100)))
-        monkeypatch.setattr("exjournal.cli.scan._INTERVAL", 0.0)
         return Terminal()
 
     @pytest.mark.slow
@@ -479,26 +482,24 @@ class TestProgress:
         assert shown[0] == ""
         assert shown[-2:] == ["", ""]
         assert [one.split(" ")[0] for one in shown[1:-2]] == ["100", "200", "300", "400"]
-        for one in shown[1:-3]:
-            assert re.fullmatch(r"[\d,]+ items, [\d,]+ a second, \d+:\d\d left", one)
-        assert "left" not in shown[-3]
+        for one in shown[2:-2]:
+            assert re.fullmatch(r"[\d,]+ items, [\d,]+ a second, \d+%, \d+:\d\d left", one)
         assert "\n" not in terminal.getvalue()
         assert set(map(len, terminal.getvalue().split("\r")[1:-1])) == {79}
 
     @pytest.mark.slow
-    def test_joining(self, world: World, terminal: Terminal) -> None:
-        """When everything is read it says how many messages are joined."""
+    def test_merging(self, world: World, terminal: Terminal) -> None:
+        """When everything is read, it says how many messages are merged."""
         scanned(terminal, world.path / "1-tree", "--merge")
         *_, last, first, second = [one.rstrip() for one in terminal.getvalue().split("\r")]
-        assert re.fullmatch(r"\d+ messages joined", last)
+        assert re.fullmatch(r"\d+ messages merged, 100%, 0:00 left", last)
         assert (first, second) == ("", "")
 
     @pytest.mark.slow
     def test_compressed(self, world: World, terminal: Terminal) -> None:
-        """If the size of the input is unknown, the line shows no time left."""
+        """Compressed input has a share and a time left as well."""
         scanned(terminal, world.path, "--pattern", "*.gz", "--pattern", "0*")
-        assert "items" in terminal.getvalue()
-        assert "left" not in terminal.getvalue()
+        assert re.search(r"items, [\d,]+ a second, \d+%, \d+:\d\d left", terminal.getvalue())
 
     def test_complaints_have_lines_of_their_own(self, folder: Path, terminal: Terminal) -> None:
         """A message never follows the remains of the progress on one line."""
@@ -510,23 +511,16 @@ class TestProgress:
 
     @pytest.mark.parametrize("words", [["--quiet"], []])
     def test_silent(self, world: World, terminal: Terminal, words: list[str]) -> None:
-        """It is not there with `--quiet`, and not where no batch took long."""
+        """It is not there with `--quiet`, and not where standard error is not a terminal."""
         if not words:
             terminal.isatty = lambda: False  # type: ignore[method-assign]
         scanned(terminal, world.path / "1-tree", *words)
         assert terminal.getvalue() == ""
 
-    def test_too_soon(self, world: World, terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_too_soon(self, world: World, terminal: Terminal) -> None:
         """A run that ends at once shows nothing."""
-        monkeypatch.setattr("exjournal.cli.scan._INTERVAL", 1000.0)
-        scanned(terminal, world.path / "1-tree")
+        scanned(terminal, world.path / "1-tree", interval=1000.0)
         assert terminal.getvalue() == ""
-
-    def test_hours(self, world: World, terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Long times have hours."""
-        monkeypatch.setattr("exjournal.cli.scan.octets_in", lambda *_, **__: 10**13)
-        scanned(terminal, world.path / "1-tree")
-        assert re.search(r", \d+:\d\d:\d\d left", terminal.getvalue())
 
     @pytest.mark.slow
     @POSIX
@@ -535,7 +529,11 @@ class TestProgress:
         import pty
 
         mine, its = pty.openpty()
-        code = "import exjournal.cli.scan as s, sys; from exjournal.cli import main; s._INTERVAL = 0; sys.exit(main())"
+        code = (
+            "import sys; from exjournal.cli.scan import add; from exjournal.cli.usage import make_parser\n"
+            "parser = make_parser(''); add(parser.add_subparsers(), interval=0)\n"
+            "options = parser.parse_args(); sys.exit(options.run(options))"
+        )
         with subprocess.Popen(
             [sys.executable, "-c", code, "scan", world.path / "1-tree", "--json", "out"],
             stderr=its,
@@ -552,6 +550,32 @@ class TestProgress:
         assert process.returncode == 0
         assert b" a second" in shown
         assert shown.endswith(b"\r" + b" " * 79 + b"\r")
+
+
+class TestInterrupted:
+    """Ctrl-C: how to continue, where that is possible."""
+
+    @pytest.mark.parametrize(
+        ("words", "advice"),
+        [
+            (["in", "--json", "out"], True),
+            (["in", "--originals", "out", "--resume"], True),
+            (["in", "--store", "seen.db", "--quiet"], True),
+            (["in"], False),
+            (["in", "--merge"], False),
+            (["-", "--json", "out"], False),
+        ],
+    )
+    def test_advice(self, words: list[str], advice: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+        """`--resume` is named if there are finished batches that it continues after."""
+
+        def interrupt(*_: object, **__: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("exjournal.cli.scan.scan_archive", interrupt)
+        outcome = run("scan", *words, stdin=REPORT)
+        message = "interrupted: the same command with --resume continues\n" if advice else ""
+        assert outcome == (130, b"", message)
 
 
 # Processes

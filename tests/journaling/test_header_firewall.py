@@ -160,7 +160,7 @@ class TestNames:
     @pytest.mark.parametrize("act", [strip_headers, matching_headers])
     def test_one_string(self, act: Callable[[bytes, Iterable[str]], object], names: str) -> None:
         """A single string, which is a collection of letters in Python, is an InvalidValue."""
-        with pytest.raises(InvalidValue, match="not a collection") as caught:
+        with pytest.raises(InvalidValue, match="must be a collection") as caught:
             act(ORIGINAL, names)
         assert caught.value.field == "names"
 

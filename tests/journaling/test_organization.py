@@ -395,7 +395,7 @@ class TestAlternateMailbox:
             organization = Organization(["example.com"], alternate_mailbox=address, hosted_domains=["example.net"])
             assert organization.alternate_mailbox == address
 
-    @pytest.mark.parametrize(("value", "reason"), [(None, "is a NoneType"), ("x", "has no domain"), ("", "is empty")])
+    @pytest.mark.parametrize(("value", "reason"), [(None, "not NoneType"), ("x", "has no domain"), ("", "is empty")])
     def test_reasons(self, value: Any, reason: str) -> None:
         """The reason names the fault."""
         with pytest.raises(InvalidValue, match=reason) as caught:

@@ -71,10 +71,13 @@ class TestJournalRule:
     @pytest.mark.parametrize("name", ["scope", "format"])
     @pytest.mark.parametrize("value", ["", "Global", "both", None, 1, []])
     def test_vocabulary(self, name: str, value: Any) -> None:
-        """An unknown scope or format is refused, and the reason names the known ones."""
+        """An unknown scope or format is refused, and the reason names the known ones, or the type."""
         values: dict[str, Any] = {name: value}
         reason = refused(lambda: JournalRule("Legal", JOURNAL, **values), name)
-        assert {"scope": "global, internal, external", "format": "envelope, envelope-2003"}[name] in reason
+        if isinstance(value, str):
+            assert {"scope": "global, internal, external", "format": "envelope, envelope-2003"}[name] in reason
+        else:
+            assert {"scope": "a Scope or its value", "format": "a ReportFormat or its value"}[name] in reason
 
     @pytest.mark.parametrize(
         "address", ["", " a@example.com", "a@example.com,b@example.com", "a\r", 1, b"a@example.com"]

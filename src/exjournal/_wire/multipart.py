@@ -38,6 +38,8 @@ _GLANCE: Final = 16 << 10
 
 # The Content-Type of nearly every report.
 USUAL_MULTIPART = re.compile(rb'\s*multipart/mixed;\s*boundary="([!#-\[\]-~]{1,70})"\s*')
+# That of most other mail with several parts: its subtype and its boundary.
+ANY_MULTIPART = re.compile(rb'\s*multipart/([a-z]+);\s*boundary="([!#-\[\]-~]{1,70})"\s*')
 
 
 class PartInfo(NamedTuple):
@@ -112,9 +114,10 @@ kept_info = lru_cache(maxsize=256)(_info)
 
 def declared(content_type: bytes, encoding: bytes = b"", /) -> PartInfo:
     """Read the values of Content-Type and Content-Transfer-Encoding; an absent field is empty, an absent type text/plain."""
-    usual = USUAL_MULTIPART.fullmatch(content_type)
+    usual = ANY_MULTIPART.fullmatch(content_type)
     if usual is not None and not encoding:
-        return PartInfo(media_type="multipart/mixed", family="multipart", encoding="", charset="", boundary=usual[1])
+        media_type = f"multipart/{usual[1].decode('ascii')}"
+        return PartInfo(media_type=media_type, family="multipart", encoding="", charset="", boundary=usual[2])
     written = decode(unfold(content_type[:_VALUE_LIMIT]))
     text = _without_comments(written) if "(" in written else written
     token = _TOKEN.match(text)

@@ -8,7 +8,6 @@ from exjournal._wire.buffers import fast_find
 from exjournal._wire.grammar import FIELD_VALUE, FROM_BEGINS, SHORT_FIELD_BEGINS
 from exjournal._wire.multipart import (
     DECODED_ENCODINGS,
-    USUAL_MULTIPART,
     Body,
     Leaf,
     PartInfo,
@@ -169,11 +168,13 @@ def _collect(
 
 def message_after(data: "Buffer", header: int, end: int, /) -> tuple[Defect, ...]:
     """Find the defect for another message after the multipart body of a message, whose header block is at `header`."""
-    # Most messages have one part, which this shows in a fraction of the time.
-    field = _MULTIPART.match(data, header, end) or _MULTIPART_OR_BLANK.search(data, header, end)
+    # A plain search finds the usual spelling in a fraction of the time, if it is in the header block.
+    name = data.find(_USUAL_NAME, header, end) + 1
+    field = _MULTIPART.match(data, name or header, end)
+    if field is None or data.find(b"\n\r\n", header, name) >= 0 or data.find(b"\n\n", header, name) >= 0:
+        field = _MULTIPART.match(data, header, end) or _MULTIPART_OR_BLANK.search(data, header, end)
     value = field and field[1]
-    usual = USUAL_MULTIPART.fullmatch(value) if value else None
-    boundary = usual[1] if usual else declared(value).boundary if value else b""
+    boundary = declared(value).boundary if value else b""
     defects: list[Defect] = []
     if field is not None and boundary:
         needle = b"\n--%b--" % boundary
@@ -188,6 +189,7 @@ def message_after(data: "Buffer", header: int, end: int, /) -> tuple[Defect, ...
     return tuple(defects)
 
 
+_USUAL_NAME: Final = b"\nContent-Type:"
 _MULTIPART_FIELD: Final = rb"content-type[ \t]*+:([^a-z]*+multipart/%b)" % FIELD_VALUE
 _MULTIPART = re.compile(_MULTIPART_FIELD, re.IGNORECASE)
 _MULTIPART_OR_BLANK = re.compile(rb"\n(?:\r?\n|(?i:%b))" % _MULTIPART_FIELD)

@@ -39,7 +39,7 @@ from exjournal.limits import HEADER_LIMIT, RATIO_FLOOR
 from exjournal.reports.models import Evidence, defect_dicts
 
 if TYPE_CHECKING:
-    from exjournal.archives.walk import Located, Status
+    from exjournal.archives.walk import Located, Meter, Status
 
     StrPath: TypeAlias = str | os.PathLike[str]
 
@@ -143,11 +143,11 @@ class Work:
         has_account: bool = False,
     ) -> None:
         self.reader = reader
-        self.originals = None if originals is None else os.fspath(originals)
-        self.quarantine = None if quarantine is None else os.fspath(quarantine)
+        self.originals: str | None = None if originals is None else os.fspath(originals)
+        self.quarantine: str | None = None if quarantine is None else os.fspath(quarantine)
         self.state = state
-        self.has_lines = has_lines or has_store
-        self.has_identities = has_identities or has_store
+        self.has_lines: bool = has_lines or has_store
+        self.has_identities: bool = has_identities or has_store
         self.is_merged = is_merged
         self.has_account = has_account
         self.has_exceptions = has_exceptions
@@ -510,12 +510,14 @@ class Run:
     def __init__(
         self,
         work: Work,
-        progress: Callable[[Counts], None] | None,
+        progress: Callable[[Counts, float], None] | None,
         complain: Callable[[Source, str], None] | None,
         sizes: Sizes,
+        meter: "Meter | None" = None,
     ) -> None:
         self.work = work
         self.sizes = sizes
+        self.meter = meter
         self.progress = progress
         self.complain = complain
         self.counts: Counts = Counter()
@@ -523,18 +525,25 @@ class Run:
 
     def read(self, places: "Iterable[Located]", jobs: int) -> None:
         """Do every batch that is not finished."""
-        for result in in_parallel(self.work, self.tasks(places), jobs=jobs, weigh=_weight):
+        shares: deque[float] = deque()
+        for result in in_parallel(self.work, self.tasks(places, shares), jobs=jobs, weigh=_weight):
             self.counts.update(result.counts)
             for source, reason in result.complaints if self.complain is not None else ():
                 self.complain(source, reason)  # type: ignore[misc]
-            if self.progress is not None:
-                self.progress(self.counts)
+            self.report_progress(shares.popleft())
 
-    def tasks(self, places: "Iterable[Located]") -> Iterator[_Task]:
-        """Yield the batches to do, and count those that are finished."""
+    def report_progress(self, share: float) -> None:
+        """Report the counts so far, and the share of the reading or merging that is done."""
+        if self.progress is not None:
+            self.progress(self.counts, share)
+
+    def tasks(self, places: "Iterable[Located]", shares: deque[float]) -> Iterator[_Task]:
+        """Yield the batches to do, and count those that are finished; append the share of the files up to each."""
         opened = ""
         for number, batch in enumerate(in_batches(places, count=self.sizes.batch)):
+            share = 0.0 if self.meter is None else self.meter.share
             if self.work.state is None:
+                shares.append(share)
                 yield _Task("", batch)
                 continue
             continues = batch[0].opened is None and batch[0].source.path == opened
@@ -545,6 +554,7 @@ class Run:
             self.batches.append(name)
             finished = self.work.finished(name)
             if finished is None:
+                shares.append(share)
                 yield _Task(name, batch, continues)
             else:
                 self.counts.update(finished)

@@ -15,12 +15,12 @@ from exjournal._wire.parts import message_after
 from exjournal.archives.foreign import FOREIGN_BEGINNINGS, foreign_refusal
 from exjournal.archives.mbox import UNREAD_BEGINNINGS, is_mailbox_of_several, unread_form
 from exjournal.archives.parallel import cores, in_parallel, is_over
-from exjournal.archives.sources import MboxVariant, Source
-from exjournal.archives.walk import content_size, in_batches, locate, read_place, total_size
+from exjournal.archives.sources import AnyVariant, MboxVariant, Source
+from exjournal.archives.walk import content_size, in_batches, locate, read_place
 from exjournal.archives.walk import read_source as read_again
-from exjournal.errors import Defect, DefectCode, InvalidValue, ParseError, require_type
+from exjournal.errors import Defect, DefectCode, InvalidValue, ParseError, as_member, require_type
 from exjournal.limits import JOBS_LIMIT, RATIO_FLOOR, RATIO_LIMIT
-from exjournal.reports.models import COPIES, ParsedReport, ReportFormat
+from exjournal.reports.models import COPIES, AnyFormat, ParsedReport, ReportFormat
 from exjournal.reports.reader import READS_LIKE, detect_format, parse_report
 from exjournal.reports.undeliverable import Undeliverable, unwrap_undeliverable
 
@@ -98,8 +98,8 @@ ArchiveItem: TypeAlias = ArchivedReport | ArchivedMessage | Unreadable
 def read_archive(
     *paths: "StrPath",
     patterns: Sequence[str] = (),
-    mbox: MboxVariant | None = None,
-    format: ReportFormat | None = None,
+    mbox: AnyVariant | None = None,
+    format: AnyFormat | None = None,
     undeliverable: bool = False,
     unmarked: bool = False,
     names: Mapping[str, str] | None = None,
@@ -148,8 +148,8 @@ def map_archive(
     *paths: "StrPath",
     jobs: int = 0,
     patterns: Sequence[str] = (),
-    mbox: MboxVariant | None = None,
-    format: ReportFormat | None = None,
+    mbox: AnyVariant | None = None,
+    format: AnyFormat | None = None,
     undeliverable: bool = False,
     unmarked: bool = False,
     names: Mapping[str, str] | None = None,
@@ -205,12 +205,9 @@ def as_patterns(patterns: Sequence[str]) -> Sequence[str]:
     return patterns
 
 
-def as_variant(mbox: MboxVariant | None) -> MboxVariant | None:
-    """Return a variant that is given as such or by its name. Raises InvalidValue."""
-    try:
-        return None if mbox is None else MboxVariant(mbox)
-    except ValueError:
-        raise InvalidValue("mbox", f"must be one of {', '.join(MboxVariant)}") from None
+def as_variant(mbox: AnyVariant | None) -> MboxVariant | None:
+    """Return a variant that is given as such or by its value. Raises InvalidValue."""
+    return None if mbox is None else as_member("mbox", mbox, MboxVariant)
 
 
 def apply_to_batch(
@@ -253,14 +250,6 @@ def _apply(function: Callable[[ArchiveItem], Result], item: ArchiveItem) -> Resu
         raise
 
 
-def octets_in(*paths: "StrPath", patterns: Sequence[str] = ()) -> int | None:
-    """Return the number of bytes of the files below the paths; None if some are compressed.
-
-    Only the sizes of files are looked up, for example to show progress. Raises TypeError.
-    """
-    return total_size(paths, patterns=as_patterns(patterns))
-
-
 def read_source(source: Source, /) -> bytes:
     """Read the bytes of an item again.
 
@@ -275,7 +264,7 @@ class Reader:
 
     def __init__(
         self,
-        format: ReportFormat | None,
+        format: AnyFormat | None,
         *,
         undeliverable: bool,
         unmarked: bool = False,
@@ -285,10 +274,10 @@ class Reader:
     ) -> None:
         if unmarked and format is not None:
             raise InvalidValue("unmarked", "cannot be combined with format")
-        self.format = format
+        self.format: ReportFormat | None = None if format is None else as_member("format", format, ReportFormat)
         self.unmarked = unmarked
         self.undeliverable = undeliverable
-        self.names = dict(names or {})
+        self.names: dict[str, str] = dict(names or {})
         self.max_ratio = max_ratio
         self.floor = floor
 

@@ -13,7 +13,7 @@ from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from exjournal.archives.accounts import content_of_report
-from exjournal.archives.batches import REPORT, Counts, Run
+from exjournal.archives.batches import REPORT, Counts, Line, Run
 from exjournal.archives.exceptions import CONFLICT, ArchiveException, Category, exception_data
 from exjournal.archives.outputs import put
 from exjournal.archives.parallel import in_parallel
@@ -60,24 +60,50 @@ def join(run: Run, jobs: int, *, lines: bool, rows: bool, exceptions: bool) -> I
     A message without a selected report has neither a line nor rows.
     """
     run.counts["distinct", ""] += 0  # so that the count is there without reports as well
+    steps = _Steps(run)
     function = partial(_join, lines=lines, rows=rows, exceptions=exceptions)
-    for joined in in_parallel(function, _groups(run), jobs=jobs):
+    for joined in in_parallel(function, _groups(run, steps), jobs=jobs):
         run.counts.update(joined.counts)
-        if run.progress is not None:
-            run.progress(run.counts)
+        steps.merged(joined.counts["merged", ""])
         yield joined
 
 
-def _groups(run: Run) -> Iterator[list[_Group]]:
+class _Steps:
+    """The progress of merging: the reports are sorted twice, first by Message-ID and then by message, and merged."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.total = sum(_COSTS) * run.counts["reports", ""]
+        self.done = 0
+
+    def sorted(self, lines: Iterable[Line], cost: int) -> Iterator[Line]:
+        """Yield the lines of reports, and report progress from time to time."""
+        for number, line in enumerate(lines, 1):
+            self.done += cost
+            if not number % self.run.sizes.batch:
+                self.run.report_progress(self.done / self.total)
+            yield line
+
+    def merged(self, reports: int) -> None:
+        """Report the progress after some more reports were merged."""
+        self.done += _COSTS[2] * reports
+        self.run.report_progress(self.done / self.total if self.total else 1.0)
+
+
+# What the sorting by Message-ID, the sorting by message and the merging of a report cost, in proportion.
+_COSTS: Final = (1, 2, 7)
+
+
+def _groups(run: Run, steps: _Steps) -> Iterator[list[_Group]]:
     """Yield the reports of each message, those of several messages at a time."""
-    conflicts = _sort(run, _conflicts(run))
+    conflicts = _sort(run, _conflicts(run, steps))
     conflict = next(conflicts, None)
     # The reports of one message stay in the order in which they were read.
     ordered = _sort(
         run,
         (
             b"%s\t%016d\t%s\t%s\t%s" % (line.message, number, line.kind, line.more, line.json)
-            for number, line in enumerate(run.work.reports(run.batches))
+            for number, line in enumerate(steps.sorted(run.work.reports(run.batches), _COSTS[1]))
         ),
     )
     groups: list[_Group] = []
@@ -98,9 +124,10 @@ def _sort(run: Run, lines: Iterable[bytes]) -> Iterator[bytes]:
     return in_order(lines, folder=run.work.state, room=run.sizes.room, files=run.sizes.files)
 
 
-def _conflicts(run: Run) -> Iterator[bytes]:
+def _conflicts(run: Run, steps: _Steps) -> Iterator[bytes]:
     """Yield the messages whose Message-ID another message has."""
-    pairs = (b"%s\t%s" % (line.message_id, line.message) for line in run.work.reports(run.batches) if line.message_id)
+    reports = steps.sorted(run.work.reports(run.batches), _COSTS[0])
+    pairs = (b"%s\t%s" % (line.message_id, line.message) for line in reports if line.message_id)
     for _, lines in groupby(_sort(run, pairs), key=lambda line: line[: line.index(b"\t")]):
         messages = groupby(line.partition(b"\t")[2] for line in lines)
         first, second = next(messages)[0], next(messages, None)
@@ -145,6 +172,7 @@ def _join(groups: list[_Group], *, lines: bool, rows: bool, exceptions: bool) ->
                 made_exceptions.append(json.dumps(conflict).encode())
         [merged] = merge(sources)
         counts["distinct", ""] += 1
+        counts["merged", ""] += len(group.lines)
         counts["duplicates", ""] += sum(count - 1 for count in keys.values() if count)
         counts["conflicts", ""] += group.is_conflict
         if not any(line.kind == REPORT for line in group.lines):

@@ -42,21 +42,21 @@ class Outputs:
             "store": store,
             "manifest": manifest,
         }
-        self.paths = {name: os.fspath(path) for name, path in given.items() if path is not None}
-        self.files = [self.paths[name] for name in (*_BEGINNINGS, "store", "manifest") if name in self.paths]
-        self.folders = [self.paths[name] for name in ("originals", "quarantine") if name in self.paths]
+        self.paths: dict[str, str] = {name: os.fspath(path) for name, path in given.items() if path is not None}
+        self.files: list[str] = [self.paths[name] for name in (*_BEGINNINGS, "store", "manifest") if name in self.paths]
+        self.folders: list[str] = [self.paths[name] for name in ("originals", "quarantine") if name in self.paths]
         states = {
             name: os.path.join(path, ".scan") if path in self.folders else f"{path}.scan"
             for name, path in self.paths.items()
         }
         # Beside the first output, where a resumed run finds it.
-        self.state_path = next(iter(states.values()), None)
+        self.state_path: str | None = next(iter(states.values()), None)
         beside = [] if store is None else [os.fspath(store) + end for end in ("-wal", "-shm")]
-        self.all = [*self.paths.values(), *states.values(), *beside, *[os.fspath(path) for path in skip]]
-        self.reasons = None if quarantine is None else os.path.join(quarantine, "reasons.jsonl")
+        self.all: list[str] = [*self.paths.values(), *states.values(), *beside, *[os.fspath(path) for path in skip]]
+        self.reasons: str | None = None if quarantine is None else os.path.join(quarantine, "reasons.jsonl")
         # Files that are whole at the end of a run, but for the list of their digests; a store changes with its next report.
         written = [self.paths.get(name) for name in _BEGINNINGS]
-        self.results = [path for path in (*written, self.reasons) if path is not None]
+        self.results: list[str] = [path for path in (*written, self.reasons) if path is not None]
 
     def check(self, paths: "Sequence[StrPath]") -> None:
         """Refuse outputs that can only be mistakes, before anything is written.
@@ -69,7 +69,7 @@ class Outputs:
             if other != name:
                 raise InvalidValue(name, f"is the same path as {other}")
         for given in paths:
-            os.stat(given)
+            os.stat(os.fspath(given))  # a number would be a file descriptor
             real = os.path.realpath(given)
             if any(
                 os.path.join(real, "").startswith(os.path.join(os.path.realpath(folder), "")) for folder in self.folders

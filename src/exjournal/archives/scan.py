@@ -18,12 +18,12 @@ from exjournal.archives.joining import join, remember_reports
 from exjournal.archives.outputs import PARTS, Outputs, put, replaced, sync
 from exjournal.archives.recipients import RECIPIENT_COLUMNS, other_row
 from exjournal.archives.selection import select
-from exjournal.archives.sources import MboxVariant, Source
+from exjournal.archives.sources import AnyVariant, Source
 from exjournal.archives.tables import Cell, csv_head, csv_rows
-from exjournal.archives.walk import locate
+from exjournal.archives.walk import Meter, locate
 from exjournal.identity.stores import SqliteStore
 from exjournal.limits import RATIO_LIMIT
-from exjournal.reports.models import ReportFormat
+from exjournal.reports.models import AnyFormat
 
 if TYPE_CHECKING:
     from datetime import date
@@ -53,6 +53,8 @@ class ScanSummary(NamedTuple):
     * `unmarked`, `reads_like`: reports without a marker, and by format the messages without one that read like a report and
       were not read as one.
     * `left_out`: "reports", other "messages" and "distinct messages" that were not selected; the other counts are of all items.
+    * `share`: how much of the current step is done, from 0 to 1: of the bytes of all files while they are read, compressed or
+      not, then of the merging.
     * `account`: with `manifest`, what the counts leave out: files, exceptions, months, sessions, and an outcome for each item.
     """
 
@@ -75,6 +77,7 @@ class ScanSummary(NamedTuple):
     unmarked: int
     reads_like: Mapping[str, int]
     left_out: Mapping[str, int]
+    share: float
     account: ScanAccount | None = None
 
 
@@ -95,8 +98,8 @@ def scan_archive(
     undeliverable: bool = False,
     unmarked: bool = False,
     patterns: Sequence[str] = (),
-    mbox: MboxVariant | None = None,
-    format: ReportFormat | None = None,
+    mbox: AnyVariant | None = None,
+    format: AnyFormat | None = None,
     names: Mapping[str, str] | None = None,
     jobs: int = 0,
     max_ratio: float = RATIO_LIMIT,
@@ -108,7 +111,7 @@ def scan_archive(
     """Read archives as `read_archive` does, write the outputs, and return the counts.
 
     * `json`: a file with a line for each item, with `merge` one for each message and then those of items that are not reports
-      (`docs/how-to/archive.md` lists the keys); or a binary stream, such as `sys.stdout.buffer`, that they are written to at
+      (`docs/reference/data.md` lists the keys); or a binary stream, such as `sys.stdout.buffer`, that they are written to at
       the end.
     * `recipients`: a CSV file with a row for each recipient of each message, with or without `merge`.
     * `exceptions`: a CSV file with a row for everything that a person has to look at.
@@ -126,7 +129,8 @@ def scan_archive(
     * `jobs`: the number of processes, as in `map_archive`.
     * `resume`: continue a run that was stopped. Its state is in a folder beside the first of `json`, `recipients`,
       `exceptions`, `originals`, `quarantine`, `store` and `manifest`.
-    * `progress`: called with the counts so far after each batch, and while reports are merged.
+    * `progress`: called with the counts so far after each batch, and while reports are merged. The sizes of all files are
+      looked up before the first one is read.
     * `complain`: called with each item that could not be read or written, and the reason.
     * `finish`: called with the summary while the state is still there, so that a run in which it fails can be resumed.
 
@@ -184,8 +188,8 @@ def run_scan(
     undeliverable: bool,
     unmarked: bool,
     patterns: Sequence[str],
-    mbox: MboxVariant | None,
-    format: ReportFormat | None,
+    mbox: AnyVariant | None,
+    format: AnyFormat | None,
     names: Mapping[str, str] | None,
     jobs: int,
     max_ratio: float,
@@ -238,16 +242,25 @@ def run_scan(
             selection=selection,
             has_account=manifest is not None,
         )
-        run = Run(work, None if progress is None else lambda counts: progress(_summarize(counts)), complain, sizes)
+        patterns = as_patterns(patterns)
+        meter = None if progress is None else Meter(paths, patterns=patterns, without=outputs.all)
+        run = Run(
+            work,
+            None if progress is None else lambda counts, share: progress(_summarize(counts, share)),
+            complain,
+            sizes,
+            meter,
+        )
         places = locate(
             paths,
-            patterns=as_patterns(patterns),
+            patterns=patterns,
             mbox=as_variant(mbox),
             lazily=jobs != 1,
             without=outputs.all,
             max_ratio=max_ratio,
             floor=sizes.floor,
             has_files=manifest is not None,
+            meter=meter,
         )
         run.read(places, jobs)
         if originals is not None or quarantine is not None:
@@ -258,7 +271,7 @@ def run_scan(
         noted = Noted(sizes.listed_exceptions)
         if state is not None:
             write_outputs(run, jobs, outputs, stream, state, merge=merge, noted=noted)
-        summary = _summarize(run.counts)
+        summary = _summarize(run.counts, 1.0)
         if manifest is not None and sessions is not None:
             account = write_account(
                 os.fspath(manifest),
@@ -340,7 +353,7 @@ def _by_kind(counts: Counts, what: str) -> dict[str, int]:
     return {str(kind): count for (name, kind), count in sorted(counts.items()) if name == what and count}
 
 
-def _summarize(counts: Counts) -> ScanSummary:
+def _summarize(counts: Counts, share: float) -> ScanSummary:
     by_kind = partial(_by_kind, counts)
     is_merged = ("distinct", "") in counts
     return ScanSummary(
@@ -363,4 +376,5 @@ def _summarize(counts: Counts) -> ScanSummary:
         unmarked=counts["unmarked", ""],
         reads_like=by_kind("reads_like"),
         left_out=by_kind("left_out"),
+        share=share,
     )

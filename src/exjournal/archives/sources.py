@@ -1,14 +1,14 @@
 """The place of an item: in a file, in a mailbox file, or in nested archives."""
 
 from binascii import a2b_base64, b2a_base64
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
-from exjournal.errors import InvalidValue
+from exjournal.errors import InvalidValue, wrong_type
 from exjournal.lines import json_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import Self
 
 
@@ -27,6 +27,10 @@ class MboxVariant(StrEnum):
     MBOXCL = "mboxcl"
     MBOXCL2 = "mboxcl2"
     FROM_ANY = "from-any"
+
+
+# A variant or its value.
+AnyVariant: TypeAlias = MboxVariant | Literal["mboxo", "mboxrd", "mboxcl", "mboxcl2", "from-any"]
 
 
 class Source(NamedTuple):
@@ -75,6 +79,9 @@ class Source(NamedTuple):
     @classmethod
     def from_dict(cls, data: "Mapping[str, object]", /) -> "Self":
         """Return the source for the result of `to_dict()`. Other keys are ignored. Raises InvalidValue."""
+        given: object = data
+        if not isinstance(given, Mapping):
+            raise wrong_type("source", given, "a mapping, the result of Source.to_dict()")
         try:
             return cls(**_source_fields(data))
         except (KeyError, TypeError, ValueError, AttributeError):

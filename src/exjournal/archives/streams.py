@@ -35,7 +35,7 @@ class Budget:
 
     def __init__(self, limit: float = inf) -> None:
         self.limit = limit
-        self.left = limit
+        self.left: float = limit
 
     def spend(self, size: int) -> None:
         """Subtract `size` unpacked bytes. Raises ParseError if the budget does not cover them."""

@@ -6,7 +6,7 @@ again. `items` reads the messages as reports. A place that cannot be read is yie
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from enum import Enum, auto
 from errno import EINTR, EINVAL
 from fnmatch import fnmatchcase
@@ -91,6 +91,7 @@ def locate(
     floor: int = RATIO_FLOOR,
     room: int = ROOM,
     has_files: bool = False,
+    meter: "Meter | None" = None,
 ) -> Iterator[Located]:
     """Yield every message below the paths, in the order of the paths and then of names, and every place that cannot be read.
 
@@ -103,6 +104,7 @@ def locate(
     `max_ratio`, `floor`: a file may unpack to this multiple of its size, but always to `floor` bytes.
     `room`: at most this many bytes of the names in a folder are sorted in memory.
     `has_files`: also yield a place for each file that had to be opened, before its messages (`Located.opened`).
+    `meter`: counts the bytes of the files on the way.
     """
     walk = _Walk(
         patterns,
@@ -115,24 +117,32 @@ def locate(
         room=room,
         has_files=has_files,
     )
-    return walk.walk(paths)
+    return walk.walk(paths) if meter is None else walk.walk_measured(paths, meter)
 
 
-def total_size(
-    paths: "Sequence[StrPath]", /, *, patterns: Sequence[str] = (), without: "Sequence[StrPath]" = ()
-) -> int | None:
-    """Return the number of bytes of all files that would be read; None if any has the name of a compressed file."""
-    total = 0
-    for found in _Walk(patterns, None, SIZE_LIMIT, lazily=True, without=without).files(paths):
-        path = found if isinstance(found, str) else found.source.path
-        if path.lower().endswith(_COMPRESSED):
-            return None
-        with suppress(OSError, ValueError):
-            total += os.stat(path).st_size
-    return total
+class Meter:
+    """The share of the files of a walk that was passed, in bytes as they are on the disk, compressed or not."""
+
+    def __init__(
+        self, paths: "Sequence[StrPath]", /, *, patterns: Sequence[str] = (), without: "Sequence[StrPath]" = ()
+    ) -> None:
+        walk = _Walk(patterns, None, SIZE_LIMIT, lazily=True, without=without)
+        self.total: int = sum(
+            _size(found if isinstance(found, str) else found.source.path) for found in walk.files(paths)
+        )
+        self.passed = 0
+
+    @property
+    def share(self) -> float:
+        """The share, between 0 and 1; files may have grown since they were measured."""
+        return min(1.0, self.passed / self.total) if self.total else 1.0
 
 
-_COMPRESSED: Final = (".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".zip")
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except (OSError, ValueError):
+        return 0
 
 
 # A batch has at most `_BATCH` messages, and fewer if their content reaches `_BATCH_CONTENT` bytes.
@@ -418,8 +428,9 @@ class _Walk:
         self.floor = floor
         self.room = room
         self.has_files = has_files
-        # The budget of the file that is being read.
+        # The budget of the file that is being read, and the file itself unless it is one message.
         self.budget = Budget()
+        self.opened: BinaryIO | None = None
         self.without = {os.path.realpath(path) for path in without}
         # Only links and files with these names are resolved.
         self.names = {os.path.basename(path) for path in self.without}
@@ -430,6 +441,15 @@ class _Walk:
                 yield from self.file(found)
             else:
                 yield found
+
+    def walk_measured(self, paths: "Sequence[StrPath]", meter: Meter) -> Iterator[Located]:
+        before = 0
+        for found in self.files(paths):
+            size = _size(found if isinstance(found, str) else found.source.path)
+            for place in self.file(found) if isinstance(found, str) else (found,):
+                meter.passed = before + (size if self.opened is None else self.opened.tell())
+                yield place
+            before += size
 
     def files(self, paths: "Sequence[StrPath]") -> Iterator[Located | str]:
         """Yield the places of files that are one message by their names, places with errors, and the paths of other files."""
@@ -520,7 +540,11 @@ class _Walk:
                     yield Located(source)  # Another process may read it.
                 else:
                     self.budget = Budget(max(self.floor, self.max_ratio * os.fstat(file.fileno()).st_size))
-                    yield from self.stream(file, source, path, 0, kind)
+                    self.opened = file
+                    try:
+                        yield from self.stream(file, source, path, 0, kind)
+                    finally:
+                        self.opened = None
         except (OSError, ParseError) as error:
             yield Located(source, error=error)
 

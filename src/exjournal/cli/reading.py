@@ -59,8 +59,8 @@ class Archive:
     def __init__(self, options: argparse.Namespace) -> None:
         self.files: list[str] = options.paths
         self.patterns: list[str] = options.pattern
-        self.mbox = None if options.mbox is None else MboxVariant(options.mbox)
-        self.format = None if options.format is None else ReportFormat(options.format)
+        self.mbox: MboxVariant | None = None if options.mbox is None else MboxVariant(options.mbox)
+        self.format: ReportFormat | None = None if options.format is None else ReportFormat(options.format)
         self.undeliverable: bool = options.undeliverable
         self.max_ratio: float = options.max_ratio
         # The folder for output: its files are not read.
@@ -72,7 +72,7 @@ class Archive:
         self._others: Counter[str] = Counter()
         self._like: Counter[str] = Counter()
         # The least exit status of the verb.
-        self.status = FINE
+        self.status: int = FINE
         self._stack = ExitStack()
 
     def path(self, number: int) -> str:

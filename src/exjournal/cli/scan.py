@@ -2,19 +2,17 @@
 
 import argparse
 import shlex
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
-from time import perf_counter
 from typing import Final
 
-from exjournal import DefectCode, InvalidValue, ScanSummary, Source, StoreError, __version__, scan_archive
-from exjournal.archives.items import octets_in
+from exjournal import DefectCode, InvalidValue, ScanSummary, StoreError, __version__, scan_archive
 from exjournal.cli.output import FINE, FOUND, UNREADABLE, option_error, put, put_line, report_os_error, say, usage_error
 from exjournal.cli.pages import may_replace, write_page
+from exjournal.cli.progress import Progress
 from exjournal.cli.reading import STDIN, Archive, add_reader
 from exjournal.cli.scan_page import scan_page
 from exjournal.cli.usage import Verbs
@@ -22,16 +20,14 @@ from exjournal.cli.usage import Verbs
 _DESCRIPTION: Final = """\
 Read archives: folder trees, Maildirs, mbox, tar and zip files, compressed or not. Changes nothing in them; a bad item never
 ends the run. --resume continues a run that was interrupted."""
-# The most problems to report one by one.
-_PROBLEMS: Final = 100
 
 
-def add(verbs: Verbs) -> None:
-    """Add the verb to the command."""
+def add(verbs: Verbs, *, interval: float = 0.5) -> None:
+    """Add the verb to the command; `interval` is that of `Progress`."""
     parser = add_reader(
         verbs,
         "scan",
-        _scan,
+        partial(_scan, interval=interval),
         "read whole archives: JSON lines, originals, merged reports",
         description=_DESCRIPTION,
         example="mail --json mail.jsonl --originals originals --merge",
@@ -132,7 +128,7 @@ class _OutputError(Exception):
         self.error = error
 
 
-def _scan(options: argparse.Namespace, archive: Archive) -> int:
+def _scan(options: argparse.Namespace, archive: Archive, *, interval: float) -> int:
     limited = [options.json, options.recipients, options.originals]
     outputs = [*limited, options.exceptions, options.quarantine, options.store, options.html]
     for name in ("address_file", "since", "until"):
@@ -140,7 +136,8 @@ def _scan(options: argparse.Namespace, archive: Archive) -> int:
             return usage_error(f"--{name.replace('_', '-')} needs --json, --recipients or --originals")
     if options.resume and STDIN in archive.files:
         return usage_error("--resume cannot be combined with -, because standard input cannot be read again")
-    if options.resume and not any(output not in (None, "-") for output in outputs):
+    has_state = any(output not in (None, "-") for output in outputs)
+    if options.resume and not has_state:
         return usage_error(
             "--resume needs an output in a file or folder: "
             "--json, --recipients, --exceptions, --originals, --quarantine, --store or --html"
@@ -163,8 +160,7 @@ def _scan(options: argparse.Namespace, archive: Archive) -> int:
         if not is_free:
             return usage_error("--html: exists and is not a page of exjournal")
     page = partial(_write_page, options, archive.files)
-    progress = _Progress(options, paths)
-    problems = _Problems(progress)
+    progress = Progress(quiet=options.quiet, interval=interval)
     try:
         summary = scan_archive(
             *paths,
@@ -190,7 +186,7 @@ def _scan(options: argparse.Namespace, archive: Archive) -> int:
             max_ratio=archive.max_ratio,
             resume=options.resume,
             progress=progress.show if progress.is_shown else None,
-            complain=problems.report,
+            complain=progress.complain,
             finish=None if options.html is None else page,
         )
     except InvalidValue as error:
@@ -204,9 +200,13 @@ def _scan(options: argparse.Namespace, archive: Archive) -> int:
     except StoreError as error:
         say(str(error))
         return UNREADABLE
+    except KeyboardInterrupt:
+        if has_state and STDIN not in archive.files:
+            progress.clear()
+            say("interrupted: the same command with --resume continues")
+        raise
     finally:
-        progress.clear()
-        problems.end()
+        progress.end()
     if not options.quiet:
         # The lines have standard output for themselves.
         show = say if options.json == "-" else put_line
@@ -231,75 +231,6 @@ def _write_page(options: argparse.Namespace, paths: Sequence[str], summary: Scan
         "Time zone": f"{time.strftime('%Z (UTC%z)')} on this machine; every time on this page is in UTC",
     }
     write_page(Path(options.html), scan_page(summary, paths, facts, has_content=options.html_content))
-
-
-class _Problems:
-    """Reports items that could not be read or written: one by one up to a limit, then their number."""
-
-    def __init__(self, progress: "_Progress") -> None:
-        self.progress = progress
-        self.count = 0
-
-    def report(self, source: Source, reason: str) -> None:
-        self.count += 1
-        if self.count <= _PROBLEMS:
-            self.progress.clear()
-            say(f"{source}: {reason}")
-
-    def end(self) -> None:
-        if self.count > _PROBLEMS:
-            say(f"and {self.count - _PROBLEMS} more")
-
-
-class _Progress:
-    """A line on a terminal with the progress of a scan, its speed, and the time left."""
-
-    def __init__(self, options: argparse.Namespace, paths: Sequence[str]) -> None:
-        self.start = perf_counter()
-        self.is_shown = not options.quiet and sys.stderr is not None and sys.stderr.isatty()
-        self.size = None
-        if self.is_shown:
-            self.size = octets_in(*paths, patterns=options.pattern)
-            self.start = perf_counter()
-        self.last = 0.0
-
-    @property
-    def seconds(self) -> float:
-        return perf_counter() - self.start
-
-    def show(self, summary: ScanSummary) -> None:
-        now = self.seconds
-        if now - self.last < _INTERVAL:
-            return
-        self.last = now
-        if summary.distinct is not None:
-            self.replace(f"{summary.distinct:,} messages joined")
-            return
-        rate = (summary.items - summary.resumed) / now
-        line = f"{summary.items:,} items, {rate:,.0f} a second"
-        left = 0 if self.size is None else self.size - summary.octets
-        if left > 0 and summary.octets and rate:
-            line += f", {_time(left / summary.octets * summary.items / rate)} left"
-        self.replace(line)
-
-    def replace(self, line: str) -> None:
-        """Replace the line."""
-        print(f"\r{line:<79}", end="", file=sys.stderr, flush=True)
-
-    def clear(self) -> None:
-        """Remove the line."""
-        if self.last:
-            print(f"\r{'':<79}\r", end="", file=sys.stderr, flush=True)
-
-
-# Seconds between two lines of progress.
-_INTERVAL: Final = 0.5
-
-
-def _time(seconds: float) -> str:
-    minutes, full_seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{full_seconds:02}" if hours else f"{minutes}:{full_seconds:02}"
 
 
 def _table(summary: ScanSummary, seconds: float) -> Iterator[str]:

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exjournal.addresses import address_key
-from exjournal.errors import DefectCode, InvalidValue
+from exjournal.errors import DefectCode, InvalidValue, wrong_type
 from exjournal.identity.statements import Statement, read_statement, statement_of
 from exjournal.reports.models import Evidence, JournalReport, ParsedReport, Recipient, ReportFormat, Role
 
@@ -194,7 +194,9 @@ class MergedReport(_Statements):
     def from_dict(cls, data: Mapping[str, object], /) -> "MergedReport":
         """Read the data that `to_dict()` returned: only `reports`, from which the rest is computed. Raises InvalidValue."""
         given: object = data
-        if not isinstance(given, Mapping) or "reports" not in given:
+        if not isinstance(given, Mapping):
+            raise wrong_type("data", given, "a mapping, the result of to_dict()")
+        if "reports" not in given:
             raise InvalidValue("reports", "is missing")
         merged = merge([data])
         if len(merged) != 1:
@@ -365,7 +367,7 @@ def _statements(item: object) -> Iterable[Statement]:
     if isinstance(item, Statement):
         return (item,)
     if not isinstance(item, Mapping):
-        raise InvalidValue("reports", f"contain a {type(item).__name__}; they must be reports or their data")
+        raise wrong_type("reports", item, "reports or their data")
     if "reports" not in item:
         return (read_statement(item),)
     reports = item["reports"]

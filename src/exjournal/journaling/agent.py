@@ -15,7 +15,7 @@ from exjournal._wire.beginnings import BYTE_ORDER_MARK, header_place, scan_messa
 from exjournal._wire.buffers import in_place
 from exjournal._wire.headers import field_pattern, scan
 from exjournal._wire.multipart import DECODED_ENCODINGS, declared
-from exjournal.errors import BuildError, InvalidValue, require_type
+from exjournal.errors import BuildError, InvalidValue, require_type, wrong_type
 from exjournal.journaling.decisions import Decision, Hold, HoldReason, PlannedReport, judge
 from exjournal.journaling.loops import Signs, read_signs
 from exjournal.journaling.rule_sets import RuleSet
@@ -148,9 +148,9 @@ class JournalAgent:
         eight_bit: bool = False,
     ) -> None:
         if not isinstance(rules, RuleSet):
-            raise InvalidValue("rules", f"is a {type(rules).__name__}, not a rule set")
+            raise wrong_type("rules", rules, "a RuleSet")
         if not isinstance(domain, str):
-            raise InvalidValue("domain", f"is a {type(domain).__name__}, not a string")
+            raise wrong_type("domain", domain, "a string")
         problem = domain_problem(domain)
         if problem is not None:
             raise InvalidValue("domain", problem)
@@ -159,7 +159,9 @@ class JournalAgent:
                 "hold_undeliverable",
                 "must be True if the organization has no alternate mailbox, to which refused reports would return",
             )
-        if size_limit is not None and (type(size_limit) is not int or size_limit <= 0):
+        if size_limit is not None and type(size_limit) is not int:
+            raise wrong_type("size_limit", size_limit, "a number of bytes or None")
+        if size_limit is not None and size_limit <= 0:
             raise InvalidValue("size_limit", "must be a positive number of bytes")
         self.rules: Final = rules
         self.domain: Final = domain

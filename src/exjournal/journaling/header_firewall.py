@@ -10,7 +10,7 @@ from exjournal._wire.beginnings import scan_message_spans
 from exjournal._wire.buffers import in_place
 from exjournal._wire.headers import SpanPattern, span_pattern, without
 from exjournal._wire.names import PROCESSED, STAMP
-from exjournal.errors import InvalidValue
+from exjournal.errors import InvalidValue, wrong_type
 from exjournal.reports.markers import MARKERS
 
 if TYPE_CHECKING:
@@ -61,10 +61,8 @@ def matching_headers(message: "Data", names: Iterable[str], /) -> tuple[str, ...
 
 
 def _spans(data: "Buffer", names: Iterable[str]) -> "list[Span]":
-    if isinstance(names, (str, bytes)):
-        raise InvalidValue("names", "is one string, not a collection of names")
-    if not isinstance(names, Iterable):
-        raise TypeError(f"a collection of names of header fields is expected, not {type(names).__name__}")
+    if isinstance(names, (str, bytes)) or not isinstance(names, Iterable):
+        raise wrong_type("names", names, "a collection of names of header fields")
     block = scan_message_spans(data, _pattern(tuple(names)))
     block.require_complete()
     return block.fields
@@ -72,7 +70,9 @@ def _spans(data: "Buffer", names: Iterable[str]) -> "list[Span]":
 
 def _pattern(names: tuple[str, ...]) -> SpanPattern:
     for name in names:
-        letters = name.removesuffix("*") if isinstance(name, str) else ""
+        if not isinstance(name, str):
+            raise wrong_type("names", name, "strings")
+        letters = name.removesuffix("*")
         if ":" in letters or not letters.isascii() or not letters.isprintable() or " " in letters or not letters:
             raise InvalidValue("names", "must hold names of header fields: visible ASCII without a colon")
     return span_pattern(names)

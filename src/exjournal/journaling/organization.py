@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from exjournal.addresses import FULL_STOPS, address_problem, mailbox_key
-from exjournal.errors import InvalidValue
+from exjournal.errors import InvalidValue, wrong_type
 from exjournal.lines import line_problem
 
 # Characters of a domain (RFC 5321 section 4.5.3.1.2).
@@ -191,17 +191,17 @@ class _Domains(NamedTuple):
 
 def _strings(name: str, value: object) -> tuple[str, ...]:
     if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
-        raise InvalidValue(name, f"is a {type(value).__name__}, not a collection of strings")
+        raise wrong_type(name, value, "a collection of strings")
     items = tuple(value)
     for number, item in enumerate(items):
         if not isinstance(item, str):
-            raise InvalidValue(f"{name}[{number}]", f"is a {type(item).__name__}, not a string")
+            raise wrong_type(f"{name}[{number}]", item, "a string")
     return items
 
 
 def _lists(name: str, value: object, problem_of: Callable[[str], str | None]) -> dict[str, tuple[str, ...]]:
     if not isinstance(value, Mapping):
-        raise InvalidValue(name, f"is a {type(value).__name__}, not a mapping")
+        raise wrong_type(name, value, "a mapping")
     lists: dict[str, tuple[str, ...]] = {}
     seen: set[str] = set()
     for key, items in value.items():
@@ -226,7 +226,7 @@ def _lists(name: str, value: object, problem_of: Callable[[str], str | None]) ->
 def require_mailbox(name: str, address: object, /) -> None:
     """Raise InvalidValue unless mail can be sent to an address."""
     if not isinstance(address, str):
-        raise InvalidValue(name, f"is a {type(address).__name__}, not a string")
+        raise wrong_type(name, address, "a string")
     problem = address_problem(address)
     if problem is None and not _is_domain(address.rpartition("@")[2] if "@" in address else ""):
         problem = "has no domain"

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from exjournal.errors import InvalidValue
+from exjournal.errors import InvalidValue, wrong_type
 from exjournal.journaling.organization import IS_A_GROUP, IS_HOSTED, Organization
 from exjournal.journaling.rule_index import RuleIndex, index_rules
 from exjournal.journaling.rules import JournalRule
@@ -54,13 +54,13 @@ class RuleSet:
     def __post_init__(self) -> None:
         rules: object = self.rules
         if isinstance(rules, (str, bytes)) or not isinstance(rules, Iterable):
-            raise InvalidValue("rules", f"is a {type(rules).__name__}, not a collection of rules")
+            raise wrong_type("rules", rules, "a collection of rules")
         object.__setattr__(self, "rules", tuple(rules))
         for number, rule in enumerate(self.rules):
             if not isinstance(rule, JournalRule):
-                raise InvalidValue(f"rules[{number}]", f"is a {type(rule).__name__}, not a rule")
+                raise wrong_type(f"rules[{number}]", rule, "a JournalRule")
         if not isinstance(self.organization, Organization):
-            raise InvalidValue("organization", f"is a {type(self.organization).__name__}, not an organization")
+            raise wrong_type("organization", self.organization, "an Organization")
         _validate(self.rules, self.organization)
         index = index_rules(self.rules, self.organization)
         object.__setattr__(self, "warnings", tuple(_warnings(self.rules, index, self.organization)))

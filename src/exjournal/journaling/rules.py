@@ -7,13 +7,13 @@ one model. `rule_sets` makes a set of rules ready for deciding.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from exjournal.addresses import address_problem
-from exjournal.errors import InvalidValue
+from exjournal.errors import InvalidValue, as_member, wrong_type
 from exjournal.journaling.organization import require_mailbox
 from exjournal.lines import line_problem
-from exjournal.reports.models import ReportFormat
+from exjournal.reports.models import AnyFormat, ReportFormat
 
 
 class Scope(StrEnum):
@@ -25,6 +25,10 @@ class Scope(StrEnum):
     GLOBAL = "global"
     INTERNAL = "internal"
     EXTERNAL = "external"
+
+
+# A scope or its value.
+AnyScope: TypeAlias = Scope | Literal["global", "internal", "external"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +61,18 @@ class JournalRule:
             name: str,
             journal_to: str,
             *,
-            scope: Scope = Scope.GLOBAL,
+            scope: AnyScope = Scope.GLOBAL,
             recipient: str | None = None,
             mailboxes: str | Iterable[str] | None = None,
             enabled: bool = True,
-            format: ReportFormat = ReportFormat.ENVELOPE,
+            format: AnyFormat = ReportFormat.ENVELOPE,
         ) -> None: ...
 
     def __post_init__(self) -> None:
         _require("name", self.name, line_problem)
         require_mailbox("journal_to", self.journal_to)
-        for name, kind in (("scope", Scope), ("format", ReportFormat)):
-            try:
-                object.__setattr__(self, name, kind(getattr(self, name)))
-            except ValueError:
-                raise InvalidValue(name, f"must be one of {', '.join(kind)}") from None
+        object.__setattr__(self, "scope", as_member("scope", self.scope, Scope))
+        object.__setattr__(self, "format", as_member("format", self.format, ReportFormat))
         if self.recipient is not None:
             _require("recipient", self.recipient, address_problem)
         mailboxes: object = self.mailboxes
@@ -81,9 +82,7 @@ class JournalRule:
             if isinstance(mailboxes, str):
                 _require("mailboxes", mailboxes, line_problem)
             elif isinstance(mailboxes, bytes) or not isinstance(mailboxes, Iterable):
-                raise InvalidValue(
-                    "mailboxes", f"is a {type(mailboxes).__name__}, not a name or a collection of addresses"
-                )
+                raise wrong_type("mailboxes", mailboxes, "a name or a collection of addresses")
             else:
                 object.__setattr__(self, "mailboxes", tuple(mailboxes))
                 for number, address in enumerate(self.mailboxes or ()):
@@ -99,7 +98,7 @@ class JournalRule:
         *,
         mailboxes: str | Iterable[str],
         enabled: bool = True,
-        format: ReportFormat = ReportFormat.ENVELOPE,
+        format: AnyFormat = ReportFormat.ENVELOPE,
     ) -> "JournalRule":
         """Make a rule of standard journaling: for all mail that the mailboxes of one database send or receive.
 
@@ -110,7 +109,7 @@ class JournalRule:
 
 def _require(name: str, value: object, problem_of: Callable[[str], str | None]) -> None:
     if not isinstance(value, str):
-        raise InvalidValue(name, f"is a {type(value).__name__}, not a string")
+        raise wrong_type(name, value, "a string")
     problem = problem_of(value) or (None if value else "is empty")
     if problem is not None:
         raise InvalidValue(name, problem)

@@ -110,11 +110,11 @@ class ReportText:
     __slots__ = ("_excess", "_last_code", "_last_line", "left_out", "oddities", "recipients", "unparsed", "values")
 
     def __init__(self, values: dict[str, str], recipients: list[Recipient]) -> None:
-        self.values = values
-        self.recipients = recipients
+        self.values: dict[str, str] = values
+        self.recipients: list[Recipient] = recipients
         self.unparsed: list[str] = []
         self.oddities: list[Oddity] = []
-        self.left_out = 0
+        self.left_out: int = 0
         # The lines after the first `UNPARSED_LIMIT`.
         self._excess: Pieces | None = None
         # The code and the last line of the newest oddity, even if it was left out.

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
 from exjournal._wire import headers as _headers
 from exjournal._wire.times import moment
 from exjournal.addresses import address_problem
-from exjournal.errors import Defect, InvalidValue, require_type
+from exjournal.errors import Defect, InvalidValue, as_member, require_type, wrong_type
 from exjournal.limits import LABEL_LIMIT
 from exjournal.lines import json_text, line_problem
 
@@ -29,6 +29,10 @@ class Role(StrEnum):
     CC = "Cc"
     BCC = "Bcc"
     RECIPIENT = "Recipient"
+
+
+# A role or its value.
+AnyRole: TypeAlias = Role | Literal["To", "Cc", "Bcc", "Recipient"]
 
 
 class ReportFormat(StrEnum):
@@ -47,6 +51,10 @@ class ReportFormat(StrEnum):
     def is_copy(self) -> bool:
         """Whether a report in this format is a copy of the message."""
         return self in COPIES
+
+
+# A format or its value.
+AnyFormat: TypeAlias = ReportFormat | Literal["envelope", "envelope-2003", "bcc", "message-only"]
 
 
 class Evidence(StrEnum):
@@ -87,14 +95,14 @@ def _require_address(name: str, value: object) -> None:
 
 def _text(name: str, value: object) -> str:
     if not isinstance(value, str):
-        raise InvalidValue(name, f"is a {type(value).__name__}, not a string")
+        raise wrong_type(name, value, "a string")
     return value
 
 
 def _recipients(value: "Iterable[str | Recipient]") -> "tuple[Recipient, ...]":
     # A string is a collection of one-letter strings.
     if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
-        raise InvalidValue("recipients", f"is a {type(value).__name__}, not a collection of addresses")
+        raise wrong_type("recipients", value, "a collection of addresses")
     return tuple([item if isinstance(item, Recipient) else Recipient(item) for item in value])
 
 
@@ -125,12 +133,21 @@ class Recipient(_RecipientSlots):
     forwarded_from: str | None = field(default=None, kw_only=True)
     display_name: str = field(default="", kw_only=True)
 
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            address: str,
+            role: AnyRole = Role.RECIPIENT,
+            *,
+            expanded_from: str | None = None,
+            forwarded_from: str | None = None,
+            display_name: str = "",
+        ) -> None: ...
+
     def __post_init__(self) -> None:
         _require_address("address", self.address)
-        try:
-            object.__setattr__(self, "role", Role(self.role))
-        except ValueError:
-            raise InvalidValue("role", "must be one of To, Cc, Bcc, Recipient") from None
+        object.__setattr__(self, "role", as_member("role", self.role, Role))
         if self.expanded_from is not None:
             _require_address("expanded_from", self.expanded_from)
         if self.forwarded_from is not None:

@@ -43,7 +43,7 @@ from exjournal._wire.multipart import (
 )
 from exjournal._wire.parts import Opened, content_of, leaves_of, open_multipart
 from exjournal.addresses import address_problem
-from exjournal.errors import Defect, DefectCode, InvalidValue, ParseError
+from exjournal.errors import Defect, DefectCode, ParseError, as_member
 from exjournal.limits import DEFECT_LIMIT, RECIPIENT_SIZE, REPORT_TEXT_LIMIT
 from exjournal.reports.copies import read_copy
 from exjournal.reports.envelope import ReportText, TooManyRecipients, read_report_text
@@ -53,6 +53,7 @@ from exjournal.reports.markers import OUTER, envelope_marker, marked, marker_200
 from exjournal.reports.models import (
     COPIES,
     GRAMMAR,
+    AnyFormat,
     JournalReport,
     ParsedReport,
     Part,
@@ -115,7 +116,7 @@ def detect_format(data: "Data", /) -> ReportFormat | None:
     return None if info.media_type == "multipart/report" else marked(outer)[0]
 
 
-def parse_report(data: "Data", /, *, format: ReportFormat | None = None, strict: bool = False) -> ParsedReport:
+def parse_report(data: "Data", /, *, format: AnyFormat | None = None, strict: bool = False) -> ParsedReport:
     """Read a journal report (MS-XJRNL 2.1).
 
     bytes and mmap are read in place, bytearray and memoryview are copied once.
@@ -135,9 +136,7 @@ def parse_report(data: "Data", /, *, format: ReportFormat | None = None, strict:
     of another type. Any other exception is a bug.
     """
     buffer = data if isinstance(data, bytes) else in_place(data, "a report")
-    if format is not None and format not in ReportFormat.__members__.values():
-        raise InvalidValue("format", f"must be one of {', '.join(ReportFormat)}")
-    result = _read(buffer, None if format is None else ReportFormat(format))
+    result = _read(buffer, None if format is None else as_member("format", format, ReportFormat))
     if strict and result.defects:
         first = result.defects[0]
         raise ParseError(first.code, first.detail, first.offset)

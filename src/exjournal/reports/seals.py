@@ -18,7 +18,7 @@ from exjournal._wire.beginnings import scan_message, scan_message_spans
 from exjournal._wire.buffers import in_place
 from exjournal._wire.canonical import sealed_digest
 from exjournal._wire.headers import span_pattern, unfold
-from exjournal.errors import InvalidValue
+from exjournal.errors import InvalidValue, wrong_type
 from exjournal.limits import SECRET_MINIMUM
 from exjournal.reports.markers import OUTER, marked
 
@@ -95,11 +95,11 @@ def known_secrets(secrets: Iterable[bytes], /) -> tuple[bytes, ...]:
     """The secrets as a tuple. Raises InvalidValue, which never shows one, unless each has at least 16 bytes."""
     given: object = secrets  # a single secret is iterable as well, as integers
     if isinstance(given, (bytes, str)) or not isinstance(given, Iterable):
-        raise InvalidValue("secrets", f"is a {type(given).__name__}, not a collection of bytes")
+        raise wrong_type("secrets", given, "a collection of bytes")
     known = tuple(secrets)
     for secret in known:
         if not isinstance(secret, bytes):
-            raise InvalidValue("secrets", f"a secret is a {type(secret).__name__}; it must be bytes")
+            raise wrong_type("secrets", secret, "bytes each")
         if len(secret) < SECRET_MINIMUM:
             size = f"{len(secret)} byte{'' if len(secret) == 1 else 's'}"
             raise InvalidValue("secrets", f"a secret has {size}; at least {SECRET_MINIMUM} are needed")

@@ -27,7 +27,7 @@ from exjournal._wire.headers import (
 from exjournal._wire.message import message_id_of
 from exjournal._wire.multipart import DECODED_ENCODINGS, Leaf, PartInfo, declared, transfer_decoded
 from exjournal._wire.parts import content_of, leaves_of
-from exjournal.errors import Defect, DefectCode, InvalidValue, ParseError
+from exjournal.errors import Defect, DefectCode, ParseError, as_member
 from exjournal.limits import (
     BOUNCE_LIMIT,
     BOUNCE_TEXT_LIMIT,
@@ -37,7 +37,7 @@ from exjournal.limits import (
     STATUS_LIMIT,
 )
 from exjournal.reports.markers import OUTER, marked
-from exjournal.reports.models import COPIES, ParsedReport, ReportFormat
+from exjournal.reports.models import COPIES, AnyFormat, ParsedReport, ReportFormat
 from exjournal.reports.reader import parse_report
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ class Undeliverable(NamedTuple):
         return replace(parsed, defects=(*parsed.defects, cut))
 
 
-def unwrap_undeliverable(data: "Data", /, *, format: ReportFormat | None = None) -> Undeliverable:
+def unwrap_undeliverable(data: "Data", /, *, format: AnyFormat | None = None) -> Undeliverable:
     """Find the report inside a bounce.
 
     The bounce may be a `multipart/report` (RFC 3464), any multipart with the report as a message in it, a message that is
@@ -150,9 +150,8 @@ def unwrap_undeliverable(data: "Data", /, *, format: ReportFormat | None = None)
     buffer = in_place(data, "a bounce")
     if lead_in(buffer).block == len(buffer):
         raise ParseError(DefectCode.EMPTY)
-    if format is not None and format not in ReportFormat.__members__.values():
-        raise InvalidValue("format", f"must be one of {', '.join(ReportFormat)}")
-    copy = format if format in COPIES else None
+    wanted = None if format is None else as_member("format", format, ReportFormat)
+    copy = wanted if wanted in COPIES else None
     return _unwrap(buffer, 0, len(buffer), 0, copy)
 
 

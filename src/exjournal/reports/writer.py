@@ -17,7 +17,7 @@ from exjournal.reports.assembly import Options
 from exjournal.reports.copies import write_bcc, write_message_only
 from exjournal.reports.envelope import write_envelope
 from exjournal.reports.envelope_2003 import write_envelope_2003
-from exjournal.reports.models import Envelope, JournalReport, Recipient, ReportFormat, Role
+from exjournal.reports.models import AnyFormat, Envelope, JournalReport, Recipient, ReportFormat, Role
 from exjournal.reports.seals import known_secrets, seal_field
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class _Format(NamedTuple):
     needs_recipients: bool = True
 
 
-_FORMATS: Final = {
+_FORMATS: Final[dict[str, _Format]] = {
     ReportFormat.ENVELOPE: _Format(write_envelope, frozenset(("internal", "decrypted", "eight_bit", "secret"))),
     ReportFormat.ENVELOPE_2003: _Format(write_envelope_2003, frozenset(("correct_marker", "eight_bit", "secret"))),
     ReportFormat.BCC: _Format(write_bcc, frozenset(("bcc_all",))),
@@ -98,7 +98,7 @@ def build_report(
     /,
     *,
     domain: str | None = None,
-    format: ReportFormat = ReportFormat.ENVELOPE,
+    format: AnyFormat = ReportFormat.ENVELOPE,
     decrypted: "Data | None" = None,
     date: datetime | None = None,
     report_id: str | None = None,
@@ -138,6 +138,7 @@ def build_report(
     require_type(domain, (str, NoneType), "domain as a string")
     require_type(date, (datetime, NoneType), "date as a datetime")
     require_type(report_id, (str, NoneType), "report_id as a string")
+    require_type(secret, (bytes, NoneType), "secret as bytes")
     writer = _FORMATS.get(format)
     if writer is None:
         raise BuildError("format", f"must be one of {', '.join(_FORMATS)}")
