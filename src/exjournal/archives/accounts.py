@@ -268,7 +268,7 @@ class Noted:
         """Note an exception as data."""
         self.counts[exception["category"]] += 1
         if len(self.first) < self.limit:
-            self.first.append(exception)
+            self.first.append({**exception, "meaning": meaning_of(exception["code"])})
 
 
 def write_account(
@@ -331,7 +331,8 @@ def write_account(
 
 def _changed(file: ScannedFile) -> dict[str, object]:
     source = Source(file.path).to_dict()
-    return exception_data(ArchiveException(Category.CHANGED, CHANGED), source, file.size, file.sha256)
+    data = exception_data(ArchiveException(Category.CHANGED, CHANGED), source, file.size, file.sha256)
+    return {**data, "meaning": meaning_of(CHANGED)}
 
 
 def kept_line(digest: str, path: str, /) -> bytes:

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Final
 
-from exjournal import ArchivedReport, Evidence, Recipient, ReportFormat
-from exjournal.archives.exceptions import CATEGORIES, Category
+from exjournal import ArchivedReport, DefectCode, Evidence, Recipient, ReportFormat
 from exjournal.cli.pages import Cell, Html, apart, code, fact_list, page, paragraph, section, table, to_html
 from exjournal.cli.reading import defects_of
 from exjournal.limits import HEADER_LIMIT
@@ -54,10 +53,21 @@ def _beginning(item: ArchivedReport) -> Iterator[str]:
     count = len(report.recipients)
     yield f'<p class="lead">{sender} sent this message to {count:,} recipient{"" if count == 1 else "s"}.</p>\n'
     yield from paragraph(_EVIDENCE[item.parsed.recipients_from])
-    if any(CATEGORIES.get(defect.code) is Category.INCOMPLETE for defect in defects_of(item)):
+    if any(defect.code in _MISSING for defect in defects_of(item)):
         yield '<p class="odd">Something may be missing: see <a href="#defects">the defects</a>.</p>\n'
 
 
+_MISSING: Final = frozenset(
+    (
+        DefectCode.PERHAPS_TRUNCATED,
+        DefectCode.TRANSFER_ENCODING_DAMAGED,
+        DefectCode.ORIGINAL_MISSING,
+        DefectCode.ORIGINAL_EMPTY,
+        DefectCode.ORIGINAL_UNCLOSED,
+        DefectCode.SENDER_MISSING,
+        DefectCode.RECIPIENTS_MISSING,
+    )
+)
 _EVIDENCE: Final = {
     Evidence.ENVELOPE: "The recipients are those of the SMTP envelope, as a mail server wrote them down.",
     Evidence.UNMARKED: '<span class="odd">No marker: anyone who can mail the archive may have written this report.</span>',

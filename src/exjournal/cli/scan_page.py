@@ -4,11 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, groupby
 from shlex import quote
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from exjournal import ReportFormat, ScanSummary, Source
-from exjournal.archives.accounts import ScanAccount
-from exjournal.archives.exceptions import meaning_of
+from exjournal import DefectCode, ReportFormat, ScanSummary, Source
 from exjournal.cli.pages import Cell, Html, apart, code, fact_list, link, page, paragraph, section, table, to_html
 from exjournal.cli.report_page import FORMATS
 
@@ -46,13 +44,16 @@ def scan_page(
     return page(f"Scan of {', '.join(paths)}", content)
 
 
-def _account(summary: ScanSummary) -> ScanAccount:
-    assert summary.account is not None, "the scan had a list of digests"  # noqa: S101 - for the type checker
-    return summary.account
+Value = TypeVar("Value")
+
+
+def _known(value: Value | None) -> Value:
+    assert value is not None, "the scan had a list of digests"  # noqa: S101 - for the type checker
+    return value
 
 
 def _beginning(summary: ScanSummary, paths: Sequence[str]) -> Iterator[str]:
-    account = _account(summary)
+    account = _known(summary.account)
     yield f"<h1>Scan of {', '.join([apart(path) for path in paths])}</h1>\n"
     yield f'<p class="lead">{summary.items:,} items in {account.file_count:,} files ({_size(account.file_octets)}): '
     yield f"{summary.reports:,} journal reports, {sum(summary.messages.values()):,} other messages, "
@@ -79,7 +80,7 @@ def _run(summary: ScanSummary, facts: Mapping[str, str]) -> Iterator[str]:
     yield from fact_list([(name, code(value)) for name, value in facts.items()])
     sessions = [
         (number, session.start, session.end, str(session.end - session.start), session.ended)
-        for number, session in enumerate(_account(summary).sessions, 1)
+        for number, session in enumerate(_known(summary.account).sessions, 1)
     ]
     yield from table("Sessions", ("Session", "Start", "End", "Time", "How it ended"), sessions)
     if len(sessions) > 1:
@@ -90,7 +91,7 @@ def _run(summary: ScanSummary, facts: Mapping[str, str]) -> Iterator[str]:
 
 
 def _outcomes(summary: ScanSummary) -> Iterator[str]:
-    outcomes = _account(summary).outcomes
+    outcomes = _known(summary.account).outcomes
     rows = [(label, outcomes.get(outcome, 0)) for outcome, label in _OUTCOMES.items()]
     yield from paragraph("Each item has exactly one outcome.")
     yield from table("Items by outcome", ("Outcome", "Items"), rows, total=("All items", sum(outcomes.values())))
@@ -104,7 +105,7 @@ def _outcomes(summary: ScanSummary) -> Iterator[str]:
 
 def _sums(summary: ScanSummary) -> list[str]:
     """Say whether the sums agree: those of outcomes, files and months are counted apart from those of the table."""
-    account = _account(summary)
+    account = _known(summary.account)
     outcomes, refused = account.outcomes, sum(summary.refusals.values())
     reports = sum(outcomes.get(outcome, 0) for outcome in ("report", "unmarked", "incomplete"))
     sums = (
@@ -160,7 +161,7 @@ def _span(months: Iterable[str]) -> list[str]:
 
 
 def _months(summary: ScanSummary) -> Iterator[str]:
-    account = _account(summary)
+    account = _known(summary.account)
     last = f"{account.sessions[-1].end:%Y-%m}"
     months = _Months(account.months, last)
     yield from paragraph(
@@ -279,11 +280,11 @@ def _round_up(number: int) -> int:
 
 
 def _codes(summary: ScanSummary) -> Iterator[str]:
-    listed = {found["code"] for found in _account(summary).exceptions}
+    listed = {found["code"] for found in _known(summary.account).exceptions}
 
     def rows(counts: Mapping[str, int]) -> Iterator[tuple[Cell, ...]]:
         for name, count in _by_count(counts):
-            yield code(name), meaning_of(name), count, link(f"x-{name}", "listed") if name in listed else None
+            yield code(name), _meaning(name), count, link(f"x-{name}", "listed") if name in listed else None
 
     yield from table(
         "Reports by format",
@@ -292,7 +293,7 @@ def _codes(summary: ScanSummary) -> Iterator[str]:
         total=("All reports", None, sum(summary.formats.values())),
     )
     if summary.messages:
-        others = [(code(name), meaning_of(name), count) for name, count in _by_count(summary.messages)]
+        others = [(code(name), _meaning(name), count) for name, count in _by_count(summary.messages)]
         total = ("All of them", None, sum(summary.messages.values()))
         yield from table("Messages that are not reports, by reason", ("Code", "Meaning", "Items"), others, total=total)
     if summary.refusals:
@@ -307,6 +308,13 @@ def _codes(summary: ScanSummary) -> Iterator[str]:
         )
     else:
         yield from paragraph("No item has a defect.")
+
+
+def _meaning(name: str) -> str:
+    return DefectCode(name).meaning if name in _CODES else "the system reports an error"
+
+
+_CODES: Final = frozenset(map(str, DefectCode))
 
 
 def _by_count(counts: Mapping[str, int]) -> list[tuple[str, int]]:
@@ -356,7 +364,7 @@ _SIGHTINGS: Final = {
 
 
 def _exceptions(summary: ScanSummary, *, has_content: bool) -> Iterator[str]:
-    account = _account(summary)
+    account = _known(summary.account)
     if not account.exceptions:
         yield from paragraph("There are none.")
         return
@@ -379,7 +387,7 @@ def _exceptions(summary: ScanSummary, *, has_content: bool) -> Iterator[str]:
 
 def _exception(found: Mapping[str, Any]) -> Html:
     detail = f" ({found['detail']})" if found["detail"] else ""
-    return Html(f"{to_html(found['category'])}, {code(found['code'])}<br>{to_html(meaning_of(found['code']) + detail)}")
+    return Html(f"{to_html(found['category'])}, {code(found['code'])}<br>{to_html(found['meaning'] + detail)}")
 
 
 def _item(found: Mapping[str, Any], *, has_content: bool) -> Html:
@@ -394,7 +402,7 @@ def _item(found: Mapping[str, Any], *, has_content: bool) -> Html:
 
 
 def _files_read(summary: ScanSummary) -> Iterator[str]:
-    account = _account(summary)
+    account = _known(summary.account)
     rows: list[Sequence[Cell]] = []
     sums: Counter[str] = Counter()
     for file in account.files:
@@ -427,7 +435,7 @@ def _by_kind(outcomes: Mapping[str, int]) -> dict[str, int]:
 
 
 def _files_written(summary: ScanSummary) -> Iterator[str]:
-    account = _account(summary)
+    account = _known(summary.account)
     rows = [(code(file.path), file.size, code(file.sha256)) for file in account.outputs]
     yield from table("Files that were written", ("File", "Bytes", "SHA-256"), rows)
     kept = [
