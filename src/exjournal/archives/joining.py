@@ -12,6 +12,7 @@ from functools import partial
 from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
+from exjournal.archives.accounts import content_of_report
 from exjournal.archives.batches import REPORT, Counts, Line, Run
 from exjournal.archives.exceptions import CONFLICT, ArchiveException, Category, exception_data
 from exjournal.archives.outputs import put
@@ -167,6 +168,7 @@ def _join(groups: list[_Group], *, lines: bool, rows: bool, exceptions: bool) ->
             keys[statement.identity.report_key] += statement.identity.complete
             if exceptions and group.is_conflict:
                 conflict = exception_data(_CONFLICTING, data["source"], more["size"], more["sha256"])
+                conflict["content"] = content_of_report(statement.report, data["header"]["date"] or "")
                 made_exceptions.append(json.dumps(conflict).encode())
         [merged] = merge(places)
         counts["distinct", ""] += 1
