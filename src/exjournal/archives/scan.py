@@ -235,9 +235,9 @@ def run_scan(
             state=state,
             has_lines=json is not None or is_joined or quarantine is not None,
             has_store=store is not None,
-            # Lines of reports that are not merged have more than merging needs.
+            # Statements are enough for merging, and have an identity; the lines of reports have more, and none.
             is_merged=merge or (is_joined and json is None),
-            has_identities=is_joined,
+            has_identities=is_joined and json is not None and not merge,
             has_exceptions=exceptions is not None or manifest is not None,
             selection=selection,
             has_account=manifest is not None,
