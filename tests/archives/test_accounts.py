@@ -156,7 +156,7 @@ class TestOutcomes:
 
     @given(st.lists(any_bytes(), max_size=5))
     def test_any_bytes(self, items: list[bytes]) -> None:
-        """Whatever the bytes are, each item has an outcome."""
+        """Each item has an outcome, of any bytes."""
         with TemporaryDirectory() as name:
             folder = Path(name)
             (folder / "in").mkdir()

@@ -488,7 +488,7 @@ class TestParse:
         assert "<" not in shown.replace('<span class="code">', "").replace("</span>", "")
 
     def test_interrupted(self) -> None:
-        """An interrupt leaves nothing behind."""
+        """An interrupt leaves no unfinished file."""
 
         def pieces() -> Iterator[str]:
             yield "<!DOCTYPE html>"
