@@ -173,9 +173,9 @@ class Tally:
     """
 
     def __init__(self, *, continues: bool) -> None:
-        self.continues = continues
+        self.continues: bool = continues
         self.path: str | None = None
-        self.has_more = False
+        self.has_more: bool = False
         self.data: dict[str, object] = {}
         self.outcomes: Counter[str] = Counter()
 
@@ -353,9 +353,9 @@ class Sessions:
 
     def __init__(self, state: str) -> None:
         self.state = state
-        self.path = f"{state}/sessions"
+        self.path: str = f"{state}/sessions"
         # The start, the end and its reason for each session; None for those of a session that is under way.
-        self.times = self._read()
+        self.times: list[tuple[float, float | None, str | None]] = self._read()
         if self.times and self.times[-1][2] is None:
             start = self.times[-1][0]
             self.times[-1] = (start, max([start, *self._finished()]), "killed")
