@@ -18,6 +18,8 @@ _EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "archive.py"
 _OPTIONS = ("--merge", "--jobs", "0")
 _OUTPUTS = {
     "--json": "mail.jsonl",
+    "--recipients": "recipients.csv",
+    "--exceptions": "exceptions.csv",
     "--originals": "originals",
     "--quarantine": "quarantine",
     "--store": "seen.db",

@@ -45,6 +45,16 @@ from exjournal import (
     unwrap_undeliverable,
 )
 from exjournal._wire.canonical import SEALED_FIELDS
+from exjournal.archives.exceptions import (
+    CONFLICT,
+    EXCEPTION_COLUMNS,
+    NOT_WRITTEN,
+    READS_LIKE,
+    UNDATED,
+    UNMARKED,
+    Category,
+)
+from exjournal.archives.recipients import RECIPIENT_COLUMNS
 from exjournal.cli import _parser
 from exjournal.identity.content_digest import _SHOWN
 from exjournal.journaling.explanations import Place, Reason
@@ -363,6 +373,28 @@ def sample(message: bytes = b"From: ann@example.com\r\nMessage-ID: <1@example.co
     return build_report(report, message, domain="example.com", date=datetime(2026, 1, 1, tzinfo=UTC))
 
 
+class TestStability:
+    """docs/reference/stability.md names the numbers that the library writes."""
+
+    @pytest.mark.parametrize(
+        ("what", "module", "written"),
+        [
+            ("digest of the content", "identity/content_digest.py", 'hashlib.sha256(b"exjournal content {}\\n")'),
+            ("digest under seals", "_wire/canonical.py", 'hashlib.sha256(b"exjournal sealed {}\\n")'),
+            ("seal,", "reports/seals.py", 'rb"v={};\\s*s='),
+            ("stamp,", "journaling/stamps.py", 'rb"v={};s='),
+            ("tables of `SqliteStore`", "identity/stores.py", "_SCHEMA: Final = {}\n"),
+        ],
+    )
+    def test_numbers(self, what: str, module: str, written: str) -> None:
+        """The number in the row is the one in the source."""
+        [row] = [
+            row for row in rows(section(page("stability.md"), "Numbers in what is stored")) if row[0].startswith(what)
+        ]
+        [number] = re.findall(r"\d+", row[1])
+        assert written.format(number) in (ROOT / "src" / "exjournal" / module).read_text(encoding="utf-8")
+
+
 class TestPerformance:
     """docs/explanation/performance.md is short, and its figures are those that were measured."""
 
@@ -525,6 +557,23 @@ def keys_of(name: str, kind: str = "") -> set[str]:
         if line["properties"]["kind"]["const"] == kind:
             return shape_paths(line, schema["$defs"])
     return shape_paths(schema, schema.get("$defs", {}))
+
+
+class TestTables:
+    """docs/how-to/archive.md has every column of the tables of a scan, and every category of exceptions."""
+
+    def test_columns(self) -> None:
+        """Every column of the table of recipients has its row."""
+        named = [name for row in rows(section(page("archive.md"), "Tables")) for name in CODED.findall(row[0])]
+        assert sorted(named) == sorted(RECIPIENT_COLUMNS)
+
+    def test_exceptions(self) -> None:
+        """Every category has its row, every column is named, and so is every code that is not a defect."""
+        text = section(page("archive.md"), "Exceptions")
+        assert [row[0].strip("`") for row in rows(text)] == list(Category)
+        named = set(CODED.findall(text))
+        assert set(EXCEPTION_COLUMNS) <= named
+        assert {CONFLICT, UNMARKED, READS_LIKE, UNDATED, NOT_WRITTEN} <= named
 
 
 class TestData:

@@ -121,7 +121,7 @@ _MEANINGS: Final = {
     DefectCode.ARCHIVE_RATIO: "the rest of the file was not read: it unpacks to too much",
     DefectCode.ARCHIVE_LINK: "a link in an archive to something that was not read",
     DefectCode.ARCHIVE_UNREAD: "bytes of a zip file that belong to no member",
-    DefectCode.ARCHIVE_UNSUPPORTED: "compressed by a method that is not read",
+    DefectCode.ARCHIVE_UNSUPPORTED: "in a form, or compressed by a method, that is not read",
     DefectCode.MBOX_QUOTING: "the mailbox file may have changed lines that begin with From",
     DefectCode.MBOX_LENGTH: "the Content-Length in the mailbox file is wrong, so the message may end elsewhere",
     DefectCode.MBOX_SEPARATOR: "no blank line before the next message of the mailbox file, so the message may end elsewhere",

@@ -401,7 +401,7 @@ class TestLines:
                 assert line == {**item.parsed.to_dict(), **line}
                 assert line["kind"] == "report"
                 assert line["original"]["sha256"] == sha256(item.parsed.original or b"")
-                assert "file" not in line["original"]
+                assert line["original"]["file"] is None
             elif isinstance(item, ArchivedMessage):
                 assert (line["kind"], line["code"]) == ("message", item.code)
                 assert (line["octets"], line["sha256"]) == (len(item.octets), sha256(item.octets))

@@ -128,7 +128,9 @@ def test_other_data(data: Any) -> None:
     """Data of another form is refused, and the error repeats none of it."""
     with pytest.raises(InvalidValue) as caught:
         Source.from_dict(data)
-    assert str(caught.value) == "source: must be the result of Source.to_dict()"
+    kind = "the result of Source.to_dict()"
+    expected = kind if isinstance(data, dict) else f"a mapping, {kind}, not {type(data).__name__}"
+    assert str(caught.value) == f"source: must be {expected}"
 
 
 def test_variants() -> None:

@@ -152,11 +152,15 @@ def scan_all(data: "Buffer", start: int, end: int, pattern: FieldPattern, /) -> 
     Takes linear time; the search ends where that of `scan` does.
     """
     body, complete = _block_end(data, start, end)
+    block = b"\n" + data[start:body]
+    matches = pattern.findall(block)
+    if len(matches) > FIELD_LIMIT:
+        body = start + next(islice(pattern.finditer(block), FIELD_LIMIT, None)).start() - 1
+        complete = False
+        del matches[FIELD_LIMIT:]
     values: dict[bytes, list[bytes]] = {}
-    for number, field in enumerate(pattern.finditer(b"\n" + data[start:body])):
-        if number == FIELD_LIMIT:
-            return Block(start, start + field.start() - 1, values, complete=False)
-        values.setdefault(field[1].lower(), []).append(field[2])
+    for name, value in matches:
+        values.setdefault(name.lower(), []).append(value)
     return Block(start, body, values, complete)
 
 

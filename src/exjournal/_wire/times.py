@@ -30,9 +30,18 @@ def mail_date(text: str, /) -> datetime | None:
     not define, military ones included. A year of two digits is between 1950 and 2049, one of three digits begins in 1900. A
     comment, a wrong day of the week and the order of `asctime` change nothing; a leap second is the first of the next minute.
     """
-    text = " ".join(_without_comments(text).split())
-    found = _MAIL.fullmatch(text) or _ASCTIME.fullmatch(text)
+    usual = _USUAL.fullmatch(text)
     try:
+        if usual is not None:
+            day, month, year, hour, minute, second, hours, minutes = usual.groups()
+            parsed = datetime(
+                int(year), _SHORT_MONTHS[month], int(day), int(hour), int(minute), int(second), tzinfo=UTC
+            )
+            if hours + minutes in _NO_OFFSET:
+                return parsed
+            return parsed - timedelta(hours=int(hours), minutes=int(hours[0] + minutes))
+        text = " ".join(_without_comments(text).split())
+        found = _MAIL.fullmatch(text) or _ASCTIME.fullmatch(text)
         return _iso_date(text) if found is None else _found_date(found)
     except (ValueError, OverflowError):  # not a date, or outside the calendar
         return None
@@ -90,6 +99,14 @@ _MONTHS: Final = (
     "november",
     "december",
 )
+_SHORT_MONTHS: Final = {name[:3].title(): number for number, name in enumerate(_MONTHS, 1)}
+# What servers write; a leap second takes the longer way.
+_USUAL = re.compile(
+    rf"(?:[A-Z][a-z]{{2}}, )?(\d{{1,2}}) ({'|'.join(_SHORT_MONTHS)}) (\d{{4}}) (\d\d):(\d\d):([0-5]\d)"
+    r" ([+-](?:[01]\d|2[0-3]))([0-5]\d)",
+    re.ASCII,
+)
+_NO_OFFSET: Final = ("+0000", "-0000")
 # The zones of letters in hours (RFC 5322 section 4.3); all others are read as UTC.
 _ZONES: Final = {"EDT": -4, "EST": -5, "CDT": -5, "CST": -6, "MDT": -6, "MST": -7, "PDT": -7, "PST": -8}
 
@@ -112,4 +129,7 @@ _PIECE = re.compile(r"\\.|[()\\]|[^()\\]+", re.DOTALL)
 
 def utc_text(time: datetime | None, /) -> str | None:
     """Write a time in UTC in ISO 8601; None for one that is not known, or whose zone is not."""
-    return None if time is None or time.tzinfo is None else f"{time.replace(microsecond=0, tzinfo=None).isoformat()}Z"
+    return None if time is None or time.tzinfo is None else f"{time.isoformat()[:_TO_SECONDS]}Z"
+
+
+_TO_SECONDS: Final = len("2026-10-01T07:00:00")

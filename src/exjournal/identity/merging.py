@@ -195,7 +195,7 @@ class MergedReport(_Statements):
         """Read the data that `to_dict()` returned: only `reports`, from which the rest is computed. Raises InvalidValue."""
         given: object = data
         if not isinstance(given, Mapping):
-            raise wrong_type("data", given, "a mapping, the result of to_dict()")
+            raise wrong_type("reports", given, "in a mapping, the result of to_dict()")
         if "reports" not in given:
             raise InvalidValue("reports", "is missing")
         merged = merge([data])

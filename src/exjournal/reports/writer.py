@@ -6,6 +6,7 @@ the date given, the output depends on the arguments alone.
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from itertools import compress
 from types import NoneType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -92,6 +93,20 @@ _FORMATS: Final[dict[str, _Format]] = {
 }
 
 
+# The options that not every format has.
+_OPTIONS: Final = ("internal", "correct_marker", "bcc_all", "eight_bit", "decrypted", "secret")
+# The types of the other arguments, and how an error names what is expected.
+_EXPECTED: Final[tuple[tuple[type | tuple[type, ...], str], ...]] = (
+    (JournalReport, "a JournalReport, as report_for() returns it,"),
+    (str, "format as a ReportFormat"),
+    ((str, NoneType), "domain as a string"),
+    ((datetime, NoneType), "date as a datetime"),
+    ((str, NoneType), "report_id as a string"),
+    ((bytes, NoneType), "secret as bytes"),
+)
+_KINDS: Final = tuple([kind for kind, _ in _EXPECTED])
+
+
 def build_report(
     report: JournalReport,
     original: "Data | None",
@@ -133,27 +148,19 @@ def build_report(
 
     Raises BuildError, whose `.field` names the argument, and TypeError for an argument of another type.
     """
-    require_type(report, JournalReport, "a JournalReport, as report_for() returns it,")
-    require_type(format, str, "format as a ReportFormat")
-    require_type(domain, (str, NoneType), "domain as a string")
-    require_type(date, (datetime, NoneType), "date as a datetime")
-    require_type(report_id, (str, NoneType), "report_id as a string")
-    require_type(secret, (bytes, NoneType), "secret as bytes")
+    arguments = (report, format, domain, date, report_id, secret)
+    if not all(map(isinstance, arguments, _KINDS)):
+        for value, (kind, what) in zip(arguments, _EXPECTED, strict=True):
+            require_type(value, kind, what)
     writer = _FORMATS.get(format)
     if writer is None:
         raise BuildError("format", f"must be one of {', '.join(_FORMATS)}")
-    is_given = {
-        "internal": internal,
-        "correct_marker": correct_marker,
-        "bcc_all": bcc_all,
-        "eight_bit": eight_bit,
-        "decrypted": decrypted is not None,
-        "secret": secret is not None,
-    }
-    for option, is_set in is_given.items():
-        if is_set and option not in writer.options:
-            takers = [name for name, other in _FORMATS.items() if option in other.options]
-            raise BuildError(option, f"needs the format {' or '.join(takers)}, not {format}")
+    given = (internal, correct_marker, bcc_all, eight_bit, decrypted is not None, secret is not None)
+    if any(given):
+        for option in compress(_OPTIONS, given):
+            if option not in writer.options:
+                takers = [name for name, other in _FORMATS.items() if option in other.options]
+                raise BuildError(option, f"needs the format {' or '.join(takers)}, not {format}")
     if writer.needs_recipients and not report.recipients:
         raise BuildError("recipients", "must not be empty: a report names at least one recipient")
     options = Options(
