@@ -16,7 +16,7 @@ help:
 	@echo "make quick  run the tests that are not slow, with few examples for each property, in about a minute"
 	@echo "make test   run the suite on every Python from 3.11 up that is here; its slow tests and its coverage on one of them"
 	@echo "make nightly  run the whole suite with ten times the examples"
-	@echo "make services  run the tests that need real servers (redis-server, postfix; as root), which must be installed"
+	@echo "make services  run the tests that need real servers (redis-server, postfix) or a browser (chromium; as root), which must be installed"
 	@echo "make answers  answer who received what with jq, duckdb and pandas: needs jq"
 	@echo "make spark  run the tests on Apache Spark, which need Java"
 	@echo "make readers  compare with other mail readers, and read the bounces of flufl.bounce: needs node, npm and GMime's bindings (python3-gi, gir1.2-gmime-3.0)"

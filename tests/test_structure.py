@@ -110,9 +110,21 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "exceptions": {"items", "sources", "tables"},
         "selection": set(),
         "outputs": set(),
-        "batches": {"exceptions", "items", "outputs", "parallel", "selection", "sorting", "sources", "walk"},
-        "joining": {"batches", "exceptions", "outputs", "parallel", "recipients", "sorting", "tables"},
+        "accounts": {"exceptions", "items", "outputs", "parallel", "sorting", "sources", "walk"},
+        "batches": {
+            "accounts",
+            "exceptions",
+            "items",
+            "outputs",
+            "parallel",
+            "selection",
+            "sorting",
+            "sources",
+            "walk",
+        },
+        "joining": {"accounts", "batches", "exceptions", "outputs", "parallel", "recipients", "sorting", "tables"},
         "scan": {
+            "accounts",
             "batches",
             "exceptions",
             "items",
@@ -134,10 +146,13 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "check": {"output", "reading", "secrets", "usage"},
         "decide": {"output", "secrets", "usage"},
         "merge": {"output", "reading", "usage"},
-        "parse": {"output", "reading", "usage"},
+        "pages": set(),
+        "report_page": {"pages", "reading"},
+        "scan_page": {"pages", "report_page"},
+        "parse": {"output", "pages", "reading", "report_page", "usage"},
         "rescue": {"output", "reading", "secrets"},
         "progress": {"output"},
-        "scan": {"output", "progress", "reading", "usage"},
+        "scan": {"output", "pages", "progress", "reading", "scan_page", "usage"},
         "unwrap": {"output", "reading", "rescue", "secrets", "usage"},
         "": {"build", "check", "decide", "merge", "output", "parse", "scan", "unwrap", "usage"},
     },
@@ -148,8 +163,8 @@ LATE = {"argparse", "email", "logging", "mmap", "pathlib", "sqlite3", "urllib"}
 # Outside effects have their rooms.
 FILES_AND_PROCESS = {"io", "os", "pathlib", "shutil", "subprocess", "sys", "tempfile"}
 # What a module uses of the file system, and by what: the file of rules and the secrets it names; the file of a store, and the
-# clock that says when a key was last added; archives, and what a scan makes of them. Where there is "os"
-# alone in `archives.items` and `archives.scan`, it is for the type of a path.
+# clock that says when a key was last added; archives, what a scan makes of them, and the clock of its sessions. Where there is
+# "os" alone in `archives.items` and `archives.scan`, it is for the type of a path.
 READS_FILES = {
     "journaling.config": {"os", "pathlib"},
     "identity.stores": {"os", "pathlib", "time"},
@@ -161,12 +176,20 @@ READS_FILES = {
     "archives.sorting": {"os", "tempfile"},
     "archives.parallel": {"os"},
     "archives.outputs": {"os", "shutil", "tempfile"},
+    "archives.accounts": {"os", "time"},
     "archives.batches": {"os"},
     "archives.joining": {"os"},
     "archives.selection": {"os"},
     "archives.scan": {"os"},
 }
-OPENS_FILES = {"archives.walk", "archives.outputs", "archives.batches", "archives.joining", "archives.selection"}
+OPENS_FILES = {
+    "archives.walk",
+    "archives.accounts",
+    "archives.outputs",
+    "archives.batches",
+    "archives.joining",
+    "archives.selection",
+}
 
 
 def modules() -> dict[str, Path]:
@@ -337,11 +360,11 @@ def test_only_the_command_touches_files_and_the_process(name: str) -> None:
 
 
 def test_there_is_one_clock() -> None:
-    """The current time is asked for in one place, the default of `date`; stores alone have a clock of their own."""
+    """The current time is asked for in one place, the default of `date`; stores and scans have a clock of their own."""
     asked = [path.name for path in modules().values() if "datetime.now" in path.read_text("utf-8")]
     assert asked == ["writer.py"]
     asked = [path.name for path in modules().values() if "time.time" in path.read_text("utf-8")]
-    assert asked == ["stores.py"]
+    assert asked == ["accounts.py", "stores.py"]
 
 
 def test_the_package_module_is_a_table_of_contents() -> None:

@@ -388,6 +388,15 @@ def reads_archives(data: bytes) -> None:
         assert_type(summary.distinct, int | None)
         assert_type(summary.duplicates, int | None)
         assert_type(summary.conflicts, int | None)
+        assert summary.account is None
+        finished: list[ScanSummary] = []
+        scan_archive(path, manifest=Path(folder, "sums"), skip=[path / "page.html"], jobs=1, finish=finished.append)
+        account = finished[0].account
+        assert account is not None
+        counts += [account.outcomes, account.months, account.exception_counts, account.files[0].outcomes]
+        assert_type(account.files[0].modified, datetime | None)
+        assert_type(account.sessions[0].end, datetime)
+        assert_type(account.outputs[0].sha256, str)
 
 
 def complains(source: Source, reason: str) -> None:

@@ -15,6 +15,7 @@ from errno import EINTR
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from exjournal._wire.message import read_written
+from exjournal.archives.accounts import Tally, content_of, kept_line, month_of, outcome_of
 from exjournal.archives.exceptions import (
     NOT_WRITTEN,
     UNDATED,
@@ -30,7 +31,7 @@ from exjournal.archives.parallel import in_parallel, is_over
 from exjournal.archives.selection import Selection, date_in_utc
 from exjournal.archives.sorting import FILES, ROOM
 from exjournal.archives.sources import Source
-from exjournal.archives.walk import content_size, in_batches
+from exjournal.archives.walk import content_size, file_status, in_batches
 from exjournal.errors import Defect, DefectCode, ParseError
 from exjournal.identity.keys import INCOMPLETE, Identity, identify
 from exjournal.identity.statements import statement_of
@@ -38,7 +39,7 @@ from exjournal.limits import HEADER_LIMIT, RATIO_FLOOR
 from exjournal.reports.models import Evidence, defect_dicts
 
 if TYPE_CHECKING:
-    from exjournal.archives.walk import Located, Meter
+    from exjournal.archives.walk import Located, Meter, Status
 
     StrPath: TypeAlias = str | os.PathLike[str]
 
@@ -51,6 +52,9 @@ MESSAGE: Final = b"M"
 BAD: Final = b"U"
 # A report or message that has a line of its own, and is followed by another message that was not read.
 ASIDE: Final = b"A"
+# For the account of a run: the items of a file that was read, and a file that was kept.
+FILE: Final = b"F"
+KEPT: Final = b"K"
 # A report that is not selected: other reports of its message may be.
 LEFT_OUT: Final = b"L"
 EXCEPTION: Final = b"E"
@@ -72,6 +76,7 @@ class Sizes:
     `remembered`: reports that a store learns of in one transaction.
     `room`, `files`: bytes of lines that are sorted in memory, and sorted files that are merged at a time.
     `floor`: bytes that any file may unpack to.
+    `listed_files`, `listed_exceptions`: those in an account; all files are in the list of digests.
     """
 
     batch: int = 500
@@ -80,21 +85,28 @@ class Sizes:
     room: int = ROOM
     files: int = FILES
     floor: int = RATIO_FLOOR
+    listed_files: int = 10_000
+    listed_exceptions: int = 1_000
 
 
 class _Task(NamedTuple):
-    """A batch to do: the name of its file, "" without one, and its places."""
+    """A batch to do: the name of its file, "" without one, its places, and whether it begins inside an opened file."""
 
     name: str
     places: "list[Located]"
+    continues: bool = False
 
 
 class _Result(NamedTuple):
-    """The counts and complaints of a batch; of the item under way, whether a file could not be written."""
+    """The counts and complaints of a batch.
+
+    Of the item under way, `not_written` says which files could not be kept, and `kept` has the digests and paths of the others.
+    """
 
     counts: Counts
     complaints: list[_Complaint]
     not_written: list[str]
+    kept: list[tuple[str, str]]
 
 
 class Line(NamedTuple):
@@ -106,10 +118,10 @@ class Line(NamedTuple):
     """
 
     kind: bytes
-    message: bytes
-    message_id: bytes
-    more: bytes
-    json: bytes
+    message: bytes = b""
+    message_id: bytes = b""
+    more: bytes = b""
+    json: bytes = b""
 
 
 class Work:
@@ -128,6 +140,7 @@ class Work:
         has_identities: bool = False,
         has_exceptions: bool = False,
         selection: Selection | None = None,
+        has_account: bool = False,
     ) -> None:
         self.reader = reader
         self.originals: str | None = None if originals is None else os.fspath(originals)
@@ -136,6 +149,7 @@ class Work:
         self.has_lines: bool = has_lines or has_store
         self.has_identities: bool = has_identities or has_store
         self.is_merged = is_merged
+        self.has_account = has_account
         self.has_exceptions = has_exceptions
         self.selection = selection
 
@@ -148,48 +162,67 @@ class Work:
         read = (_VERSION, reader.format, reader.undeliverable, reader.unmarked, reader.max_ratio, *reader.names.items())
         options = (*read, self.originals, self.quarantine, self.has_lines, self.has_identities, self.is_merged)
         selected = None if self.selection is None else self.selection.key
-        digest = hashlib.sha256(repr((*options, self.has_exceptions, selected)).encode("utf-8", "surrogatepass"))
+        digest = hashlib.sha256(
+            repr((*options, self.has_exceptions, self.has_account, selected)).encode("utf-8", "surrogatepass")
+        )
         path = ""
-        status: tuple[int, ...] = ()
+        status: Status | None = None
         for place in places:
             if place.source.path != path:
-                path, status = place.source.path, _status(place.source.path)
+                path, status = place.source.path, file_status(place.source.path)
             digest.update(repr((place.source, status)).encode("utf-8", "surrogatepass"))
         return f"{number:08d}-{digest.hexdigest()[:32]}"
 
     def __call__(self, task: _Task) -> _Result:
         """Read the items of a batch, keep files, and write its lines."""
-        result = _Result(Counter(), [], [])
-        lines = self.read(task.places, result)
+        result = _Result(Counter(), [], [], [])
+        lines = self.read(task, result)
         if self.state is None:
             deque(lines, maxlen=0)
         else:
             put(f"{self.state}/{task.name}", _with_end(lines, result.counts), self.state)
         return result
 
-    def read(self, places: "list[Located]", result: _Result) -> Iterator[bytes]:
+    def read(self, task: _Task, result: _Result) -> Iterator[bytes]:
         """Yield the lines of a batch one by one: for a long list a report has a line of a million bytes."""
-        for number, place in enumerate(places):
+        tally = Tally(continues=task.continues) if self.has_account else None
+        for number, place in enumerate(task.places):
             if not number % _LOOK and is_over():
                 raise InterruptedError(EINTR, "the run is over")
+            if tally is not None:
+                for counted in tally.enter(place):
+                    yield _written(Line(FILE, json=counted))
+            if place.opened is not None:
+                continue
             item = self.reader(place)
-            result.counts["items", ""] += 1
-            if isinstance(item, ArchivedReport):
-                line = self.report(item, result)
-            elif isinstance(item, ArchivedMessage):
-                line = self.message(item, result)
-            else:
-                line = self.bad(item, result)
+            for line in self.item(item, result):
+                yield _written(line)
+            if tally is not None:
+                tally.add(outcome_of(item))
+                for digest, path in result.kept:
+                    yield _written(Line(KEPT, json=kept_line(digest, path)))
+                result.kept.clear()
+        for counted in () if tally is None else tally.leave():
+            yield _written(Line(FILE, json=counted))
+
+    def item(self, item: ArchiveItem, result: _Result) -> Iterator[Line]:
+        """Keep the files of an item, count it, and yield its lines."""
+        result.counts["items", ""] += 1
+        if isinstance(item, ArchivedReport):
+            line = self.report(item, result)
+        elif isinstance(item, ArchivedMessage):
+            line = self.message(item, result)
+        else:
+            line = self.bad(item, result)
+        if line is not None:
+            yield line
+        if not isinstance(item, Unreadable) and (another := _another_message(item)) is not None:
+            line = self.aside(item, another, result)
             if line is not None:
-                yield b"\t".join(line) + b"\n"
-            if not isinstance(item, Unreadable) and (another := _another_message(item)) is not None:
-                line = self.aside(item, another, result)
-                if line is not None:
-                    yield b"\t".join(line) + b"\n"
-            if self.has_exceptions:
-                for line in self.exceptions(item, result):
-                    yield b"\t".join(line) + b"\n"
-            result.not_written.clear()
+                yield line
+        if self.has_exceptions:
+            yield from self.exceptions(item, result)
+        result.not_written.clear()
 
     def report(self, item: ArchivedReport, result: _Result) -> Line | None:
         """Keep the original of a report, count it, and return its line."""
@@ -198,6 +231,8 @@ class Work:
         result.counts["octets", ""] += len(item.octets)
         result.counts["formats", parsed.format] += 1
         result.counts["unmarked", ""] += parsed.recipients_from is Evidence.UNMARKED
+        if self.has_account:
+            result.counts["months", month_of(parsed)] += 1
         codes = [defect.code for defect in (*item.defects, *parsed.defects)]
         for code in codes:
             result.counts["defects", code] += 1
@@ -329,6 +364,8 @@ class Work:
         size = None if item.octets is None else len(item.octets)
         for exception in found:
             data = exception_data(exception, item.source.to_dict(), size, digest, file)
+            if self.has_account:
+                data["content"] = content_of(item)
             yield Line(EXCEPTION, b"", b"", b"", json.dumps(data).encode())
 
     def selects(self, item: ArchivedReport | ArchivedMessage) -> bool:
@@ -357,7 +394,10 @@ class Work:
             result.counts["retry", ""] += 1
             result.complaints.append((source, f"not written: {error.strerror or error_name(error)}"))
             return None
-        return f"{digest[:2]}/{digest}{suffix}"
+        path = f"{digest[:2]}/{digest}{suffix}"
+        if self.has_account:
+            result.kept.append((digest, os.path.join(folder, path)))
+        return path
 
     # Finished batches
 
@@ -408,6 +448,11 @@ def _another_message(item: ArchivedReport | ArchivedMessage) -> Defect | None:
     return next((defect for defect in defects if defect.code is DefectCode.ANOTHER_MESSAGE), None)
 
 
+def _written(line: Line) -> bytes:
+    """Return a line as it is written to the file of a batch."""
+    return b"\t".join(line) + b"\n"
+
+
 def _with_end(lines: Iterable[bytes], counts: Counts) -> Iterator[bytes]:
     """Yield lines, and after them the counts with a digest of the lines."""
     digest = hashlib.sha256()
@@ -416,15 +461,6 @@ def _with_end(lines: Iterable[bytes], counts: Counts) -> Iterator[bytes]:
         yield line
     end = {"counts": [[*key, count] for key, count in counts.items()], "sha256": digest.hexdigest()}
     yield _END + json.dumps(end).encode() + b"\n"
-
-
-def _status(path: str) -> tuple[int, ...]:
-    """Return the size and time of a file, which change with it."""
-    try:
-        status = os.stat(path)
-    except (OSError, ValueError):
-        return ()
-    return status.st_size, status.st_mtime_ns
 
 
 def _line(
@@ -503,18 +539,23 @@ class Run:
 
     def tasks(self, places: "Iterable[Located]", shares: deque[float]) -> Iterator[_Task]:
         """Yield the batches to do, and count those that are finished; append the share of the files up to each."""
+        opened = ""
         for number, batch in enumerate(in_batches(places, count=self.sizes.batch)):
             share = 0.0 if self.meter is None else self.meter.share
             if self.work.state is None:
                 shares.append(share)
                 yield _Task("", batch)
                 continue
+            continues = batch[0].opened is None and batch[0].source.path == opened
+            for place in batch:
+                if place.source.path != opened:
+                    opened = "" if place.opened is None else place.source.path
             name = self.work.name(number, batch)
             self.batches.append(name)
             finished = self.work.finished(name)
             if finished is None:
                 shares.append(share)
-                yield _Task(name, batch)
+                yield _Task(name, batch, continues)
             else:
                 self.counts.update(finished)
-                self.counts["resumed", ""] += len(batch)
+                self.counts["resumed", ""] += finished["items", ""]

@@ -20,6 +20,7 @@ from exjournal.reports.models import Evidence
 class Category(StrEnum):
     """The kinds of exceptions."""
 
+    CHANGED = "changed"
     UNREADABLE = "unreadable"
     REFUSED = "refused"
     INCOMPLETE = "incomplete"
@@ -58,11 +59,13 @@ UNMARKED: Final = "unmarked"
 READS_LIKE: Final = "reads-like-report"
 UNDATED: Final = "undated"
 NOT_WRITTEN: Final = "not-written"
+CHANGED: Final = "file-changed"
 _MEANINGS: Final = {
     CONFLICT: "another message has the same Message-ID",
     UNMARKED: "a report without a marker, which anyone who can mail the archive can send",
     READS_LIKE: "a message without a marker that reads like a report and was not read as one",
     UNDATED: "no date with a time zone, so the item is listed for any range of dates",
+    CHANGED: "the file changed while it was read",
     NOT_WRITTEN: "the original could not be written",
 }
 

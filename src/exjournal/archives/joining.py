@@ -12,6 +12,7 @@ from functools import partial
 from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
+from exjournal.archives.accounts import content_of_report
 from exjournal.archives.batches import REPORT, Counts, Line, Run
 from exjournal.archives.exceptions import CONFLICT, ArchiveException, Category, exception_data
 from exjournal.archives.outputs import put
@@ -148,27 +149,28 @@ def _join(groups: list[_Group], *, lines: bool, rows: bool, exceptions: bool) ->
     made_rows: list[bytes] = []
     made_exceptions: list[bytes] = []
     for group in groups:
-        sources: dict[Statement, list[object]] = {}
+        # Hashing a statement with a long list of recipients is slow, so equal ones share an object.
+        places: dict[Statement, tuple[Statement, list[object]]] = {}
         witnesses: list[Witness] = []
-        known: dict[Statement, Statement] = {}
         keys: Counter[str] = Counter()
         for line in group.lines:
             data = json.loads(line.json)
             more = json.loads(line.more) if line.more else {}
             if "identity" not in data:
                 data["identity"] = Identity(*more["identity"]).to_dict()
-            statement = read_statement(data)
-            statement = known.setdefault(statement, statement)
+            new = read_statement(data)
+            statement, sources = places.setdefault(new, (new, []))
             of_item = {name: data[name] for name in _OF_ITEMS}
             if rows:
                 witnesses.append(Witness(statement, {"source": data["source"], **of_item}))
-            sources.setdefault(statement, []).append({**data["source"], **of_item})
+            sources.append({**data["source"], **of_item})
             # A report that is perhaps truncated may have said more, so it is not a duplicate.
             keys[statement.identity.report_key] += statement.identity.complete
             if exceptions and group.is_conflict:
                 conflict = exception_data(_CONFLICTING, data["source"], more["size"], more["sha256"])
+                conflict["content"] = content_of_report(statement.report, data["header"]["date"] or "")
                 made_exceptions.append(json.dumps(conflict).encode())
-        [merged] = merge(sources)
+        [merged] = merge(places)
         counts["distinct", ""] += 1
         counts["merged", ""] += len(group.lines)
         counts["duplicates", ""] += sum(count - 1 for count in keys.values() if count)
@@ -177,8 +179,13 @@ def _join(groups: list[_Group], *, lines: bool, rows: bool, exceptions: bool) ->
             counts["left_out", "distinct messages"] += 1
             continue
         if lines:
-            places = [sources[statement] for statement in merged.reports]
-            data = {"kind": "merged", **merged.to_dict(), "conflict": group.is_conflict, "sources": places}
+            by_id = {id(statement): sources for statement, sources in places.values()}
+            data = {
+                "kind": "merged",
+                **merged.to_dict(),
+                "conflict": group.is_conflict,
+                "sources": [by_id[id(statement)] for statement in merged.reports],
+            }
             made_lines.append(json.dumps(data).encode())
         if rows:
             made_rows.append(csv_rows(recipient_rows(merged, witnesses, is_conflict=group.is_conflict)))

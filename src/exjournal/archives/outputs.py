@@ -5,6 +5,7 @@ leaves nothing that the next one does not remove.
 """
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, BinaryIO, Final
@@ -29,6 +30,8 @@ class Outputs:
         originals: "StrPath | None",
         quarantine: "StrPath | None",
         store: "StrPath | None",
+        manifest: "StrPath | None",
+        skip: "Sequence[StrPath]",
     ) -> None:
         given = {
             "json": json,
@@ -37,9 +40,10 @@ class Outputs:
             "originals": originals,
             "quarantine": quarantine,
             "store": store,
+            "manifest": manifest,
         }
         self.paths: dict[str, str] = {name: os.fspath(path) for name, path in given.items() if path is not None}
-        self.files: list[str] = [self.paths[name] for name in (*_BEGINNINGS, "store") if name in self.paths]
+        self.files: list[str] = [self.paths[name] for name in (*_BEGINNINGS, "store", "manifest") if name in self.paths]
         self.folders: list[str] = [self.paths[name] for name in ("originals", "quarantine") if name in self.paths]
         states = {
             name: os.path.join(path, ".scan") if path in self.folders else f"{path}.scan"
@@ -48,8 +52,11 @@ class Outputs:
         # Beside the first output, where a resumed run finds it.
         self.state_path: str | None = next(iter(states.values()), None)
         beside = [] if store is None else [os.fspath(store) + end for end in ("-wal", "-shm")]
-        self.all: list[str] = [*self.paths.values(), *states.values(), *beside]
+        self.all: list[str] = [*self.paths.values(), *states.values(), *beside, *[os.fspath(path) for path in skip]]
         self.reasons: str | None = None if quarantine is None else os.path.join(quarantine, "reasons.jsonl")
+        # Files that are whole at the end of a run, but for the list of their digests; a store changes with its next report.
+        written = [self.paths.get(name) for name in _BEGINNINGS]
+        self.results: list[str] = [path for path in (*written, self.reasons) if path is not None]
 
     def check(self, paths: "Sequence[StrPath]") -> None:
         """Refuse outputs that can only be mistakes, before anything is written.
@@ -74,6 +81,9 @@ class Outputs:
             file = self.paths.get(name)
             if file is not None and os.path.lexists(file) and not _begins(file, beginning):
                 raise InvalidValue(name, "exists and is not an output of a scan")
+        manifest = self.paths.get("manifest")
+        if manifest is not None and os.path.lexists(manifest) and not _is_manifest(manifest):
+            raise InvalidValue("manifest", "exists and is not a list of digests")
         if self.state_path is not None and os.path.isdir(self.state_path):
             names = os.listdir(self.state_path)
             if names and _MARK not in names:
@@ -135,6 +145,19 @@ _BEGINNINGS: Final = {
     "recipients": b'\xef\xbb\xbf"content_sha256",',
     "exceptions": b'\xef\xbb\xbf"category",',
 }
+
+
+def _is_manifest(path: str) -> bool:
+    """Whether a file is a list of digests, or empty."""
+    if not os.path.isfile(path):
+        return False
+    with open(path, "rb") as file:
+        begin = file.read(_DIGEST_SIZE)
+    return not begin or _DIGEST_BEGINS.fullmatch(begin) is not None
+
+
+_DIGEST_BEGINS: Final = re.compile(rb"\\?[0-9a-f]{64}  .*", re.DOTALL)
+_DIGEST_SIZE: Final = 67
 
 
 def keep(folder: str, digest: str, suffix: str, content: bytes | memoryview) -> str:

@@ -6,10 +6,12 @@
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from json import loads
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol, TypeAlias
 
-from exjournal.archives.batches import ASIDE, BAD, EXCEPTION, MESSAGE, REPORT, Counts, Run, Sizes, Work
+from exjournal.archives.accounts import Noted, ScanAccount, scanned_files, session, write_account
+from exjournal.archives.batches import ASIDE, BAD, EXCEPTION, FILE, KEPT, MESSAGE, REPORT, Counts, Run, Sizes, Work
 from exjournal.archives.exceptions import EXCEPTION_COLUMNS, exception_row
 from exjournal.archives.items import Reader, as_patterns, as_variant, check_limits
 from exjournal.archives.joining import join, remember_reports
@@ -53,6 +55,7 @@ class ScanSummary(NamedTuple):
     * `left_out`: "reports", other "messages" and "distinct messages" that were not selected; the other counts are of all items.
     * `share`: how much of the current step is done, from 0 to 1: of the bytes of all files while they are read, compressed or
       not, then of the merging.
+    * `account`: with `manifest`, what the counts leave out: files, exceptions, months, sessions, and an outcome for each item.
     """
 
     items: int
@@ -75,6 +78,7 @@ class ScanSummary(NamedTuple):
     reads_like: Mapping[str, int]
     left_out: Mapping[str, int]
     share: float
+    account: ScanAccount | None = None
 
 
 def scan_archive(
@@ -86,6 +90,8 @@ def scan_archive(
     merge: bool = False,
     store: "StrPath | None" = None,
     quarantine: "StrPath | None" = None,
+    manifest: "StrPath | None" = None,
+    skip: "Sequence[StrPath]" = (),
     address_file: "StrPath | None" = None,
     since: "date | None" = None,
     until: "date | None" = None,
@@ -100,6 +106,7 @@ def scan_archive(
     resume: bool = False,
     progress: Callable[[ScanSummary], None] | None = None,
     complain: Callable[[Source, str], None] | None = None,
+    finish: Callable[[ScanSummary], None] | None = None,
 ) -> ScanSummary:
     """Read archives as `read_archive` does, write the outputs, and return the counts.
 
@@ -112,16 +119,20 @@ def scan_archive(
     * `merge`: join the reports of each message.
     * `store`: the path of an `SqliteStore` that learns of every report.
     * `quarantine`: a folder with a file for each item that was refused or is followed by another message, and `reasons.jsonl`.
+    * `manifest`: a file with the SHA-256 of each file that was read or written, but for the store, in the form that
+      `sha256sum --check` reads; the summary then has an `account`.
+    * `skip`: files and folders that are not read, such as a page that the caller makes of the summary.
     * `address_file`: a file with one address on each line. `json`, `recipients` and `originals` then have only the messages of
       these mailboxes: as sender, on behalf of, recipient, list, or forwarded from.
     * `since`, `until`: a `date` in UTC, or a `datetime` with a zone, both included. The same outputs then have only reports
       whose own date is in this range, and messages whose date is; those without a readable date are in every range.
     * `jobs`: the number of processes, as in `map_archive`.
     * `resume`: continue a run that was stopped. Its state is in a folder beside the first of `json`, `recipients`,
-      `exceptions`, `originals`, `quarantine` and `store`.
+      `exceptions`, `originals`, `quarantine`, `store` and `manifest`.
     * `progress`: called with the counts so far after each batch, and while reports are merged. The sizes of all files are
       looked up before the first one is read.
     * `complain`: called with each item that could not be read or written, and the reason.
+    * `finish`: called with the summary while the state is still there, so that a run in which it fails can be resumed.
 
     The other options are those of `read_archive`. The outputs depend on the archives alone, so a second run changes nothing.
 
@@ -138,6 +149,8 @@ def scan_archive(
         merge=merge,
         store=store,
         quarantine=quarantine,
+        manifest=manifest,
+        skip=skip,
         address_file=address_file,
         since=since,
         until=until,
@@ -152,6 +165,7 @@ def scan_archive(
         resume=resume,
         progress=progress,
         complain=complain,
+        finish=finish,
         sizes=Sizes(),
     )
 
@@ -166,6 +180,8 @@ def run_scan(
     merge: bool,
     store: "StrPath | None",
     quarantine: "StrPath | None",
+    manifest: "StrPath | None",
+    skip: "Sequence[StrPath]",
     address_file: "StrPath | None",
     since: "date | None",
     until: "date | None",
@@ -180,6 +196,7 @@ def run_scan(
     resume: bool,
     progress: Callable[[ScanSummary], None] | None,
     complain: Callable[[Source, str], None] | None,
+    finish: Callable[[ScanSummary], None] | None,
     sizes: Sizes,
 ) -> ScanSummary:
     """Scan with steps of other sizes, as tests with few items do; the other options are those of `scan_archive`."""
@@ -193,10 +210,14 @@ def run_scan(
         originals=originals,
         quarantine=quarantine,
         store=store,
+        manifest=manifest,
+        skip=skip,
     )
     outputs.check(paths)
     is_joined = merge or recipients is not None or exceptions is not None
-    with outputs.state(needed=is_joined or stream is not None, anew=not resume) as state:
+    with ExitStack() as stack:
+        state = stack.enter_context(outputs.state(needed=is_joined or stream is not None, anew=not resume))
+        sessions = None if manifest is None or state is None else stack.enter_context(session(state))
         if store is not None:
             SqliteStore(store).close()  # a file that is not a store is an error before the work, not after it
         reader = Reader(
@@ -214,11 +235,12 @@ def run_scan(
             state=state,
             has_lines=json is not None or is_joined or quarantine is not None,
             has_store=store is not None,
-            # Lines of reports that are not merged have more than merging needs.
+            # Statements are enough for merging, and have an identity; the lines of reports have more, and none.
             is_merged=merge or (is_joined and json is None),
-            has_identities=is_joined,
-            has_exceptions=exceptions is not None,
+            has_identities=is_joined and json is not None and not merge,
+            has_exceptions=exceptions is not None or manifest is not None,
             selection=selection,
+            has_account=manifest is not None,
         )
         patterns = as_patterns(patterns)
         meter = None if progress is None else Meter(paths, patterns=patterns, without=outputs.all)
@@ -237,6 +259,7 @@ def run_scan(
             without=outputs.all,
             max_ratio=max_ratio,
             floor=sizes.floor,
+            has_files=manifest is not None,
             meter=meter,
         )
         run.read(places, jobs)
@@ -245,9 +268,26 @@ def run_scan(
         if store is not None and state is not None:
             identities = work.identities(run.batches)
             run.counts.update(remember_reports(store, identities, state, step_size=sizes.remembered))
+        noted = Noted(sizes.listed_exceptions)
         if state is not None:
-            write_outputs(run, jobs, outputs, stream, state, merge=merge)
-    return _summarize(run.counts, 1.0)
+            write_outputs(run, jobs, outputs, stream, state, merge=merge, noted=noted)
+        summary = _summarize(run.counts, 1.0)
+        if manifest is not None and sessions is not None:
+            account = write_account(
+                os.fspath(manifest),
+                files=scanned_files(work.lines(run.batches, FILE), reader.names),
+                kept=work.lines(run.batches, KEPT),
+                outputs=outputs.results,
+                noted=noted,
+                months=_by_kind(run.counts, "months"),
+                sessions=sessions,
+                complain=complain,
+                limit=sizes.listed_files,
+            )
+            summary = summary._replace(account=account)
+        if finish is not None:
+            finish(summary)
+    return summary
 
 
 def _as_stream(json: "StrPath | BinaryStream | None") -> BinaryStream | None:
@@ -260,7 +300,7 @@ def _as_stream(json: "StrPath | BinaryStream | None") -> BinaryStream | None:
 
 
 def write_outputs(
-    run: Run, jobs: int, outputs: Outputs, stream: BinaryStream | None, state: str, *, merge: bool
+    run: Run, jobs: int, outputs: Outputs, stream: BinaryStream | None, state: str, *, merge: bool, noted: Noted
 ) -> None:
     """Make the files of lines and of rows from the finished batches."""
     lines, batches = run.work.lines, run.batches
@@ -276,16 +316,24 @@ def write_outputs(
             recipients.write(csv_head(RECIPIENT_COLUMNS))
         if exceptions is not None:
             exceptions.write(csv_head(EXCEPTION_COLUMNS))
-            exceptions.writelines(_rows(exception_row, lines(batches, EXCEPTION)))
-        has_lines, has_rows, has_exceptions = merge and json is not None, recipients is not None, exceptions is not None
-        if merge or has_rows or has_exceptions:
+        has_exceptions = run.work.has_exceptions
+
+        def put_exceptions(found: Iterable[bytes]) -> None:
+            for line in found:
+                data = loads(line)
+                noted.add(data)
+                if exceptions is not None:
+                    exceptions.write(csv_rows([exception_row(data)]))
+
+        put_exceptions(lines(batches, EXCEPTION) if has_exceptions else ())
+        has_lines, has_rows = merge and json is not None, recipients is not None
+        if merge or has_rows or exceptions is not None:
             for joined in join(run, jobs, lines=has_lines, rows=has_rows, exceptions=has_exceptions):
                 if json is not None and merge:
                     json.write(joined.lines)
                 if recipients is not None:
                     recipients.write(joined.rows)
-                if exceptions is not None:
-                    exceptions.writelines(_rows(exception_row, joined.exceptions.splitlines()))
+                put_exceptions(joined.exceptions.splitlines())
         if json is not None:
             for line in lines(batches, MESSAGE + BAD if merge else REPORT + MESSAGE + BAD):
                 json.write(line + b"\n")
@@ -301,10 +349,12 @@ def _rows(row: "Callable[[Mapping[str, Any]], tuple[Cell, ...]]", lines: Iterabl
         yield csv_rows([row(loads(line))])
 
 
-def _summarize(counts: Counts, share: float) -> ScanSummary:
-    def by_kind(what: str) -> dict[str, int]:
-        return {str(kind): count for (name, kind), count in sorted(counts.items()) if name == what and count}
+def _by_kind(counts: Counts, what: str) -> dict[str, int]:
+    return {str(kind): count for (name, kind), count in sorted(counts.items()) if name == what and count}
 
+
+def _summarize(counts: Counts, share: float) -> ScanSummary:
+    by_kind = partial(_by_kind, counts)
     is_merged = ("distinct", "") in counts
     return ScanSummary(
         items=counts["items", ""],

@@ -5,11 +5,12 @@ again. `items` reads the messages as reports. A place that cannot be read is yie
 """
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from enum import Enum, auto
-from errno import EINVAL
+from errno import EINTR, EINVAL
 from fnmatch import fnmatchcase
+from hashlib import sha256
 from io import BytesIO
 from stat import S_ISREG
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, TypeAlias
@@ -58,6 +59,9 @@ class Located(NamedTuple):
     * `may_be_quoted`: False if no line begins with `>From `.
     * `is_led`: False if its Content-Length should lead to its end, but does not.
     * `is_apart`: False if the separator after it is not as it should be.
+
+    `opened` is None for every message. A place with another value is not that of a message: it comes before the messages of a
+    file that had to be opened to find them, and is the size and time of that file.
     """
 
     source: Source
@@ -67,6 +71,11 @@ class Located(NamedTuple):
     may_be_quoted: bool = True
     is_led: bool = True
     is_apart: bool = True
+    opened: "Status | None" = None
+
+
+# The size of a file and the time when it last changed, in nanoseconds.
+Status: TypeAlias = tuple[int, int]
 
 
 def locate(
@@ -81,6 +90,7 @@ def locate(
     max_ratio: float = RATIO_LIMIT,
     floor: int = RATIO_FLOOR,
     room: int = ROOM,
+    has_files: bool = False,
     meter: "Meter | None" = None,
 ) -> Iterator[Located]:
     """Yield every message below the paths, in the order of the paths and then of names, and every place that cannot be read.
@@ -93,9 +103,20 @@ def locate(
     `without`: files and folders to skip.
     `max_ratio`, `floor`: a file may unpack to this multiple of its size, but always to `floor` bytes.
     `room`: at most this many bytes of the names in a folder are sorted in memory.
+    `has_files`: also yield a place for each file that had to be opened, before its messages (`Located.opened`).
     `meter`: counts the bytes of the files on the way.
     """
-    walk = _Walk(patterns, mbox, limit, lazily=lazily, without=without, max_ratio=max_ratio, floor=floor, room=room)
+    walk = _Walk(
+        patterns,
+        mbox,
+        limit,
+        lazily=lazily,
+        without=without,
+        max_ratio=max_ratio,
+        floor=floor,
+        room=room,
+        has_files=has_files,
+    )
     return walk.walk(paths) if meter is None else walk.walk_measured(paths, meter)
 
 
@@ -345,6 +366,41 @@ def _open(path: str) -> "BufferedReader":
     return open(file, "rb")
 
 
+def digest_file(path: str, is_over: Callable[[], bool], /) -> tuple[str, Status]:
+    """Return the SHA-256 of a regular file, and its status after it was read. Raises OSError, and EINTR once `is_over()`."""
+    file = os.open(path, _READING)
+    try:
+        status = os.fstat(file)
+        if not S_ISREG(status.st_mode):
+            raise _not_a_file()
+        digest = sha256()
+        size = min(status.st_size + 1, _DIGESTED)
+        while content := os.read(file, size):
+            digest.update(content)
+            if is_over():
+                raise InterruptedError(EINTR, "the run is over")
+        return digest.hexdigest(), _status(file)
+    finally:
+        os.close(file)
+
+
+# Bytes that are digested at a time.
+_DIGESTED: Final = 1 << 20
+
+
+def file_status(path: str, /) -> Status | None:
+    """Return the status of a file, None if there is none."""
+    try:
+        return _status(path)
+    except (OSError, ValueError):
+        return None
+
+
+def _status(file: str | int) -> Status:
+    status = os.stat(file)
+    return status.st_size, status.st_mtime_ns
+
+
 # The walk
 
 
@@ -362,6 +418,7 @@ class _Walk:
         max_ratio: float = RATIO_LIMIT,
         floor: int = RATIO_FLOOR,
         room: int = ROOM,
+        has_files: bool = False,
     ) -> None:
         self.patterns = [pattern.lower() for pattern in patterns]
         self.variant = None if variant is None else MboxVariant(variant)
@@ -370,6 +427,7 @@ class _Walk:
         self.max_ratio = max_ratio
         self.floor = floor
         self.room = room
+        self.has_files = has_files
         # The budget of the file that is being read, and the file itself unless it is one message.
         self.budget = Budget()
         self.opened: BinaryIO | None = None
@@ -472,6 +530,8 @@ class _Walk:
         source = Source(path)
         try:
             with _open(path) as file:
+                if self.has_files:
+                    yield Located(source, opened=_status(file.fileno()))
                 begin, _ = peek_head(file)
                 kind = _detect_kind(begin, path)
                 if kind is _Kind.MESSAGE and begin.startswith(PROGRAM_BEGINNINGS) and is_self_extracting(file):

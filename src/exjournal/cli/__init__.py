@@ -26,6 +26,7 @@ def main(arguments: Sequence[str] | None = None, /) -> int:
     try:
         try:
             options = _parser().parse_args(arguments)
+            options.arguments = sys.argv[1:] if arguments is None else arguments
             run: Callable[[argparse.Namespace], int] = options.run
             return run(options)
         finally:

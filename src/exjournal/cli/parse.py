@@ -4,11 +4,14 @@ import argparse
 import hashlib
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from exjournal import ArchivedReport, Evidence, Recipient, identify
-from exjournal.cli.output import FINE, printable, put_line, shown, usage_error
+from exjournal.cli.output import FINE, printable, put_line, report_os_error, shown, usage_error
+from exjournal.cli.pages import may_replace, write_page
 from exjournal.cli.reading import Archive, add_reader, defects_of
+from exjournal.cli.report_page import report_page
 from exjournal.cli.usage import Verbs
 
 
@@ -19,18 +22,37 @@ def add(verbs: Verbs) -> None:
     parser.add_argument(
         "--identity", action="store_true", help="with --json: fill in the keys by which reports are compared and merged"
     )
+    parser.add_argument("--html", metavar="FILE", help="also write a page about the report, of which there must be one")
 
 
 def _parse(options: argparse.Namespace, archive: Archive) -> int:
     if options.identity and not options.json:
         return usage_error("--identity needs --json")
+    page = None if options.html is None else Path(options.html)
+    try:
+        if page is not None and not may_replace(page):
+            return usage_error("--html: exists and is not a page of exjournal")
+    except OSError as error:
+        return report_os_error(str(page), error)
     status = FINE
+    reports = 0
+    report: ArchivedReport | None = None
     for entry in archive.entries():
         item = entry.item
         if isinstance(item, ArchivedReport):
+            reports += 1
+            report = item if page is not None else None
             put_line(_json(entry.file, item, identity=options.identity) if options.json else _view(item))
         else:
             status = max(status, archive.pass_over(entry, item))
+    if page is None:
+        return status
+    if report is None or reports != 1:
+        return usage_error(f"--html: shows one report, and there are {reports}")
+    try:
+        write_page(page, report_page(report))
+    except OSError as error:
+        return report_os_error(str(page), error)
     return status
 
 

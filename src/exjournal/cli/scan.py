@@ -1,15 +1,20 @@
 """The verb `scan`: whole archives to JSON lines, originals, merged reports and a store, in one run."""
 
 import argparse
-from collections.abc import Iterator, Mapping
+import shlex
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from functools import partial
+from pathlib import Path
 from typing import Final
 
-from exjournal import DefectCode, InvalidValue, ScanSummary, StoreError, scan_archive
+from exjournal import DefectCode, InvalidValue, ScanSummary, StoreError, __version__, scan_archive
 from exjournal.cli.output import FINE, FOUND, UNREADABLE, option_error, put, put_line, report_os_error, say, usage_error
+from exjournal.cli.pages import may_replace, write_page
 from exjournal.cli.progress import Progress
 from exjournal.cli.reading import STDIN, Archive, add_reader
+from exjournal.cli.scan_page import scan_page
 from exjournal.cli.usage import Verbs
 
 _DESCRIPTION: Final = """\
@@ -55,6 +60,14 @@ def add(verbs: Verbs, *, interval: float = 0.5) -> None:
         help="remember every report in this store; FILE is created if it is missing",
     )
     option("--quarantine", metavar="DIR", help="the folder for refused items, named by SHA-256, and for reasons.jsonl")
+    option(
+        "--html",
+        metavar="FILE",
+        help="write a summary page, and beside it FILE.sha256sums with the SHA-256 of each file that was read or written",
+    )
+    option(
+        "--html-content", action="store_true", help="with --html: show date, addresses and subject of each exception"
+    )
     option(
         "--address-file",
         metavar="FILE",
@@ -117,7 +130,7 @@ class _OutputError(Exception):
 
 def _scan(options: argparse.Namespace, archive: Archive, *, interval: float) -> int:
     limited = [options.json, options.recipients, options.originals]
-    outputs = [*limited, options.exceptions, options.quarantine, options.store]
+    outputs = [*limited, options.exceptions, options.quarantine, options.store, options.html]
     for name in ("address_file", "since", "until"):
         if getattr(options, name) is not None and not any(limited):
             return usage_error(f"--{name.replace('_', '-')} needs --json, --recipients or --originals")
@@ -127,14 +140,26 @@ def _scan(options: argparse.Namespace, archive: Archive, *, interval: float) -> 
     if options.resume and not has_state:
         return usage_error(
             "--resume needs an output in a file or folder: "
-            "--json, --recipients, --exceptions, --originals, --quarantine or --store"
+            "--json, --recipients, --exceptions, --originals, --quarantine, --store or --html"
         )
+    if options.html_content and options.html is None:
+        return usage_error("--html-content needs --html")
     try:
         paths = [archive.path(number) for number in range(len(archive.files))]
     except OSError as error:
         return report_os_error(STDIN, error)
     if options.unmarked and archive.format is not None:
         return usage_error("--unmarked cannot be combined with --format, which applies to every item")
+    manifest = None
+    if options.html is not None:
+        manifest = f"{options.html}.sha256sums"
+        try:
+            is_free = may_replace(Path(options.html))
+        except OSError as error:
+            return report_os_error(options.html, error)
+        if not is_free:
+            return usage_error("--html: exists and is not a page of exjournal")
+    page = partial(_write_page, options, archive.files)
     progress = Progress(quiet=options.quiet, interval=interval)
     try:
         summary = scan_archive(
@@ -146,6 +171,8 @@ def _scan(options: argparse.Namespace, archive: Archive, *, interval: float) -> 
             merge=options.merge,
             store=options.store,
             quarantine=options.quarantine,
+            manifest=manifest,
+            skip=() if options.html is None else (options.html,),
             address_file=options.address_file,
             since=options.since,
             until=options.until,
@@ -160,8 +187,11 @@ def _scan(options: argparse.Namespace, archive: Archive, *, interval: float) -> 
             resume=options.resume,
             progress=progress.show if progress.is_shown else None,
             complain=progress.complain,
+            finish=None if options.html is None else page,
         )
     except InvalidValue as error:
+        if error.field == "manifest":
+            return usage_error(f"--html: {manifest} {error.reason}")
         return usage_error(f"PATH: {error.reason}") if error.field == "paths" else option_error(error)
     except OSError as error:
         return report_os_error(str(error.filename or "scan"), error)
@@ -185,7 +215,22 @@ def _scan(options: argparse.Namespace, archive: Archive, *, interval: float) -> 
     if summary.unreadable or "not-written" in {*summary.originals, *summary.quarantined}:
         return UNREADABLE
     is_lost = DefectCode.ANOTHER_MESSAGE in summary.defects
+    if summary.account is not None and summary.account.changed:
+        return FOUND
     return FOUND if summary.refusals or is_lost or summary.conflicts or summary.sightings.get("conflict") else FINE
+
+
+def _write_page(options: argparse.Namespace, paths: Sequence[str], summary: ScanSummary) -> None:
+    """Write the summary page. Raises OSError."""
+    import platform
+
+    facts = {
+        "Command": shlex.join(["exjournal", *options.arguments]),
+        "Folder": str(Path.cwd()),
+        "Versions": f"exjournal {__version__}, Python {platform.python_version()}, {platform.system()} {platform.release()}",
+        "Time zone": f"{time.strftime('%Z (UTC%z)')} on this machine; every time on this page is in UTC",
+    }
+    write_page(Path(options.html), scan_page(summary, paths, facts, has_content=options.html_content))
 
 
 def _table(summary: ScanSummary, seconds: float) -> Iterator[str]:
