@@ -25,6 +25,7 @@ from test_scan import (
     add_member,
     bounce,
     few,  # noqa: F401 - a fixture
+    in_fork,
     mboxrd,
     needs_fork,
     outputs,
@@ -155,7 +156,7 @@ class TestOutcomes:
 
     @given(st.lists(any_bytes(), max_size=5))
     def test_any_bytes(self, items: list[bytes]) -> None:
-        """Whatever the bytes are, each item has an outcome."""
+        """Each item has an outcome, of any bytes."""
         with TemporaryDirectory() as name:
             folder = Path(name)
             (folder / "in").mkdir()
@@ -444,6 +445,31 @@ class TestSessions:
         assert (first.ended, second.ended) == ("killed", "finished")
         assert first.end == datetime(2096, 10, 2, 7, 6, 40, tzinfo=UTC)
         assert not tree(tmp_path).keys() & {"digests.scan"}
+
+    @pytest.mark.slow
+    @needs_fork
+    def test_killed_at_every_step(self, tmp_path: Path, few: Path) -> None:  # noqa: F811
+        """After a kill at any step, the next run has the account and the list of one that was not killed."""
+
+        def scan(folder: Path, *, resume: bool = False) -> ScanAccount:
+            return account(few, folder, json=folder / "lines.jsonl", originals=folder / "kept", resume=resume)
+
+        put(few / "m.mbox", mboxrd([BARE, REPORT] * 3))
+        folder = tmp_path / "out"
+        expected = scan(folder)
+        digests = (folder / "digests").read_bytes()
+        moments = 0
+        for at in range(1, 1000):
+            shutil.rmtree(folder)
+            if not in_fork(lambda: scan(folder), at=at):
+                break
+            moments += 1
+            found = scan(folder, resume=True)
+            assert (at, found._replace(sessions=())) == (at, expected._replace(sessions=()))
+            assert (folder / "digests").read_bytes() == digests
+            assert [session.ended for session in found.sessions] in (["finished"], ["killed", "finished"])
+            assert not [path for path in folder.rglob("*") if path.name.endswith((".scan", ".part"))]
+        assert moments > 20
 
     @pytest.mark.parametrize("content", [b"", b"[[1", b"[[1, 2]]", b"7"])
     def test_damaged(self, tmp_path: Path, few: Path, content: bytes) -> None:  # noqa: F811

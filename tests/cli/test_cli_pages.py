@@ -292,6 +292,12 @@ class TestScan:
         dated(month(0), "a")
         outcome = run("scan", "in", "--html-content")
         assert (outcome.status, outcome.messages) == (2, ["exjournal: --html-content needs --html"])
+        outcome = run("scan", "in", "--html", "-")
+        assert outcome.messages == [
+            "exjournal: --html: must be a file, because the list of digests is written beside it"
+        ]
+        outcome = run("scan", "in", "--html", "./one", "--json", "two", "--store", "one")
+        assert outcome.messages == ["exjournal: --html: is the same path as --store"]
         put("page.html", b"<!DOCTYPE html>\n<p>A page of somebody")
         outcome = run("scan", "in", "--html", "page.html")
         assert (outcome.status, outcome.messages) == (2, ["exjournal: --html: exists and is not a page of exjournal"])
@@ -307,6 +313,14 @@ class TestScan:
         put("page.html.sha256sums", b"")
         self.scanned()
         self.scanned()
+
+    def test_standard_input(self) -> None:
+        """Standard input is a file of the name -, as it is for sha256sum."""
+        outcome = run("scan", "-", "--html", "new/page.html", stdin=mboxrd([REPORT, BARE]))
+        assert outcome.status == 0
+        (row,) = Page("new/page.html").tables["Files that were read"][1:-1]
+        assert row[0].startswith("-\n")
+        assert Path("new/page.html.sha256sums").read_text().splitlines()[0] == f"{row[0][2:]}  -"
 
     def test_below_the_archive(self) -> None:
         """The page and its list of digests are not read."""
@@ -474,7 +488,7 @@ class TestParse:
         assert "<" not in shown.replace('<span class="code">', "").replace("</span>", "")
 
     def test_interrupted(self) -> None:
-        """An interrupt leaves nothing behind."""
+        """An interrupt leaves no unfinished file."""
 
         def pieces() -> Iterator[str]:
             yield "<!DOCTYPE html>"
@@ -489,6 +503,8 @@ class TestParse:
         put("r.mbox", mboxrd([REPORT, REPORT]))
         outcome = run("parse", "r.mbox", "--html", "page.html")
         assert (outcome.status, outcome.messages) == (2, ["exjournal: --html: shows one report, and there are 2"])
+        outcome = run("parse", "r.mbox", "--html", "-")
+        assert outcome.messages == ["exjournal: --html: must be a file, because the report is shown on standard output"]
         put("m.eml", BARE)
         outcome = run("parse", "m.eml", "--html", "page.html")
         assert outcome.status == 2

@@ -28,6 +28,8 @@ def add(verbs: Verbs) -> None:
 def _parse(options: argparse.Namespace, archive: Archive) -> int:
     if options.identity and not options.json:
         return usage_error("--identity needs --json")
+    if options.html == "-":
+        return usage_error("--html: must be a file, because the report is shown on standard output")
     page = None if options.html is None else Path(options.html)
     try:
         if page is not None and not may_replace(page):

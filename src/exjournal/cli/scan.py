@@ -144,6 +144,12 @@ def _scan(options: argparse.Namespace, archive: Archive, *, interval: float) -> 
         )
     if options.html_content and options.html is None:
         return usage_error("--html-content needs --html")
+    if options.html == STDIN:
+        return usage_error("--html: must be a file, because the list of digests is written beside it")
+    for name in ("json", "recipients", "exceptions", "originals", "quarantine", "store") if options.html else ():
+        other = getattr(options, name)
+        if other is not None and Path(other).resolve() == Path(options.html).resolve():
+            return usage_error(f"--html: is the same path as --{name}")
     try:
         paths = [archive.path(number) for number in range(len(archive.files))]
     except OSError as error:

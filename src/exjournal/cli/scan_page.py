@@ -1,4 +1,4 @@
-"""The summary page of a scan: what was read, what became of each item, and what a person should look at."""
+"""The summary page of a scan: the files that it read, the outcome of each item, and the items that a person should look at."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence

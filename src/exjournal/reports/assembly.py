@@ -109,11 +109,13 @@ def derive_report_id(draft: Draft, text: str, kind: str, /) -> str:
     it reveals nothing.
     """
     options = draft.options
-    digest = hashlib.sha256()
     strings = [text, repr(draft.report.envelope_sender), options.domain or "", kind, str(len(draft.messages))]
-    for data in (*(string.encode("utf-8") for string in strings), *draft.messages):
-        digest.update(b"%d:" % len(data))
-        digest.update(data)
+    # Each with its length before it, so that no two lists of strings give the same bytes.
+    pieces = [string.encode("utf-8") for string in strings]
+    digest = hashlib.sha256(b"".join([b"%d:%b" % (len(piece), piece) for piece in pieces]))
+    for message in draft.messages:
+        digest.update(b"%d:" % len(message))
+        digest.update(message)
     result = digest.digest()
     if options.secret is not None:
         result = keyed(options.secret, b"report id", result)
