@@ -525,9 +525,9 @@ class TestDuplicates:
         assert {identity.message_id for identity in reported} == {"<1@example.com>"}
 
     def test_redis(self) -> None:
-        """The store on Redis is that of the examples, and a class of thirty lines at most without its words."""
+        """The page links to the store on Redis, which is a class of thirty lines at most without its words."""
         shown = (ROOT / "examples" / "redis_store.py").read_text(encoding="utf-8")
-        assert ("python", shown) in fences(page("duplicates.md"))
+        assert "](../../examples/redis_store.py)" in section(page("duplicates.md"), "A third store")
         [store] = [node for node in ast.parse(shown).body if isinstance(node, ast.ClassDef)]
         for node in ast.walk(store):
             if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
