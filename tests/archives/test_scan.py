@@ -54,6 +54,7 @@ from exjournal import (
 from exjournal._wire.message import read_written
 from exjournal.archives.batches import Sizes
 from exjournal.archives.exceptions import EXCEPTION_COLUMNS
+from exjournal.archives.outputs import put as put_pieces
 from exjournal.archives.recipients import RECIPIENT_COLUMNS
 from exjournal.archives.scan import run_scan
 from exjournal.archives.tables import csv_head
@@ -1515,6 +1516,33 @@ class TestPieces:
         with pytest.raises(KeyboardInterrupt):
             scan_archive(few, originals=tmp_path / "out", jobs=1)
         assert [one for one in (tmp_path / "out").rglob("*") if one.suffix == ".part" and one.is_file()] == []
+
+    def test_other_file_system(self, few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """An output on another file system is complete, and nothing else is left beside it."""
+
+        def move(source: str, target: str) -> None:
+            if Path(source).name.endswith(".part") and Path(target).parent.name == "other":
+                raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), source, None, target)
+            replace_file(source, target)
+
+        replace_file = os.replace
+        monkeypatch.setattr("os.replace", move)
+        outputs = {name: tmp_path / "other" / name for name in ("recipients", "exceptions", "manifest")}
+        scan_archive(few, json=tmp_path / "lines", **outputs, jobs=1)
+        assert sorted(path.name for path in (tmp_path / "other").iterdir()) == sorted(outputs)
+        monkeypatch.undo()
+        there = {name: tmp_path / name for name in outputs}
+        scan_archive(few, json=tmp_path / "lines", **there, jobs=1)
+        for name in ("recipients", "exceptions"):
+            assert outputs[name].read_bytes() == there[name].read_bytes()
+
+    def test_replaced_folder(self, tmp_path: Path) -> None:
+        """A folder at the path of a file stays, and the error names it."""
+        put(tmp_path / "out" / "letter.txt", b"mine")
+        with pytest.raises(OSError, match="out") as caught:
+            put_pieces(str(tmp_path / "out"), (b"x",), str(tmp_path))
+        assert caught.value.errno != errno.EXDEV
+        assert [path.name for path in tmp_path.rglob("*")] == ["out", "letter.txt"]
 
     def test_strange_part(self, few: Path, tmp_path: Path) -> None:
         """Files of others in the folder for parts stay there."""

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,12 @@ from typing import Any
 import pytest
 from test_scan import BARE, GARBAGE, REPORT, SMALLEST, bounce, lines, named, put, scan_archive
 
-from exjournal import InvalidValue, Recipient
+from exjournal import InvalidValue, Recipient, parse_report
 from exjournal.archives.selection import Selection, date_in_utc, select
 from exjournal.limits import ADDRESS_FIELD_LIMIT
 from strategies import ORIGINAL, a_report, built
+
+PARSED = parse_report(REPORT)
 
 
 def of(*mailboxes: str) -> Selection:
@@ -38,12 +41,36 @@ class TestMailboxes:
     )
     def test_report(self, changes: dict[str, Any]) -> None:
         """A report concerns every mailbox that it names, in any spelling, and without recipients it may concern any."""
-        assert of("hidden@example.org").concerns(a_report(**changes))
+        assert of("hidden@example.org").concerns(replace(PARSED, report=a_report(**changes)))
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            b"Bcc hidden@example.org",
+            b"Weird: HIDDEN@example.org",
+            b"Bcc: hidden@example.org garbage <x",
+            b'Bcc: "Hidden" <hidden@example.org>, x@',
+        ],
+    )
+    def test_line_that_was_not_read(self, line: bytes) -> None:
+        """A report also concerns a mailbox that is only in a line that was not understood."""
+        parsed = parse_report(REPORT.replace(b"\r\nSender: ", b"\r\n" + line + b"\r\nSender: ", 1))
+        assert parsed.unparsed
+        assert of("hidden@example.org").concerns(parsed)
+        assert not of("other@example.org").concerns(parsed)
+
+    @pytest.mark.parametrize("report", [REPORT[:-40], REPORT.replace(b"Sender: ", b"Sander: ")])
+    def test_lost_names(self, report: bytes) -> None:
+        """A report that may have named others concerns every mailbox."""
+        assert of("hidden@example.org").concerns(parse_report(report))
 
     def test_other_report(self) -> None:
         """Any other report does not; without mailboxes every report counts."""
-        report = a_report(
-            recipients=[Recipient("a@example.com", expanded_from="b@example.com", forwarded_from="c@example.com")]
+        report = replace(
+            PARSED,
+            report=a_report(
+                recipients=[Recipient("a@example.com", expanded_from="b@example.com", forwarded_from="c@example.com")]
+            ),
         )
         assert not of("hidden@example.org").concerns(report)
         assert Selection().concerns(report)

@@ -445,6 +445,7 @@ class TestParse:
             (b"From: a\r\nTo: b\r\n\r\nBody: x", [["From", "a"], ["To", "b"]]),
             (b"Subject: =?x-none?q?a?=\n\nBody", [["Subject", "=?x-none?q?a?="]]),
             (b"Subject: =?utf-8?b?a?=\n\nBody", [["Subject", "=?utf-8?b?a?="]]),
+            ("Subject: =?ü?q?abc?=\n\nBody".encode(), [["Subject", "=?ü?q?abc?="]]),
             (b"Subject: " + b"=?utf-8?q?a?= " * 1000 + b"\n\n", [["Subject", ("=?utf-8?q?a?= " * 1000).strip()]]),
             (b"Subject: \xe4\n\n", [["Subject", "\u00e4"]]),
             (b" begins with a fold\nno field\n\n", [["not a field", " begins with a fold"], ["not a field", "no field"]]),

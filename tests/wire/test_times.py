@@ -168,7 +168,8 @@ class TestMailDates:
         assert utc_text(mail_date(text)) is None
 
     @pytest.mark.parametrize(
-        ("written", "year"), [("00", 2000), ("49", 2049), ("50", 1950), ("99", 1999), ("100", 2000), ("0999", 999)]
+        ("written", "year"),
+        [("00", 2000), ("49", 2049), ("50", 1950), ("99", 1999), ("100", 2000), ("012", 1912), ("0999", 999)],
     )
     def test_short_years(self, written: str, year: int) -> None:
         """Two digits are within fifty years of 2000, three count from 1900 (RFC 5322 section 4.3)."""

@@ -57,7 +57,7 @@ def _found_date(found: re.Match[str]) -> datetime | None:
     number = next((number for number, name in enumerate(_MONTHS, 1) if name.startswith(month)), 0)
     year, second = int(found["year"]), int(found["second"] or 0)
     if len(found["year"]) < 4:
-        year += 2000 if year < 50 else 1900
+        year += 2000 if len(found["year"]) == 2 and year < 50 else 1900
     parsed = datetime(year, number, int(found["day"]), int(found["hour"]), int(found["minute"]), min(second, 59))
     parsed += timedelta(seconds=second == 60)
     if second > 60:

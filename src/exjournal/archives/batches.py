@@ -373,7 +373,7 @@ class Work:
         if self.selection is None or not self.selection.covers(_own_date(item)):
             return self.selection is None
         if isinstance(item, ArchivedReport):
-            return self.selection.concerns(item.parsed.report)
+            return self.selection.concerns(item.parsed)
         is_mail = item.code is DefectCode.NOT_A_REPORT and item.reads_like is None
         return not is_mail or self.selection.may_concern(item.octets)
 

@@ -4,6 +4,7 @@ A file appears under its final name only when it is complete. Unfinished files a
 leaves nothing that the next one does not remove.
 """
 
+import errno
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -191,7 +192,7 @@ def replaced(path: str, parts: str, number: int = 0, /, *, is_synced: bool = Fal
             if is_synced:
                 file.flush()
                 os.fsync(file.fileno())
-        os.replace(part, path)
+        _move(part, path)
     except BaseException as error:
         with suppress(OSError):
             os.unlink(part)
@@ -199,6 +200,24 @@ def replaced(path: str, parts: str, number: int = 0, /, *, is_synced: bool = Fal
             # The error names the final path, not that of the unfinished file.
             raise OSError(error.errno, error.strerror, path) from error
         raise
+
+
+def _move(part: str, path: str) -> None:
+    """Move a complete file to its path, which may be on another file system: then a copy beside the path is complete first."""
+    try:
+        os.replace(part, path)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        from shutil import copyfileobj
+
+        beside = f"{path}.scan"  # a name that no scan reads
+        with open(part, "rb") as source, open(beside, "wb") as file:
+            copyfileobj(source, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+        os.unlink(part)
 
 
 def put(path: str, pieces: Iterable[bytes | memoryview], parts: str, *, is_synced: bool = False) -> None:

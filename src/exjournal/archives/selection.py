@@ -4,16 +4,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from exjournal._wire.address_lists import likely_addresses
 from exjournal._wire.beginnings import lead_in
 from exjournal._wire.headers import field_pattern, scan_all
 from exjournal._wire.times import mail_date
 from exjournal.addresses import address_problem, mailbox_key
-from exjournal.errors import InvalidValue, require_type
+from exjournal.errors import DefectCode, InvalidValue, require_type
+from exjournal.identity.keys import INCOMPLETE
 from exjournal.limits import ADDRESS_FIELD_LIMIT
-from exjournal.reports.models import JournalReport
+from exjournal.reports.models import JournalReport, ParsedReport
 
 if TYPE_CHECKING:
     import os
@@ -47,11 +48,17 @@ class Selection:
             return True
         return (self.since is None or self.since <= moment) and (self.until is None or moment <= self.until)
 
-    def concerns(self, report: JournalReport) -> bool:
-        """Whether a report names one of the mailboxes, in any place. One that names no recipient may concern anybody."""
-        if self.mailboxes is None or not report.recipients:
+    def concerns(self, parsed: ParsedReport) -> bool:
+        """Whether a report names one of the mailboxes, in any place, lines that were not understood included.
+
+        One that names no recipient, or may have lost names, may concern anybody.
+        """
+        if self.mailboxes is None or not parsed.report.recipients:
             return True
-        return any(mailbox_key(address) in self.mailboxes for address in _addresses(report))
+        if any(defect.code in _LOST for defect in parsed.defects):
+            return True
+        lines = (address for line in parsed.unparsed for address in likely_addresses(line.encode("utf-8", "replace")))
+        return any(mailbox_key(address) in self.mailboxes for address in chain(_addresses(parsed.report), lines))
 
     def may_concern(self, message: bytes) -> bool:
         """Whether the header of a message that is not a report names one of the mailboxes, for any reader."""
@@ -64,6 +71,8 @@ class Selection:
         return any(mailbox_key(address) in self.mailboxes for value in values for address in likely_addresses(value))
 
 
+# The defects of a report that may have named somebody else.
+_LOST: Final = INCOMPLETE | {DefectCode.SENDER_MISSING, DefectCode.MORE_DEFECTS}
 _ADDRESS_FIELDS = field_pattern("from", "sender", "to", "cc", "bcc", "resent-(?:from|sender|to|cc|bcc)")
 
 

@@ -207,12 +207,12 @@ def _decoded(line: bytes) -> str:
 def _value(value: str) -> Html:
     if "=?" not in value or len(value) > _DECODED:
         return code(value)
-    from email.errors import HeaderParseError
+    from email.errors import MessageError
     from email.header import decode_header, make_header
 
     try:
         words = str(make_header(decode_header(value)))
-    except (HeaderParseError, LookupError, ValueError):
+    except (MessageError, LookupError, ValueError):
         return code(value)
     return Html(f"{code(value)}<br>{to_html(words)}")
 

@@ -149,9 +149,10 @@ def build_report(
     Raises BuildError, whose `.field` names the argument, and TypeError for an argument of another type.
     """
     arguments = (report, format, domain, date, report_id, secret)
-    if not all(map(isinstance, arguments, _KINDS)):
-        for value, (kind, what) in zip(arguments, _EXPECTED, strict=True):
-            require_type(value, kind, what)
+    matches = list(map(isinstance, arguments, _KINDS))
+    if False in matches:
+        wrong = matches.index(False)
+        require_type(arguments[wrong], *_EXPECTED[wrong])
     writer = _FORMATS.get(format)
     if writer is None:
         raise BuildError("format", f"must be one of {', '.join(_FORMATS)}")
