@@ -20,12 +20,14 @@ def take(agent: JournalAgent, message: bytes, envelope: Envelope, send: Callable
     if any(delivery.body is Body.BINARY_MIME for delivery in outcome.deliveries):
         return "554 5.6.1 a NUL in the message"  # smtplib does not speak BINARYMIME
     recipients = [recipient.address for recipient in envelope.recipients]
+    is_ascii = message.partition(b"\r\n\r\n")[0].isascii() and "".join([envelope.sender, *recipients]).isascii()
     try:
         for delivery in outcome.deliveries:
             options = [f"BODY={delivery.body}"] + ["SMTPUTF8"] * delivery.smtputf8
             send(delivery.mail_from, [delivery.rcpt_to], delivery.content, options)
         # Only now: a message that goes on before its reports can be missing from the archive.
-        refused = send(envelope.sender, recipients, outcome.message(), ["BODY=8BITMIME"])
+        options = ["BODY=8BITMIME"] + ["SMTPUTF8"] * (not is_ascii)
+        refused = send(envelope.sender, recipients, outcome.message(), options)
     except OSError:  # smtplib's own errors are OSErrors
         return "451 4.4.0 not passed on, try again"
     return "451 4.4.0 not passed on to all, try again" if refused else "250 2.0.0 passed on"

@@ -358,6 +358,23 @@ class TestRelay:
         assert self.take(config, behind, message).startswith(answer)
         assert sink.taken == []
 
+    def test_other_scripts(self, config: Config) -> None:
+        """A message with an address or a header that is not ASCII asks the next server for SMTPUTF8."""
+        sent: list[list[str]] = []
+
+        def send(_from: str, _to: list[str], _content: bytes, options: list[str]) -> None:
+            sent.append(options)
+
+        for recipient, message in (
+            ("bob@example.com", MESSAGE),
+            ("bøb@example.com", MESSAGE),
+            ("bob@example.com", "Subject: ø\r\n".encode() + MESSAGE),
+        ):
+            envelope = exjournal.Envelope("ann@example.com", [recipient], authenticated=True)
+            assert RELAY["take"](config.agent, message, envelope, send).startswith("250 ")
+            sent[:-1] = []
+            assert ("SMTPUTF8" in sent.pop()) is not (message is MESSAGE and recipient.isascii())
+
 
 class TestSendAgain:
     """examples/send_again.py with a server; the documentation runs it without one."""
