@@ -403,6 +403,14 @@ class TestParse:
         page = self.parsed(built(report=a_report(sender="", recipients=["bob@example.com"])))
         assert "The null sender sent this message to 1 recipient." in page.text
 
+    def test_unknown_sender(self) -> None:
+        """A sender that could not be read is not the null sender."""
+        report = built().replace(b"\r\n\r\nSender: ", b"\r\n\r\nSander: ")
+        page = self.parsed(report)
+        assert "An unknown sender sent this message to" in page.text
+        assert "Sender unknown" in page.text
+        assert re.search(r"(?m)^ *sender +unknown$", run("parse", "r.eml").out)
+
     def test_odd(self) -> None:
         """Defects have their meaning, and lines that were not understood are listed."""
         page = self.parsed(WITH_OTHER_TEXT)

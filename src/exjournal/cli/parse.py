@@ -10,7 +10,7 @@ from typing import Final
 from exjournal import ArchivedReport, Evidence, Recipient, identify
 from exjournal.cli.output import FINE, printable, put_line, report_os_error, shown, usage_error
 from exjournal.cli.pages import may_replace, write_page
-from exjournal.cli.reading import Archive, add_reader, defects_of
+from exjournal.cli.reading import Archive, add_reader, defects_of, sender_text
 from exjournal.cli.report_page import report_page
 from exjournal.cli.usage import Verbs
 
@@ -84,7 +84,7 @@ def _view(item: ArchivedReport) -> str:
         ("report id", parsed.report_id),
         (
             "sender",
-            (report.sender or "<>") + (f"  ({report.sender_display_name})" if report.sender_display_name else ""),
+            sender_text(parsed) + (f"  ({report.sender_display_name})" if report.sender_display_name else ""),
         ),
         ("on behalf of", report.on_behalf_of),
         ("mail from", "<>" if report.envelope_sender == "" else report.envelope_sender),

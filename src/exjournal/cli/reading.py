@@ -18,6 +18,7 @@ from exjournal import (
     Defect,
     DefectCode,
     MboxVariant,
+    ParsedReport,
     ParseError,
     ReportFormat,
     Source,
@@ -232,6 +233,12 @@ def _run(run: Callable[[argparse.Namespace, Archive], int], options: argparse.Na
     finally:
         archive.close(is_done=is_done)
     return max(status, archive.status)
+
+
+def sender_text(parsed: ParsedReport) -> str:
+    """Return the sender of a report for people: `<>` for the null sender, `unknown` if no sender could be read."""
+    is_missing = any(defect.code is DefectCode.SENDER_MISSING for defect in parsed.defects)
+    return parsed.report.sender or ("unknown" if is_missing else "<>")
 
 
 def defects_of(item: ArchivedReport) -> tuple[Defect, ...]:

@@ -9,7 +9,7 @@ from typing import Final
 
 from exjournal import ArchivedReport, DefectCode, Evidence, Recipient, ReportFormat
 from exjournal.cli.pages import Cell, Html, apart, code, fact_list, page, paragraph, section, table, to_html
-from exjournal.cli.reading import defects_of
+from exjournal.cli.reading import defects_of, sender_text
 from exjournal.limits import HEADER_LIMIT
 
 FORMATS: Final = {
@@ -49,7 +49,8 @@ _COPIES: Final = (ReportFormat.BCC, ReportFormat.MESSAGE_ONLY)
 def _beginning(item: ArchivedReport) -> Iterator[str]:
     report = item.parsed.report
     yield f"<h1>Journal report {apart(str(item.source))}</h1>\n"
-    sender = apart(report.sender) if report.sender else "The null sender"
+    sender = sender_text(item.parsed)
+    sender = _NOBODY.get(sender) or apart(sender)
     count = len(report.recipients)
     yield f'<p class="lead">{sender} sent this message to {count:,} recipient{"" if count == 1 else "s"}.</p>\n'
     yield from paragraph(_EVIDENCE[item.parsed.recipients_from])
@@ -57,6 +58,7 @@ def _beginning(item: ArchivedReport) -> Iterator[str]:
         yield '<p class="odd">Something may be missing: see <a href="#defects">the defects</a>.</p>\n'
 
 
+_NOBODY: Final = {"<>": "The null sender", "unknown": "An unknown sender"}
 _MISSING: Final = frozenset(
     (
         DefectCode.PERHAPS_TRUNCATED,
@@ -78,7 +80,7 @@ _EVIDENCE: Final = {
 def _sender(item: ArchivedReport) -> Iterator[str]:
     parsed, report = item.parsed, item.parsed.report
     facts: tuple[tuple[str, str | None], ...] = (
-        ("Sender", report.sender or "<>"),
+        ("Sender", sender_text(parsed)),
         ("Name", report.sender_display_name),
         ("On behalf of", report.on_behalf_of),
         ("MAIL FROM", "<>" if report.envelope_sender == "" else report.envelope_sender),
