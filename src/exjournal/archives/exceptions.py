@@ -71,7 +71,7 @@ _MEANINGS: Final = {
 
 
 def meaning_of(code: str, /) -> str:
-    """Return what the code of an exception means; for an error of the system, whose text is the detail, this much."""
+    """Return the meaning of the code of an exception. Errors of the system share one; the detail has their own text."""
     if code in _MEANINGS:
         return _MEANINGS[code]
     return DefectCode(code).meaning if code in _CODES else "the system reports an error"

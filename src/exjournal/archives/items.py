@@ -160,9 +160,10 @@ def map_archive(
     `jobs` is the number of processes, up to 256; with 0 there is one for each core. Items stay in their process, so the
     function and its results have to be picklable, and should be small. Reading waits until results are taken. An error that the
     function raises ends the run, with the source in a note; one that cannot be pickled becomes a RuntimeError that names its
-    type. An interrupt, or closing the iterator, waits for the items in work
-    and begins no more. The other options are those of `read_archive`. Raises InvalidValue, TypeError, and ChildProcessError if
-    a process was killed.
+    type. An interrupt, or closing the iterator, waits for the items in work and begins no more.
+
+    The other options are those of `read_archive`. Raises InvalidValue, TypeError, and ChildProcessError if a process was
+    killed.
     """
     check_limits(jobs, max_ratio)
     count = jobs or cores()

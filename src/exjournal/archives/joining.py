@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class Joined(NamedTuple):
-    """What is made of the reports of some messages: lines of JSON, rows of the table of recipients, lines of exceptions."""
+    """The outputs for some messages: lines of JSON, rows of the table of recipients, and lines of exceptions."""
 
     lines: bytes
     rows: bytes

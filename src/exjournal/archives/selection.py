@@ -49,7 +49,7 @@ class Selection:
         return (self.since is None or self.since <= moment) and (self.until is None or moment <= self.until)
 
     def concerns(self, parsed: ParsedReport) -> bool:
-        """Whether a report names one of the mailboxes, in any place, lines that were not understood included.
+        """Whether a report names one of the mailboxes, also in a line that was not understood.
 
         One that names no recipient, or may have lost names, may concern anybody.
         """

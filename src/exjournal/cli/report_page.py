@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Final
 
-from exjournal import ArchivedReport, DefectCode, Evidence, Recipient, ReportFormat
+from exjournal import ArchivedReport, DefectCode, Evidence, Recipient, ReportFormat, Undeliverable
 from exjournal.cli.pages import Cell, Html, apart, code, fact_list, page, paragraph, section, table, to_html
 from exjournal.cli.reading import defects_of, sender_text
 from exjournal.limits import HEADER_LIMIT
@@ -29,7 +29,7 @@ def report_page(item: ArchivedReport) -> Iterator[str]:
         section("recipients", "Who received it", _recipients(parsed.report.recipients)),
     ]
     if item.undeliverable is not None:
-        content.append(section("bounce", "The bounce around the report", _bounce(item)))
+        content.append(section("bounce", "The bounce around the report", _bounce(item.undeliverable)))
     content += [section("parts", "Parts", _parts(item)), section("defects", "Defects", _defects(item))]
     if parsed.unparsed:
         content.append(section("unparsed", "Lines of the report that were not understood", _unparsed(item)))
@@ -129,11 +129,10 @@ def _leaf(recipient: Recipient) -> str:
     return f'<li><span class="role">{recipient.role}</span> {apart(recipient.address)}{name}</li>\n'
 
 
-def _bounce(item: ArchivedReport) -> Iterator[str]:
-    status = () if item.undeliverable is None else item.undeliverable.status
+def _bounce(bounce: Undeliverable) -> Iterator[str]:
     yield from paragraph("The report could not be delivered, and was found inside a bounce.")
     heads = ("Recipient", "Action", "Status", "Answer", "Server")
-    rows = [(one.recipient, one.action, one.status, one.diagnostic, one.remote_mta) for one in status]
+    rows = [(one.recipient, one.action, one.status, one.diagnostic, one.remote_mta) for one in bounce.status]
     if rows:
         yield from table("Who refused it, and why", heads, rows)
 
