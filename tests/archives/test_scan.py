@@ -1536,6 +1536,26 @@ class TestPieces:
         for name in ("recipients", "exceptions"):
             assert outputs[name].read_bytes() == there[name].read_bytes()
 
+    def test_full_file_system(self, few: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A copy to another file system that fails leaves nothing there."""
+
+        def move(source: str, target: str) -> None:
+            if Path(source).name.endswith(".part") and Path(target).parent.name == "other":
+                raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), source, None, target)
+            replace_file(source, target)
+
+        def full(_source: object, _target: object) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        replace_file = os.replace
+        monkeypatch.setattr("os.replace", move)
+        monkeypatch.setattr("shutil.copyfileobj", full)
+        table = tmp_path / "other" / "recipients"
+        with pytest.raises(OSError, match="recipients") as caught:
+            scan_archive(few, json=tmp_path / "lines", recipients=table, jobs=1)
+        assert caught.value.errno == errno.ENOSPC
+        assert list(table.parent.iterdir()) == []
+
     def test_replaced_folder(self, tmp_path: Path) -> None:
         """A folder at the path of a file stays, and the error names it."""
         put(tmp_path / "out" / "letter.txt", b"mine")

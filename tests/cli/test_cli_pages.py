@@ -411,6 +411,12 @@ class TestParse:
         assert "Sender unknown" in page.text
         assert re.search(r"(?m)^ *sender +unknown$", run("parse", "r.eml").out)
 
+    def test_sender_named_unknown(self) -> None:
+        """A report that names its sender `unknown` has a sender."""
+        page = self.parsed(re.sub(rb"(?m)^Sender: .*\r$", b"Sender: unknown\r", built(), count=1))
+        assert "An unknown sender" not in page.text
+        assert "unknown sent this message to" in page.text
+
     def test_odd(self) -> None:
         """Defects have their meaning, and lines that were not understood are listed."""
         page = self.parsed(WITH_OTHER_TEXT)

@@ -213,10 +213,14 @@ def _move(part: str, path: str) -> None:
 
         beside = f"{path}.scan"  # a name that no scan reads
         with open(part, "rb") as source, open(beside, "wb") as file:
-            copyfileobj(source, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
+            try:
+                copyfileobj(source, file)
+                file.flush()
+                os.fsync(file.fileno())
+                os.replace(beside, path)
+            except BaseException:
+                os.unlink(beside)
+                raise
         os.unlink(part)
 
 

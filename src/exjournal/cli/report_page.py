@@ -49,8 +49,7 @@ _COPIES: Final = (ReportFormat.BCC, ReportFormat.MESSAGE_ONLY)
 def _beginning(item: ArchivedReport) -> Iterator[str]:
     report = item.parsed.report
     yield f"<h1>Journal report {apart(str(item.source))}</h1>\n"
-    sender = sender_text(item.parsed)
-    sender = _NOBODY.get(sender) or apart(sender)
+    sender = apart(report.sender) if report.sender else _NOBODY[sender_text(item.parsed)]
     count = len(report.recipients)
     yield f'<p class="lead">{sender} sent this message to {count:,} recipient{"" if count == 1 else "s"}.</p>\n'
     yield from paragraph(_EVIDENCE[item.parsed.recipients_from])
